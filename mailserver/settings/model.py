@@ -1,0 +1,107 @@
+"""The settings: one frozen tree, from one TOML file.
+
+Every key stands, commented, in `config/mailserver.toml`.  Unknown keys are
+refused by name.  Nothing here touches the disk: `load` reads the file, `check`
+looks at the machine.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MIB = 1024 * 1024
+KIB = 1024
+
+Network = IPv4Network | IPv6Network
+TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServiceSettings(Section):
+    domain: str
+    extra_domains: tuple[str, ...] = ()
+    hostname: str  # said in banners and trace headers
+    language: Literal["fr", "en"] = "fr"
+    postmaster: str = "postmaster"  # identifier that gets postmaster@ and abuse@
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return (self.domain, *self.extra_domains)
+
+
+class StoreSettings(Section):
+    path: Path = Path("store")  # relative to the file's folder
+    inline_limit_kib: int = Field(default=256, ge=4, le=1024)
+    min_free_mib: int = Field(default=512, ge=0)
+    wal_limit_mib: int = Field(default=64, ge=4)
+    keep_removed_days: float = Field(default=7, ge=0)
+    keep_history_days: float = Field(default=30, ge=0)
+
+
+class TlsSettings(Section):
+    certificate: Path = Path("tls/certificate.pem")
+    key: Path = Path("tls/key.pem")
+    minimum: Literal["1.2", "1.3"] = "1.2"
+
+
+class SmtpSettings(Section):
+    mx: tuple[str, ...] = ("0.0.0.0:25", "[::]:25")
+    submission: tuple[str, ...] = ("0.0.0.0:587", "[::]:587")
+    submissions: tuple[str, ...] = ("0.0.0.0:465", "[::]:465")
+    processes: int = Field(default=0, ge=0, le=256)  # 0: one per core
+    max_message_mib: float = Field(default=50, gt=0)
+    max_header_kib: int = Field(default=1024, ge=16)
+    max_recipients: int = Field(default=1000, ge=100)
+    max_connections: int = Field(default=2000, ge=1)  # of one process
+    command_timeout_s: float = Field(default=300, gt=0)
+    data_timeout_s: float = Field(default=180, gt=0)
+
+
+class Pop3Settings(Section):
+    pop3: tuple[str, ...] = ("0.0.0.0:110", "[::]:110")
+    pop3s: tuple[str, ...] = ("0.0.0.0:995", "[::]:995")
+    processes: int = Field(default=0, ge=0, le=256)
+    max_connections: int = Field(default=5000, ge=1)
+    idle_timeout_s: float = Field(default=600, ge=600)  # RFC 1939 §3
+
+
+class AuthSettings(Section):
+    allow_plaintext_on_loopback: bool = False
+    hash_threads: int = Field(default=0, ge=0)  # 0: one per core
+    hash_queue: int = Field(default=64, ge=1)
+    cache_hours: float = Field(default=24, ge=0)
+    max_failures_per_session: int = Field(default=5, ge=1)
+
+
+class LegacySettings(Section):
+    """For programs that know nothing newer (Outlook Express, Windows 7)."""
+
+    enabled: bool = False
+    networks: tuple[Network, ...] = ()
+    submissions: tuple[str, ...] = ()
+    pop3s: tuple[str, ...] = ()
+    minimum: TlsVersion = "1.0"
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class Settings(Section):
+    service: ServiceSettings
+    store: StoreSettings = StoreSettings()
+    tls: TlsSettings = TlsSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    pop3: Pop3Settings = Pop3Settings()
+    auth: AuthSettings = AuthSettings()
+    legacy: LegacySettings = LegacySettings()
+    log: LogSettings = LogSettings()
+    source: Annotated[Path | None, Field(exclude=True)] = None  # the file this came from

@@ -1,0 +1,382 @@
+"""The store as the rest of the hall and the doors see it: small abilities.
+
+Every call blocks, and returns values or octets, never a cursor: no statement,
+transaction or file handle of the database stays open when a call has
+returned.  Reads are short and may run on a loop's own thread.  `Writes.apply`
+waits for the disk and belongs to a writer thread (`mailserver.store.commit`).
+
+What is durable: when `apply`, or any change in `Directory`, has returned, its
+result survives a power cut.  `Scratch` promises nothing.
+
+Errors, for every call:
+    StoreUnavailable: our fault, temporary (451, [SYS/TEMP]); try again later.
+    StoreBroken: an I/O or fsync error; the process answers as ours and exits.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
+from mailserver.values.message import Acceptance, FiledBody
+
+
+class StoreError(Exception):
+    """Base of what the store raises.  The text is for our log, never for a peer."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot answer now; the same call may succeed later."""
+
+
+class StoreBroken(StoreError):
+    """The disk failed us; nothing that this process believes is safe to act on."""
+
+
+class NameTaken(StoreError):
+    """An identifier or address already belongs to an account.  `name` says which."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is already taken")
+        self.name = name
+
+
+# --- accepting and removing -------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What one complete QUIT asks: these entries leave this mailbox."""
+
+    mailbox_id: MailboxId
+    uids: tuple[Uid, ...]
+    removed_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """On disk: the message and all its copies."""
+
+    message_id: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """On disk: `count` entries are gone; those that were gone before are not counted."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """This write alone is not in the store, nothing of it is.  `error` is for the log."""
+
+    error: BaseException
+
+
+Write = Acceptance | Removal
+Outcome = Accepted | Removed | Failed
+
+
+class Writes(Protocol):
+    """The one door for what must survive."""
+
+    def apply(self, batch: Sequence[Write]) -> list[Outcome]:
+        """Commit the batch with one fsync; outcomes in the order of the batch.
+
+        A write that cannot be applied fails alone: the others of its batch are
+        tried again one by one.
+        """
+        ...
+
+    def find_accepted(self, accept_id: AcceptId) -> MessageId | None:
+        """Look up an accept whose commit had no clear end.  Only recent ones are searched."""
+        ...
+
+
+# --- bodies -----------------------------------------------------------------
+
+
+class Spool(Protocol):
+    """One large body on its way to disk.  Used by one thread at a time."""
+
+    def write(self, octets: bytes) -> None:
+        """Append.  Not durable yet."""
+        ...
+
+    def commit(self) -> FiledBody:
+        """fsync, rename to the final name, fsync the directory."""
+        ...
+
+    def discard(self) -> None:
+        """Forget it.  Harmless after `commit`: the reclaimer sweeps what no row names."""
+        ...
+
+
+class Bodies(Protocol):
+    """Bodies over the inline threshold, each a file."""
+
+    def open_spool(self) -> Spool: ...
+
+    def free_octets(self) -> int:
+        """Room left on the file system that holds the store."""
+        ...
+
+
+# --- mailboxes --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maildrop:
+    """A mailbox as one POP3 session sees it from PASS to QUIT (RFC 1939 §4).
+
+    `next_uid` and `modseq` fix the set: entries below the one that were not
+    removed before the other.  The listing may be read later and is the same,
+    whatever other doors add or remove meanwhile.
+    """
+
+    mailbox_id: MailboxId
+    count: int
+    octets: int
+    next_uid: int
+    modseq: int
+    epoch: str  # of the mailbox; with the UID it makes the UIDL
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The maildrop's entries in order: parallel arrays, 16 octets a message."""
+
+    uids: array[int]  # typecode 'Q'
+    sizes_octets: array[int]  # typecode 'Q': what RETR sends, before dot-stuffing
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+
+@dataclass(slots=True, kw_only=True)
+class StoredMessage:
+    """One message as RETR sends it: `lead`, then the body from memory or from `fd`.
+
+    Whoever gets it closes it.  `fd` is positioned at 0; read it with `os.pread`.
+    """
+
+    lead: bytes  # Return-Path, Delivered-To, the rest of our head
+    octets: bytes | None  # an inline body
+    fd: int | None  # a filed body, else None
+    body_octets: int
+    dotted_line_count: int
+    ends_with_crlf: bool
+
+    @property
+    def size_octets(self) -> int:
+        return len(self.lead) + self.body_octets
+
+    def close(self) -> None:
+        """Close the file, if there is one.  May be called again."""
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
+
+
+class MaildropLock(Protocol):
+    """The exclusive right to one maildrop; dies with the process that holds it."""
+
+    def release(self) -> None:
+        """May be called again."""
+        ...
+
+
+class Mailboxes(Protocol):
+    def lock_maildrop(self, mailbox_id: MailboxId) -> MaildropLock | None:
+        """Take the lock without waiting; None: another session has it."""
+        ...
+
+    def open_maildrop(self, mailbox_id: MailboxId) -> Maildrop:
+        """One read transaction.  Constant time, whatever the mailbox holds."""
+        ...
+
+    def list_maildrop(self, maildrop: Maildrop) -> Listing: ...
+
+    def fetch(self, mailbox_id: MailboxId, uid: Uid) -> StoredMessage | None:
+        """None: another door has removed it, and its body is gone."""
+        ...
+
+
+# --- people -----------------------------------------------------------------
+
+
+class AccountState(Enum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"  # may not sign in; mail is still deposited
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    account_id: AccountId
+    identifier: str
+    name: str
+    state: AccountState
+    inbox_id: MailboxId
+    created_at_s: float
+    addresses: tuple[str, ...] = field(default=())  # as given; the first is the canonical one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """The verifiers of one account, written together when the password is set."""
+
+    account_id: AccountId
+    version: int  # grows with every change of password or state
+    state: AccountState
+    verifier: str | None  # passlib's modular crypt form; None: no password was set yet
+    must_change: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """What a log-in needs to know, from one read."""
+
+    account_id: AccountId
+    identifier: str
+    inbox_id: MailboxId
+    credential: Credential
+
+
+class Directory(Protocol):
+    def find_mailbox(self, address_key: str) -> MailboxId | None:
+        """Where an address deposits; `address_key` is `Address.key`."""
+        ...
+
+    def find_sign_in(self, user_name_key: str) -> SignIn | None:
+        """By identifier or any address of the account, both folded."""
+        ...
+
+    def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
+
+    def find_account(self, identifier: str) -> Account | None: ...
+
+    def list_accounts(self) -> Iterator[Account]:
+        """All accounts by identifier, read in slices."""
+        ...
+
+    def count_accounts(self) -> int: ...
+
+    def add_account(
+        self, *, identifier: str, name: str, addresses: Sequence[str], now_s: float
+    ) -> Account:
+        """Create the account, its INBOX and its addresses, in one transaction.
+
+        Raises:
+            NameTaken: the identifier or an address is not free.
+        """
+        ...
+
+    def add_address(self, account_id: AccountId, address: str) -> None:
+        """Give the account another address (an alias).
+
+        Raises:
+            NameTaken: it is not free.
+        """
+        ...
+
+    def set_state(self, account_id: AccountId, state: AccountState) -> None:
+        """Change the state and the credential's version together."""
+        ...
+
+    def delete_account(self, account_id: AccountId, *, now_s: float) -> None:
+        """Free nothing yet: names go at once, mail in slices by the reclaimer."""
+        ...
+
+
+class Credentials(Protocol):
+    def read_credential(self, account_id: AccountId) -> Credential | None: ...
+
+    def write_credential(
+        self, account_id: AccountId, *, verifier: str, must_change: bool
+    ) -> Credential:
+        """Set the verifier; the version grows, so every cached log-in ends."""
+        ...
+
+    def replace_verifier(self, account_id: AccountId, *, version: int, verifier: str) -> None:
+        """Re-hash of the same password: keeps the version; does nothing if it has moved on."""
+        ...
+
+
+# --- what may be lost ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastSeen:
+    """The latest log-in of an account at one listener."""
+
+    door: str
+    peer: str
+    at_s: float
+
+
+class Scratch(Protocol):
+    """Shared by all processes, costs no fsync, recreated when unreadable."""
+
+    def recall_sign_in(self, digest: bytes, *, now_s: float, lifetime_s: float) -> bool:
+        """Was this digest kept within its lifetime?  Using it lets the time slide."""
+        ...
+
+    def keep_sign_in(self, digest: bytes, *, now_s: float) -> None: ...
+
+    def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
+
+    def last_seen(self, account_id: AccountId) -> tuple[LastSeen, ...]: ...
+
+    def report(self, source: str, values: dict[str, float], *, now_s: float) -> None:
+        """A process tells its counters, for `mailserver status`."""
+        ...
+
+    def read_reports(self) -> dict[str, tuple[float, dict[str, float]]]:
+        """source -> (when it reported, its counters)."""
+        ...
+
+
+# --- keeping house ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaimed:
+    entry_count: int
+    message_count: int
+    file_count: int
+
+
+class Upkeep(Protocol):
+    """Work of the keeper, the one process that looks after a store."""
+
+    def become_keeper(self) -> bool:
+        """True: this process is the keeper until it ends.  False: another one is."""
+        ...
+
+    def checkpoint(self) -> int:
+        """One step of moving the log into the database; returns the log's size in octets."""
+        ...
+
+    def reclaim(self, *, now_s: float) -> Reclaimed:
+        """One slice: free what no entry and no unfinished copy needs."""
+        ...
+
+    def expire_history(self, *, now_s: float) -> int:
+        """One slice: forget final copies older than the retention."""
+        ...
+
+
+class Store(
+    Writes, Bodies, Mailboxes, Directory, Credentials, Scratch, Upkeep, Protocol
+):
+    """All of it.  Open one per process, after the fork; doors ask for less."""
+
+    def close(self) -> None: ...
+
+

@@ -1,0 +1,46 @@
+"""What the supervisor gives a door's worker, and what a door offers it.
+
+A door is a module with `prepare` and `serve`.  The door's parent process calls
+`prepare` once: imports, certificates, nothing that forks badly (no loop, no
+thread, no database).  Then it forks, and each worker calls `serve`, which runs
+until SIGTERM or until `life_fd` reads end-of-file (the supervisor is gone).
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mailserver.settings.model import Settings
+from mailserver.values.secret import Secret
+
+DRAIN_S = 10.0
+"""After SIGTERM a worker finishes what it is receiving, for at most this long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """One bound, listening, non-blocking socket of this worker (SO_REUSEPORT).
+
+    name: mx, submission, submissions, pop3, pop3s, legacy-submissions, legacy-pop3s.
+    """
+
+    name: str
+    sock: socket.socket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerContext:
+    settings: Settings
+    door: str
+    index: int
+    listeners: tuple[Listener, ...]
+    life_fd: int
+    auth_secret: Secret[bytes]  # keys the cache of successful log-ins; 32 octets
+
+
+class Door(Protocol):
+    def prepare(self, settings: Settings) -> Any: ...
+
+    def serve(self, prepared: Any, context: WorkerContext) -> None: ...

@@ -1,0 +1,51 @@
+"""Logs: one event per line on standard error or output, JSON or for eyes.
+
+`configure` is called once per process; after that every room gets its logger
+from `get_log`.  Events are short phrases, facts are keyword arguments
+(`session=`, `message=`, `peer=`).  Never a body, never a secret.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Literal, TextIO
+
+import structlog
+
+Log = structlog.typing.FilteringBoundLogger
+LogFormat = Literal["auto", "json", "console"]
+
+
+def configure(*, level: str, log_format: LogFormat, stream: TextIO | None = None, **context: Any) -> None:
+    """Send events at `level` and above to `stream` (default: standard output).
+
+    `auto` is for eyes on a terminal and JSON elsewhere.  `context` stands in
+    every line (`process=`, `worker=`).
+    """
+    out = stream or sys.stdout
+    for_eyes = log_format == "console" or (log_format == "auto" and out.isatty())
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=out.isatty())
+        if for_eyes
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(**context)
+
+
+def get_log(room: str) -> Log:
+    """The logger of one room: `get_log("smtp")`."""
+    log: Log = structlog.get_logger(room=room)
+    return log

@@ -1,0 +1,88 @@
+"""Mail addresses: what was typed, and the key under which it is found.
+
+Two spellings of one address have one key: local parts compare without case
+and without accents (`Frédéric.Marot@` is `frederic.marot@`), domains without
+case and in their A-label form (RFC 5890).  The spelling that arrived is kept
+for the envelope, the key is for look-ups only.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+import idna
+
+PLUS = "+"
+# Letters that NFKD leaves whole although every keyboard without them folds them.
+_FOLDED_LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ß": "ss", "ł": "l", "đ": "d", "ð": "d", "þ": "th"})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A mailbox address, `local@domain`, as it stood in the path (RFC 5321 §4.1.2).
+
+    `local` is unquoted: the path `"a b"@d` has the local part `a b`.
+    `domain` may be a U-label, an A-label or a literal such as `[192.0.2.1]`;
+    it is empty only for the bare `postmaster` of RFC 5321 §4.5.1.
+    """
+
+    local: str
+    domain: str
+
+    def __str__(self) -> str:
+        return f"{quote_local(self.local)}@{self.domain}" if self.domain else quote_local(self.local)
+
+    @property
+    def key(self) -> str:
+        """The form under which the directory finds this address."""
+        return f"{fold_local(self.local)}@{fold_domain(self.domain)}"
+
+    @property
+    def is_ascii(self) -> bool:
+        return self.local.isascii() and self.domain.isascii()
+
+
+_ATEXT_DOT = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~.")
+
+
+def quote_local(local: str) -> str:
+    """Write a local part as a path needs it: a dot-string, or else a quoted-string."""
+    is_dot_string = (
+        local
+        and all(c in _ATEXT_DOT or ord(c) > 127 for c in local)
+        and not local.startswith(".")
+        and not local.endswith(".")
+        and ".." not in local
+    )
+    if is_dot_string:
+        return local
+    return '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@lru_cache(maxsize=4096)
+def fold_local(local: str) -> str:
+    """Lower case, accents removed, ligatures written out."""
+    if local.isascii():
+        return local.lower()
+    lowered = unicodedata.normalize("NFKC", local).casefold().translate(_FOLDED_LETTERS)
+    return "".join(c for c in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(c))
+
+
+@lru_cache(maxsize=4096)
+def fold_domain(domain: str) -> str:
+    """Lower-case A-labels without a final dot; what IDNA refuses is only lowered."""
+    lowered = domain.rstrip(".").lower()
+    if lowered.isascii():
+        return lowered
+    try:
+        return idna.encode(lowered, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return lowered
+
+
+def split_plus(local: str) -> tuple[str, str]:
+    """`jean+ski` is mailbox `jean` with detail `ski`; without a plus, the detail is empty."""
+    base, _, detail = local.partition(PLUS)
+    return (base, detail) if base else (local, "")

@@ -1,0 +1,39 @@
+"""Identifiers of the things that the store keeps, each a type of its own.
+
+An `AcceptId` is made by the door before anything is written, so that the trace
+header can quote it and an ambiguous commit can be looked up.  It begins with
+the time, so ids made later sort later.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import NewType
+
+AccountId = NewType("AccountId", int)
+MailboxId = NewType("MailboxId", int)
+MessageId = NewType("MessageId", int)
+Uid = NewType("Uid", int)
+"""Number of an entry inside one mailbox: 1-based, ascending, never reused."""
+AcceptId = NewType("AcceptId", bytes)
+"""15 octets: 6 of milliseconds since 1970 (big endian), 9 of randomness."""
+
+_TIME_OCTETS = 6
+_RANDOM_OCTETS = 9
+ACCEPT_ID_OCTETS = _TIME_OCTETS + _RANDOM_OCTETS
+
+
+def make_accept_id(now_s: float, random_octets: bytes) -> AcceptId:
+    """Put the time before 9 octets of the caller's randomness.
+
+    Raises:
+        ValueError: `random_octets` is not 9 octets long.
+    """
+    if len(random_octets) != _RANDOM_OCTETS:
+        raise ValueError(f"{_RANDOM_OCTETS} random octets wanted, got {len(random_octets)}")
+    return AcceptId(int(now_s * 1000).to_bytes(_TIME_OCTETS, "big") + random_octets)
+
+
+def accept_id_text(accept_id: AcceptId) -> str:
+    """The id as people and trace headers see it: 24 lower-case characters of base 32."""
+    return base64.b32encode(accept_id).decode("ascii").lower()
