@@ -17,7 +17,9 @@ Log = structlog.typing.FilteringBoundLogger
 LogFormat = Literal["auto", "json", "console"]
 
 
-def configure(*, level: str, log_format: LogFormat, stream: TextIO | None = None, **context: Any) -> None:
+def configure(
+    *, level: str, log_format: LogFormat, stream: TextIO | None = None, **context: Any
+) -> None:
     """Send events at `level` and above to `stream` (default: standard output).
 
     `auto` is for eyes on a terminal and JSON elsewhere.  `context` stands in

@@ -1,0 +1,55 @@
+# make run | test | check | fmt | bench | e2e | fuzz | crash
+# Needs Python 3.11 or newer with venv; everything else goes into .venv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt bench e2e fuzz crash clean
+
+PY := .venv/bin/python
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+PYTEST := $(PY) -m pytest
+
+help:
+	@sed -n '1,2s/^# //p' Makefile
+
+# The virtual environment, in two steps: what runs, then what tests.
+.venv/.runs: requirements.txt requirements-build.txt pyproject.toml tools/find-python
+	@python=$$(tools/find-python) && { test -x $(PY) || "$$python" -m venv .venv; }
+	@echo "installing what the service needs into .venv"
+	@$(PIP_INSTALL) --require-hashes -r requirements.txt -r requirements-build.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.tests: .venv/.runs requirements-dev.txt
+	@echo "installing what the tests need into .venv"
+	@$(PIP_INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+run: .venv/.runs
+	@exec .venv/bin/mailserver demo run var/demo
+
+test: .venv/.tests
+	@tools/system-packages
+	@$(PYTEST) -n auto --dist loadfile
+
+check: .venv/.tests
+	@$(PY) -m tools.check
+
+fmt: .venv/.tests
+	@$(PY) -m ruff check --fix --quiet . || true
+	@$(PY) -m ruff format .
+
+bench: .venv/.tests
+	@$(PY) -m bench
+
+e2e: .venv/.tests
+	@$(PYTEST) -m e2e
+
+fuzz: .venv/.tests
+	@$(PYTEST) --hypothesis-profile=fuzz -k "whatever or fuzz or octet" --timeout 1800
+
+crash: .venv/.tests
+	@$(PY) -m tests.crash --kills 200
+
+clean:
+	rm -rf .venv var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
