@@ -1,25 +1,106 @@
-"""PLACEHOLDER: the contract of the group commit; the implementation follows."""
+"""The group commit: one writer thread per process, one fsync for all that waits.
+
+    door's loop  --submit-->  inbox  --(its turn)-->  one transaction
+         ^                                                  |
+         +------------- deliver(one list per batch) --------+
+
+No wait is added: the thread takes the store's turn first and then everything
+that came in meanwhile, up to a bound that keeps the turn short.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 
-from mailserver.store.ports import Outcome, Write, Writes
+from mailserver.store.ports import Failed, Outcome, Removal, Write, Writes
+from mailserver.telemetry.log import get_log
 
 Done = Callable[[Outcome], None]
-RunBatch = Callable[[list[tuple[Done, Outcome]]], None]
+Settled = list[tuple[Done, Outcome]]
+
+BATCH_ROWS = 1_000
+"""Copies and removals that one batch takes, so that no turn lasts over some 20 ms."""
 
 
 class Committer:
-    """The one writer thread of a process."""
+    """Call `start` after the fork.  `submit` may be called from any thread."""
 
-    def __init__(self, writes: Writes, *, deliver: RunBatch, on_broken: Callable[[], None]) -> None:
-        """`deliver` gets one list per batch, in the writer's thread; it hops to the loop and there calls each `done(outcome)`."""
+    def __init__(
+        self,
+        writes: Writes,
+        *,
+        deliver: Callable[[Settled], None],
+        on_broken: Callable[[], None],
+    ) -> None:
+        """
+        deliver: gets one list per batch, in the writer's thread; it hops to the
+            door's loop once and there calls each `done(outcome)`.
+        on_broken: called in the writer's thread, after `deliver` of the
+            failures, when the disk has failed: the process should answer and exit.
+        """
+        self._writes = writes
+        self._deliver = deliver
+        self._on_broken = on_broken
+        self._inbox: SimpleQueue[tuple[Write, Done] | None] = SimpleQueue()
+        self._taken: deque[tuple[Write, Done]] = deque()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._log = get_log("store")
 
-    def start(self) -> None: ...
+    def start(self) -> None:
+        self._thread.start()
 
     def submit(self, write: Write, done: Done) -> None:
-        """Hand over one write; `done` gets its outcome on the loop (through `deliver`)."""
+        """Hand over one write; its outcome is final and comes once, through `deliver`."""
+        self._inbox.put((write, done))
 
     def stop(self) -> None:
         """Commit what waits, then end the thread."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            first = self._inbox.get()
+            if first is None:
+                return
+            self._taken.append(first)
+            self._commit_taken()
+
+    def _commit_taken(self) -> None:
+        """Commit what was taken and what comes in until our turn begins."""
+        try:
+            outcomes = self._writes.apply_waiting(self._take)
+        except Exception as error:
+            # Not one write's fault: the turn itself or the disk failed.
+            self._log.error("commit failed", exc_info=error)
+            self._settle([Failed(error)] * len(self._taken))
+            self._on_broken()
+            return
+        self._settle(outcomes)
+
+    def _take(self) -> Sequence[Write]:
+        rows = sum(_row_count(write) for write, _ in self._taken)
+        while rows < BATCH_ROWS and not self._inbox.empty():
+            waiting = self._inbox.get()
+            if waiting is None:
+                self._is_stopping = True
+                break
+            self._taken.append(waiting)
+            rows += _row_count(waiting[0])
+        return [write for write, _ in self._taken]
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        settled = [(done, o) for (_, done), o in zip(self._taken, outcomes, strict=True)]
+        self._taken.clear()
+        for _, outcome in settled:
+            if isinstance(outcome, Failed):
+                self._log.error("write failed", exc_info=outcome.error)
+        self._deliver(settled)
+
+
+def _row_count(write: Write) -> int:
+    return len(write.uids) if isinstance(write, Removal) else len(write.copies)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -91,6 +91,13 @@ class Writes(Protocol):
 
         A write that cannot be applied fails alone: the others of its batch are
         tried again one by one.
+        """
+        ...
+
+    def apply_waiting(self, take: Callable[[], Sequence[Write]]) -> list[Outcome]:
+        """`apply` for what `take` returns, which is called once it is this process's turn.
+
+        What arrives while others commit joins the batch: no added wait, fewer fsyncs.
         """
         ...
 
@@ -368,7 +375,11 @@ class Upkeep(Protocol):
         ...
 
     def expire_history(self, *, now_s: float) -> int:
-        """One slice: forget final copies older than the retention."""
+        """One slice: forget final copies older than the retention; returns how many."""
+        ...
+
+    def log_octets(self) -> int:
+        """Size of the write-ahead log; 0 where the engine has none of its own."""
         ...
 
 

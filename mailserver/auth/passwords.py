@@ -1,0 +1,85 @@
+"""Passwords as octets from the wire, and their verifiers.
+
+A password is any text.  Programs send it as UTF-8, old ones as Latin-1
+(Thunderbird does, unless told otherwise), so octets that are not UTF-8 are
+read as Latin-1.  Both are brought to Unicode form C before hashing (RFC 8265
+§4.2), so that an accent typed on any keyboard is the same password.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+from passlib.context import CryptContext
+
+from mailserver.values.numen import BadNumen, parse_numen
+from mailserver.values.secret import Secret
+
+CONTEXT: Final = CryptContext(
+    schemes=["argon2"],
+    argon2__type="ID",
+    argon2__time_cost=2,
+    argon2__memory_cost=19_456,  # KiB; the OWASP profile, about 50 ms here
+    argon2__parallelism=1,
+)
+MAX_PASSWORD_OCTETS = 1024
+
+
+def hash_password(password: Secret[str]) -> str:
+    """The verifier to store.  Takes tens of milliseconds; releases the interpreter lock."""
+    verifier: str = CONTEXT.hash(unicodedata.normalize("NFC", password.reveal()))
+    return verifier
+
+
+def password_text(octets: bytes) -> str:
+    """What the person typed, in form C."""
+    try:
+        text = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        text = octets.decode("latin-1")
+    return unicodedata.normalize("NFC", text)
+
+
+def candidates(octets: bytes) -> list[str]:
+    """The texts that these octets may stand for: as typed, and as a NUMEN in its one form.
+
+    A NUMEN is copied from paper, so its spaces and case do not matter; the
+    price is one more hash for what looks like one.
+    """
+    text = password_text(octets)
+    try:
+        numen = parse_numen(text)
+    except BadNumen:
+        return [text]
+    return [text] if numen == text else [text, numen]
+
+
+def verify(octets: bytes, verifier: str) -> tuple[bool, str | None]:
+    """(is it right?, a new verifier if the stored one should be replaced)."""
+    for text in candidates(octets):
+        is_right, better = CONTEXT.verify_and_update(text, verifier)
+        if is_right:
+            return True, better
+    return False, None
+
+
+def verify_nobody(octets: bytes) -> None:
+    """The same work as `verify` of a wrong password, for a name that nobody has."""
+    for text in candidates(octets):
+        CONTEXT.verify(text, _nobody())
+
+
+_NOBODY: list[str] = []
+
+
+def _nobody() -> str:
+    """A verifier that no password fits, made once per process."""
+    if not _NOBODY:
+        _NOBODY.append(hash_password(Secret("nobody signs in with this")))
+    return _NOBODY[0]
+
+
+def warm_up() -> None:
+    """Load the hash's code and make the stand-in verifier; call before the fork."""
+    _nobody()

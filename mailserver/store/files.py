@@ -1,0 +1,120 @@
+"""Bodies that are too large for a row, each a file under `bodies/`.
+
+On disk: `bodies/tmp/<name>` while it arrives, `bodies/<xx>/<name>` for good,
+where `xx` are the first two characters of the name.  A body is durable when
+its octets, its name and its folder are: fsync of the file, rename, fsync of
+the folder.  Only then may a row name it.  A file that no row names is an
+orphan of a crash, and is swept when it is older than any upload.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mailserver.store.ports import StoreBroken
+from mailserver.values.message import FiledBody
+
+NAME_OCTETS = 16
+SHARDS = tuple(f"{n:02x}" for n in range(256))
+ORPHAN_AGE_S = 24 * 3600.0
+
+
+def sync_folder(folder: str) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class BodyFiles:
+    """The `Bodies` port.  `prepare` once per store, then any number of processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+
+    def prepare(self) -> None:
+        """Make the folders, durably.  Cheap when they are there."""
+        root = Path(self._folder)
+        if (root / SHARDS[-1]).is_dir() and (root / "tmp").is_dir():
+            return
+        for name in ("tmp", *SHARDS):
+            (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_folder(self._folder)
+        sync_folder(str(root.parent))
+
+    def open_spool(self) -> BodySpool:
+        return BodySpool(self._folder, secrets.token_hex(NAME_OCTETS))
+
+    def free_octets(self) -> int:
+        stat = os.statvfs(self._folder)
+        return stat.f_bavail * stat.f_frsize
+
+    def open_file(self, name: str) -> int | None:
+        """A descriptor for reading, or None if the body was reclaimed."""
+        try:
+            return os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+
+    def unlink(self, name: str) -> None:
+        """Harmless if it is gone."""
+        Path(self._path(name)).unlink(missing_ok=True)
+
+    def orphans(
+        self, shard: str, *, now_s: float, is_named: Callable[[str], bool]
+    ) -> Iterator[str]:
+        """Unlink what is old and unnamed in `tmp` or in one of `SHARDS`; yields the names."""
+        with os.scandir(f"{self._folder}/{shard}") as found:
+            for file in found:
+                if now_s - file.stat().st_mtime < ORPHAN_AGE_S or is_named(file.name):
+                    continue
+                os.unlink(file.path)
+                yield file.name
+
+    def _path(self, name: str) -> str:
+        return f"{self._folder}/{name[:2]}/{name}"
+
+
+class BodySpool:
+    """The `Spool` port: one file in `tmp`, renamed at the end."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._size_octets = 0
+        self._temporary = f"{folder}/tmp/{name}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._fd = os.open(self._temporary, flags, 0o600)
+
+    def write(self, octets: bytes) -> None:
+        view = memoryview(octets)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self._size_octets += len(octets)
+
+    def commit(self) -> FiledBody:
+        """
+        Raises:
+            StoreBroken: fsync failed; what the file holds is unknown.
+        """
+        shard = f"{self._folder}/{self._name[:2]}"
+        try:
+            os.fsync(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+            os.rename(self._temporary, f"{shard}/{self._name}")
+            sync_folder(shard)
+        except OSError as error:
+            raise StoreBroken(f"body file: {error}") from error
+        return FiledBody(self._name, self._size_octets)
+
+    def discard(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+            Path(self._temporary).unlink(missing_ok=True)

@@ -1,0 +1,212 @@
+"""Accounts, their names and their verifiers.
+
+A name is found by its folded key; the spelling that was given is kept.  An
+account's names go at once when it is deleted, its mail later, in slices.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+
+from mailserver.store.ports import (
+    Account,
+    AccountState,
+    Credential,
+    NameTaken,
+    SignIn,
+    StoreUnavailable,
+)
+from mailserver.store.sql.engine import Connection, ConstraintBroken, Engine, Row, first
+from mailserver.values.address import Address, fold_local
+from mailserver.values.ids import AccountId, MailboxId
+
+INBOX = "INBOX"
+_SLICE = 500
+_EPOCH_OCTETS = 5
+
+_ACCOUNT = "account_id, identifier, name, state, inbox_id, created_at_s"
+_FIND_MAILBOX = "SELECT mailbox_id FROM address WHERE address_key = ?"
+_SIGN_IN = """
+    SELECT account_id, identifier, inbox_id, credential_version, state, verifier, must_change
+    FROM account WHERE {which}"""
+_SIGN_IN_BY_IDENTIFIER = _SIGN_IN.format(which="identifier_key = ?")
+_SIGN_IN_BY_ADDRESS = _SIGN_IN.format(
+    which="account_id = (SELECT account_id FROM address WHERE address_key = ?)"
+)
+_OWNS = "SELECT 1 FROM address WHERE address_key = ? AND account_id = ?"
+_FIND_ACCOUNT = f"SELECT {_ACCOUNT} FROM account WHERE identifier_key = ?"
+_NEXT_ACCOUNTS = f"""
+    SELECT {_ACCOUNT}, identifier_key FROM account
+    WHERE identifier_key > ? ORDER BY identifier_key LIMIT ?"""
+_COUNT = "SELECT count(*) FROM account WHERE identifier_key IS NOT NULL"
+_ADDRESSES = "SELECT address FROM address WHERE account_id = ? ORDER BY position, address_key"
+_INSERT_ACCOUNT = """
+    INSERT INTO account (identifier, identifier_key, name, state, created_at_s,
+        credential_version, must_change)
+    VALUES (?, ?, ?, ?, ?, 1, 0) RETURNING account_id"""
+_INSERT_MAILBOX = """
+    INSERT INTO mailbox (account_id, name, epoch, next_uid, modseq, entry_count, octets)
+    VALUES (?, ?, ?, 1, 0, 0, 0) RETURNING mailbox_id"""
+_SET_INBOX = "UPDATE account SET inbox_id = ? WHERE account_id = ?"
+_INSERT_ADDRESS = """
+    INSERT INTO address (address_key, address, account_id, mailbox_id, position)
+    SELECT ?, ?, account_id, inbox_id,
+        (SELECT count(*) FROM address WHERE account_id = account.account_id)
+    FROM account WHERE account_id = ? RETURNING position"""
+_SET_STATE = """
+    UPDATE account SET state = ?, credential_version = credential_version + 1
+    WHERE account_id = ? AND identifier_key IS NOT NULL RETURNING account_id"""
+_DELETE_ADDRESSES = "DELETE FROM address WHERE account_id = ?"
+_DELETE_ACCOUNT = """
+    UPDATE account SET identifier_key = NULL, deleted_at_s = ?, verifier = NULL,
+        credential_version = credential_version + 1
+    WHERE account_id = ? RETURNING account_id"""
+_READ_CREDENTIAL = """
+    SELECT account_id, credential_version, state, verifier, must_change
+    FROM account WHERE account_id = ?"""
+_WRITE_CREDENTIAL = """
+    UPDATE account SET verifier = ?, must_change = ?, credential_version = credential_version + 1
+    WHERE account_id = ?
+    RETURNING account_id, credential_version, state, verifier, must_change"""
+_REPLACE_VERIFIER = """
+    UPDATE account SET verifier = ? WHERE account_id = ? AND credential_version = ?"""
+
+
+class SqlDirectory:
+    """The `Directory` and `Credentials` ports."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def find_mailbox(self, address_key: str) -> MailboxId | None:
+        row = first(self._engine.read(_FIND_MAILBOX, (address_key,)))
+        return None if row is None else MailboxId(row[0])
+
+    def find_sign_in(self, user_name_key: str) -> SignIn | None:
+        by_address = "@" in user_name_key
+        statement = _SIGN_IN_BY_ADDRESS if by_address else _SIGN_IN_BY_IDENTIFIER
+        row = first(self._engine.read(statement, (user_name_key,)))
+        if row is None or row[2] is None:
+            return None
+        return SignIn(
+            account_id=row[0],
+            identifier=row[1],
+            inbox_id=row[2],
+            credential=_credential((row[0], *row[3:])),
+        )
+
+    def owns_address(self, account_id: AccountId, address_key: str) -> bool:
+        return bool(self._engine.read(_OWNS, (address_key, account_id)))
+
+    def find_account(self, identifier: str) -> Account | None:
+        row = first(self._engine.read(_FIND_ACCOUNT, (fold_local(identifier),)))
+        return None if row is None else self._account(row)
+
+    def list_accounts(self) -> Iterator[Account]:
+        after = ""
+        while rows := self._engine.read(_NEXT_ACCOUNTS, (after, _SLICE)):
+            for row in rows:
+                yield self._account(row[:-1])
+            after = rows[-1][-1]
+
+    def count_accounts(self) -> int:
+        row = first(self._engine.read(_COUNT))
+        return 0 if row is None else int(row[0])
+
+    def add_account(
+        self, *, identifier: str, name: str, addresses: Sequence[str], now_s: float
+    ) -> Account:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            account_id = _insert_account(connection, identifier, name, now_s)
+            for address in addresses:
+                _insert_address(connection, account_id, address)
+        account = self.find_account(identifier)
+        if account is None:
+            raise StoreUnavailable(f"account {identifier} was made and is not there")
+        return account
+
+    def add_address(self, account_id: AccountId, address: str) -> None:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            _insert_address(connection, account_id, address)
+
+    def set_state(self, account_id: AccountId, state: AccountState) -> None:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            if first(connection.execute(_SET_STATE, (state.value, account_id))) is None:
+                raise StoreUnavailable(f"no account {account_id}")
+
+    def delete_account(self, account_id: AccountId, *, now_s: float) -> None:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            connection.execute(_DELETE_ADDRESSES, (account_id,))
+            if first(connection.execute(_DELETE_ACCOUNT, (now_s, account_id))) is None:
+                raise StoreUnavailable(f"no account {account_id}")
+
+    def read_credential(self, account_id: AccountId) -> Credential | None:
+        row = first(self._engine.read(_READ_CREDENTIAL, (account_id,)))
+        return None if row is None else _credential(row)
+
+    def write_credential(
+        self, account_id: AccountId, *, verifier: str, must_change: bool
+    ) -> Credential:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            parameters = (verifier, int(must_change), account_id)
+            row = first(connection.execute(_WRITE_CREDENTIAL, parameters))
+        if row is None:
+            raise StoreUnavailable(f"no account {account_id}")
+        return _credential(row)
+
+    def replace_verifier(self, account_id: AccountId, *, version: int, verifier: str) -> None:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            connection.execute(_REPLACE_VERIFIER, (verifier, account_id, version))
+
+    def _account(self, row: Row) -> Account:
+        account_id, identifier, name, state, inbox_id, created_at_s = row
+        addresses = self._engine.read(_ADDRESSES, (account_id,))
+        return Account(
+            account_id=account_id,
+            identifier=identifier,
+            name=name,
+            state=AccountState(state),
+            inbox_id=inbox_id,
+            created_at_s=created_at_s,
+            addresses=tuple(address for (address,) in addresses),
+        )
+
+
+def _credential(row: Row) -> Credential:
+    account_id, version, state, verifier, must_change = row
+    return Credential(
+        account_id=account_id,
+        version=version,
+        state=AccountState(state),
+        verifier=verifier,
+        must_change=bool(must_change),
+    )
+
+
+def _insert_account(
+    connection: Connection, identifier: str, name: str, now_s: float
+) -> AccountId:
+    parameters = (identifier, fold_local(identifier), name, AccountState.ACTIVE.value, now_s)
+    try:
+        row = first(connection.execute(_INSERT_ACCOUNT, parameters))
+    except ConstraintBroken:
+        raise NameTaken(identifier) from None
+    assert row is not None, "INSERT ... RETURNING gives its row"
+    account_id = AccountId(row[0])
+    epoch = secrets.token_hex(_EPOCH_OCTETS)
+    mailbox = first(connection.execute(_INSERT_MAILBOX, (account_id, INBOX, epoch)))
+    assert mailbox is not None, "INSERT ... RETURNING gives its row"
+    connection.execute(_SET_INBOX, (mailbox[0], account_id))
+    return account_id
+
+
+def _insert_address(connection: Connection, account_id: AccountId, address: str) -> None:
+    local, _, domain = address.rpartition("@")
+    key = Address(local, domain).key
+    try:
+        row = first(connection.execute(_INSERT_ADDRESS, (key, address, account_id)))
+    except ConstraintBroken:
+        raise NameTaken(address) from None
+    if row is None:
+        raise StoreUnavailable(f"no account {account_id}")

@@ -1,0 +1,298 @@
+"""Accepting messages and removing entries: the transactions behind 250 and +OK.
+
+A batch costs a constant number of statements, each of many rows, because each
+statement is one trip out of Python and one fight for the interpreter lock.
+Numbers of messages are taken from a counter and are never used again.
+
+    counter += n; mailbox: next_uid, entry_count, octets += ... (one UPDATE);
+    message, copy, entry (one INSERT of many rows each); COMMIT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailserver.queue.copies import CopyState
+from mailserver.store.ports import (
+    Accepted,
+    Failed,
+    Outcome,
+    Removal,
+    Removed,
+    StoreBroken,
+    StoreError,
+    StoreUnavailable,
+    Write,
+)
+from mailserver.store.sql.engine import Connection, Engine, first, powers_of_two, rows_of
+from mailserver.values.ids import AcceptId, MailboxId, MessageId
+from mailserver.values.message import Acceptance, InlineBody, delivered_to_line
+
+ENDS_WITH_CRLF, IS_8BIT, HAS_NUL, SMTPUTF8 = 1, 2, 4, 8  # message.flags
+
+RECENT_MESSAGES = 10_000
+"""How far back an accept is looked for: far more than are in flight at once."""
+REMOVAL_SLICE = 2_000
+"""Entries removed per turn of the write lock, so that no QUIT holds it for long."""
+
+_NEXT_MESSAGES = "UPDATE counter SET value = value + ? WHERE name = 'message' RETURNING value"
+_GROW_MAILBOXES = """
+    WITH grown (mailbox_id, added_count, added_octets) AS (VALUES {rows})
+    UPDATE mailbox SET next_uid = next_uid + added_count,
+        entry_count = entry_count + added_count, octets = octets + added_octets
+    FROM grown WHERE mailbox.mailbox_id = grown.mailbox_id
+    RETURNING mailbox_id, next_uid"""
+_INSERT_MESSAGES = """
+    INSERT INTO message (message_id, accept_id, accepted_at_s, account_id, reverse_path, door,
+        peer, flags, envelope_id, return_content, header_octets, longest_line_octets,
+        dotted_line_count, body_octets, file_name, return_path, head, body) VALUES {rows}"""
+_INSERT_COPIES = """
+    INSERT INTO copy (message_id, copy_no, recipient, state, mailbox_id, uid, settled_at_s)
+    VALUES {rows}"""
+_INSERT_ENTRIES = """
+    INSERT INTO entry (mailbox_id, uid, message_id, octets, prefix) VALUES {rows}"""
+_NEXT_MODSEQ = "UPDATE mailbox SET modseq = modseq + 1 WHERE mailbox_id = ? RETURNING modseq"
+_HIDE_ENTRIES = """
+    UPDATE entry SET removed_modseq = ?, removed_at_s = ?
+    WHERE mailbox_id = ? AND removed_modseq IS NULL AND uid IN {rows} RETURNING octets"""
+_SHRINK_MAILBOX = """
+    UPDATE mailbox SET entry_count = entry_count - ?, octets = octets - ? WHERE mailbox_id = ?"""
+_RECENT_ACCEPT = """
+    SELECT message_id FROM message
+    WHERE message_id > (SELECT value FROM counter WHERE name = 'message') - ? AND accept_id = ?"""
+
+
+class MailboxGone(StoreError):
+    """The mailbox was deleted between RCPT and the final dot."""
+
+
+@dataclass(slots=True)
+class _Growth:
+    """What one batch adds to one mailbox."""
+
+    count: int = 0
+    octets: int = 0
+    next_uid: int = 0
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows of one batch, table by table; mailbox growth by mailbox."""
+
+    messages: list[Sequence[Any]] = field(default_factory=list)
+    copies: list[Sequence[Any]] = field(default_factory=list)
+    entries: list[Sequence[Any]] = field(default_factory=list)
+
+
+class SqlWrites:
+    """The `Writes` port over an `Engine`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def apply(self, batch: Sequence[Write]) -> list[Outcome]:
+        return self.apply_waiting(lambda: batch)
+
+    def apply_waiting(self, take: Callable[[], Sequence[Write]]) -> list[Outcome]:
+        with self._engine.write_turn():
+            batch = take()
+            if not any(_is_long(write) for write in batch):
+                return self._commit_or_retry(batch)
+        return self._apply_long(batch)
+
+    def find_accepted(self, accept_id: AcceptId) -> MessageId | None:
+        row = first(self._engine.read(_RECENT_ACCEPT, (RECENT_MESSAGES, accept_id)))
+        return None if row is None else MessageId(row[0])
+
+    def _commit_or_retry(self, batch: Sequence[Write]) -> list[Outcome]:
+        """One transaction for all; if that fails, one for each, so that a bad one fails alone."""
+        try:
+            return self._commit(batch)
+        except StoreBroken:
+            raise
+        except Exception as error:
+            # Whatever it was, nothing of the batch is in the store, and each is answered as ours.
+            if len(batch) == 1:
+                return [Failed(error)]
+        return [self._commit_or_retry([write])[0] for write in batch]
+
+    def _apply_long(self, batch: Sequence[Write]) -> list[Outcome]:
+        """Some QUIT removes very many: the others in one turn, the long ones a slice a turn."""
+        outcomes: dict[int, Outcome] = {}
+        short = [(i, write) for i, write in enumerate(batch) if not _is_long(write)]
+        if short:
+            results = self.apply([write for _, write in short])
+            outcomes.update(zip((i for i, _ in short), results, strict=True))
+        for i, write in enumerate(batch):
+            if isinstance(write, Removal) and _is_long(write):
+                outcomes[i] = self._remove_in_slices(write)
+        return [outcomes[i] for i in range(len(batch))]
+
+    def _remove_in_slices(self, removal: Removal) -> Outcome:
+        count = 0
+        for start in range(0, len(removal.uids), REMOVAL_SLICE):
+            part = Removal(
+                mailbox_id=removal.mailbox_id,
+                uids=removal.uids[start : start + REMOVAL_SLICE],
+                removed_at_s=removal.removed_at_s,
+            )
+            outcome = self.apply([part])[0]
+            if not isinstance(outcome, Removed):
+                return outcome
+            count += outcome.count
+        return Removed(count)
+
+    def _commit(self, batch: Sequence[Write]) -> list[Outcome]:
+        if not batch:
+            return []
+        acceptances = [write for write in batch if isinstance(write, Acceptance)]
+        with self._engine.transaction() as connection:
+            accepted = iter(_accept(connection, acceptances) if acceptances else ())
+            return [
+                _remove(connection, write) if isinstance(write, Removal) else next(accepted)
+                for write in batch
+            ]
+
+
+def _is_long(write: Write) -> bool:
+    return isinstance(write, Removal) and len(write.uids) > REMOVAL_SLICE
+
+
+def _accept(connection: Connection, acceptances: Sequence[Acceptance]) -> list[Accepted]:
+    last = first(connection.execute(_NEXT_MESSAGES, (len(acceptances),)))
+    if last is None:
+        raise StoreUnavailable("the counter of messages is missing")
+    next_id = last[0] - len(acceptances) + 1
+    growths = _grow_mailboxes(connection, acceptances)
+    rows = _Rows()
+    for message_id, acceptance in enumerate(acceptances, next_id):
+        rows.messages.append(_message_row(message_id, acceptance))
+        _add_copies(rows, message_id, acceptance, growths)
+    _insert(connection, _INSERT_MESSAGES, rows.messages, largest=32)
+    _insert(connection, _INSERT_COPIES, rows.copies, largest=128)
+    _insert(connection, _INSERT_ENTRIES, rows.entries, largest=128)
+    return [Accepted(MessageId(next_id + i)) for i in range(len(acceptances))]
+
+
+def _grow_mailboxes(
+    connection: Connection, acceptances: Sequence[Acceptance]
+) -> dict[MailboxId, _Growth]:
+    """Reserve UIDs for the batch; rows in id order, so that engines with row locks never cross."""
+    growths: dict[MailboxId, _Growth] = {}
+    for acceptance in acceptances:
+        for mailbox_id, octets in _deposits(acceptance).items():
+            growth = growths.setdefault(mailbox_id, _Growth())
+            growth.count += 1
+            growth.octets += octets
+    wanted = [(m, growths[m].count, growths[m].octets) for m in sorted(growths)]
+    for rows, chunk in _chunks(wanted, largest=128):
+        for mailbox_id, next_uid in connection.execute(_GROW_MAILBOXES.format(rows=rows), chunk):
+            growths[mailbox_id].next_uid = next_uid - growths[mailbox_id].count
+    missing = [m for m, growth in growths.items() if growth.next_uid == 0]
+    if missing:
+        raise MailboxGone(f"no mailbox {missing[0]}")
+    return growths
+
+
+def _deposits(acceptance: Acceptance) -> dict[MailboxId, int]:
+    """Mailbox -> size of its entry; the first recipient that leads there names it."""
+    base = len(acceptance.return_path) + len(acceptance.head) + acceptance.body.size_octets
+    sizes: dict[MailboxId, int] = {}
+    for copy in acceptance.copies:
+        if copy.route.mailbox_id not in sizes:
+            sizes[copy.route.mailbox_id] = base + len(delivered_to_line(copy.recipient))
+    return sizes
+
+
+def _message_row(message_id: int, acceptance: Acceptance) -> Sequence[Any]:
+    body, facts = acceptance.body, acceptance.facts
+    inline = isinstance(body, InlineBody)
+    flags = (
+        ENDS_WITH_CRLF * facts.ends_with_crlf
+        | IS_8BIT * facts.is_8bit
+        | HAS_NUL * facts.has_nul
+        | SMTPUTF8 * acceptance.smtputf8
+    )
+    return (
+        message_id,
+        acceptance.accept_id,
+        acceptance.accepted_at_s,
+        acceptance.account_id,
+        acceptance.reverse_path,
+        acceptance.door,
+        acceptance.peer,
+        flags,
+        acceptance.envelope_id,
+        acceptance.return_content,
+        facts.header_octets,
+        facts.longest_line_octets,
+        facts.dotted_line_count,
+        body.size_octets,
+        None if isinstance(body, InlineBody) else body.name,
+        acceptance.return_path,
+        acceptance.head,
+        body.octets if inline else None,
+    )
+
+
+def _add_copies(
+    rows: _Rows, message_id: int, acceptance: Acceptance, growths: dict[MailboxId, _Growth]
+) -> None:
+    """One copy for each recipient; one entry for each mailbox."""
+    base = len(acceptance.return_path) + len(acceptance.head) + acceptance.body.size_octets
+    uids: dict[MailboxId, int] = {}
+    for copy_no, copy in enumerate(acceptance.copies):
+        mailbox_id = copy.route.mailbox_id
+        uid = uids.get(mailbox_id)
+        if uid is None:
+            growth = growths[mailbox_id]
+            uid = uids[mailbox_id] = growth.next_uid
+            growth.next_uid += 1
+            prefix = delivered_to_line(copy.recipient)
+            rows.entries.append((mailbox_id, uid, message_id, base + len(prefix), prefix))
+        rows.copies.append(
+            (
+                message_id,
+                copy_no,
+                copy.recipient,
+                CopyState.DEPOSITED.value,
+                mailbox_id,
+                uid,
+                acceptance.accepted_at_s,
+            )
+        )
+
+
+def _remove(connection: Connection, removal: Removal) -> Removed:
+    modseq = first(connection.execute(_NEXT_MODSEQ, (removal.mailbox_id,)))
+    if modseq is None:
+        return Removed(0)
+    sizes: list[int] = []
+    for start in range(0, len(removal.uids), 500):
+        uids = removal.uids[start : start + 500]
+        marks = "(" + ",".join("?" * len(uids)) + ")"
+        parameters = (modseq[0], removal.removed_at_s, removal.mailbox_id, *uids)
+        statement = _HIDE_ENTRIES.format(rows=marks)
+        sizes.extend(row[0] for row in connection.execute(statement, parameters))
+    connection.execute(_SHRINK_MAILBOX, (len(sizes), sum(sizes), removal.mailbox_id))
+    return Removed(len(sizes))
+
+
+def _insert(
+    connection: Connection, statement: str, rows: list[Sequence[Any]], *, largest: int
+) -> None:
+    for marks, chunk in _chunks(rows, largest=largest):
+        connection.execute(statement.format(rows=marks), chunk)
+
+
+def _chunks(
+    rows: Sequence[Sequence[Any]], *, largest: int
+) -> Iterable[tuple[str, list[Any]]]:
+    """(placeholders, flat parameters), in chunks of a few sizes."""
+    start = 0
+    for size in powers_of_two(len(rows), largest):
+        part = rows[start : start + size]
+        start += size
+        yield rows_of(size, len(part[0])), [value for row in part for value in row]

@@ -1,0 +1,184 @@
+"""SQLite as the engine: connections, pragmas, the write lock, errors.
+
+The only module that knows how SQLite differs from the other engine.
+
+Promise: WAL with `synchronous=FULL`: COMMIT returns after an fsync of the log.
+Writers of all processes queue on an flock before BEGIN IMMEDIATE, because
+SQLite's own busy handler sleeps in steps and is unfair.  Each thread reads on
+a connection of its own, and a read takes all its rows before it returns.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from mailserver.store.ports import StoreBroken, StoreUnavailable
+from mailserver.store.sql.engine import ConstraintBroken, Parameters, Row
+
+PAGE_OCTETS = 4096
+SYNCHRONOUS = "FULL"
+BUSY_MS = 10_000
+READER_CACHE_KIB = 4096
+WRITER_CACHE_KIB = 8192
+FRAME_HEADER_OCTETS = 24  # of each page in the log
+LOG_GUARD_FACTOR = 1.5
+"""A writer that finds the log this many times over its limit moves it itself."""
+
+DIALECT: Final = {
+    "integer": "INTEGER",
+    "real": "REAL",
+    "blob": "BLOB",
+    "id": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "key": "INTEGER PRIMARY KEY",  # numbered by us, from a counter
+    "rows": "STRICT",
+    "clustered": "STRICT, WITHOUT ROWID",
+}
+
+_BROKEN = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)
+
+
+class WriterConnection:
+    """The writer inside a transaction; its errors are ours already."""
+
+    __slots__ = ("_execute",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._execute = connection.execute
+
+    def execute(self, statement: str, parameters: Parameters = ()) -> Iterable[Row]:
+        try:
+            return self._execute(statement, parameters)
+        except apsw.Error as error:
+            raise _translate(error) from error
+
+
+class SqliteEngine:
+    """One store's database in this process.  Open it after the fork."""
+
+    def __init__(self, folder: Path, *, log_limit_octets: int) -> None:
+        self._path = str(folder / "mail.db")
+        self._log_path = self._path + "-wal"
+        self._log_limit_octets = log_limit_octets
+        self._local = threading.local()
+        self._readers: list[apsw.Connection] = []
+        self._turn = threading.Lock()
+        self._lock_fd = os.open(folder / "write.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with _translated():
+            self._writer = self._open_writer()
+            self._in_transaction = WriterConnection(self._writer)
+
+    def read(self, statement: str, parameters: Parameters = ()) -> list[Row]:
+        try:
+            connection: apsw.Connection = self._local.reader
+        except AttributeError:
+            connection = self._open_reader()
+        try:
+            return connection.execute(statement, parameters).fetchall()
+        except apsw.Error as error:
+            raise _translate(error) from error
+
+    @contextmanager
+    def write_turn(self) -> Iterator[None]:
+        with self._turn:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+
+    @contextmanager
+    def transaction(self) -> Iterator[WriterConnection]:
+        with _translated():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._in_transaction
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if not self._writer.get_autocommit():
+                    self._writer.execute("ROLLBACK")
+                raise
+        if self.log_octets() > self._log_limit_octets * LOG_GUARD_FACTOR:
+            self.empty_log()
+
+    def script(self, statements: str) -> None:
+        """Run the statements of a migration, inside the caller's transaction."""
+        with _translated():
+            self._writer.execute(statements)
+
+    def log_octets(self) -> int:
+        """Size of the write-ahead log on disk."""
+        try:
+            return os.stat(self._log_path).st_size
+        except FileNotFoundError:
+            return 0
+
+    def move_log(self) -> None:
+        """Copy what can be copied into the database; waits for nobody."""
+        with _translated():
+            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def empty_log(self) -> None:
+        """Inside a write turn: copy all and cut the log to nothing, unless a reader is in it."""
+        try:
+            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.BusyError:
+            return  # a read of another process outlasted the wait; the next turn tries again
+        except apsw.Error as error:
+            raise _translate(error) from error
+
+    def close(self) -> None:
+        """Close this process's connections, those of other threads included: they have ended."""
+        for connection in (*self._readers, self._writer):
+            connection.close()
+        self._readers.clear()
+        os.close(self._lock_fd)
+
+    def _open_writer(self) -> apsw.Connection:
+        connection = apsw.Connection(self._path)
+        connection.set_busy_timeout(BUSY_MS)
+        connection.execute(f"PRAGMA page_size = {PAGE_OCTETS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # the keeper does it
+        connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+        connection.execute("PRAGMA foreign_keys = OFF")
+        return connection
+
+    def _open_reader(self) -> apsw.Connection:
+        with _translated():
+            connection = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY)
+            connection.set_busy_timeout(BUSY_MS)
+            connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+        self._local.reader = connection
+        self._readers.append(connection)
+        return connection
+
+
+def _translate(error: apsw.Error) -> Exception:
+    """The library's error as ours: whose fault, and whether to go on."""
+    if isinstance(error, _BROKEN):
+        return StoreBroken(str(error))
+    if isinstance(error, apsw.ConstraintError):
+        return ConstraintBroken(str(error))
+    return StoreUnavailable(str(error))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except apsw.Error as error:
+        raise _translate(error) from error
+
+
+def migrations_to_run(version: int, names: Iterable[str]) -> list[str]:
+    """The numbered files above `version`, in order: `0001_trunk.sql` is number 1."""
+    return [name for name in sorted(names) if name.endswith(".sql") and int(name[:4]) > version]

@@ -1,0 +1,128 @@
+"""What need not survive a power cut, in a database of its own.
+
+Recent log-ins, who was last seen where, what each process reports.  No fsync
+(`synchronous=OFF`), so a power cut may leave it unreadable; then it is made
+anew.  Nothing here may ever decide whether mail is kept: a fault is logged by
+nobody and answered with "not known".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from mailserver.store.ports import LastSeen
+from mailserver.values.ids import AccountId
+
+BUSY_MS = 100
+SEEN_AGAIN_S = 300.0  # the same account at the same door and peer is written once in that time
+SEEN_MEMORY = 10_000
+SLIDE_FRACTION = 24  # a remembered log-in is written again after this part of its lifetime
+SIGN_IN_LIMIT = 200_000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sign_in (digest BLOB PRIMARY KEY, used_at_s REAL NOT NULL)
+    STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS seen (
+    account_id INTEGER NOT NULL, door TEXT NOT NULL, peer TEXT NOT NULL, at_s REAL NOT NULL,
+    PRIMARY KEY (account_id, door)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS report (source TEXT PRIMARY KEY, at_s REAL NOT NULL,
+    figures TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+class SqliteScratch:
+    """The `Scratch` port.  Safe to call from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        self._local = threading.local()
+        self._opened: list[apsw.Connection] = []
+        self._seen: OrderedDict[tuple[int, str, str], float] = OrderedDict()
+
+    def recall_sign_in(self, digest: bytes, *, now_s: float, lifetime_s: float) -> bool:
+        rows = self._run("SELECT used_at_s FROM sign_in WHERE digest = ?", (digest,))
+        if not rows or not 0 <= now_s - rows[0][0] < lifetime_s:
+            return False
+        if now_s - rows[0][0] > lifetime_s / SLIDE_FRACTION:
+            self.keep_sign_in(digest, now_s=now_s)
+        return True
+
+    def keep_sign_in(self, digest: bytes, *, now_s: float) -> None:
+        self._run("INSERT OR REPLACE INTO sign_in VALUES (?, ?)", (digest, now_s))
+
+    def forget_sign_ins(self, *, before_s: float) -> None:
+        """Drop what has not been used since; called by the keeper."""
+        self._run("DELETE FROM sign_in WHERE used_at_s < ?", (before_s,))
+
+    def note_seen(self, account_id: AccountId, seen: LastSeen) -> None:
+        key = (account_id, seen.door, seen.peer)
+        if 0 <= seen.at_s - self._seen.get(key, -SEEN_AGAIN_S) < SEEN_AGAIN_S:
+            return
+        self._seen[key] = seen.at_s
+        if len(self._seen) > SEEN_MEMORY:
+            self._seen.popitem(last=False)
+        parameters = (account_id, seen.door, seen.peer, seen.at_s)
+        self._run("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", parameters)
+
+    def last_seen(self, account_id: AccountId) -> tuple[LastSeen, ...]:
+        rows = self._run(
+            "SELECT door, peer, at_s FROM seen WHERE account_id = ? ORDER BY at_s DESC",
+            (account_id,),
+        )
+        return tuple(LastSeen(door=door, peer=peer, at_s=at_s) for door, peer, at_s in rows)
+
+    def report(self, source: str, values: dict[str, float], *, now_s: float) -> None:
+        figures = json.dumps(values)
+        self._run("INSERT OR REPLACE INTO report VALUES (?, ?, ?)", (source, now_s, figures))
+
+    def read_reports(self) -> dict[str, tuple[float, dict[str, float]]]:
+        rows = self._run("SELECT source, at_s, figures FROM report", ())
+        return {source: (at_s, json.loads(figures)) for source, at_s, figures in rows}
+
+    def close(self) -> None:
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+
+    def _run(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Rows, or none when the scratch does not answer: it is never worth an error."""
+        try:
+            return self._connection().execute(statement, parameters).fetchall()
+        except (apsw.CorruptError, apsw.NotADBError, apsw.IOError):
+            self._local = threading.local()
+            self._start_anew()
+        except apsw.Error:
+            return []  # busy or full
+        return []
+
+    def _connection(self) -> apsw.Connection:
+        try:
+            connection: apsw.Connection = self._local.connection
+        except AttributeError:
+            connection = self._local.connection = self._open()
+        return connection
+
+    def _open(self) -> apsw.Connection:
+        connection = apsw.Connection(self._path)
+        connection.set_busy_timeout(BUSY_MS)
+        connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -1024")
+        connection.execute(_SCHEMA)
+        self._opened.append(connection)
+        return connection
+
+    def _start_anew(self) -> None:
+        """Move the unreadable files away; whoever has them open goes on with them until he fails."""
+        for suffix in ("", "-wal", "-shm"):
+            try:
+                os.replace(self._path + suffix, self._path + ".unreadable" + suffix)
+            except FileNotFoundError:
+                continue

@@ -1,0 +1,281 @@
+"""The embedded store: everything of one service in one folder.
+
+    mail.db, mail.db-wal, mail.db-shm   accounts, messages, copies, entries
+    bodies/                             large bodies (see `mailserver.store.files`)
+    scratch.db                          what may be lost
+    locks/<mailbox>                     maildrop locks
+    write.lock, keeper.lock             the write turn; who keeps house
+
+Open it once per process, after the fork.  SQLite's rules hold: nothing else in
+the process opens these files by other means, and the folder is on a local disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+
+from mailserver.settings.model import KIB, MIB, Settings
+from mailserver.store.files import SHARDS, BodyFiles, sync_folder
+from mailserver.store.ports import (
+    Account,
+    AccountState,
+    Credential,
+    LastSeen,
+    Listing,
+    Maildrop,
+    MaildropLock,
+    Outcome,
+    Reclaimed,
+    SignIn,
+    Spool,
+    StoredMessage,
+    Write,
+)
+from mailserver.store.sql.directory import SqlDirectory
+from mailserver.store.sql.engine import first
+from mailserver.store.sql.mailboxes import SqlMailboxes
+from mailserver.store.sql.reclaim import SqlReclaimer
+from mailserver.store.sql.writes import SqlWrites
+from mailserver.store.sqlite.engine import DIALECT, SqliteEngine, migrations_to_run
+from mailserver.store.sqlite.locks import MaildropLocks
+from mailserver.store.sqlite.scratch import SqliteScratch
+from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
+
+DAY_S = 86_400.0
+MOVE_LOG_OCTETS = 4 * MIB
+"""A log shorter than this is left alone: each move costs two fsyncs."""
+
+
+def open_store(settings: Settings) -> SqliteStore:
+    """Open the store that the settings name, made and migrated if need be.
+
+    Raises:
+        StoreUnavailable, StoreBroken: see `mailserver.store.ports`.
+        OSError: the folder cannot be made or read.
+    """
+    return SqliteStore(
+        settings.store.path,
+        wal_limit_octets=settings.store.wal_limit_mib * MIB,
+        keep_removed_s=settings.store.keep_removed_days * DAY_S,
+        keep_history_s=settings.store.keep_history_days * DAY_S,
+        sign_in_lifetime_s=settings.auth.cache_hours * 3600.0,
+    )
+
+
+class SqliteStore:
+    """The `Store` port.  Its parts are made here and handed out as methods."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        wal_limit_octets: int = 64 * MIB,
+        keep_removed_s: float = 7 * DAY_S,
+        keep_history_s: float = 30 * DAY_S,
+        sign_in_lifetime_s: float = DAY_S,
+    ) -> None:
+        self._folder = folder
+        self._wal_limit_octets = wal_limit_octets
+        self._keep_removed_s = keep_removed_s
+        self._keep_history_s = keep_history_s
+        self._sign_in_lifetime_s = sign_in_lifetime_s
+        self._files = BodyFiles(folder / "bodies")
+        self._prepare_folder()
+        self._engine = SqliteEngine(folder, log_limit_octets=wal_limit_octets)
+        _migrate(self._engine)
+        self._scratch = SqliteScratch(folder / "scratch.db")
+        self._locks = MaildropLocks(folder / "locks")
+        self._writes = SqlWrites(self._engine)
+        self._mailboxes = SqlMailboxes(self._engine, self._files.open_file)
+        self._directory = SqlDirectory(self._engine)
+        self._reclaimer = SqlReclaimer(
+            self._engine, lock_maildrop=self._locks.lock_maildrop, unlink=self._files.unlink
+        )
+        self._keeper_fd = -1
+        self._next_shard = 0
+        self._bind_hot_paths()
+
+    def _bind_hot_paths(self) -> None:
+        """Calls that happen per command skip one frame."""
+        self.find_mailbox = self._directory.find_mailbox
+        self.fetch = self._mailboxes.fetch
+        self.open_maildrop = self._mailboxes.open_maildrop
+        self.lock_maildrop: Callable[[MailboxId], MaildropLock | None] = self._locks.lock_maildrop
+
+    def _prepare_folder(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._folder / "locks").mkdir(mode=0o700, exist_ok=True)
+        self._files.prepare()
+        sync_folder(str(self._folder))
+
+    # Writes
+
+    def apply(self, batch: Sequence[Write]) -> list[Outcome]:
+        return self._writes.apply(batch)
+
+    def apply_waiting(self, take: Callable[[], Sequence[Write]]) -> list[Outcome]:
+        return self._writes.apply_waiting(take)
+
+    def find_accepted(self, accept_id: AcceptId) -> MessageId | None:
+        return self._writes.find_accepted(accept_id)
+
+    # Bodies
+
+    def open_spool(self) -> Spool:
+        return self._files.open_spool()
+
+    def free_octets(self) -> int:
+        return self._files.free_octets()
+
+    # Mailboxes
+
+    def list_maildrop(self, maildrop: Maildrop) -> Listing:
+        return self._mailboxes.list_maildrop(maildrop)
+
+    # Directory and credentials
+
+    def find_sign_in(self, user_name_key: str) -> SignIn | None:
+        return self._directory.find_sign_in(user_name_key)
+
+    def owns_address(self, account_id: AccountId, address_key: str) -> bool:
+        return self._directory.owns_address(account_id, address_key)
+
+    def find_account(self, identifier: str) -> Account | None:
+        return self._directory.find_account(identifier)
+
+    def list_accounts(self) -> Iterator[Account]:
+        return self._directory.list_accounts()
+
+    def count_accounts(self) -> int:
+        return self._directory.count_accounts()
+
+    def add_account(
+        self, *, identifier: str, name: str, addresses: Sequence[str], now_s: float
+    ) -> Account:
+        return self._directory.add_account(
+            identifier=identifier, name=name, addresses=addresses, now_s=now_s
+        )
+
+    def add_address(self, account_id: AccountId, address: str) -> None:
+        self._directory.add_address(account_id, address)
+
+    def set_state(self, account_id: AccountId, state: AccountState) -> None:
+        self._directory.set_state(account_id, state)
+
+    def delete_account(self, account_id: AccountId, *, now_s: float) -> None:
+        self._directory.delete_account(account_id, now_s=now_s)
+
+    def read_credential(self, account_id: AccountId) -> Credential | None:
+        return self._directory.read_credential(account_id)
+
+    def write_credential(
+        self, account_id: AccountId, *, verifier: str, must_change: bool
+    ) -> Credential:
+        return self._directory.write_credential(
+            account_id, verifier=verifier, must_change=must_change
+        )
+
+    def replace_verifier(self, account_id: AccountId, *, version: int, verifier: str) -> None:
+        self._directory.replace_verifier(account_id, version=version, verifier=verifier)
+
+    # Scratch
+
+    def recall_sign_in(self, digest: bytes, *, now_s: float, lifetime_s: float) -> bool:
+        return self._scratch.recall_sign_in(digest, now_s=now_s, lifetime_s=lifetime_s)
+
+    def keep_sign_in(self, digest: bytes, *, now_s: float) -> None:
+        self._scratch.keep_sign_in(digest, now_s=now_s)
+
+    def note_seen(self, account_id: AccountId, seen: LastSeen) -> None:
+        self._scratch.note_seen(account_id, seen)
+
+    def last_seen(self, account_id: AccountId) -> tuple[LastSeen, ...]:
+        return self._scratch.last_seen(account_id)
+
+    def report(self, source: str, values: dict[str, float], *, now_s: float) -> None:
+        self._scratch.report(source, values, now_s=now_s)
+
+    def read_reports(self) -> dict[str, tuple[float, dict[str, float]]]:
+        return self._scratch.read_reports()
+
+    # Upkeep
+
+    def become_keeper(self) -> bool:
+        if self._keeper_fd >= 0:
+            return True
+        fd = os.open(self._folder / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        self._keeper_fd = fd
+        return True
+
+    def checkpoint(self) -> int:
+        if self._engine.log_octets() < MOVE_LOG_OCTETS:
+            return self._engine.log_octets()
+        self._engine.move_log()
+        if self._engine.log_octets() > self._wal_limit_octets:
+            with self._engine.write_turn():
+                self._engine.empty_log()
+        return self._engine.log_octets()
+
+    def log_octets(self) -> int:
+        return self._engine.log_octets()
+
+    def reclaim(self, *, now_s: float) -> Reclaimed:
+        reclaimed = self._reclaimer.reclaim(removed_before_s=now_s - self._keep_removed_s)
+        shard = ("tmp", *SHARDS)[self._next_shard]
+        self._next_shard = (self._next_shard + 1) % (len(SHARDS) + 1)
+        swept = self._files.orphans(shard, now_s=now_s, is_named=self._reclaimer.is_named)
+        return Reclaimed(
+            reclaimed.entry_count, reclaimed.message_count, reclaimed.file_count + len(list(swept))
+        )
+
+    def expire_history(self, *, now_s: float) -> int:
+        self._scratch.forget_sign_ins(before_s=now_s - self._sign_in_lifetime_s)
+        return self._reclaimer.expire(accepted_before_s=now_s - self._keep_history_s)
+
+    def close(self) -> None:
+        self._scratch.close()
+        self._engine.close()
+        if self._keeper_fd >= 0:
+            os.close(self._keeper_fd)
+            self._keeper_fd = -1
+
+
+def _migrate(engine: SqliteEngine) -> None:
+    """Apply the numbered files that this store has not seen, once, under the write turn."""
+    schema = resources.files("mailserver.store.sql") / "schema"
+    names = [file.name for file in schema.iterdir()]
+    if not migrations_to_run(_version(engine), names):
+        return
+    with engine.write_turn():
+        for name in migrations_to_run(_version(engine), names):
+            text = (schema / name).read_text(encoding="utf-8")
+            with engine.transaction() as connection:
+                engine.script(_in_dialect(text))
+                connection.execute(
+                    "INSERT INTO migration (number, applied_at_s) VALUES (?, ?)",
+                    (int(name[:4]), time.time()),
+                )
+
+
+def _in_dialect(text: str) -> str:
+    for word, meaning in DIALECT.items():
+        text = text.replace("{" + word + "}", meaning)
+    return text
+
+
+def _version(engine: SqliteEngine) -> int:
+    tables = engine.read("SELECT 1 FROM sqlite_master WHERE name = 'migration'")
+    if not tables:
+        return 0
+    row = first(engine.read("SELECT max(number) FROM migration"))
+    return 0 if row is None or row[0] is None else int(row[0])
