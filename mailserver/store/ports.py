@@ -367,7 +367,7 @@ class Upkeep(Protocol):
         ...
 
     def checkpoint(self) -> int:
-        """One step of moving the log into the database; returns the log's size in octets."""
+        """One step of moving the log into the database; returns the octets still in use."""
         ...
 
     def reclaim(self, *, now_s: float) -> Reclaimed:

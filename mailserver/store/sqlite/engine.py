@@ -28,7 +28,6 @@ SYNCHRONOUS = "FULL"
 BUSY_MS = 10_000
 READER_CACHE_KIB = 4096
 WRITER_CACHE_KIB = 8192
-FRAME_HEADER_OCTETS = 24  # of each page in the log
 LOG_GUARD_FACTOR = 1.5
 """A writer that finds the log this many times over its limit moves it itself."""
 
@@ -70,6 +69,7 @@ class SqliteEngine:
         self._local = threading.local()
         self._readers: list[apsw.Connection] = []
         self._turn = threading.Lock()
+        self._log_pages = 0
         self._lock_fd = os.open(folder / "write.lock", os.O_RDWR | os.O_CREAT, 0o600)
         with _translated():
             self._writer = self._open_writer()
@@ -105,8 +105,8 @@ class SqliteEngine:
                 if not self._writer.get_autocommit():
                     self._writer.execute("ROLLBACK")
                 raise
-        if self.log_octets() > self._log_limit_octets * LOG_GUARD_FACTOR:
-            self.empty_log()
+        if self._log_pages * PAGE_OCTETS > self._log_limit_octets * LOG_GUARD_FACTOR:
+            self.restart_log()
 
     def script(self, statements: str) -> None:
         """Run the statements of a migration, inside the caller's transaction."""
@@ -120,19 +120,29 @@ class SqliteEngine:
         except FileNotFoundError:
             return 0
 
-    def move_log(self) -> None:
-        """Copy what can be copied into the database; waits for nobody."""
-        with _translated():
-            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    def move_log(self) -> int:
+        """Copy what can be copied into the database; waits for nobody.
 
-    def empty_log(self) -> None:
-        """Inside a write turn: copy all and cut the log to nothing, unless a reader is in it."""
+        Returns the octets of log that are in use: a log that was moved whole starts over
+        at the next commit, in the same file, whose blocks need not be allocated again.
+        """
+        with _translated():
+            in_use, moved = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return 0 if in_use == moved else in_use * PAGE_OCTETS
+
+    def restart_log(self) -> None:
+        """Inside a write turn: move the rest, so that the next commit starts the log over."""
         try:
-            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
         except apsw.BusyError:
             return  # a read of another process outlasted the wait; the next turn tries again
         except apsw.Error as error:
             raise _translate(error) from error
+
+    def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        """After each commit: how many pages the log holds."""
+        self._log_pages = pages
+        return apsw.SQLITE_OK
 
     def close(self) -> None:
         """Close this process's connections, those of other threads included: they have ended."""
@@ -147,7 +157,8 @@ class SqliteEngine:
         connection.execute(f"PRAGMA page_size = {PAGE_OCTETS}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")  # the keeper does it
+        connection.set_wal_hook(self._note_log)  # and no automatic checkpoint: the keeper does it
+        connection.execute(f"PRAGMA journal_size_limit = {self._log_limit_octets}")
         connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         connection.execute("PRAGMA foreign_keys = OFF")
         return connection
