@@ -11,12 +11,17 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from mailserver.settings.bind import check_bind
+from mailserver.settings.names import check_domain, check_identifier
 
 MIB = 1024 * 1024
 KIB = 1024
 
 Network = IPv4Network | IPv6Network
+Binds = tuple[Annotated[str, AfterValidator(check_bind)], ...]
+Domain = Annotated[str, AfterValidator(check_domain)]
 TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
 
 
@@ -25,11 +30,13 @@ class Section(BaseModel):
 
 
 class ServiceSettings(Section):
-    domain: str
-    extra_domains: tuple[str, ...] = ()
-    hostname: str  # said in banners and trace headers
+    domain: Domain
+    extra_domains: tuple[Domain, ...] = ()
+    hostname: Domain  # said in banners and trace headers
     language: Literal["fr", "en"] = "fr"
-    postmaster: str = "postmaster"  # identifier that gets postmaster@ and abuse@
+    postmaster: Annotated[str, AfterValidator(check_identifier)] = (
+        "postmaster"  # identifier that gets postmaster@ and abuse@
+    )
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -52,9 +59,9 @@ class TlsSettings(Section):
 
 
 class SmtpSettings(Section):
-    mx: tuple[str, ...] = ("0.0.0.0:25", "[::]:25")
-    submission: tuple[str, ...] = ("0.0.0.0:587", "[::]:587")
-    submissions: tuple[str, ...] = ("0.0.0.0:465", "[::]:465")
+    mx: Binds = ("0.0.0.0:25", "[::]:25")
+    submission: Binds = ("0.0.0.0:587", "[::]:587")
+    submissions: Binds = ("0.0.0.0:465", "[::]:465")
     processes: int = Field(default=0, ge=0, le=256)  # 0: one per core
     max_message_mib: float = Field(default=50, gt=0)
     max_header_kib: int = Field(default=1024, ge=16)
@@ -65,8 +72,8 @@ class SmtpSettings(Section):
 
 
 class Pop3Settings(Section):
-    pop3: tuple[str, ...] = ("0.0.0.0:110", "[::]:110")
-    pop3s: tuple[str, ...] = ("0.0.0.0:995", "[::]:995")
+    pop3: Binds = ("0.0.0.0:110", "[::]:110")
+    pop3s: Binds = ("0.0.0.0:995", "[::]:995")
     processes: int = Field(default=0, ge=0, le=256)
     max_connections: int = Field(default=5000, ge=1)
     idle_timeout_s: float = Field(default=600, ge=600)  # RFC 1939 §3
@@ -85,8 +92,8 @@ class LegacySettings(Section):
 
     enabled: bool = False
     networks: tuple[Network, ...] = ()
-    submissions: tuple[str, ...] = ()
-    pop3s: tuple[str, ...] = ()
+    submissions: Binds = ()
+    pop3s: Binds = ()
     minimum: TlsVersion = "1.0"
 
 

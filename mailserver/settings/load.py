@@ -1,0 +1,280 @@
+"""From one TOML file and the environment to `Settings`.
+
+Every mistake is one sentence that names the file, the line, the key and what
+to write instead.  The environment wins over the file:
+`MAILSERVER_SECTION__KEY`, lists with commas or as JSON.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError, create_model
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource
+
+from mailserver.settings.model import Settings
+from mailserver.settings.template import line_of, toml_value
+
+FILE_NAME = "mailserver.toml"
+SYSTEM_FILE = Path("/etc/mailserver/mailserver.toml")
+PREFIX = "MAILSERVER_"
+_DELIMITER = "__"
+
+
+class SettingsError(Exception):
+    """The settings cannot be used.  `problems`: one sentence each, the first is the text."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(problems[0])
+        self.problems = problems
+
+
+def find_settings_file(named: Path | None = None) -> Path:
+    """The file named by the person, else ./mailserver.toml, else the system's.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    if named is not None:
+        if not named.is_file():
+            raise SettingsError(f"{named}: no such file; `mailserver init` makes one")
+        return named
+    for candidate in (Path(FILE_NAME), SYSTEM_FILE):
+        if candidate.is_file():
+            return candidate
+    raise SettingsError(
+        f"no {FILE_NAME} here and no {SYSTEM_FILE}: name yours with --config FILE,"
+        " or make one with `mailserver init`"
+    )
+
+
+def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the file, let the environment win, make the paths absolute.
+
+    Raises:
+        SettingsError: the file is unreadable, or a key or value is wrong.
+    """
+    environment = os.environ if environment is None else environment
+    text = _read(path)
+    try:
+        from_file = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    where = _Places(path, text, environment)
+    unknown = [
+        f"{where.name(key)}: unknown key {key}{_nearest(key)}" for key in _unknown(from_file)
+    ]
+    unknown += [
+        f"{name}: this variable sets no known key{_nearest(key)}"
+        for name, key in _unknown_variables(environment)
+    ]
+    if unknown:
+        raise SettingsError(*unknown)
+    merged = _merge(from_file, _from_environment(environment))
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        sentences = dict.fromkeys(_sentence(one, where) for one in error.errors())
+        raise SettingsError(*sentences) from None
+    return _absolute(settings, path.resolve())
+
+
+def known_keys() -> dict[str, FieldInfo]:
+    """Every dotted key and its field, in the order of the model."""
+    return {
+        f"{section}.{key}": field
+        for section, model in _sections().items()
+        for key, field in model.model_fields.items()
+    }
+
+
+def _sections() -> dict[str, type[BaseModel]]:
+    return {
+        name: field.annotation
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{path}: not UTF-8 at octet {error.start}: save it as UTF-8"
+        ) from error
+
+
+# --- unknown keys -------------------------------------------------------------
+
+
+def _unknown(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Dotted names in the file that the model does not have."""
+    sections = _sections()
+    for name, value in tree.items():
+        if name not in sections:
+            yield name
+        elif isinstance(value, Mapping):
+            fields = sections[name].model_fields
+            yield from (f"{name}.{key}" for key in value if key not in fields)
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    known = known_keys()
+    for name in environment:
+        if name.upper().startswith(PREFIX):
+            key = name[len(PREFIX) :].lower().replace(_DELIMITER, ".", 1)
+            if key not in known:
+                yield name, key
+
+
+def _nearest(key: str) -> str:
+    """`; did you mean smtp.mx?`, or nothing when no key is near."""
+    known = [*known_keys(), *_sections()]
+    found = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
+    if not found:
+        last = key.rpartition(".")[2]
+        by_last = {full.rpartition(".")[2]: full for full in reversed(known)}
+        found = [by_last[near] for near in difflib.get_close_matches(last, by_last, n=1)]
+    return f"; did you mean {found[0]}?" if found else "; config/mailserver.toml shows every key"
+
+
+# --- the environment ------------------------------------------------------------
+
+
+# The same tree, for pydantic-settings to find its variables in.
+_FIELDS: dict[str, Any] = {
+    name: (field.annotation, field) for name, field in Settings.model_fields.items()
+}
+_Environment: type[BaseSettings] = create_model("_Environment", __base__=BaseSettings, **_FIELDS)
+
+
+class _Source(EnvSettingsSource):
+    """Reads the mapping it was given; lists may be written with commas."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {name.lower(): value for name, value in environment.items()}
+        super().__init__(
+            _Environment,
+            env_prefix=PREFIX,
+            env_nested_delimiter=_DELIMITER,
+            case_sensitive=False,
+        )
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return self._environment
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Never fails: what is no JSON is taken as a list with commas, for the model to refuse."""
+        with suppress(ValueError):
+            return super().decode_complex_value(field_name, field, value)
+        return [part.strip() for part in str(value).split(",") if part.strip()]
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found = _Source({k: v for k, v in environment.items() if k.upper().startswith(PREFIX)})()
+    return {section: values for section, values in found.items() if section in _sections()}
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        merged[name] = {**old, **value} if isinstance(old, Mapping) else value
+    return merged
+
+
+# --- sentences --------------------------------------------------------------------
+
+
+class _Places:
+    """Where a key was set: a variable, or a line of the file."""
+
+    def __init__(self, path: Path, text: str, environment: Mapping[str, str]) -> None:
+        self._path = path
+        self._text = text
+        self._variables = {name.upper(): name for name in environment}
+
+    def name(self, key: str) -> str:
+        variable = self._variables.get(PREFIX + key.upper().replace(".", _DELIMITER, 1))
+        if variable:
+            return variable
+        line = line_of(self._text, key)
+        return f"{self._path}:{line}" if line else str(self._path)
+
+
+_WANTED = {
+    "missing": "is missing",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "string_type": 'must be a text in "quotes"',
+    "path_type": 'must be a path in "quotes"',
+    "tuple_type": "must be a list in [square brackets]",
+    "ip_v4_network": "must be networks",
+    "ip_v6_network": "must be networks",
+}
+
+
+def _sentence(error: Any, where: _Places) -> str:
+    """One line: where, which key, what is wrong, what to write instead."""
+    parts = [part for part in error["loc"] if isinstance(part, str)]
+    key = ".".join(parts[:2])
+    kind = str(error["type"])
+    if kind == "value_error":
+        wrong = str(error["ctx"]["error"])
+    elif kind == "model_type":
+        return f"{where.name(key)}: {key} must be a section: write [{key}] on a line of its own"
+    else:
+        message = str(error["msg"]).removeprefix("Input should be ").replace("'", '"')
+        wrong = _WANTED.get(kind, f"must be {message}")
+    return f"{where.name(key)}: {key}: {wrong}{_example(key)}"
+
+
+_EXAMPLES = {
+    "service": '; write [service] with domain = "ac-exemple.fr" and hostname',
+    "service.domain": '; for instance domain = "ac-exemple.fr"',
+    "service.hostname": '; for instance hostname = "mail.ac-exemple.fr"',
+    "legacy.networks": '; for instance networks = ["10.0.0.0/8"]',
+}
+
+
+def _example(key: str) -> str:
+    """`; for instance processes = 0`: the default, as the file would say it."""
+    if key in _EXAMPLES:
+        return _EXAMPLES[key]
+    field = known_keys().get(key)
+    if field is None or field.is_required():
+        return ""
+    value = field.default
+    return f"; for instance {key.rpartition('.')[2]} = {toml_value(_plain(value))}"
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _absolute(settings: Settings, source: Path) -> Settings:
+    """Relative paths are relative to the folder of the file."""
+    folder = source.parent
+    store = settings.store.model_copy(update={"path": folder / settings.store.path})
+    tls = settings.tls.model_copy(
+        update={
+            "certificate": folder / settings.tls.certificate,
+            "key": folder / settings.tls.key,
+        }
+    )
+    return settings.model_copy(update={"store": store, "tls": tls, "source": source})

@@ -1,0 +1,39 @@
+"""Names that the settings and the command line take: domains and identifiers."""
+
+from __future__ import annotations
+
+import re
+
+from mailserver.values.address import fold_domain
+
+MAX_DOMAIN_OCTETS = 253  # RFC 1035 §2.3.4, without the root's dot
+MAX_IDENTIFIER_LENGTH = 64
+# RFC 1123 §2.1: letters, digits and hyphens; labels of at most 63.
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_IDENTIFIER = re.compile(r"[^\W_](?:[\w.-]*\w)?")
+
+
+def check_domain(text: str) -> str:
+    """Return the domain as it was written.
+
+    Raises:
+        ValueError: it is no domain name.
+    """
+    folded = fold_domain(text)
+    if len(folded) > MAX_DOMAIN_OCTETS or not _DOMAIN.fullmatch(folded):
+        raise ValueError(f"{text!r} is not a domain name: write one, as ac-exemple.fr")
+    return text
+
+
+def check_identifier(text: str) -> str:
+    """Return the identifier as it was written: what a person logs in with, never an address.
+
+    Raises:
+        ValueError: the sentence says what an identifier is.
+    """
+    if len(text) > MAX_IDENTIFIER_LENGTH or not _IDENTIFIER.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not an identifier: write letters, digits, dots and hyphens, as fmarot"
+        )
+    return text

@@ -1,0 +1,89 @@
+"""The commented settings file that travels with the code, and how a copy is filled in.
+
+One source: `config/` of a checkout, which the wheel carries as
+`mailserver/config/`.  In those files `#key = value` (no space) is a key at its
+default, `# text` is a comment.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import mailserver
+
+Value = str | int | float | bool | Sequence[str]
+_SECTION = re.compile(r"\s*\[([A-Za-z0-9_.-]+)\]\s*(?:#.*)?")
+_KEY = re.compile(r"\s*(#?)([A-Za-z0-9_-]+)\s*=")
+
+
+def read_config(name: str) -> str:
+    """The text of one file of `config/`, from the wheel or from the checkout.
+
+    Raises:
+        FileNotFoundError: the installation is not complete.
+    """
+    package = Path(mailserver.__file__).parent
+    for folder in (package / "config", package.parent / "config"):
+        if (folder / name).is_file():
+            return (folder / name).read_text("utf-8")
+    raise FileNotFoundError(f"{name} is missing from this installation of mailserver")
+
+
+def fill_in(text: str, values: Mapping[str, Value]) -> str:
+    """Give keys of a settings file their values; comments stay.  `values`: dotted key -> value.
+
+    Raises:
+        KeyError: the text has no such key, not even commented out.
+    """
+    wanted = dict(values)
+    section = ""
+    lines = []
+    for line in text.splitlines():
+        section, key = _place(line, section)
+        dotted = f"{section}.{key}"
+        lines.append(f"{key} = {toml_value(wanted.pop(dotted))}" if dotted in wanted else line)
+    if wanted:
+        raise KeyError(f"no such key in the settings file: {', '.join(wanted)}")
+    return "\n".join(lines) + "\n"
+
+
+def with_defaults(text: str) -> str:
+    """The file with every key that is commented out put in force."""
+    return re.sub(r"(?m)^#(?=[A-Za-z0-9_-]+\s*=)", "", text)
+
+
+def line_of(text: str, dotted: str) -> int | None:
+    """Number of the line that sets this key or opens this section; None if it cannot be seen."""
+    section = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        section, key = _place(line, section)
+        if line.lstrip().startswith("#"):
+            continue
+        here = f"{section}.{key}".strip(".")
+        if here == dotted and (key or _SECTION.fullmatch(line)):
+            return number
+    return None
+
+
+def toml_value(value: Value) -> str:
+    """Write a value as TOML does.  JSON's strings are TOML's basic strings."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case _:
+            return "[" + ", ".join(toml_value(item) for item in value) + "]"
+
+
+def _place(line: str, section: str) -> tuple[str, str]:
+    """(the section that holds from this line on, the key that the line names or "")."""
+    if header := _SECTION.fullmatch(line):
+        return header[1], ""
+    key = _KEY.match(line)
+    return section, key[2] if key else ""
