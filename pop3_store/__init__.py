@@ -1,1 +1,10 @@
-"""."""
+"""Door 2: the maildrop over POP3 (RFC 1939, 2449, 2595, 3206), on Twisted.
+
+Owns the protocol: lines, states, replies, dot-stuffing, TLS and the worker
+process.  The supervisor calls `pop3_store.worker`; nothing else is called from
+outside.  It opens onto the hall (`mailserver`) and imports no other door.
+
+The core (`session`, `authorization`, `transaction`, `listing`, `stuffing`)
+knows neither sockets nor loops; `protocol`, `transport`, `tls` and `worker`
+are the shell.
+"""

@@ -1,0 +1,379 @@
+"""One POP3 session, without a socket: octets in, octets and decisions out.
+
+The shell calls `receive` with what came, then `advance` until it returns None,
+sends `take_output()`, and does what each returned action says.  Commands run
+strictly in order, one at a time: nothing is read while a long reply is unsent
+(the shell does not call `advance` then) or while an answer is awaited.  So a
+connection that dies before its QUIT is reached deletes nothing.
+
+Invariants: the maildrop lock is held in TRANSACTION and UPDATE and in no other
+state; at most `MAX_PASSWORD_LINE_OCTETS` of an unfinished line are kept; a
+fault of ours is `-ERR [SYS/TEMP]` and a log entry, never its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
+from mailserver.store.ports import LastSeen, Mailboxes, MaildropLock, Outcome, Removed, StoreBroken
+from mailserver.telemetry.log import Log
+from mailserver.values.ids import AccountId
+from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS
+from pop3_store.listing import OpenMaildrop
+from pop3_store.states import Action, Authenticate, Remove, Signal, State
+from pop3_store.texts import Replies, Say
+
+BATCH_OCTETS = 64 * 1024
+"""Replies to pipelined commands are sent together until they reach this."""
+
+
+class Maildrops(Mailboxes, Protocol):
+    """What a session needs of the store."""
+
+    def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Counters of one process, for `mailserver status`."""
+
+    session_count: int = 0
+    sign_in_count: int = 0
+    refused_count: int = 0
+    in_use_count: int = 0
+    retrieved_count: int = 0
+    retrieved_octets: int = 0
+    top_count: int = 0
+    removed_count: int = 0
+    fault_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What all sessions of one process share."""
+
+    store: Maildrops
+    replies: Replies
+    max_failures: int  # refused passwords before the session is closed
+    clock: Callable[[], float]  # Unix time in seconds
+    on_broken: Callable[[], None]  # the store's disk failed: the process must end
+    log: Log
+    tally: Tally
+
+
+@dataclass(slots=True, kw_only=True)
+class Circuit:
+    """The connection as the session sees it.  `is_tls` turns true after STLS."""
+
+    session_id: str
+    door: str  # the listener's name
+    peer: str
+    is_tls: bool
+    can_start_tls: bool
+    is_clear_allowed: bool  # a password without TLS
+
+
+class Session:
+    """See the module."""
+
+    __slots__ = (
+        "_at",
+        "_failures",
+        "_inbox",
+        "_is_overlong",
+        "_lock",
+        "_maildrop",
+        "_next",
+        "_out",
+        "_out_octets",
+        "_stream",
+        "_waits",
+        "circuit",
+        "desk",
+        "identifier",
+        "is_draining",
+        "line_count",
+        "state",
+        "tally",
+        "user_name",
+    )
+
+    def __init__(self, desk: Desk, circuit: Circuit) -> None:
+        self.desk = desk
+        self.circuit = circuit
+        self.tally = desk.tally
+        self.state = State.AUTHORIZATION
+        self.user_name = b""
+        self.identifier = ""  # whose maildrop it is, once known
+        self.line_count = 0  # complete lines read: the shell's idle timer watches it
+        self.is_draining = False  # close as soon as nothing received is left to do
+        self._inbox = b""
+        self._at = 0  # where the unread part of the inbox begins
+        self._is_overlong = False  # the rest of this line is thrown away
+        self._failures = 0
+        self._lock: MaildropLock | None = None
+        self._maildrop: OpenMaildrop | None = None
+        self._stream: Iterator[bytes] | None = None
+        self._waits = False  # for a verdict, an outcome or a handshake
+        self._next: Signal | None = None  # to be returned by the next `advance`
+        self._out: list[bytes] = []
+        self._out_octets = 0
+        self.say(Say.GREETING)
+
+    # --- for the shell --------------------------------------------------------
+
+    @property
+    def has_unread_octets(self) -> bool:
+        return self._at < len(self._inbox)
+
+    @property
+    def held_octets(self) -> int:
+        """Received and not yet used."""
+        return len(self._inbox) - self._at
+
+    @property
+    def takes_passwords(self) -> bool:
+        return self.circuit.is_tls or self.circuit.is_clear_allowed
+
+    def receive(self, octets: bytes) -> None:
+        """Keep what came.  Ignored once the session has ended."""
+        if self.state is State.ENDED or self.state is State.UPDATE:
+            return
+        self._inbox = self._inbox[self._at :] + octets if self.has_unread_octets else octets
+        self._at = 0
+
+    def take_output(self) -> bytes:
+        """All octets to send now; they are handed out once."""
+        out = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        self._out_octets = 0
+        return out
+
+    def advance(self) -> Action | None:
+        """Go on until an action is needed; None: wait for octets, or for an answer."""
+        try:
+            return self._run()
+        except Exception as error:  # noqa: BLE001 - the top of a session
+            # Only a stream gets here, and its first line has been said already.
+            self._note_fault("long reply failed", error)
+            return self.end(Signal.ABORT)
+
+    def conclude_sign_in(self, verdict: Verdict) -> None:
+        """The gate's answer to `Authenticate`."""
+        self._waits = False
+        if self.state is not State.AUTHORIZATION:
+            return  # the peer has gone meanwhile
+        if isinstance(verdict, Granted):
+            self._guard(lambda: self._enter(verdict))
+        elif isinstance(verdict, Denied):
+            self._refuse()
+        else:
+            assert isinstance(verdict, Unavailable)
+            self.say(Say.TRY_LATER)
+
+    def conclude_removal(self, outcome: Outcome) -> None:
+        """The committer's answer to `Remove`.  The lock is free before anything is said."""
+        self._waits = False
+        self.unlock()
+        if isinstance(outcome, Removed):
+            self.tally.removed_count += outcome.count
+            self.say(Say.GOODBYE)
+        else:
+            self._note_fault("removal failed", getattr(outcome, "error", None))
+            self.say(Say.NOTHING_REMOVED)
+        self.end(Signal.CLOSE)
+        self._next = Signal.CLOSE
+
+    def begin_tls(self) -> None:
+        """The handshake begins: whatever was known or received before is forgotten."""
+        self._waits = False
+        self.circuit.is_tls = True
+        self.user_name = b""
+        self._inbox = b""
+        self._at = 0
+        self._is_overlong = False
+
+    def lose(self) -> None:
+        """The connection is gone.  A removal already handed over keeps the lock until it ends."""
+        if self._stream is not None:
+            self._close_stream()
+        if self.state is State.UPDATE:
+            return
+        self.end(Signal.CLOSE)
+
+    # --- for the commands -----------------------------------------------------
+
+    def say(self, say: Say) -> None:
+        self.send(self.desk.replies[say])
+
+    def send(self, octets: bytes) -> None:
+        self._out.append(octets)
+        self._out_octets += len(octets)
+
+    def stream(self, chunks: Iterator[bytes]) -> None:
+        """Send these after what was said, as fast as the peer reads."""
+        self._stream = chunks
+
+    def wait_for(self, action: Authenticate | Remove | Signal) -> Action:
+        """No further command until the shell has answered `action`."""
+        self._waits = True
+        return action
+
+    def maildrop(self) -> OpenMaildrop:
+        """Only in TRANSACTION."""
+        assert self._maildrop is not None
+        return self._maildrop
+
+    def unlock(self) -> None:
+        lock, self._lock = self._lock, None
+        self._maildrop = None
+        if lock is not None:
+            lock.release()
+
+    def end(self, signal: Signal) -> Signal:
+        """Nothing more is read or said; the lock is free."""
+        self.state = State.ENDED
+        self._inbox = b""
+        self._at = 0
+        if self._stream is not None:
+            self._close_stream()
+        self.unlock()
+        return signal
+
+    # --- within -----------------------------------------------------------------
+
+    def _run(self) -> Action | None:
+        while True:
+            if self._next is not None:
+                signal, self._next = self._next, None
+                return signal
+            if self._stream is not None:
+                self._pull()
+            elif self._waits or self.state is State.ENDED:
+                return None
+            elif (line := self._next_line()) is not None:
+                action = self._obey(line)
+                if action is not None:
+                    return action
+            elif self.is_draining:
+                return self.end(Signal.CLOSE)
+            else:
+                return None
+            if self._out_octets >= BATCH_OCTETS:
+                return Signal.FLUSH
+
+    def _pull(self) -> None:
+        assert self._stream is not None
+        chunk = next(self._stream, None)
+        if chunk is None:
+            self._stream = None
+        elif chunk:
+            self.send(chunk)
+
+    def _close_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        close = getattr(stream, "close", None)  # a generator's `finally` closes the file
+        if close is not None:
+            close()
+
+    def _next_line(self) -> bytes | None:
+        """The next line without its LF; None: there is no whole line."""
+        end = self._inbox.find(b"\n", self._at)
+        if end < 0:
+            if self.held_octets >= MAX_PASSWORD_LINE_OCTETS:
+                self._is_overlong = True
+                self._inbox = b""
+                self._at = 0
+            return None
+        line = self._inbox[self._at : end]
+        self._at = end + 1
+        self.line_count += 1
+        return line
+
+    def _obey(self, line: bytes) -> Action | None:
+        """Check, then proceed."""
+        if self._is_overlong:
+            self._is_overlong = False
+            self.say(Say.TOO_LONG)
+            return None
+        word, _, rest = line[:-1].partition(b" ")
+        row = COMMANDS.get(word.upper())
+        if len(line) >= (row.max_line_octets if row else MAX_LINE_OCTETS):
+            self.say(Say.TOO_LONG)
+        elif line[-1:] != b"\r":
+            self.say(Say.BARE_LF)
+        elif row is None:
+            self.say(Say.UNKNOWN)
+        elif self.state not in row.states:
+            self.say(Say.WRONG_STATE)
+        elif row.carries_password and not self.takes_passwords:
+            self.say(Say.TLS_FIRST)
+        else:
+            args = ([rest] if rest else []) if row.raw else rest.split()
+            if row.min_args <= len(args) <= row.max_args:
+                return self._guard(lambda: row.handler(self, args))
+            self.say(Say.SYNTAX)
+        return None
+
+    def _guard(self, act: Callable[[], Action | None]) -> Action | None:
+        """Run one command's work; a fault of ours answers [SYS/TEMP] in its place."""
+        said_count, said_octets = len(self._out), self._out_octets
+        try:
+            return act()
+        except Exception as error:  # noqa: BLE001 - the top of a session
+            del self._out[said_count:]  # a half-said reply
+            self._out_octets = said_octets
+            self._waits = False
+            if self.state is State.UPDATE:
+                self.state = State.TRANSACTION
+            if self.state is State.AUTHORIZATION:
+                self.unlock()
+            self._note_fault("command failed", error)
+            self.say(Say.TRY_LATER)
+            return None
+
+    def _enter(self, granted: Granted) -> None:
+        """Lock the maildrop and fix what this session sees of it."""
+        store = self.desk.store
+        self._lock = store.lock_maildrop(granted.inbox_id)
+        if self._lock is None:
+            self.tally.in_use_count += 1
+            self.say(Say.MAILDROP_IN_USE)
+            return
+        drop = OpenMaildrop(store, store.open_maildrop(granted.inbox_id))
+        self._maildrop = drop
+        self.identifier = granted.identifier
+        self._note_seen(granted.account_id)
+        self.state = State.TRANSACTION
+        self.tally.sign_in_count += 1
+        self.send(b"+OK %d messages (%d octets)\r\n" % (drop.count, drop.octets))
+
+    def _note_seen(self, account_id: AccountId) -> None:
+        circuit = self.circuit
+        seen = LastSeen(door=circuit.door, peer=circuit.peer, at_s=self.desk.clock())
+        try:
+            self.desk.store.note_seen(account_id, seen)
+        except Exception as error:  # noqa: BLE001 - what may be lost must not keep anybody out
+            self._note_fault("last log-in not noted", error)
+
+    def _refuse(self) -> None:
+        self._failures += 1
+        self.tally.refused_count += 1
+        self.say(Say.WRONG_PASSWORD)
+        if self._failures >= self.desk.max_failures:
+            self._next = self.end(Signal.CLOSE)
+
+    def _note_fault(self, event: str, error: BaseException | None) -> None:
+        self.tally.fault_count += 1
+        self.desk.log.error(
+            event,
+            session=self.circuit.session_id,
+            identifier=self.identifier,
+            peer=self.circuit.peer,
+            exc_info=error,
+        )
+        if isinstance(error, StoreBroken):
+            self.desk.on_broken()

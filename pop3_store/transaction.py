@@ -1,0 +1,129 @@
+"""Commands about the maildrop: STAT to QUIT (RFC 1939 §5, §6, §7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailserver.store.ports import StoredMessage
+from pop3_store.listing import OpenMaildrop
+from pop3_store.states import Action, Remove, Signal, State
+from pop3_store.stuffing import small_reply, top_lines, whole_lines
+from pop3_store.texts import Say
+
+if TYPE_CHECKING:
+    from pop3_store.session import Session
+
+
+def parse_number(word: bytes) -> int | None:
+    """A message number or a count of lines: decimal digits; None for anything else."""
+    return int(word) if word.isdigit() else None
+
+
+def tell_state(session: Session, _args: list[bytes]) -> Action | None:
+    drop = session.maildrop()
+    session.send(b"+OK %d %d\r\n" % (drop.count, drop.octets))
+    return None
+
+
+def list_sizes(session: Session, args: list[bytes]) -> Action | None:
+    drop = session.maildrop()
+    if not args:
+        session.send(b"+OK %d messages (%d octets)\r\n" % (drop.count, drop.octets))
+        session.stream(drop.size_lines())
+    elif (number := _find(session, drop, args[0])) is not None:
+        session.send(b"+OK %d %d\r\n" % (number, drop.size_octets(number)))
+    return None
+
+
+def list_unique_ids(session: Session, args: list[bytes]) -> Action | None:
+    drop = session.maildrop()
+    if not args:
+        session.send(b"+OK %d messages\r\n" % drop.count)
+        session.stream(drop.unique_id_lines())
+    elif (number := _find(session, drop, args[0])) is not None:
+        session.send(b"+OK %d %s\r\n" % (number, drop.unique_id(number)))
+    return None
+
+
+def retrieve(session: Session, args: list[bytes]) -> Action | None:
+    """The size in the reply is that of LIST; see `stuffing.whole_lines`."""
+    message = _fetch(session, args[0])
+    if message is None:
+        return None
+    session.tally.retrieved_count += 1
+    session.tally.retrieved_octets += message.size_octets
+    session.send(b"+OK %d octets\r\n" % message.size_octets)
+    octets = small_reply(message)
+    if octets is not None:
+        session.send(octets)
+    else:
+        session.stream(whole_lines(message))
+    return None
+
+
+def retrieve_top(session: Session, args: list[bytes]) -> Action | None:
+    line_count = parse_number(args[1])
+    if line_count is None:
+        session.say(Say.SYNTAX)
+        return None
+    message = _fetch(session, args[0])
+    if message is not None:
+        session.tally.top_count += 1
+        session.say(Say.LINES_FOLLOW)
+        session.stream(top_lines(message, line_count))
+    return None
+
+
+def delete(session: Session, args: list[bytes]) -> Action | None:
+    drop = session.maildrop()
+    number = _find(session, drop, args[0])
+    if number is not None:
+        drop.mark(number)
+        session.say(Say.DELETED)
+    return None
+
+
+def reset(session: Session, _args: list[bytes]) -> Action | None:
+    session.maildrop().unmark_all()
+    session.say(Say.RESET)
+    return None
+
+
+def do_nothing(session: Session, _args: list[bytes]) -> Action | None:
+    session.say(Say.NOTHING_DONE)
+    return None
+
+
+def quit_session(session: Session, _args: list[bytes]) -> Action | None:
+    """Deletions are on disk and the lock is free before `+OK` is said (RFC 1939 §6)."""
+    if session.state is State.TRANSACTION:
+        removal = session.maildrop().removal(now_s=session.desk.clock())
+        if removal is not None:
+            session.state = State.UPDATE
+            return session.wait_for(Remove(removal))
+        session.unlock()
+    session.say(Say.GOODBYE)
+    return session.end(Signal.CLOSE)
+
+
+def _find(session: Session, drop: OpenMaildrop, word: bytes) -> int | None:
+    """The number of a message that is there; else says why not."""
+    number = parse_number(word)
+    if number is None:
+        session.say(Say.SYNTAX)
+    elif not drop.holds(number):
+        session.say(Say.NO_SUCH_MESSAGE)
+    else:
+        return number
+    return None
+
+
+def _fetch(session: Session, word: bytes) -> StoredMessage | None:
+    drop = session.maildrop()
+    number = _find(session, drop, word)
+    if number is None:
+        return None
+    message = session.desk.store.fetch(drop.maildrop.mailbox_id, drop.uid(number))
+    if message is None:
+        session.say(Say.MESSAGE_GONE)
+    return message

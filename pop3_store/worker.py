@@ -1,0 +1,270 @@
+"""The worker process of this door: `prepare` before the fork, `serve` after it.
+
+See `mailserver.supervisor.contract`.  `prepare` imports everything but the
+reactor (which owns descriptors) and loads the certificates.  `serve` opens the
+store, adopts the sockets and runs until it is told to stop:
+
+    told by                 what happens
+    SIGTERM, SIGINT         no new sessions; each one ends at its next command
+                            border; after DRAIN_S the rest is cut off
+    `life_fd` at its end    the supervisor is gone: stop at once
+    StoreBroken             stop at once, exit status 1
+    SIGHUP                  certificates are read again (they are watched, too)
+"""
+
+# ruff: noqa: N802 - Twisted chose these names
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from twisted.internet import epollreactor, task
+
+from mailserver.auth.gate import open_gate
+from mailserver.settings.model import Settings
+from mailserver.store.commit import Committer, Done
+from mailserver.store.ports import Outcome, Store, StoreError
+from mailserver.store.sqlite.store import open_store
+from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
+from mailserver.telemetry.log import Log, get_log
+from pop3_store.entrance import Entrance
+from pop3_store.lobby import SWEEP_S, Lobby
+from pop3_store.session import Desk, Tally
+from pop3_store.texts import speak
+from pop3_store.tls import CertificateUnusable, ServerTls, TlsEntrance
+from pop3_store.transport import EagerServer
+
+REPORT_S = 5.0
+CERTIFICATE_CHECK_S = 30.0
+DRAIN_CHECK_S = 0.05
+LEGACY = "legacy-pop3s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What the parent made and all its workers share."""
+
+    tls: ServerTls
+    legacy_tls: ServerTls | None
+
+
+def prepare(settings: Settings) -> Prepared:
+    """
+    Raises:
+        CertificateUnusable: the service cannot start.
+    """
+    where = settings.tls
+    tls = ServerTls(certificate=where.certificate, key=where.key, minimum=where.minimum)
+    if not settings.legacy.enabled:
+        return Prepared(tls=tls, legacy_tls=None)
+    legacy = ServerTls(
+        certificate=where.certificate,
+        key=where.key,
+        minimum=settings.legacy.minimum,
+        is_legacy=True,
+    )
+    return Prepared(tls=tls, legacy_tls=legacy)
+
+
+def serve(prepared: Prepared, context: WorkerContext) -> None:
+    """Runs until it is told to stop; ends the process with status 1 when the disk failed."""
+    epollreactor.install()  # type: ignore[no-untyped-call]
+    from twisted.internet import reactor  # only now: importing it opens descriptors
+
+    worker = Worker(reactor, prepared, context)
+    worker.run()
+    if worker.is_broken:
+        sys.exit(1)
+
+
+class LifeLine:
+    """Reads the supervisor's pipe, which never carries anything: end-of-file is the message."""
+
+    def __init__(self, fd: int, on_end: Callable[[], None]) -> None:
+        self._fd = fd
+        self._on_end = on_end
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def logPrefix(self) -> str:
+        return "life line"
+
+    def doRead(self) -> None:
+        if not os.read(self._fd, 1):
+            self._on_end()
+
+    def connectionLost(self, _reason: object) -> None:
+        self._on_end()
+
+
+class Worker:
+    """One process of this door, on its own loop."""
+
+    def __init__(self, reactor: Any, prepared: Prepared, context: WorkerContext) -> None:
+        settings = context.settings
+        self.is_broken = False
+        self._reactor = reactor
+        self._prepared = prepared
+        self._context = context
+        self._log: Log = get_log("pop3")
+        self._store: Store = open_store(settings)
+        self._committer = Committer(
+            self._store, deliver=self._deliver, on_broken=self._broken_from_thread
+        )
+        self._lobby = Lobby(
+            desk=self._make_desk(settings),
+            gate=open_gate(self._store, settings, context.auth_secret),
+            committer=self._committer,
+            loop=reactor,
+            max_connections=settings.pop3.max_connections,
+            idle_timeout_s=settings.pop3.idle_timeout_s,
+            worker_name=f"pop3.{context.index}",
+        )
+        self._ports = [self._listen(listener) for listener in context.listeners]
+
+    def run(self) -> None:
+        self._committer.start()
+        self._reactor.addReader(LifeLine(self._context.life_fd, self._stop))
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_number, lambda *_: self._reactor.callFromThread(self._drain))
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._renew))
+        self._every(SWEEP_S, lambda: self._lobby.sweep(now_s=time.monotonic()))
+        self._every(REPORT_S, self._report)
+        self._every(CERTIFICATE_CHECK_S, self._renew)
+        try:
+            self._reactor.run(installSignalHandlers=False)
+        finally:
+            self._committer.stop()
+            self._store.close()
+
+    # --- making ------------------------------------------------------------------
+
+    def _make_desk(self, settings: Settings) -> Desk:
+        service = settings.service
+        return Desk(
+            store=self._store,
+            replies=speak(service.language, hostname=service.hostname),
+            max_failures=settings.auth.max_failures_per_session,
+            clock=time.time,
+            on_broken=self._broken,
+            log=self._log,
+            tally=Tally(),
+        )
+
+    def _listen(self, listener: Listener) -> Any:
+        sock = listener.sock
+        # Accepted sockets inherit it: our writes are whole replies.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        entrance = self._entrance(listener)
+        port = self._reactor.adoptStreamPort(sock.fileno(), sock.family, entrance)
+        port.transport = EagerServer
+        sock.close()
+        return port
+
+    def _entrance(self, listener: Listener) -> Any:
+        settings, is_legacy = self._context.settings, listener.name == LEGACY
+        tls = self._prepared.tls
+        if is_legacy:
+            tls = self._legacy_tls()
+        entrance: Any = Entrance(
+            self._lobby,
+            door=listener.name,
+            bound_host=listener.sock.getsockname()[0],
+            tls=tls,
+            is_implicit_tls=listener.name != "pop3",
+            allow_clear_on_loopback=settings.auth.allow_plaintext_on_loopback,
+            networks=settings.legacy.networks if is_legacy else None,
+        )
+        if listener.name == "pop3":
+            return entrance
+        any_tls: Any = tls
+        return TlsEntrance(any_tls, False, entrance, self._reactor)
+
+    def _legacy_tls(self) -> ServerTls:
+        legacy = self._context.settings.legacy
+        self._log.warning(
+            "the legacy POP3S listener accepts TLS that is no longer safe",
+            minimum=legacy.minimum,
+            networks=[str(network) for network in legacy.networks],
+        )
+        if self._prepared.legacy_tls is None:
+            raise ValueError(f"a listener {LEGACY} although legacy.enabled is false")
+        return self._prepared.legacy_tls
+
+    def _every(self, seconds: float, act: Callable[[], None]) -> None:
+        task.LoopingCall(self._watched, act).start(seconds, now=False)
+
+    def _watched(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - the top of a task
+            self._log.error("upkeep of the POP3 worker failed", exc_info=error)
+
+    # --- running -----------------------------------------------------------------
+
+    def _deliver(self, batch: list[tuple[Done, Outcome]]) -> None:
+        """In the writer's thread: one hop for the whole batch."""
+        self._reactor.callFromThread(_call_all, batch)
+
+    def _report(self) -> None:
+        counters: dict[str, float] = {
+            name: float(value) for name, value in asdict(self._lobby.desk.tally).items()
+        }
+        counters["connections"] = float(len(self._lobby.guests))
+        try:
+            self._store.report(f"pop3.{self._context.index}", counters, now_s=time.time())
+        except StoreError as error:
+            self._log.warning("counters not reported", error=str(error))
+
+    def _renew(self) -> None:
+        for tls in (self._prepared.tls, self._prepared.legacy_tls):
+            if tls is None:
+                continue
+            try:
+                if tls.reload_if_changed():
+                    self._log.info("certificate loaded again")
+            except CertificateUnusable as error:
+                self._log.error("new certificate unusable, the old one stays", error=str(error))
+
+    # --- ending ------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        if self._lobby.is_draining:
+            return
+        for port in self._ports:
+            port.stopListening()
+        self._lobby.drain()
+        self._reactor.callLater(DRAIN_S, self._stop)
+        self._stop_when_empty()
+
+    def _stop_when_empty(self) -> None:
+        if self._lobby.is_empty:
+            self._stop()
+        else:
+            self._reactor.callLater(DRAIN_CHECK_S, self._stop_when_empty)
+
+    def _stop(self) -> None:
+        if self._reactor.running:
+            self._reactor.stop()
+
+    def _broken(self) -> None:
+        self.is_broken = True
+        self._log.error("the store's disk failed, this process ends")
+        # Later: the session that met it still answers [SYS/TEMP].
+        self._reactor.callLater(0, self._stop)
+
+    def _broken_from_thread(self) -> None:
+        self._reactor.callFromThread(self._broken)
+
+
+def _call_all(batch: list[tuple[Done, Outcome]]) -> None:
+    for done, outcome in batch:
+        done(outcome)
