@@ -1,0 +1,371 @@
+r"""One connection: octets in, command lines and message data out of them, replies back.
+
+    data_received --> buffer --> lines --> commands --> replies --> one write per batch
+                             \-> message data (while `_receiving`)
+
+No stream reader, no task per connection and no timer per command.  A command
+is a coroutine that is run at once (`eager`); while one really waits, or a
+message is being committed, `_is_working` holds everything behind it back.
+Memory is bounded: at most MAX_BUFFERED_OCTETS and one read wait in the buffer.
+
+A peer that talks before the banner is tolerated: the banner is sent in the
+moment of the connection, so there is no before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, Session
+
+from mailserver.telemetry.log import get_log
+from smtp_relay.inbound import replies, sasl
+from smtp_relay.inbound.eager import FINISHED, begin, proceed
+from smtp_relay.inbound.idleness import Activity, Idleness, decide_idleness
+from smtp_relay.inbound.replies import Phrase
+from smtp_relay.inbound.service import Listener, Service
+
+MAX_COMMAND_OCTETS = 2048  # CRLF included
+MAX_BUFFERED_OCTETS = 64 * 1024
+MAX_TURN_COMMANDS = 100  # then the other connections have their turn
+MAX_PROTOCOL_ERRORS = 20
+
+LOG = get_log("smtp")
+
+
+class Connection(SMTP):
+    """The transport's side of a session; `SmtpDoor` adds the commands.
+
+    The base class's constructor is not called: it spends a third of a
+    millisecond per connection on looking at its own methods.
+    """
+
+    def __init__(self, service: Service, listener: Listener) -> None:
+        self.loop = service.loop
+        self.service = service
+        self.listener = listener
+        self.transport: Any = None
+        self.session: Any = None
+        self.envelope: Any = None
+        self.peer = ""
+        self.name = ""
+        self.is_over_tls = False
+        self._language = listener.language
+        self._buffer = bytearray()
+        self._scanned = 0  # of the buffer: no line feed before this
+        self._is_skipping = False  # in a line that is too long
+        self._out: list[bytes] = []
+        self._is_working = False
+        self._is_write_blocked = False
+        self._is_reading_paused = False
+        self._has_eof = False
+        self._is_closing = False
+        self._turn_is_due = False
+        self._line_waiter: asyncio.Future[bytes | None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._error_count = 0
+        self._activity = Activity(heard_at_s=service.clock_s())
+
+    # --- for the class that adds the commands ---------------------------------
+
+    _is_receiving = False  # the data of a message, not commands
+    _is_uploading_behind = False
+
+    def _greet(self) -> None:
+        raise NotImplementedError
+
+    def _command(self, line: bytes) -> Any:
+        """Start the command in `line` (CRLF cut off); return FINISHED or what it waits for."""
+        raise NotImplementedError
+
+    def _receive(self, data: bytes) -> bytes:
+        """Take message data; return what followed its end."""
+        raise NotImplementedError
+
+    def _lost(self) -> None:
+        """The connection is gone."""
+        raise NotImplementedError
+
+    def _forget_transaction(self) -> None:
+        raise NotImplementedError
+
+    # --- asyncio.Protocol -----------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.session = Session(self.loop)
+        peername = transport.get_extra_info("peername")
+        self.session.peer = peername
+        self.peer = peername[0] if peername else ""
+        self.name = self.service.next_session_name()
+        self.service.sessions.add(self)
+        self._greet()
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            if self._is_receiving and not self._buffer:
+                self._activity.heard_at_s = self.service.clock_s()
+                data = self._receive(data)
+            if not self._is_closing:
+                self._buffer += data
+                self._run()
+        except Exception as error:  # noqa: BLE001 - the top of a session: answered as ours
+            self._fault(error)
+
+    def eof_received(self) -> bool:
+        """A half-close: what it sent before is still carried out and answered."""
+        self._has_eof = True
+        try:
+            self._run()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fault(error)
+        return not self.is_over_tls and not self._is_closing
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
+        if self.transport is None:
+            return
+        self.transport = None
+        self._is_closing = True
+        self._buffer.clear()
+        self._out.clear()
+        self.service.sessions.discard(self)
+        if self._task is not None:
+            self._task.cancel()
+        self._lost()
+
+    def pause_writing(self) -> None:
+        self._is_write_blocked = True
+
+    def resume_writing(self) -> None:
+        self._is_write_blocked = False
+        self._take_turn()
+
+    # --- the turn -------------------------------------------------------------
+
+    def _take_turn(self) -> None:
+        """Go on, from a callback of the loop."""
+        self._turn_is_due = False
+        try:
+            self._run()
+        except Exception as error:  # noqa: BLE001 - as in data_received
+            self._fault(error)
+
+    def _take_turn_soon(self) -> None:
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            self.loop.call_soon(self._take_turn)
+
+    def _run(self) -> None:
+        """Carry out what the buffer holds, then write all replies at once."""
+        left = MAX_TURN_COMMANDS
+        while self._buffer and self._may_go_on():
+            if self._is_receiving:
+                data = bytes(self._buffer)
+                self._buffer.clear()
+                self._activity.heard_at_s = self.service.clock_s()
+                self._buffer += self._receive(data)
+                continue
+            if left == 0:
+                self._take_turn_soon()
+                break
+            left -= 1
+            line = self._next_line()
+            if line is None:
+                break
+            self._activity.heard_at_s = self.service.clock_s()
+            self._take_line(line)
+        self._settle()
+
+    def _may_go_on(self) -> bool:
+        if self._is_closing or self._is_write_blocked:
+            return False
+        if self._is_working:
+            return self._line_waiter is not None
+        return not (self.service.is_draining and not self._is_receiving)
+
+    def _settle(self) -> None:
+        """After a turn: say good-bye if it is time to, write, and read more or less."""
+        if self.transport is None:
+            return
+        if not self._is_working and not self._is_closing:
+            if self.service.is_draining and not self._is_receiving:
+                self._say(replies.STOPPING)
+                self._close()
+            elif self._has_eof and not self._turn_is_due and not self._is_write_blocked:
+                self._close()
+        elif self._line_waiter is not None and self._has_eof and not self._turn_is_due:
+            self._close()
+        self._flush()
+        self._pace_reading()
+
+    def _pace_reading(self) -> None:
+        wanted = len(self._buffer) > MAX_BUFFERED_OCTETS or self._is_uploading_behind
+        if wanted == self._is_reading_paused or self._is_closing:
+            return
+        self._is_reading_paused = wanted
+        if wanted:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def _next_line(self) -> bytes | None:
+        """The next line with its ending; None: not there yet.  Long ones are skipped."""
+        buffer = self._buffer
+        end = buffer.find(b"\n", self._scanned) + 1
+        if end == 0:
+            self._scanned = len(buffer)
+            if self._is_skipping or self._scanned > self._line_limit():
+                self._is_skipping = True
+                buffer.clear()
+                self._scanned = 0
+            return None
+        self._scanned = 0
+        if end == len(buffer):
+            line = bytes(buffer)
+            buffer.clear()
+        else:
+            line = bytes(buffer[:end])
+            del buffer[:end]
+        return line
+
+    def _line_limit(self) -> int:
+        """AUTH and what answers its challenges may be longer (RFC 4954 §4)."""
+        if self._line_waiter is not None or self._buffer[:5].upper() == b"AUTH ":
+            return sasl.MAX_LINE_OCTETS
+        return MAX_COMMAND_OCTETS
+
+    def _take_line(self, line: bytes) -> None:
+        is_long = self._is_skipping
+        self._is_skipping = False
+        waiter = self._line_waiter
+        if waiter is not None:
+            self._line_waiter = None
+            too_long = is_long or len(line) > sasl.MAX_LINE_OCTETS
+            waiter.set_result(None if too_long else line)
+        elif is_long or (
+            len(line) > MAX_COMMAND_OCTETS
+            and (line[:5].upper() != b"AUTH " or len(line) > sasl.MAX_LINE_OCTETS)
+        ):
+            self._say(replies.LINE_TOO_LONG)
+        elif line.find(b"\r") != len(line) - 2:
+            self._say(replies.BARE_LINE_BREAK)
+        else:
+            self._drive(line)
+
+    # --- commands -------------------------------------------------------------
+
+    def _drive(self, line: bytes) -> None:
+        waits_for = self._command(line[:-2])
+        if waits_for is not FINISHED:
+            coroutine, awaited = waits_for
+            self._is_working = True
+            self._task = self.loop.create_task(self._finish_command(coroutine, awaited))
+
+    def _begin(self, coroutine: Any) -> Any:
+        awaited = begin(coroutine)
+        return FINISHED if awaited is FINISHED else (coroutine, awaited)
+
+    async def _finish_command(self, coroutine: Any, awaited: Any) -> None:
+        try:
+            await proceed(coroutine, awaited)
+        except asyncio.CancelledError:
+            if self.transport is not None:
+                raise
+            return
+        except Exception as error:  # noqa: BLE001 - the top of a task: answered as ours
+            self._task = None
+            self._fault(error)
+            return
+        self._task = None
+        self._is_working = False
+        self._take_turn()
+
+    def _fault(self, error: BaseException) -> None:
+        """A bug or a failure of ours: 451, the transaction is dropped, the log is loud."""
+        self.service.counters.faults += 1
+        LOG.error("fault", session=self.name, peer=self.peer, exc_info=error)
+        # What follows in the middle of a message must never be read as commands.
+        is_out_of_step = self._is_receiving
+        with contextlib.suppress(Exception):
+            self._forget_transaction()
+        self._is_working = False
+        self._line_waiter = None
+        if self.transport is None:
+            return
+        self._say(replies.OUR_FAULT)
+        if is_out_of_step:
+            self._close()
+        self._flush()
+        self._take_turn_soon()
+
+    async def _read_line(self) -> bytes | None:
+        """The next line, without its ending; None: it was too long.  For AUTH."""
+        self._line_waiter = self.loop.create_future()
+        self._flush()
+        if self._buffer:
+            self._take_turn_soon()
+        line = await self._line_waiter
+        return None if line is None else line.rstrip(b"\r\n")
+
+    # --- replies --------------------------------------------------------------
+
+    def _say(self, phrase: Phrase) -> None:
+        self._out.append(phrase.octets[self._language])
+        if phrase.is_protocol_error:
+            self._error_count += 1
+            if self._error_count >= MAX_PROTOCOL_ERRORS and not self._is_closing:
+                self._out.append(replies.TOO_MANY_ERRORS.octets[self._language])
+                self._close()
+
+    def _fill(self, phrase: Phrase, **facts: str) -> None:
+        self._out.append(phrase.fill(self._language, **facts))
+
+    async def push(self, status: str | bytes) -> None:
+        """aiosmtpd's way to reply; `status` has no CRLF."""
+        octets = status.encode("ascii", "replace") if isinstance(status, str) else status
+        self._out.append(octets + b"\r\n")
+
+    def _flush(self) -> None:
+        out = self._out
+        if out and self.transport is not None:
+            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+            out.clear()
+
+    def _close(self) -> None:
+        """Write what is said and close; the sweep aborts a peer that does not read it."""
+        if self.transport is None or self._is_closing:
+            return
+        self._flush()
+        self._is_closing = True
+        self._activity.closing_at_s = self.service.clock_s()
+        self.transport.close()
+
+    # --- the worker's sweep ---------------------------------------------------
+
+    def check_idleness(self, now_s: float) -> None:
+        """Close a connection that is silent, abort one that does not read."""
+        if self.transport is None:
+            return
+        smtp = self.service.settings.smtp
+        verdict = decide_idleness(
+            self._activity,
+            now_s=now_s,
+            unread_octets=self.transport.get_write_buffer_size(),
+            is_receiving=self._is_receiving,
+            is_working=(self._is_working and self._line_waiter is None)
+            or self._is_uploading_behind,
+            command_timeout_s=smtp.command_timeout_s,
+            data_timeout_s=smtp.data_timeout_s,
+        )
+        if verdict is Idleness.SAY_AND_CLOSE:
+            self._say(replies.IDLE_TOO_LONG)
+            self._close()
+        elif verdict is Idleness.ABORT:
+            self.transport.abort()
+
+    def drain(self) -> None:
+        """The process is to end: close now if no command or message is under way."""
+        self._take_turn()

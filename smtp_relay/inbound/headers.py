@@ -1,0 +1,178 @@
+"""The header block: found while the message streams by, kept only when wanted, bounded.
+
+The block ends with the first empty line (RFC 5322 §2.1); a message without one
+is all header, but one whose first line is no header field has none, and its
+length is no reason to refuse it.
+
+On submission `find_fields` reads the kept block once, by lines: whose From and
+Sender it is, and whether Date and Message-ID are there.  Nothing is decoded.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mailserver.values.address import Address
+from smtp_relay.inbound.paths import BadPath, parse_reverse_path
+
+_EMPTY_LINE = b"\r\n\r\n"
+_FIELD_START = re.compile(rb"[!-9;-~]++[ \t]*+:")
+_BEGINNING_OCTETS = 1024  # enough to see whether the first line is a field
+MAX_AUTHORS = 100
+
+
+class HeaderBlock:
+    """Looks for the end of the header block.  `octets`: its length, empty line included."""
+
+    __slots__ = ("_beginning", "_keep", "_kept", "_max_octets", "_tail", "is_complete",
+                 "is_too_large", "octets")  # fmt: skip
+
+    def __init__(self, *, max_octets: int, keep: bool) -> None:
+        self._max_octets = max_octets
+        self._keep = keep
+        self._kept: list[bytes] = []
+        self._tail = b"\r\n"  # an empty first line ends the block too
+        self._beginning = b""
+        self.octets = 0
+        self.is_complete = False
+        self.is_too_large = False
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next octets of the message, dot-unstuffed; not called once complete."""
+        found = (self._tail + piece).find(_EMPTY_LINE)
+        if found >= 0:
+            taken = found + len(_EMPTY_LINE) - len(self._tail)
+            self.is_complete = True
+            piece = piece[:taken]
+        else:
+            self._tail = (self._tail + piece[-3:])[-3:]
+        if len(self._beginning) < _BEGINNING_OCTETS:
+            self._beginning += piece[:_BEGINNING_OCTETS]
+        self.octets += len(piece)
+        if self.octets > self._max_octets:
+            self.is_too_large = _FIELD_START.match(self._beginning) is not None
+            self._kept = []
+        elif self._keep:
+            self._kept.append(piece)
+
+    def take(self) -> bytes:
+        """The kept block; forgets it."""
+        block, self._kept = b"".join(self._kept), []
+        return block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmittedFields:
+    """What submission wants to know of a header block; values without their field name."""
+
+    authors: tuple[bytes, ...]  # each From field
+    senders: tuple[bytes, ...]  # each Sender field
+    has_date: bool
+    has_message_id: bool
+
+
+_WANTED = (b"from", b"sender", b"date", b"message-id")
+
+
+def find_fields(block: bytes) -> SubmittedFields:
+    """Read the block by lines; folded lines are joined to their field."""
+    values: dict[bytes, list[list[bytes]]] = {name: [] for name in _WANTED}
+    current: list[bytes] | None = None  # the lines of the field that may be folded
+    for line in block.split(b"\r\n"):
+        if not line:
+            break
+        if line[:1] in b" \t":
+            if current is not None:
+                current.append(line)
+            continue
+        name, _, value = line.partition(b":")
+        fields = values.get(name.rstrip(b" \t").lower())
+        current = None if fields is None else [value]
+        if fields is not None and current is not None:
+            fields.append(current)
+    return SubmittedFields(
+        authors=tuple(b"".join(lines) for lines in values[b"from"]),
+        senders=tuple(b"".join(lines) for lines in values[b"sender"]),
+        has_date=bool(values[b"date"]),
+        has_message_id=bool(values[b"message-id"]),
+    )
+
+
+class BadAddressList(ValueError):
+    """A From or Sender that we cannot read without guessing."""
+
+
+_TOKEN = re.compile(
+    rb'"(?:[^"\\]|\\.)*+"'  # quoted-string
+    rb"|<[^<>]*+>"  # route-addr
+    rb"|[()]|[,:;]"
+    rb'|[^"<>(),:;\\]++'
+    rb"|\\.",
+    re.DOTALL,
+)
+
+
+def parse_authors(value: bytes) -> list[Address]:
+    """The addresses of a From or Sender field, in order; names and comments are dropped.
+
+        mailbox      = [display-name] "<" addr-spec ">" / addr-spec
+        address-list = mailbox *("," mailbox), groups allowed      ; RFC 5322 §3.4
+
+    Raises:
+        BadAddressList: no address, too many, or octets that are no address list.
+    """
+    authors: list[Address] = []
+    for words in _mailboxes(value):
+        angled = [word for word in words if word.startswith(b"<")]
+        if len(angled) > 1:
+            raise BadAddressList("two addresses in one mailbox")
+        spec = angled[0][1:-1] if angled else b"".join(words)
+        authors.append(_address(spec))
+        if len(authors) > MAX_AUTHORS:
+            raise BadAddressList("too many authors")
+    if not authors:
+        raise BadAddressList("no author")
+    return authors
+
+
+def _mailboxes(value: bytes) -> list[list[bytes]]:
+    """Split at commas and group marks; comments fall out (they nest, RFC 5322 §3.2.2)."""
+    mailboxes: list[list[bytes]] = [[]]
+    depth = position = 0
+    while position < len(value):
+        token = _COMMENT_TEXT.match(value, position) if depth else _TOKEN.match(value, position)
+        if token is None:
+            raise BadAddressList("unexpected octet")
+        position = token.end()
+        text = token[0]
+        if text == b"(":
+            depth += 1
+        elif text == b")":
+            depth -= 1
+            if depth < 0:
+                raise BadAddressList("unbalanced comment")
+        elif depth:
+            continue
+        elif text == b":":
+            mailboxes[-1] = []  # a group's name
+        elif text in {b",", b";"}:
+            mailboxes.append([])
+        elif text.strip():
+            mailboxes[-1].append(text.strip())
+    if depth:
+        raise BadAddressList("unbalanced comment")
+    return [words for words in mailboxes if words]
+
+
+_COMMENT_TEXT = re.compile(rb"[()]|[^()\\]++|\\.", re.DOTALL)
+
+
+def _address(spec: bytes) -> Address:
+    try:
+        path, rest = parse_reverse_path(f"<{spec.decode('utf-8').strip()}>")
+    except (BadPath, UnicodeDecodeError):
+        raise BadAddressList("not an address") from None
+    if path.address is None or rest:
+        raise BadAddressList("not an address")
+    return path.address

@@ -1,0 +1,135 @@
+"""Reverse-paths and forward-paths, by one compiled expression.
+
+    Path         = "<" [ A-d-l ":" ] Mailbox ">"
+    A-d-l        = At-domain *( "," At-domain )      ; accepted, dropped
+    Mailbox      = Local-part "@" ( Domain / address-literal )
+    Local-part   = Dot-string / Quoted-string
+    forward-path = Path / "<postmaster>"             ; any case
+    reverse-path = Path / "<>"
+
+RFC 5321 §4.1.2, §4.1.3; RFC 6531 §3.3 for UTF-8.  Limits: RFC 5321 §4.5.3.1.
+Spaces between the colon and "<" are tolerated: old Outlook versions and many
+scanners write `MAIL FROM: <a@b>`.  Anything else is refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from mailserver.values.address import Address
+
+MAX_LOCAL_OCTETS = 64  # RFC 5321 §4.5.3.1.1
+MAX_DOMAIN_OCTETS = 255  # RFC 5321 §4.5.3.1.2
+MAX_LABEL_OCTETS = 63  # RFC 1035 §2.3.4
+
+
+class BadPath(ValueError):
+    """Not a path.  The peer hears 501; what was wrong stays here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """What stood between the angle brackets.
+
+    text: the mailbox as typed, without a source route; empty for the null sender.
+    address: None for the null sender.
+    """
+
+    text: str
+    address: Address | None
+
+
+NULL_PATH = Path("", None)
+
+_UTF8 = "\u00a0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff"
+_ATOM = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]++"
+_LABEL = rf"[A-Za-z0-9{_UTF8}]++(?:-++[A-Za-z0-9{_UTF8}]++)*+"
+_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*+"
+_QUOTED = rf'"((?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*+)"'
+_PATH = re.compile(
+    rf" *+<(?:@{_DOMAIN}(?:,@{_DOMAIN})*+:)?+"
+    rf"((?:({_ATOM}(?:\.{_ATOM})*+)|{_QUOTED})@(?:({_DOMAIN})|\[([A-Za-z0-9:.]++)\]))"
+    r">(?: ++(.*+))?+"
+)
+_NULL = re.compile(r" *+<>(?: ++(.*+))?+")
+_POSTMASTER = re.compile(r" *+<(postmaster)>(?: ++(.*+))?+", re.IGNORECASE)
+_QUOTED_PAIR = re.compile(r"\\(.)")
+
+
+def parse_reverse_path(text: str) -> tuple[Path, str]:
+    """Read what follows `FROM:`; return the path and the parameters behind it.
+
+    Raises:
+        BadPath: not a reverse-path (501 5.1.7).
+    """
+    found = _PATH.fullmatch(text)
+    if found is not None:
+        return _path(found), found[6] or ""
+    null = _NULL.fullmatch(text)
+    if null is None:
+        raise BadPath(text)
+    return NULL_PATH, null[1] or ""
+
+
+def parse_forward_path(text: str) -> tuple[Path, str]:
+    """Read what follows `TO:`; return the path and the parameters behind it.
+
+    Raises:
+        BadPath: not a forward-path (501 5.1.3); the null path is none.
+    """
+    found = _PATH.fullmatch(text)
+    if found is not None:
+        return _path(found), found[6] or ""
+    bare = _POSTMASTER.fullmatch(text)
+    if bare is None:
+        raise BadPath(text)
+    return Path(bare[1], Address(bare[1], "")), bare[2] or ""
+
+
+def is_domain(text: str) -> bool:
+    """Is this a domain name that a trace header may show as it is?"""
+    return _ASCII_DOMAIN.fullmatch(text) is not None and len(text) <= MAX_DOMAIN_OCTETS
+
+
+_ASCII_LABEL = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
+_ASCII_DOMAIN = re.compile(rf"{_ASCII_LABEL}(?:\.{_ASCII_LABEL})*+")
+
+
+def _path(found: re.Match[str]) -> Path:
+    mailbox, dot_string, quoted, domain, literal, _ = found.groups()
+    local = dot_string if quoted is None else _QUOTED_PAIR.sub(r"\1", quoted)
+    if domain is None:
+        domain = _literal(literal)
+    if not mailbox.isascii():
+        _check_octets(local.encode(), domain.encode())
+    elif len(local) > MAX_LOCAL_OCTETS or len(domain) > MAX_DOMAIN_OCTETS:
+        raise BadPath("local part or domain too long")
+    if len(domain) > MAX_LABEL_OCTETS and _longest_label(domain) > MAX_LABEL_OCTETS:
+        raise BadPath("label too long")
+    return Path(mailbox, Address(local, domain))
+
+
+def _check_octets(local: bytes, domain: bytes) -> None:
+    if len(local) > MAX_LOCAL_OCTETS or len(domain) > MAX_DOMAIN_OCTETS:
+        raise BadPath("local part or domain too long")
+
+
+def _longest_label(domain: str) -> int:
+    return max(len(label.encode()) for label in domain.split("."))
+
+
+def _literal(text: str) -> str:
+    """Check an address literal (RFC 5321 §4.1.3), without its brackets; return it with them."""
+    tag, colon, rest = text.partition(":")
+    try:
+        if not colon:
+            ipaddress.IPv4Address(text)
+        elif tag.upper() == "IPV6":
+            ipaddress.IPv6Address(rest)
+        else:
+            raise BadPath("unknown kind of address literal")
+    except ipaddress.AddressValueError:
+        raise BadPath("not an address literal") from None
+    return f"[{text}]"

@@ -1,0 +1,144 @@
+"""One message from DATA to the commit: what reads it, keeps it and builds its Acceptance.
+
+`Reception` is dropped with its transaction; once the dot has come and the
+write is submitted, nothing that happens to the connection undoes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiosmtpd.smtp import Envelope
+
+from mailserver.auth.gate import Granted
+from mailserver.values.ids import AcceptId, accept_id_text
+from mailserver.values.message import Acceptance, Body, BodyFacts, Deposit, NewCopy
+from smtp_relay.inbound.body import DataReader
+from smtp_relay.inbound.headers import SubmittedFields, find_fields
+from smtp_relay.inbound.parameters import MailParameters
+from smtp_relay.inbound.paths import Path
+from smtp_relay.inbound.policy import OwnsAddress, decide_authors, decide_body
+from smtp_relay.inbound.replies import Phrase
+from smtp_relay.inbound.trace import Arrival, return_path_line, trace_end
+from smtp_relay.inbound.upload import Upload
+
+if TYPE_CHECKING:
+    from smtp_relay.inbound.service import Service
+
+
+class Transaction(Envelope):
+    """aiosmtpd's envelope, with what MAIL and RCPT decided."""
+
+    def __init__(self, path: Path, parameters: MailParameters) -> None:
+        self.mail_from = path.text
+        self.mail_options: list[str] = []
+        self.smtp_utf8 = parameters.smtputf8
+        self.content = None
+        self.original_content = None
+        self.rcpt_tos: list[str] = []
+        self.rcpt_options: list[str] = []
+        self.routes: list[Deposit] = []
+
+
+class Reception:
+    """The data of one message while it comes."""
+
+    __slots__ = ("fields", "reader", "upload")
+
+    def __init__(
+        self, service: Service, *, is_submission: bool, on_progress: Callable[[], None]
+    ) -> None:
+        self.reader = DataReader(
+            max_octets=service.max_octets,
+            max_header_octets=service.max_header_octets,
+            keep_header=is_submission,
+        )
+        self.upload = Upload(service.spooling, on_progress=on_progress)
+        self.fields: SubmittedFields | None = None
+
+    def take(self, data: bytes) -> bytes | None:
+        """Take what came; None while the end has not come, then what followed it."""
+        octets = self.reader.feed(data)
+        if octets:
+            self.upload.add(octets)
+        return self.reader.rest
+
+    def decide(self, owns_address: OwnsAddress | None) -> Phrase | None:
+        """After the dot: None to accept.  `owns_address` on submission only."""
+        reader = self.reader
+        refusal = decide_body(
+            is_too_large=reader.is_too_large,
+            is_header_too_large=reader.header.is_too_large,
+            has_bare_cr_or_lf=reader.has_bare_cr_or_lf,
+        )
+        if refusal is not None or owns_address is None:
+            return refusal
+        self.fields = find_fields(reader.header.take())
+        return decide_authors(self.fields, owns_address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What is fixed in the moment of the final dot."""
+
+    accept_id: AcceptId
+    at_s: float
+    date: str
+    arrival: Arrival
+    beginning: bytes  # of the trace header, up to the id
+    listener: str
+    account: Granted | None = None
+    text: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", accept_id_text(self.accept_id))
+
+
+def build_acceptance(
+    stamp: Stamp,
+    transaction: Transaction,
+    *,
+    body: Body,
+    facts: BodyFacts,
+    fields: SubmittedFields | None,
+) -> Acceptance:
+    """All that one 250 promises.  `fields` on submission: what is missing is put in front."""
+    recipients = transaction.rcpt_tos
+    end = trace_end(
+        stamp.arrival,
+        recipient=recipients[0] if len(recipients) == 1 else None,
+        date=stamp.date,
+    )
+    head = stamp.beginning + stamp.text.encode("ascii") + end
+    if fields is not None:
+        head += _missing_fields(stamp, fields)
+    reverse_path = transaction.mail_from or ""
+    return Acceptance(
+        accept_id=stamp.accept_id,
+        accepted_at_s=stamp.at_s,
+        return_path=return_path_line(reverse_path),
+        head=head,
+        body=body,
+        facts=facts,
+        reverse_path=reverse_path,
+        account_id=None if stamp.account is None else stamp.account.account_id,
+        peer=stamp.arrival.peer,
+        door=stamp.listener,
+        smtputf8=transaction.smtp_utf8,
+        copies=tuple(
+            NewCopy(recipient=recipient, route=route)
+            for recipient, route in zip(recipients, transaction.routes, strict=True)
+        ),
+    )
+
+
+def _missing_fields(stamp: Stamp, fields: SubmittedFields) -> bytes:
+    """RFC 6409 §8: a submission server may add Date and Message-ID."""
+    added = ""
+    if not fields.has_date:
+        added += f"Date: {stamp.date}\r\n"
+    if not fields.has_message_id:
+        added += f"Message-ID: <{stamp.text}@{stamp.arrival.hostname}>\r\n"
+    return added.encode("ascii")

@@ -1,0 +1,284 @@
+"""Every reply of the SMTP door: code, enhanced code, one ASCII sentence in two languages.
+
+Strangers (MX) are always answered in English; on submission a person reads the
+reply in a window, in the organisation's language.  `PHRASES` lists them all,
+for the documentation.  RFC 5321 §4.2, RFC 3463, RFC 2034.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mailserver.texts.catalogue import Language, Text
+from mailserver.values.reply import Reply
+
+PHRASES: list[Phrase] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One reply.  `octets` is ready to send, when the text has no {place} to fill."""
+
+    code: int
+    enhanced: str
+    text: Text
+    octets: dict[Language, bytes] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ready: dict[Language, bytes] = {"fr": self.fill("fr"), "en": self.fill("en")}
+        object.__setattr__(self, "octets", ready)
+        PHRASES.append(self)
+
+    def fill(self, language: Language, **facts: str) -> bytes:
+        """The line with its CRLF, its places filled with `facts`."""
+        text = self.text.in_language(language)
+        return Reply(self.code, self.enhanced, text.format(**facts) if facts else text).encode()
+
+    @property
+    def is_protocol_error(self) -> bool:
+        """The client does not speak SMTP as it should, whatever the mail."""
+        return self.code in _PROTOCOL_ERRORS
+
+
+_PROTOCOL_ERRORS = frozenset({500, 501, 502, 503, 504, 555})
+
+
+def _phrase(code: int, enhanced: str, fr: str, en: str) -> Phrase:
+    return Phrase(code, enhanced, Text(fr=fr, en=en))
+
+
+# --- going well ---------------------------------------------------------------
+
+BANNER = _phrase(220, "", "{hostname} ESMTP", "{hostname} ESMTP")
+TLS_READY = _phrase(220, "2.0.0", "Pret pour TLS", "Ready to start TLS")
+GOODBYE = _phrase(221, "2.0.0", "Au revoir", "Goodbye")
+SIGNED_IN = _phrase(235, "2.7.0", "Vous etes identifie", "You are signed in")
+HELLO = _phrase(250, "", "{hostname}", "{hostname}")
+DONE = _phrase(250, "2.0.0", "Ok", "Ok")
+SENDER_OK = _phrase(250, "2.1.0", "Expediteur accepte", "Sender ok")
+RECIPIENT_OK = _phrase(250, "2.1.5", "Destinataire accepte", "Recipient ok")
+ACCEPTED = _phrase(250, "2.0.0", "Ok: {message}", "Ok: {message}")
+CANNOT_VERIFY = _phrase(
+    252,
+    "2.5.0",
+    "Les adresses ne se verifient pas ici ; envoyez votre message",
+    "Addresses are not verified here; send your message",
+)
+HELP = _phrase(214, "2.0.0", "Commandes : {words}", "Commands: {words}")
+CHALLENGE = _phrase(334, "", "{challenge}", "{challenge}")
+SEND_DATA = _phrase(
+    354,
+    "",
+    "Envoyez le message, et terminez par un point seul sur sa ligne",
+    "Send the message, end it with a dot alone on its line",
+)
+
+# --- not now: the connection --------------------------------------------------
+
+TOO_MANY_CONNECTIONS = _phrase(
+    421,
+    "4.3.2",
+    "Trop de connexions ; reessayez dans quelques minutes",
+    "Too many connections; try again in a few minutes",
+)
+STOPPING = _phrase(
+    421,
+    "4.3.2",
+    "Le service redemarre ; reessayez dans une minute",
+    "The service is restarting; try again in a minute",
+)
+IDLE_TOO_LONG = _phrase(
+    421,
+    "4.4.2",
+    "Rien recu depuis trop longtemps ; connexion fermee",
+    "Nothing received for too long; closing the connection",
+)
+TOO_MANY_ERRORS = _phrase(
+    421,
+    "4.7.0",
+    "Trop d'erreurs ; connexion fermee",
+    "Too many errors; closing the connection",
+)
+TOO_MANY_FAILURES = _phrase(
+    421,
+    "4.7.0",
+    "Trop d'essais ; verifiez l'identifiant et le mot de passe puis reconnectez-vous",
+    "Too many attempts; check the user name and the password, then connect again",
+)
+
+# --- not now: the message -----------------------------------------------------
+
+OUR_FAULT = _phrase(
+    451,
+    "4.3.0",
+    "Panne passagere de notre cote ; reessayez plus tard",
+    "Temporary failure on our side; try again later",
+)
+NO_RELAY_YET = _phrase(
+    451,
+    "4.3.2",
+    "Ce service n'envoie pas encore vers d'autres domaines ; ecrivez a une adresse d'ici",
+    "This service does not send to other domains yet; write to an address of this one",
+)
+DISK_FULL = _phrase(
+    452,
+    "4.3.1",
+    "Plus assez de place pour l'instant ; reessayez plus tard",
+    "Not enough room for now; try again later",
+)
+TOO_MANY_RECIPIENTS = _phrase(
+    452,
+    "4.5.3",
+    "Trop de destinataires ; envoyez aux autres dans un second message",
+    "Too many recipients; send to the others in another message",
+)
+SIGN_IN_LATER = _phrase(
+    454,
+    "4.7.0",
+    "Identification impossible pour l'instant ; reessayez dans une minute",
+    "Cannot check passwords for now; try again in a minute",
+)
+NO_TLS = _phrase(
+    454,
+    "4.7.0",
+    "TLS n'est pas disponible ici",
+    "TLS is not available here",
+)
+
+# --- the command is wrong -----------------------------------------------------
+
+LINE_TOO_LONG = _phrase(
+    500, "5.5.2", "Ligne de commande trop longue", "Command line too long"
+)
+BARE_LINE_BREAK = _phrase(
+    500,
+    "5.5.2",
+    "Une commande se termine par CR LF",
+    "A command ends with CR LF",
+)
+UNKNOWN_COMMAND = _phrase(500, "5.5.1", "Commande inconnue", "Unknown command")
+AUTH_LINE_TOO_LONG = _phrase(
+    500, "5.5.6", "Ligne d'identification trop longue", "Authentication line too long"
+)
+BAD_SYNTAX = _phrase(
+    501, "5.5.4", "Erreur de syntaxe dans la commande", "Syntax error in the command"
+)
+BAD_SENDER = _phrase(
+    501,
+    "5.1.7",
+    "Adresse d'expediteur mal formee ; ecrivez MAIL FROM:<nom@domaine>",
+    "Malformed sender address; write MAIL FROM:<name@domain>",
+)
+BAD_RECIPIENT = _phrase(
+    501,
+    "5.1.3",
+    "Adresse de destinataire mal formee ; ecrivez RCPT TO:<nom@domaine>",
+    "Malformed recipient address; write RCPT TO:<name@domain>",
+)
+BAD_PARAMETER = _phrase(
+    501, "5.5.4", "Parametre mal forme", "Malformed parameter"
+)
+BAD_BASE64 = _phrase(
+    501, "5.5.2", "Reponse illisible (base64)", "Cannot decode the response (base64)"
+)
+SASL_CANCELLED = _phrase(
+    501, "5.7.0", "Identification abandonnee", "Authentication cancelled"
+)
+TALKED_BEFORE_TLS = _phrase(
+    501,
+    "5.5.4",
+    "Rien ne doit suivre STARTTLS avant la negociation ; connexion fermee",
+    "Nothing may follow STARTTLS before the handshake; closing the connection",
+)
+NOT_IMPLEMENTED = _phrase(
+    502, "5.5.1", "Commande non disponible", "Command not available"
+)
+HELLO_FIRST = _phrase(503, "5.5.1", "Commencez par EHLO", "Send EHLO first")
+EHLO_FIRST = _phrase(
+    503, "5.5.1", "Commencez par EHLO, et non HELO", "Send EHLO first, not HELO"
+)
+MAIL_FIRST = _phrase(503, "5.5.1", "Commencez par MAIL FROM", "Send MAIL FROM first")
+RECIPIENT_FIRST = _phrase(
+    503, "5.5.1", "Donnez d'abord un destinataire (RCPT TO)", "Send RCPT TO first"
+)
+TRANSACTION_OPEN = _phrase(
+    503, "5.5.1", "Un message est deja en cours", "A message is already under way"
+)
+TLS_ALREADY = _phrase(503, "5.5.1", "TLS est deja en place", "TLS is already on")
+SIGNED_IN_ALREADY = _phrase(
+    503, "5.5.1", "Vous etes deja identifie", "You are already signed in"
+)
+UNKNOWN_MECHANISM = _phrase(
+    504,
+    "5.5.4",
+    "Methode d'identification inconnue ; choisissez PLAIN ou LOGIN",
+    "Unknown authentication mechanism; use PLAIN or LOGIN",
+)
+UNKNOWN_PARAMETER = _phrase(555, "5.5.4", "Parametre inconnu", "Unknown parameter")
+
+# --- no -----------------------------------------------------------------------
+
+NOT_FROM_THERE = _phrase(
+    554,
+    "5.7.1",
+    "Ce port n'est pas ouvert a votre reseau",
+    "This port is not open to your network",
+)
+SIGN_IN_FIRST = _phrase(
+    530,
+    "5.7.0",
+    "Identifiez-vous d'abord ; activez l'identification SMTP dans votre logiciel",
+    "Sign in first; turn on SMTP authentication in your mail program",
+)
+TLS_FIRST = _phrase(
+    538,
+    "5.7.11",
+    "Chiffrez d'abord la connexion ; choisissez STARTTLS dans votre logiciel",
+    "Encrypt the connection first; choose STARTTLS in your mail program",
+)
+WRONG_PASSWORD = _phrase(
+    535,
+    "5.7.8",
+    "Identifiant ou mot de passe incorrect",
+    "Wrong user name or password",
+)
+NO_SUCH_USER = _phrase(
+    550, "5.1.1", "Personne n'a cette adresse ici", "Nobody has this address here"
+)
+RELAYING_DENIED = _phrase(550, "5.7.1", "Relais refuse", "Relaying denied")
+NOT_YOUR_ADDRESS = _phrase(
+    550,
+    "5.7.1",
+    "Vous ne pouvez ecrire que sous une de vos adresses ; corrigez l'expediteur",
+    "You may only send under one of your own addresses; correct the sender",
+)
+NOT_YOUR_FROM = _phrase(
+    550,
+    "5.7.1",
+    "Le champ De (From) doit porter une de vos adresses, et elle seule",
+    "The From field must hold one of your own addresses and no other",
+)
+BARE_CR_OR_LF = _phrase(
+    550,
+    "5.6.0",
+    "Message refuse : il contient un CR ou un LF isole",
+    "Message refused: it holds a bare CR or a bare LF",
+)
+MESSAGE_TOO_LARGE = _phrase(
+    552,
+    "5.3.4",
+    "Message trop volumineux ; reduisez les pieces jointes",
+    "Message too large; make the attachments smaller",
+)
+HEADERS_TOO_LARGE = _phrase(
+    552,
+    "5.3.4",
+    "En-tetes du message trop volumineux",
+    "The header block of the message is too large",
+)
+UTF8_NOT_ASKED = _phrase(
+    553,
+    "5.6.7",
+    "Adresse accentuee sans SMTPUTF8 ; ecrivez-la sans accents",
+    "Non-ASCII address without SMTPUTF8; write it without accents",
+)

@@ -1,0 +1,308 @@
+"""The commands of the SMTP door: `SmtpDoor`, aiosmtpd's SMTP with our own decisions.
+
+Each `smtp_WORD` keeps aiosmtpd's name and contract: a coroutine that gets the
+argument, or None, and replies.  What it may rely on stands in `commands`; what
+it decides comes from the pure rooms.  Two objects, two lives: the session
+(`self.session`, EHLO to QUIT) and the transaction (`self.envelope`, MAIL to
+the answer after the dot); RSET drops the second, STARTTLS drops both.
+"""
+
+# ruff: noqa: N802 - smtp_WORD is the base class's naming
+
+from __future__ import annotations
+
+from typing import Any
+
+from mailserver.store.ports import Accepted, Failed, Outcome
+from mailserver.values.address import Address
+from mailserver.values.message import Body, Deposit
+from smtp_relay.inbound import replies
+from smtp_relay.inbound.commands import COMMANDS, Command, State, decide_order
+from smtp_relay.inbound.connection import LOG
+from smtp_relay.inbound.eager import FINISHED
+from smtp_relay.inbound.parameters import (
+    BadParameter,
+    UnknownParameter,
+    parse_mail_parameters,
+    parse_rcpt_parameters,
+)
+from smtp_relay.inbound.paths import BadPath, parse_forward_path, parse_reverse_path
+from smtp_relay.inbound.policy import OwnsAddress, Role, decide_mail, decide_rcpt
+from smtp_relay.inbound.reception import Reception, Stamp, Transaction, build_acceptance
+from smtp_relay.inbound.service import Listener, Service
+from smtp_relay.inbound.session import SessionCommands
+from smtp_relay.inbound.trace import trace_beginning
+
+_MAIL = int(State.MAIL)
+_RECIPIENT = int(State.RECIPIENT)
+_TRANSACTION = _MAIL | _RECIPIENT
+
+
+class SmtpDoor(SessionCommands):
+    """One connection to one of our listeners."""
+
+    def __init__(self, service: Service, listener: Listener) -> None:
+        super().__init__(service, listener)
+        self._reception: Reception | None = None
+
+    # --- coming and going -------------------------------------------------------
+
+    def _greet(self) -> None:
+        service, counters = self.service, self.service.counters
+        counters.connections += 1
+        counters.open_connections += 1
+        refusal = None
+        if not self.listener.admits(self.peer):
+            refusal = replies.NOT_FROM_THERE
+        elif service.is_draining:
+            refusal = replies.STOPPING
+        elif counters.open_connections > service.settings.smtp.max_connections:
+            refusal = replies.TOO_MANY_CONNECTIONS
+        if refusal is None:
+            self._fill(replies.BANNER, hostname=service.hostname)
+            return
+        counters.refused_connections += 1
+        LOG.info("connection refused", session=self.name, peer=self.peer, code=refusal.code)
+        self._say(refusal)
+        self._close()
+
+    def _lost(self) -> None:
+        self.service.counters.open_connections -= 1
+        self._forget_transaction()
+
+    def _command(self, line: bytes) -> Any:
+        word, _, rest = line.partition(b" ")
+        entry = _TABLE.get(word) or _TABLE.get(word.upper())
+        if entry is None:
+            self._say(replies.UNKNOWN_COMMAND)
+            return FINISHED
+        command, method = entry
+        refusal = decide_order(command, self._state)
+        if refusal is not None:
+            self._say(refusal)
+            return FINISHED
+        argument = rest.decode("utf-8", "surrogateescape").strip(" \t") if rest else None
+        return self._begin(method(self, argument or None))
+
+    # --- the envelope -------------------------------------------------------------
+
+    async def smtp_MAIL(self, arg: str | None) -> None:
+        if arg is None or arg[:5].upper() != "FROM:":
+            self._say(replies.BAD_SYNTAX)
+            return
+        try:
+            path, rest = parse_reverse_path(arg[5:])
+            parameters = parse_mail_parameters(rest)
+        except (BadPath, BadParameter, UnknownParameter) as error:
+            self._say(_bad_argument(error, replies.BAD_SENDER))
+            return
+        refusal = decide_mail(
+            path,
+            parameters,
+            owns_address=self._owns_address(),
+            max_octets=self.service.max_octets,
+            has_room=self.service.has_room(parameters.size_octets),
+        )
+        if refusal is not None:
+            LOG.info("sender refused", session=self.name, peer=self.peer, code=refusal.code)
+            self._say(refusal)
+            return
+        self.envelope = Transaction(path, parameters)
+        self._state |= _MAIL
+        self._say(replies.SENDER_OK)
+
+    async def smtp_RCPT(self, arg: str | None) -> None:
+        if arg is None or arg[:3].upper() != "TO:":
+            self._say(replies.BAD_SYNTAX)
+            return
+        try:
+            path, rest = parse_forward_path(arg[3:])
+            if rest:
+                parse_rcpt_parameters(rest)
+        except (BadPath, BadParameter, UnknownParameter) as error:
+            self._say(_bad_argument(error, replies.BAD_RECIPIENT))
+            return
+        transaction: Transaction = self.envelope
+        if len(transaction.rcpt_tos) >= self.service.settings.smtp.max_recipients:
+            self._say(replies.TOO_MANY_RECIPIENTS)
+            return
+        assert path.address is not None  # a forward-path is never null
+        route = self.service.route(path.address)
+        decision = decide_rcpt(
+            path, route, role=self.listener.role, smtputf8=transaction.smtp_utf8
+        )
+        if not isinstance(decision, Deposit):
+            LOG.info("recipient refused", session=self.name, peer=self.peer, code=decision.code,
+                     recipient=path.text)  # fmt: skip
+            self._say(decision)
+            return
+        transaction.rcpt_tos.append(path.text)
+        transaction.routes.append(decision)
+        self._state |= _RECIPIENT
+        self._say(replies.RECIPIENT_OK)
+
+    def _owns_address(self) -> OwnsAddress | None:
+        """On submission: does the account own this address?  On MX: None."""
+        if self.listener.role is Role.MX:
+            return None
+        account, store = self._account, self.service.store
+        assert account is not None  # MAY_SEND
+
+        def owns(address: Address) -> bool:
+            return store.owns_address(account.account_id, address.key)
+
+        return owns
+
+    # --- the message --------------------------------------------------------------
+
+    async def smtp_DATA(self, arg: str | None) -> None:
+        if arg:
+            self._say(replies.BAD_SYNTAX)
+            return
+        self._reception = Reception(
+            self.service,
+            is_submission=self.listener.role is Role.SUBMISSION,
+            on_progress=self._disk_progressed,
+        )
+        self._is_receiving = True
+        self._say(replies.SEND_DATA)
+
+    def _receive(self, data: bytes) -> bytes:
+        reception = self._reception
+        assert reception is not None
+        rest = reception.take(data)
+        if rest is not None:
+            self._is_receiving = False
+            self._is_uploading_behind = False
+            self._end_of_data(reception)
+            return rest
+        if reception.reader.is_endless:
+            self._say(replies.MESSAGE_TOO_LARGE)
+            self._close()
+            return b""
+        self._is_uploading_behind = reception.upload.is_behind
+        if self._is_uploading_behind:
+            self._pace_reading()
+        return b""
+
+    def _disk_progressed(self) -> None:
+        reception = self._reception
+        if reception is not None and self._is_receiving and self.transport is not None:
+            self._is_uploading_behind = reception.upload.is_behind
+            self._activity.heard_at_s = self.service.clock_s()
+            self._pace_reading()
+
+    def _end_of_data(self, reception: Reception) -> None:
+        """The final dot: refuse, or store and answer then."""
+        refusal = reception.decide(self._owns_address())
+        if refusal is not None:
+            self.service.counters.refused_messages += 1
+            LOG.info("message refused", session=self.name, peer=self.peer, code=refusal.code)
+            self._forget_transaction()
+            self._say(refusal)
+            return
+        # From here on the message is not the transaction's any more: whatever happens to
+        # the connection, it is stored and, if somebody still listens, answered.
+        self._is_working = True
+        self._reception = None
+        stamp, transaction = self._stamp(), self.envelope
+
+        def store(body: Body | BaseException) -> None:
+            try:
+                self._store(body, reception, transaction, stamp)
+            except Exception as error:  # noqa: BLE001 - a callback of the loop
+                self._not_stored(reception, error)
+
+        reception.upload.finish(store)
+
+    def _store(
+        self,
+        body: Body | BaseException,
+        reception: Reception,
+        transaction: Transaction,
+        stamp: Stamp,
+    ) -> None:
+        if isinstance(body, BaseException):
+            self._not_stored(reception, body)
+            return
+        acceptance = build_acceptance(
+            stamp, transaction, body=body, facts=reception.reader.facts, fields=reception.fields
+        )
+
+        def stored(outcome: Outcome) -> None:
+            if isinstance(outcome, Accepted):
+                self._stored(reception, len(acceptance.copies), stamp.text)
+            else:
+                self._not_stored(reception, outcome.error if isinstance(outcome, Failed) else None)
+
+        self.service.writer.submit(acceptance, stored)
+
+    def _stored(self, reception: Reception, copy_count: int, message: str) -> None:
+        """The commit has ended well.  The peer may have gone meanwhile."""
+        octets = reception.reader.size_octets
+        counters = self.service.counters
+        counters.accepted_messages += 1
+        counters.accepted_copies += copy_count
+        counters.accepted_octets += octets
+        LOG.info("accepted", session=self.name, peer=self.peer, message=message,
+                 octets=octets, copies=copy_count)  # fmt: skip
+        reception.upload.release()
+        self._fill(replies.ACCEPTED, message=message)
+        self._go_on()
+
+    def _not_stored(self, reception: Reception, error: BaseException | None) -> None:
+        self.service.counters.failed_messages += 1
+        LOG.error("message not stored", session=self.name, peer=self.peer, exc_info=error)
+        reception.upload.discard()
+        self._say(replies.OUR_FAULT)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """The message is answered; the next command may come."""
+        self._forget_transaction()
+        self._is_working = False
+        self._activity.heard_at_s = self.service.clock_s()
+        self._take_turn()
+
+    def _stamp(self) -> Stamp:
+        service = self.service
+        now_s = service.wall_s()
+        smtputf8 = self.envelope.smtp_utf8
+        arrival = self._arrival or self._fix_arrival()
+        beginning = self._beginnings.get(smtputf8)
+        if beginning is None:
+            beginning = trace_beginning(arrival, smtputf8=smtputf8)
+            self._beginnings[smtputf8] = beginning
+        return Stamp(
+            accept_id=service.accept_ids.make(now_s),
+            at_s=now_s,
+            date=service.dates.at(now_s),
+            arrival=arrival,
+            beginning=beginning,
+            listener=self.listener.name,
+            account=self._account,
+        )
+
+    def _forget_transaction(self) -> None:
+        """Drop the message under way; one that is being committed is not touched."""
+        reception, self._reception = self._reception, None
+        if reception is not None:
+            reception.upload.discard()
+        self._is_receiving = False
+        self._is_uploading_behind = False
+        self.envelope = None
+        self._state &= ~_TRANSACTION
+
+
+def _bad_argument(error: ValueError, bad_path: replies.Phrase) -> replies.Phrase:
+    if isinstance(error, BadPath):
+        return bad_path
+    return replies.UNKNOWN_PARAMETER if isinstance(error, UnknownParameter) else (
+        replies.BAD_PARAMETER
+    )
+
+
+_TABLE: dict[bytes, tuple[Command, Any]] = {
+    command.word.encode("ascii"): (command, getattr(SmtpDoor, f"smtp_{command.word}"))
+    for command in COMMANDS
+}

@@ -1,0 +1,226 @@
+"""What every session of one process shares: the hall, the limits, the counters.
+
+Made by the worker after the fork; the tests make one over fakes.  Everything
+here is used on the loop's thread, but for what says otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import ssl
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from mailserver.auth.gate import Verdict
+from mailserver.routing.local import LocalRoute, decide_local
+from mailserver.settings.model import KIB, MIB, Network, Settings
+from mailserver.store.ports import Account, Bodies, LastSeen, Outcome, SignIn, Write
+from mailserver.telemetry.log import get_log
+from mailserver.texts.catalogue import Language
+from mailserver.values.address import Address, fold_domain
+from mailserver.values.ids import AcceptId, AccountId, MailboxId, make_accept_id
+from mailserver.values.secret import Secret
+from smtp_relay.inbound.policy import Role
+from smtp_relay.inbound.trace import DateText
+from smtp_relay.inbound.upload import Memory, Spooling
+
+if TYPE_CHECKING:
+    from smtp_relay.inbound.connection import Connection
+
+FREE_CHECK_S = 1.0
+SEEN_AGAIN_S = 60.0
+_RANDOM_OCTETS = 9
+_RANDOM_DRAW = _RANDOM_OCTETS * 256
+
+
+class DoorStore(Bodies, Protocol):
+    """What this door asks of the store."""
+
+    def find_mailbox(self, address_key: str) -> MailboxId | None: ...
+
+    def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
+
+    def find_sign_in(self, user_name_key: str) -> SignIn | None: ...
+
+    def find_account(self, identifier: str) -> Account | None: ...
+
+    def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
+
+    def report(self, source: str, values: dict[str, float], *, now_s: float) -> None: ...
+
+
+class Authenticator(Protocol):
+    def authenticate(
+        self,
+        user_name: bytes,
+        password: Secret[bytes],
+        *,
+        peer: str,
+        door: str,
+        on_done: Callable[[Verdict], None],
+    ) -> Verdict | None: ...
+
+
+class Writer(Protocol):
+    def submit(self, write: Write, done: Callable[[Outcome], None]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """What differs from one port to the next."""
+
+    name: str
+    role: Role
+    language: Language
+    tls: ssl.SSLContext | None = None  # for STARTTLS; None: not offered
+    is_tls: bool = False  # from the first octet
+    allows_plaintext: bool = False  # bound to loopback, and the settings allow it
+    networks: tuple[Network, ...] | None = None  # None: open to all
+
+    def admits(self, peer: str) -> bool:
+        if self.networks is None:
+            return True
+        address = ipaddress.ip_address(peer.partition("%")[0])
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return any((mapped or address) in network for network in self.networks)
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the process began; `mailserver status` adds the processes up."""
+
+    connections: int = 0
+    open_connections: int = 0
+    refused_connections: int = 0
+    accepted_messages: int = 0
+    accepted_copies: int = 0
+    accepted_octets: int = 0
+    refused_messages: int = 0
+    failed_messages: int = 0
+    sign_ins: int = 0
+    failed_sign_ins: int = 0
+    faults: int = 0
+
+    def values(self) -> dict[str, float]:
+        return {name: float(value) for name, value in asdict(self).items()}
+
+
+class AcceptIds:
+    """Accept ids, with randomness drawn in advance: one system call for 256 of them."""
+
+    def __init__(self, draw: Callable[[int], bytes] = os.urandom) -> None:
+        self._draw = draw
+        self._octets = b""
+        self._used = 0
+
+    def make(self, now_s: float) -> AcceptId:
+        if self._used >= len(self._octets):
+            self._octets, self._used = self._draw(_RANDOM_DRAW), 0
+        start = self._used
+        self._used = start + _RANDOM_OCTETS
+        return make_accept_id(now_s, self._octets[start : self._used])
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """One per process."""
+
+    loop: asyncio.AbstractEventLoop
+    settings: Settings
+    store: DoorStore
+    gate: Authenticator
+    writer: Writer
+    pool: Executor  # for the disk: spools, who was seen, reports
+    wall_s: Callable[[], float]  # Unix time
+    clock_s: Callable[[], float]  # never goes back; timeouts only
+    sessions: set[Connection] = field(default_factory=set)
+    counters: Counters = field(default_factory=Counters)
+    dates: DateText = field(default_factory=DateText)
+    accept_ids: AcceptIds = field(default_factory=AcceptIds)
+    is_draining: bool = False
+    postmaster_mailbox: MailboxId | None = None
+    hostname: str = field(init=False)
+    max_octets: int = field(init=False)
+    max_header_octets: int = field(init=False)
+    spooling: Spooling = field(init=False)
+    domains: frozenset[str] = field(init=False)
+    _session_count: int = 0
+    _free_octets: int = 0
+    _free_at_s: float | None = None
+    _seen_at_s: dict[tuple[AccountId, str, str], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.hostname = settings.service.hostname
+        self.max_octets = int(settings.smtp.max_message_mib * MIB)
+        self.max_header_octets = settings.smtp.max_header_kib * KIB
+        self.domains = frozenset(map(fold_domain, settings.service.domains))
+        self.spooling = Spooling(
+            loop=self.loop,
+            bodies=self.store,
+            pool=self.pool,
+            inline_limit_octets=settings.store.inline_limit_kib * KIB,
+            memory=Memory(),
+        )
+
+    def next_session_name(self) -> str:
+        self._session_count += 1
+        return f"{os.getpid()}-{self._session_count}"
+
+    def refresh_postmaster(self) -> None:
+        """Look up who gets postmaster@ and abuse@."""
+        account = self.store.find_account(self.settings.service.postmaster)
+        self.postmaster_mailbox = None if account is None else account.inbox_id
+
+    def route(self, address: Address) -> LocalRoute:
+        return decide_local(
+            address,
+            domains=self.domains,
+            find_mailbox=self.store.find_mailbox,
+            postmaster_mailbox=self.postmaster_mailbox,
+        )
+
+    def has_room(self, expected_octets: int) -> bool:
+        """Would the disk keep its reserve?  Asked of the disk at most once a second."""
+        now_s = self.clock_s()
+        if self._free_at_s is None or now_s - self._free_at_s >= FREE_CHECK_S:
+            self._free_octets, self._free_at_s = self.store.free_octets(), now_s
+        return self._free_octets - expected_octets >= self.settings.store.min_free_mib * MIB
+
+    def note_seen(self, account_id: AccountId, *, door: str, peer: str) -> None:
+        """Remember the log-in, in the pool; the same one again within a minute is not news."""
+        key, now_s = (account_id, door, peer), self.clock_s()
+        seen_at_s = self._seen_at_s.get(key)
+        if seen_at_s is not None and now_s - seen_at_s < SEEN_AGAIN_S:
+            return
+        if len(self._seen_at_s) >= _MAX_SEEN:
+            self._seen_at_s.clear()
+        self._seen_at_s[key] = now_s
+        seen = LastSeen(door=door, peer=peer, at_s=self.wall_s())
+        self.pool.submit(_note_seen, self.store, account_id, seen)
+
+    def sweep(self) -> None:
+        """Look at every connection for silence."""
+        now_s = self.clock_s()
+        for session in tuple(self.sessions):
+            session.check_idleness(now_s)
+
+    def drain(self) -> None:
+        """Accept nothing new: 421 at each connection's next command border."""
+        self.is_draining = True
+        for session in tuple(self.sessions):
+            session.drain()
+
+
+_MAX_SEEN = 10_000
+
+
+def _note_seen(store: DoorStore, account_id: AccountId, seen: LastSeen) -> None:
+    try:
+        store.note_seen(account_id, seen)
+    except Exception as error:  # noqa: BLE001 - what may be lost never stops a log-in
+        get_log("smtp").warning("log-in not noted", exc_info=error)

@@ -1,0 +1,1 @@
+"""Tests of the SMTP door, from pure rooms to real programs."""
