@@ -1,0 +1,103 @@
+"""Accounts and messages in bulk, straight into a store, before its service starts.
+
+Run as a program, so that the store is open in no process of the bench:
+
+    python -m bench.fill accounts CONFIG   names on stdin, one a line
+    python -m bench.fill mailbox CONFIG NAME COUNT
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from bench.side import DOMAIN, PASSWORD
+from mailserver.auth.passwords import hash_password
+from mailserver.settings.load import load_settings
+from mailserver.store.ports import Accepted, Store
+from mailserver.store.sqlite.store import open_store
+from mailserver.values.ids import MailboxId, make_accept_id
+from mailserver.values.message import Acceptance, BodyFacts, Deposit, InlineBody, NewCopy
+from mailserver.values.secret import Secret
+
+_BATCH = 500  # messages to a commit
+_HEADER = b"From: <eleve@ailleurs.example>\r\nSubject: remplissage\r\n\r\n"
+_BODY = _HEADER + b"Une ligne ordinaire.\r\n" * 8
+_FACTS = BodyFacts(
+    header_octets=len(_HEADER),
+    ends_with_crlf=True,
+    is_8bit=False,
+    has_nul=False,
+    longest_line_octets=40,
+    dotted_line_count=0,
+)
+
+
+def add_accounts(store: Store, names: Sequence[str]) -> None:
+    """One password, hashed once, for all of them."""
+    verifier = hash_password(Secret(PASSWORD))
+    for name in names:
+        account = store.add_account(
+            identifier=name, name=name, addresses=[f"{name}@{DOMAIN}"], now_s=time.time()
+        )
+        store.write_credential(account.account_id, verifier=verifier, must_change=False)
+
+
+def fill_mailbox(store: Store, name: str, count: int) -> None:
+    """Deposit `count` small messages, `_BATCH` to a commit."""
+    account = store.find_account(name)
+    if account is None:
+        raise SystemExit(f"fill: no account {name}")
+    for first in range(0, count, _BATCH):
+        size = min(_BATCH, count - first)
+        outcomes = store.apply(list(_make_messages(account.inbox_id, name, size)))
+        if not all(isinstance(outcome, Accepted) for outcome in outcomes):
+            raise SystemExit("fill: the store refused a message")
+
+
+def _make_messages(mailbox_id: MailboxId, name: str, count: int) -> Iterator[Acceptance]:
+    for _ in range(count):
+        now_s = time.time()
+        yield Acceptance(
+            accept_id=make_accept_id(now_s, os.urandom(9)),
+            accepted_at_s=now_s,
+            return_path=b"Return-Path: <eleve@ailleurs.example>\r\n",
+            head=b"Received: from bench\r\n",
+            body=InlineBody(_BODY),
+            facts=_FACTS,
+            reverse_path="eleve@ailleurs.example",
+            account_id=None,
+            peer="127.0.0.1",
+            door="mx",
+            smtputf8=False,
+            copies=(NewCopy(recipient=f"{name}@{DOMAIN}", route=Deposit(mailbox_id=mailbox_id)),),
+        )
+
+
+def with_store(config: Path, work: Callable[[Store], None]) -> None:
+    """Open the store that the settings file names, and close it after `work`."""
+    store = open_store(load_settings(config))
+    try:
+        work(store)
+    finally:
+        store.close()
+
+
+def main(arguments: Sequence[str]) -> int:
+    match arguments:
+        case ["accounts", config]:
+            names = sys.stdin.read().split()
+            with_store(Path(config), lambda store: add_accounts(store, names))
+        case ["mailbox", config, name, count]:
+            with_store(Path(config), lambda store: fill_mailbox(store, name, int(count)))
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,202 @@
+"""One run of the bench: start the services that the chosen rows need, measure, stop them.
+
+Everything that is written lies in one folder, made for the run and removed after it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench import figures
+from bench.disk import Disk, look_at_disk
+from bench.ours import Ours
+from bench.peer import Peer
+from bench.report import Figure
+from bench.rounds import RowResult, count_steps, run_row
+from bench.rows import QUICK, DeliverRow, Row, Scale, make_groups, make_rows
+from bench.side import Side
+
+BIG_NAME = "grande"
+SCALING_TITLE = "N processes a door (ours) against one (theirs): "
+FIGURE_KEYS = ("rest", "memory", "big-mailbox")
+
+OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to measure, and against what."""
+
+    scale: Scale
+    rows: tuple[Row, ...]
+    scaling: tuple[Row, ...]  # our default number of processes against one
+    figures: tuple[str, ...]
+    with_ours: bool
+    with_peer: bool
+
+    @property
+    def step_count(self) -> int:
+        rows = len(self.rows) * count_steps(self.with_ours + self.with_peer, self.scale)
+        return rows + len(self.scaling) * count_steps(2, self.scale) + len(self.figures)
+
+
+def make_plan(scale: Scale, *, only: Sequence[str], with_ours: bool, with_peer: bool) -> Plan:
+    """`only`: keys of rows and figures; empty for all."""
+
+    def chosen(key: str) -> bool:
+        return not only or key in only
+
+    scaling = make_scaling_rows(scale) if with_ours else ()
+    return Plan(
+        scale=scale,
+        rows=tuple(row for row in make_rows(scale) if chosen(row.key)),
+        scaling=tuple(row for row in scaling if chosen(row.key)),
+        figures=tuple(key for key in FIGURE_KEYS if with_ours and chosen(key)),
+        with_ours=with_ours,
+        with_peer=with_peer,
+    )
+
+
+def make_scaling_rows(scale: Scale) -> tuple[Row, ...]:
+    """The same work, but N processes of ours against one: never slower."""
+    found = []
+    for row in make_rows(scale):
+        if row.key in ("kept", "login"):
+            title = f"{SCALING_TITLE}{row.title}"
+            found.append(_retitle(row, key=f"scaling-{row.key}", title=title))
+    return tuple(found)
+
+
+def _retitle(row: Row, *, key: str, title: str) -> Row:
+    if isinstance(row, DeliverRow):
+        return replace(row, key=key, title=title, target=1.0)
+    return replace(row, key=key, title=title, target=1.0)  # type: ignore[type-var]
+
+
+def all_keys(scale: Scale = QUICK) -> list[str]:
+    rows = [*make_rows(scale), *make_scaling_rows(scale)]
+    return [*(row.key for row in rows), *FIGURE_KEYS]
+
+
+@contextmanager
+def open_folder(parent: Path) -> Iterator[Path]:
+    """A folder that the peer's users may enter; gone afterwards, with all that is in it."""
+    folder = Path(tempfile.mkdtemp(prefix="melouvert-bench-", dir=parent))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(slots=True)
+class Session:
+    """The services of one run.  Each starts when the first row asks for it."""
+
+    plan: Plan
+    folder: Path
+    on_step: OnStep
+    _stack: ExitStack
+    _ours: Ours | None = None
+    _one: Ours | None = None
+    _peer: Peer | None = None
+
+    def run_rows(self) -> list[RowResult]:
+        found = []
+        for row in self.plan.rows:
+            ours = self.open_ours() if self.plan.with_ours else None
+            peer = self.open_peer() if self.plan.with_peer else None
+            found.append(self._run(row, ours, peer))
+        found += [self._run(row, self.open_ours(), self.open_one()) for row in self.plan.scaling]
+        return found
+
+    def run_rest(self) -> list[Figure]:
+        """Before any load: what the service costs at rest."""
+        if "rest" not in self.plan.figures:
+            return []
+        self.on_step("memory at rest")
+        return [figures.measure_rest(self.open_ours())]
+
+    def run_figures(self) -> list[Figure]:
+        found = []
+        if "memory" in self.plan.figures:
+            self.on_step("memory of uploads")
+            found.append(figures.measure_uploads(self.open_one()))
+        if "big-mailbox" in self.plan.figures:
+            self.on_step("a big mailbox")
+            count = self.plan.scale.big_mailbox
+            found.append(figures.measure_big_mailbox(self.open_one(), BIG_NAME, count))
+        return found
+
+    def notes(self) -> tuple[str, ...]:
+        sides: list[Side | None] = [self._ours, self._peer]
+        notes = [note for side in sides if side is not None for note in side.notes]
+        meters = [f"{s.label}: CPU time by {s.meter.method}" for s in sides if s is not None]
+        return (*notes, *meters)
+
+    def open_ours(self) -> Ours:
+        if self._ours is None:
+            self._ours = self._start_ours(Ours(self.folder / "ours", self._names()), big=0)
+        return self._ours
+
+    def open_one(self) -> Ours:
+        """The same service with one process for each door."""
+        if self._one is None:
+            folder = self.folder / "one"
+            one = Ours(folder, self._names(), processes=1, label="Mél ouvert, one process")
+            big = self.plan.scale.big_mailbox if "big-mailbox" in self.plan.figures else 0
+            self._one = self._start_ours(one, big=big)
+        return self._one
+
+    def open_peer(self) -> Peer:
+        if self._peer is None:
+            peer = Peer(self.folder / "peer", self._names())
+            self._stack.callback(peer.stop)
+            peer.start()
+            self._peer = peer
+        return self._peer
+
+    def _start_ours(self, ours: Ours, *, big: int) -> Ours:
+        self._stack.callback(ours.stop)
+        ours.configure()
+        if big:
+            ours.fill(BIG_NAME, big)
+        ours.start()
+        return ours
+
+    def _run(self, row: Row, ours: Side | None, theirs: Side | None) -> RowResult:
+        return run_row(row, ours, theirs, self.plan.scale, on_step=self.on_step)
+
+    def _names(self) -> list[str]:
+        groups = make_groups(self.plan.scale).values()
+        return [BIG_NAME, *(name for group in groups for name in group.names)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    disk: Disk
+    rows: tuple[RowResult, ...]
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...]
+
+
+def run_session(plan: Plan, parent: Path, on_step: OnStep) -> Findings:
+    """Raises:
+    BenchError: a service did not start, or did not do the work.
+    """
+    with open_folder(parent) as folder, ExitStack() as stack:
+        disk = look_at_disk(folder, sample_s=min(1.0, plan.scale.round_s))
+        session = Session(plan, folder, on_step, stack)
+        at_rest = session.run_rest()
+        rows = session.run_rows()
+        return Findings(
+            disk=disk,
+            rows=tuple(rows),
+            figures=tuple(at_rest + session.run_figures()),
+            notes=session.notes(),
+        )

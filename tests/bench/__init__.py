@@ -1,0 +1,1 @@
+"""Tests of the bench: that it counts right.  None asserts a speed."""

@@ -1,0 +1,40 @@
+"""The whole bench in its short form: it starts, measures, counts every copy, and cleans up."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import ours, packages
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+@pytest.mark.timeout(150)
+def test_the_quick_bench_measures_every_row(tmp_path: Path) -> None:
+    packages.extend_path()
+    missing = packages.explain_missing() or ours.explain_missing()
+    if missing:
+        pytest.skip(missing)
+    folder = Path("/var/tmp")
+    before = set(folder.glob("melouvert-bench-*"))
+    command = [sys.executable, "-m", "bench", "--quick", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=140)
+    assert done.returncode == 0, done.stderr or done.stdout
+    report = json.loads((tmp_path / "latest.json").read_text("utf-8"))
+    assert all(row["ratio"] is not None for row in report["rows"])
+    assert len(report["figures"]) == 3
+    assert set(folder.glob("melouvert-bench-*")) <= before
+
+
+def test_an_unknown_row_is_named_with_the_ones_that_exist() -> None:
+    command = [sys.executable, "-m", "bench", "--only", "nothing"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert "kept" in done.stderr
