@@ -73,5 +73,3 @@ def user_name_key(user_name: str) -> str:
     typed = user_name.strip()
     local, at, domain = typed.rpartition("@")
     return Address(local, domain).key if at else fold_local(typed)
-
-

@@ -15,14 +15,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
-from mailserver.store.ports import Failed, Outcome, Removal, Write, Writes
+from mailserver.store.ports import Failed, Outcome, Removal, StoreBroken, Write, Writes
 from mailserver.telemetry.log import get_log
+from mailserver.values.message import InlineBody
 
 Done = Callable[[Outcome], None]
 Settled = list[tuple[Done, Outcome]]
 
 BATCH_ROWS = 1_000
 """Copies and removals that one batch takes, so that no turn lasts over some 20 ms."""
+BATCH_OCTETS = 4 * 1024 * 1024
+"""Octets of small bodies that one batch takes, for the same reason."""
 
 
 class Committer:
@@ -74,23 +77,27 @@ class Committer:
         """Commit what was taken and what comes in until our turn begins."""
         try:
             outcomes = self._writes.apply_waiting(self._take)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the top of the thread
             # Not one write's fault: the turn itself or the disk failed.
             self._log.error("commit failed", exc_info=error)
             self._settle([Failed(error)] * len(self._taken))
             self._on_broken()
             return
         self._settle(outcomes)
+        if any(isinstance(o, Failed) and isinstance(o.error, StoreBroken) for o in outcomes):
+            self._on_broken()
 
     def _take(self) -> Sequence[Write]:
         rows = sum(_row_count(write) for write, _ in self._taken)
-        while rows < BATCH_ROWS and not self._inbox.empty():
+        octets = sum(_inline_octets(write) for write, _ in self._taken)
+        while rows < BATCH_ROWS and octets < BATCH_OCTETS and not self._inbox.empty():
             waiting = self._inbox.get()
             if waiting is None:
                 self._is_stopping = True
                 break
             self._taken.append(waiting)
             rows += _row_count(waiting[0])
+            octets += _inline_octets(waiting[0])
         return [write for write, _ in self._taken]
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
@@ -104,3 +111,9 @@ class Committer:
 
 def _row_count(write: Write) -> int:
     return len(write.uids) if isinstance(write, Removal) else len(write.copies)
+
+
+def _inline_octets(write: Write) -> int:
+    if isinstance(write, Removal) or not isinstance(write.body, InlineBody):
+        return 0
+    return len(write.body.octets)

@@ -9,17 +9,20 @@ orphan of a crash, and is swept when it is older than any upload.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from mailserver.store.ports import StoreBroken
+from mailserver.store.ports import StoreBroken, StoreUnavailable
 from mailserver.values.message import FiledBody
 
 NAME_OCTETS = 16
 SHARDS = tuple(f"{n:02x}" for n in range(256))
 ORPHAN_AGE_S = 24 * 3600.0
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 def sync_folder(folder: str) -> None:
@@ -40,26 +43,39 @@ class BodyFiles:
     def prepare(self) -> None:
         """Make the folders, durably.  Cheap when they are there."""
         root = Path(self._folder)
-        if (root / SHARDS[-1]).is_dir() and (root / "tmp").is_dir():
-            return
-        for name in ("tmp", *SHARDS):
-            (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (root / SHARDS[-1]).is_dir():
+            for name in ("tmp", *SHARDS):
+                (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Each time: whoever made them may have been killed before he came to this.
         sync_folder(self._folder)
         sync_folder(str(root.parent))
 
     def open_spool(self) -> BodySpool:
-        return BodySpool(self._folder, secrets.token_hex(NAME_OCTETS))
+        """
+        Raises:
+            StoreUnavailable: no room on the disk, or no descriptor left.
+        """
+        try:
+            return BodySpool(self._folder, secrets.token_hex(NAME_OCTETS))
+        except OSError as error:
+            raise _as_ours(error) from error
 
     def free_octets(self) -> int:
         stat = os.statvfs(self._folder)
         return stat.f_bavail * stat.f_frsize
 
     def open_file(self, name: str) -> int | None:
-        """A descriptor for reading, or None if the body was reclaimed."""
+        """A descriptor for reading, or None if the body was reclaimed.
+
+        Raises:
+            StoreUnavailable: no descriptor left.
+        """
         try:
             return os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise _as_ours(error) from error
 
     def unlink(self, name: str) -> None:
         """Harmless if it is gone."""
@@ -71,10 +87,11 @@ class BodyFiles:
         """Unlink what is old and unnamed in `tmp` or in one of `SHARDS`; yields the names."""
         with os.scandir(f"{self._folder}/{shard}") as found:
             for file in found:
-                if now_s - file.stat().st_mtime < ORPHAN_AGE_S or is_named(file.name):
-                    continue
-                os.unlink(file.path)
-                yield file.name
+                with suppress(FileNotFoundError):  # a spool came to its end meanwhile
+                    if now_s - file.stat().st_mtime < ORPHAN_AGE_S or is_named(file.name):
+                        continue
+                    os.unlink(file.path)
+                    yield file.name
 
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name[:2]}/{name}"
@@ -87,19 +104,29 @@ class BodySpool:
         self._folder = folder
         self._name = name
         self._size_octets = 0
+        self._is_committed = False
         self._temporary = f"{folder}/tmp/{name}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._fd = os.open(self._temporary, flags, 0o600)
 
     def write(self, octets: bytes) -> None:
+        """
+        Raises:
+            StoreUnavailable: no room on the disk.
+            StoreBroken: the disk failed.
+        """
         view = memoryview(octets)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            raise _as_ours(error) from error
         self._size_octets += len(octets)
 
     def commit(self) -> FiledBody:
         """
         Raises:
+            StoreUnavailable: no room on the disk; `discard` it.
             StoreBroken: fsync failed; what the file holds is unknown.
         """
         shard = f"{self._folder}/{self._name[:2]}"
@@ -110,11 +137,19 @@ class BodySpool:
             os.rename(self._temporary, f"{shard}/{self._name}")
             sync_folder(shard)
         except OSError as error:
-            raise StoreBroken(f"body file: {error}") from error
+            raise _as_ours(error) from error
+        self._is_committed = True
         return FiledBody(self._name, self._size_octets)
 
     def discard(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+        if not self._is_committed:
             Path(self._temporary).unlink(missing_ok=True)
+
+
+def _as_ours(error: OSError) -> StoreUnavailable | StoreBroken:
+    """Want of room passes; anything else that a disk says is a fault to stop for."""
+    kind = StoreUnavailable if error.errno in _NO_ROOM else StoreBroken
+    return kind(f"body file: {error}")

@@ -74,7 +74,10 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """This write alone is not in the store, nothing of it is.  `error` is for the log."""
+    """This write alone is not in the store, nothing of it is.  `error` is for the log.
+
+    A `StoreBroken` in it: what the disk holds is not known; answer as ours, then exit.
+    """
 
     error: BaseException
 
@@ -90,7 +93,8 @@ class Writes(Protocol):
         """Commit the batch with one fsync; outcomes in the order of the batch.
 
         A write that cannot be applied fails alone: the others of its batch are
-        tried again one by one.
+        tried again one by one.  Where the disk breaks on the way, what was on
+        disk before stays Accepted, and the rest is Failed(StoreBroken).
         """
         ...
 
@@ -383,11 +387,7 @@ class Upkeep(Protocol):
         ...
 
 
-class Store(
-    Writes, Bodies, Mailboxes, Directory, Credentials, Scratch, Upkeep, Protocol
-):
+class Store(Writes, Bodies, Mailboxes, Directory, Credentials, Scratch, Upkeep, Protocol):
     """All of it.  Open one per process, after the fork; doors ask for less."""
 
     def close(self) -> None: ...
-
-

@@ -8,6 +8,7 @@ for the envelope, the key is for look-ups only.
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,9 @@ import idna
 
 PLUS = "+"
 # Letters that NFKD leaves whole although every keyboard without them folds them.
-_FOLDED_LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ß": "ss", "ł": "l", "đ": "d", "ð": "d", "þ": "th"})
+_FOLDED_LETTERS = str.maketrans(
+    {"œ": "oe", "æ": "ae", "ø": "o", "ß": "ss", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Address:
     domain: str
 
     def __str__(self) -> str:
-        return f"{quote_local(self.local)}@{self.domain}" if self.domain else quote_local(self.local)
+        local = quote_local(self.local)
+        return f"{local}@{self.domain}" if self.domain else local
 
     @property
     def key(self) -> str:
@@ -44,7 +48,7 @@ class Address:
         return self.local.isascii() and self.domain.isascii()
 
 
-_ATEXT_DOT = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~.")
+_ATEXT_DOT = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-/=?^_`{|}~.")
 
 
 def quote_local(local: str) -> str:
@@ -66,8 +70,10 @@ def fold_local(local: str) -> str:
     """Lower case, accents removed, ligatures written out."""
     if local.isascii():
         return local.lower()
-    lowered = unicodedata.normalize("NFKC", local).casefold().translate(_FOLDED_LETTERS)
-    return "".join(c for c in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(c))
+    lowered = unicodedata.normalize("NFKC", local).casefold()
+    parts = unicodedata.normalize("NFKD", lowered)
+    # Letters last: `ǽ` is an `æ` only once its accent is gone.
+    return "".join(c for c in parts if not unicodedata.combining(c)).translate(_FOLDED_LETTERS)
 
 
 @lru_cache(maxsize=4096)
@@ -77,7 +83,7 @@ def fold_domain(domain: str) -> str:
     if lowered.isascii():
         return lowered
     try:
-        return idna.encode(lowered, uts46=True).decode("ascii")
+        return idna.encode(lowered, uts46=True).decode("ascii").rstrip(".")
     except idna.IDNAError:
         return lowered
 

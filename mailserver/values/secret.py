@@ -17,6 +17,7 @@ class Secret(Generic[Hidden]):
     """Holds one `str` or `bytes`; equality takes the same time whatever differs."""
 
     __slots__ = ("_value",)
+    _value: Hidden
 
     def __init__(self, value: Hidden) -> None:
         self._value = value

@@ -53,7 +53,7 @@ _INSERT_ADDRESS = """
     INSERT INTO address (address_key, address, account_id, mailbox_id, position)
     SELECT ?, ?, account_id, inbox_id,
         (SELECT count(*) FROM address WHERE account_id = account.account_id)
-    FROM account WHERE account_id = ? RETURNING position"""
+    FROM account WHERE account_id = ? AND identifier_key IS NOT NULL RETURNING position"""
 _SET_STATE = """
     UPDATE account SET state = ?, credential_version = credential_version + 1
     WHERE account_id = ? AND identifier_key IS NOT NULL RETURNING account_id"""
@@ -61,13 +61,13 @@ _DELETE_ADDRESSES = "DELETE FROM address WHERE account_id = ?"
 _DELETE_ACCOUNT = """
     UPDATE account SET identifier_key = NULL, deleted_at_s = ?, verifier = NULL,
         credential_version = credential_version + 1
-    WHERE account_id = ? RETURNING account_id"""
+    WHERE account_id = ? AND identifier_key IS NOT NULL RETURNING account_id"""
 _READ_CREDENTIAL = """
     SELECT account_id, credential_version, state, verifier, must_change
-    FROM account WHERE account_id = ?"""
+    FROM account WHERE account_id = ? AND identifier_key IS NOT NULL"""
 _WRITE_CREDENTIAL = """
     UPDATE account SET verifier = ?, must_change = ?, credential_version = credential_version + 1
-    WHERE account_id = ?
+    WHERE account_id = ? AND identifier_key IS NOT NULL
     RETURNING account_id, credential_version, state, verifier, must_change"""
 _REPLACE_VERIFIER = """
     UPDATE account SET verifier = ? WHERE account_id = ? AND credential_version = ?"""
@@ -184,9 +184,7 @@ def _credential(row: Row) -> Credential:
     )
 
 
-def _insert_account(
-    connection: Connection, identifier: str, name: str, now_s: float
-) -> AccountId:
+def _insert_account(connection: Connection, identifier: str, name: str, now_s: float) -> AccountId:
     parameters = (identifier, fold_local(identifier), name, AccountState.ACTIVE.value, now_s)
     try:
         row = first(connection.execute(_INSERT_ACCOUNT, parameters))

@@ -60,7 +60,8 @@ class SqlMailboxes:
         listing = Listing(uids=flat[0::2], sizes_octets=flat[1::2])
         if len(listing) != maildrop.count:
             raise StoreUnavailable(
-                f"mailbox {maildrop.mailbox_id} counts {maildrop.count} entries, lists {len(listing)}"
+                f"mailbox {maildrop.mailbox_id} counts {maildrop.count} entries,"
+                f" lists {len(listing)}"
             )
         return listing
 

@@ -1,4 +1,4 @@
-"""Freeing what nobody needs, in slices, each a short turn of the write lock.
+"""Freeing what nobody needs, in slices, each one short turn of the write lock.
 
     entry hidden by QUIT  --keep_removed-->  row deleted
     message without entry and without unfinished copy: its body is freed
@@ -6,7 +6,12 @@
 
 A body's row lets go of its file first; the file is unlinked after the commit,
 so a crash in between leaves an orphan for the sweep and never a row without
-its file.  A mailbox that a session has locked is left for the next round.
+its file.
+
+A mailbox that a session has locked is left for a later round.  To try its lock
+once is enough, and it need not be kept: whoever locks the mailbox afterwards
+fixes his maildrop after the removal, so he does not list what is freed here,
+and a log-in meets a taken lock only for the moment of the trial.
 """
 
 from __future__ import annotations
@@ -20,17 +25,24 @@ from mailserver.store.sql.engine import Connection, Engine, first
 from mailserver.values.ids import MailboxId
 
 SLICE = 200
+"""Entries, or messages of the history, that one turn looks at."""
+COPIES_SLICE = 1_000
+"""Copies that one turn forgets; one message may have as many."""
 
 LockMaildrop = Callable[[MailboxId], MaildropLock | None]
 
 _REMOVED_ENTRIES = """
-    SELECT mailbox_id, uid, message_id FROM entry
-    WHERE removed_at_s IS NOT NULL AND removed_at_s <= ? ORDER BY removed_at_s LIMIT ?"""
+    SELECT removed_at_s, mailbox_id, uid, message_id FROM entry
+    WHERE removed_at_s IS NOT NULL AND removed_at_s <= ?
+        AND (removed_at_s, mailbox_id, uid) > (?, ?, ?)
+    ORDER BY removed_at_s, mailbox_id, uid LIMIT ?"""
 _DELETED_MAILBOXES = """
-    SELECT mailbox.mailbox_id FROM mailbox JOIN account USING (account_id)
-    WHERE account.deleted_at_s IS NOT NULL LIMIT 1"""
+    SELECT min(mailbox_id) FROM mailbox WHERE mailbox_id > ? AND account_id IN
+        (SELECT account_id FROM account WHERE deleted_at_s IS NOT NULL)"""
 _ENTRIES_OF = "SELECT mailbox_id, uid, message_id FROM entry WHERE mailbox_id = ? LIMIT ?"
-_DELETE_MAILBOX = "DELETE FROM mailbox WHERE mailbox_id = ?"
+_DELETE_MAILBOX = """
+    DELETE FROM mailbox WHERE mailbox_id = ?
+        AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.mailbox_id = mailbox.mailbox_id)"""
 _DELETE_ENTRY = "DELETE FROM entry WHERE mailbox_id = ? AND uid = ? RETURNING message_id"
 _FREE_BODY = """
     UPDATE message SET body = NULL, file_name = NULL WHERE message_id = ?
@@ -44,16 +56,15 @@ _DELETE_MESSAGE = """
         AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.message_id = message.message_id)
         AND NOT EXISTS (SELECT 1 FROM copy WHERE copy.message_id = message.message_id)"""
 _OLD_MESSAGES = """
-    SELECT DISTINCT copy.message_id, message.accepted_at_s
-    FROM copy JOIN message ON message.message_id = copy.message_id
-    WHERE copy.message_id > ? ORDER BY copy.message_id LIMIT ?"""
-_DELETE_COPIES = """
-    DELETE FROM copy WHERE message_id = ? AND NOT EXISTS (
-        SELECT 1 FROM copy AS other WHERE other.message_id = copy.message_id AND other.state < ?)
-    RETURNING copy_no"""
+    SELECT copy.message_id, count(*), min(copy.state),
+        (SELECT accepted_at_s FROM message WHERE message.message_id = copy.message_id)
+    FROM copy WHERE copy.message_id > ?
+    GROUP BY copy.message_id ORDER BY copy.message_id LIMIT ?"""
+_DELETE_COPIES = "DELETE FROM copy WHERE message_id = ?"
 _IS_NAMED = "SELECT 1 FROM message WHERE file_name = ?"
 
 Entry = tuple[int, int, int]  # mailbox_id, uid, message_id
+_START = (-1.0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -64,7 +75,7 @@ class _Freed:
 
 
 class SqlReclaimer:
-    """Used by the keeper only."""
+    """Used by the keeper only.  It remembers how far it came, so that nothing starves."""
 
     def __init__(
         self, engine: Engine, *, lock_maildrop: LockMaildrop, unlink: Callable[[str], None]
@@ -72,60 +83,96 @@ class SqlReclaimer:
         self._engine = engine
         self._lock_maildrop = lock_maildrop
         self._unlink = unlink
+        self._removed_after: tuple[float, int, int] = _START
+        self._deleted_after = 0
         self._history_after = 0
 
     def reclaim(self, *, removed_before_s: float) -> Reclaimed:
         """One slice of hidden entries, and one of the mail of deleted accounts."""
-        found = self._engine.read(_REMOVED_ENTRIES, (removed_before_s, SLICE))
-        by_mailbox: dict[int, list[Entry]] = {}
-        for mailbox_id, uid, message_id in found:
-            by_mailbox.setdefault(mailbox_id, []).append((mailbox_id, uid, message_id))
         freed = _Freed()
-        for mailbox_id, entries in by_mailbox.items():
-            self._under_lock(MailboxId(mailbox_id), entries, freed)
-        deleted = first(self._engine.read(_DELETED_MAILBOXES))
-        if deleted is not None:
-            self._clear_mailbox(MailboxId(deleted[0]), freed)
+        entries = self._removed_entries(removed_before_s)
+        if entries:
+            with self._engine.write_turn(), self._engine.transaction() as connection:
+                _delete_entries(connection, entries, freed)
+        self._clear_deleted(freed)
         for name in freed.file_names:
             self._unlink(name)
         return Reclaimed(freed.entry_count, freed.message_count, len(freed.file_names))
 
     def expire(self, *, accepted_before_s: float) -> int:
-        """One slice of the history, oldest first; starts over when it has reached the young."""
-        old = self._engine.read(_OLD_MESSAGES, (self._history_after, SLICE))
-        expired = [message_id for message_id, at_s in old if at_s < accepted_before_s]
-        self._history_after = expired[-1] if expired else 0
-        if not expired:
-            return 0
-        count = 0
-        with self._engine.write_turn(), self._engine.transaction() as connection:
-            for message_id in expired:
-                rows = connection.execute(_DELETE_COPIES, (message_id, FIRST_FINAL.value))
-                count += len(list(rows))
-                connection.execute(_DELETE_MESSAGE, (message_id,))
+        """One slice of the history, oldest first; starts over when it has reached the young.
+
+        Messages with an unfinished copy keep all of theirs.  Slices full of those
+        are passed over, so 0 means that nothing is left to forget.
+        """
+        while True:
+            expired, count, is_last = self._next_expired(accepted_before_s)
+            if expired or is_last:
+                break
+        if expired:
+            with self._engine.write_turn(), self._engine.transaction() as connection:
+                for message_id in expired:
+                    connection.execute(_DELETE_COPIES, (message_id,))
+                    connection.execute(_DELETE_MESSAGE, (message_id,))
         return count
 
     def is_named(self, file_name: str) -> bool:
         """Does a message name this body file?"""
         return bool(self._engine.read(_IS_NAMED, (file_name,)))
 
-    def _under_lock(self, mailbox_id: MailboxId, entries: list[Entry], freed: _Freed) -> None:
-        lock = self._lock_maildrop(mailbox_id)
-        if lock is None:
-            return
-        try:
-            with self._engine.write_turn(), self._engine.transaction() as connection:
-                _delete_entries(connection, entries, freed)
-        finally:
-            lock.release()
+    def _removed_entries(self, removed_before_s: float) -> list[Entry]:
+        """The next hidden entries in time, without those of mailboxes in use."""
+        while True:
+            parameters = (removed_before_s, *self._removed_after, SLICE)
+            found = self._engine.read(_REMOVED_ENTRIES, parameters)
+            is_last = len(found) < SLICE
+            self._removed_after = _START if is_last else found[-1][:3]
+            in_use = {m for m in {row[1] for row in found} if self._is_in_use(m)}
+            entries = [(m, uid, message_id) for _, m, uid, message_id in found if m not in in_use]
+            if entries or is_last:
+                return entries
 
-    def _clear_mailbox(self, mailbox_id: MailboxId, freed: _Freed) -> None:
-        entries = [(m, u, i) for m, u, i in self._engine.read(_ENTRIES_OF, (mailbox_id, SLICE))]
-        if entries:
-            self._under_lock(mailbox_id, entries, freed)
+    def _is_in_use(self, mailbox_id: int) -> bool:
+        lock = self._lock_maildrop(MailboxId(mailbox_id))
+        if lock is None:
+            return True
+        lock.release()
+        return False
+
+    def _clear_deleted(self, freed: _Freed) -> None:
+        """A slice of one deleted account's mailbox; the mailbox itself once it is empty."""
+        row = first(self._engine.read(_DELETED_MAILBOXES, (self._deleted_after,)))
+        if row is None or row[0] is None:
+            self._deleted_after = 0
             return
+        mailbox_id = row[0]
+        if self._is_in_use(mailbox_id):
+            self._deleted_after = mailbox_id
+            return
+        entries = [(m, u, i) for m, u, i in self._engine.read(_ENTRIES_OF, (mailbox_id, SLICE))]
         with self._engine.write_turn(), self._engine.transaction() as connection:
+            _delete_entries(connection, entries, freed)
             connection.execute(_DELETE_MAILBOX, (mailbox_id,))
+
+    def _next_expired(self, accepted_before_s: float) -> tuple[list[int], int, bool]:
+        """(messages whose copies may go, how many copies, was that the last slice?)."""
+        rows = self._engine.read(_OLD_MESSAGES, (self._history_after, SLICE))
+        expired: list[int] = []
+        count = 0
+        for message_id, copies, lowest_state, at_s in rows:
+            if at_s is not None and at_s >= accepted_before_s:
+                self._history_after = 0
+                return expired, count, True
+            if expired and count + copies > COPIES_SLICE:
+                return expired, count, False
+            self._history_after = message_id
+            if lowest_state >= FIRST_FINAL.value:
+                expired.append(message_id)
+                count += copies
+        if len(rows) < SLICE:
+            self._history_after = 0
+            return expired, count, True
+        return expired, count, False
 
 
 def _delete_entries(connection: Connection, entries: Iterable[Entry], freed: _Freed) -> None:

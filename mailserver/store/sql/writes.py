@@ -110,12 +110,13 @@ class SqlWrites:
         """One transaction for all; if that fails, one for each, so that a bad one fails alone."""
         try:
             return self._commit(batch)
-        except StoreBroken:
-            raise
-        except Exception as error:
+        except StoreBroken as error:
+            return [Failed(error)] * len(batch)
+        except Exception as error:  # noqa: BLE001 - it goes on, as Failed, to the log
             # Whatever it was, nothing of the batch is in the store, and each is answered as ours.
             if len(batch) == 1:
                 return [Failed(error)]
+        # A disk that breaks on the way leaves those before it accepted: each has its own outcome.
         return [self._commit_or_retry([write])[0] for write in batch]
 
     def _apply_long(self, batch: Sequence[Write]) -> list[Outcome]:
@@ -208,7 +209,6 @@ def _deposits(acceptance: Acceptance) -> dict[MailboxId, int]:
 
 def _message_row(message_id: int, acceptance: Acceptance) -> Sequence[Any]:
     body, facts = acceptance.body, acceptance.facts
-    inline = isinstance(body, InlineBody)
     flags = (
         ENDS_WITH_CRLF * facts.ends_with_crlf
         | IS_8BIT * facts.is_8bit
@@ -233,7 +233,7 @@ def _message_row(message_id: int, acceptance: Acceptance) -> Sequence[Any]:
         None if isinstance(body, InlineBody) else body.name,
         acceptance.return_path,
         acceptance.head,
-        body.octets if inline else None,
+        body.octets if isinstance(body, InlineBody) else None,
     )
 
 
@@ -287,9 +287,7 @@ def _insert(
         connection.execute(statement.format(rows=marks), chunk)
 
 
-def _chunks(
-    rows: Sequence[Sequence[Any]], *, largest: int
-) -> Iterable[tuple[str, list[Any]]]:
+def _chunks(rows: Sequence[Sequence[Any]], *, largest: int) -> Iterable[tuple[str, list[Any]]]:
     """(placeholders, flat parameters), in chunks of a few sizes."""
     start = 0
     for size in powers_of_two(len(rows), largest):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from mailserver.store.sql.engine import ConstraintBroken, Parameters, Row
 PAGE_OCTETS = 4096
 SYNCHRONOUS = "FULL"
 BUSY_MS = 10_000
+RESTART_WAIT_MS = 200
+"""Readers that are in the log are waited for this long, while every writer waits for us."""
 READER_CACHE_KIB = 4096
 WRITER_CACHE_KIB = 8192
 LOG_GUARD_FACTOR = 1.5
@@ -42,6 +45,15 @@ DIALECT: Final = {
 }
 
 _BROKEN = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)
+_NO_ROOM = frozenset(
+    {
+        apsw.SQLITE_IOERR_NOMEM,
+        apsw.SQLITE_IOERR_SHMOPEN,
+        apsw.SQLITE_IOERR_SHMSIZE,
+        apsw.SQLITE_IOERR_SHMMAP,
+    }
+)
+"""Called I/O errors by SQLite, and only mean no memory or no room for the log's index."""
 
 
 class WriterConnection:
@@ -67,11 +79,15 @@ class SqliteEngine:
         self._log_path = self._path + "-wal"
         self._log_limit_octets = log_limit_octets
         self._local = threading.local()
-        self._readers: list[apsw.Connection] = []
+        self._readers: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
+        self._readers_guard = threading.Lock()
         self._turn = threading.Lock()
         self._log_pages = 0
+        self._broken: StoreBroken | None = None
+        self._mover: apsw.Connection | None = None
         self._lock_fd = os.open(folder / "write.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        with _translated():
+        # In turn: two processes that make one database at a time would find it locked.
+        with self.write_turn(), _translated():
             self._writer = self._open_writer()
             self._in_transaction = WriterConnection(self._writer)
 
@@ -88,7 +104,10 @@ class SqliteEngine:
     @contextmanager
     def write_turn(self) -> Iterator[None]:
         with self._turn:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+            except OSError as error:
+                raise StoreUnavailable(f"write lock: {error}") from error
             try:
                 yield
             finally:
@@ -96,17 +115,24 @@ class SqliteEngine:
 
     @contextmanager
     def transaction(self) -> Iterator[WriterConnection]:
-        with _translated():
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._in_transaction
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if not self._writer.get_autocommit():
-                    self._writer.execute("ROLLBACK")
-                raise
+        """After an I/O error nothing more is written: what the disk holds is not known."""
+        if self._broken is not None:
+            raise StoreBroken("the disk failed before") from self._broken
+        try:
+            with _translated():
+                self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._in_transaction
+                    self._writer.execute("COMMIT")
+                except BaseException:
+                    if not self._writer.get_autocommit():
+                        self._writer.execute("ROLLBACK")
+                    raise
+        except StoreBroken as error:
+            self._broken = error
+            raise
         if self._log_pages * PAGE_OCTETS > self._log_limit_octets * LOG_GUARD_FACTOR:
-            self.restart_log()
+            self._restart_long_log()
 
     def script(self, statements: str) -> None:
         """Run the statements of a migration, inside the caller's transaction."""
@@ -127,17 +153,32 @@ class SqliteEngine:
         at the next commit, in the same file, whose blocks need not be allocated again.
         """
         with _translated():
-            in_use, moved = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            # A connection of its own: the writer may be in the middle of a transaction.
+            if self._mover is None:
+                self._mover = self._open_writer()
+            in_use, moved = self._mover.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         return 0 if in_use == moved else in_use * PAGE_OCTETS
 
     def restart_log(self) -> None:
         """Inside a write turn: move the rest, so that the next commit starts the log over."""
+        self._writer.set_busy_timeout(RESTART_WAIT_MS)
         try:
             self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
         except apsw.BusyError:
             return  # a read of another process outlasted the wait; the next turn tries again
         except apsw.Error as error:
             raise _translate(error) from error
+        finally:
+            self._writer.set_busy_timeout(BUSY_MS)
+
+    def _restart_long_log(self) -> None:
+        """After a commit, so nothing here may make what is on disk look undone."""
+        try:
+            self.restart_log()
+        except StoreUnavailable:
+            return  # no room to move it to: the log goes on, the next commit tries again
+        except StoreBroken as error:
+            self._broken = error
 
     def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         """After each commit: how many pages the log holds."""
@@ -145,11 +186,19 @@ class SqliteEngine:
         return apsw.SQLITE_OK
 
     def close(self) -> None:
-        """Close this process's connections, those of other threads included: they have ended."""
-        for connection in (*self._readers, self._writer):
-            connection.close()
-        self._readers.clear()
+        """Close this process's connections, those of other threads included: they have ended.
+
+        The writer goes last, so that the last process out can move the log.  May be called again.
+        """
+        if self._lock_fd < 0:
+            return
+        with self._readers_guard:
+            readers = list(self._readers)
+        for connection in (*readers, self._mover, self._writer):
+            if connection is not None:
+                connection.close()
         os.close(self._lock_fd)
+        self._lock_fd = -1
 
     def _open_writer(self) -> apsw.Connection:
         connection = apsw.Connection(self._path)
@@ -168,14 +217,16 @@ class SqliteEngine:
             connection = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY)
             connection.set_busy_timeout(BUSY_MS)
             connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+        # Only the thread holds its connection, so that it closes when the thread ends.
         self._local.reader = connection
-        self._readers.append(connection)
+        with self._readers_guard:
+            self._readers.add(connection)
         return connection
 
 
 def _translate(error: apsw.Error) -> Exception:
     """The library's error as ours: whose fault, and whether to go on."""
-    if isinstance(error, _BROKEN):
+    if isinstance(error, _BROKEN) and getattr(error, "extendedresult", 0) not in _NO_ROOM:
         return StoreBroken(str(error))
     if isinstance(error, apsw.ConstraintError):
         return ConstraintBroken(str(error))

@@ -11,21 +11,26 @@ import fcntl
 import os
 from pathlib import Path
 
+from mailserver.store.ports import StoreUnavailable
 from mailserver.values.ids import MailboxId
 
 
 class MaildropFlock:
-    """Holds the lock until `release`."""
+    """Holds the lock until `release`.
 
-    __slots__ = ("_fd",)
+    Released by closing, never by LOCK_UN: a process that was forked off must
+    not undo the lock of the one that holds it.
+    """
+
+    __slots__ = ("fd",)
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self.fd = fd
 
     def release(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
 
     def __del__(self) -> None:
         self.release()
@@ -36,13 +41,21 @@ class MaildropLocks:
         self._folder = str(folder)
 
     def lock_maildrop(self, mailbox_id: MailboxId) -> MaildropFlock | None:
-        fd = os.open(f"{self._folder}/{mailbox_id}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """
+        Raises:
+            StoreUnavailable: no descriptor left, or no room for one more file.
+        """
+        path = f"{self._folder}/{mailbox_id}"
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = MaildropFlock(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise StoreUnavailable(f"maildrop lock: {error}") from error
+        try:
+            fcntl.flock(lock.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(fd)
+            lock.release()
             return None
-        except OSError:
-            os.close(fd)
-            raise
-        return MaildropFlock(fd)
+        except OSError as error:
+            lock.release()
+            raise StoreUnavailable(f"maildrop lock: {error}") from error
+        return lock

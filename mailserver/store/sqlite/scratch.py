@@ -8,11 +8,14 @@ nobody and answered with "not known".
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ BUSY_MS = 100
 SEEN_AGAIN_S = 300.0  # the same account at the same door and peer is written once in that time
 SEEN_MEMORY = 10_000
 SLIDE_FRACTION = 24  # a remembered log-in is written again after this part of its lifetime
-SIGN_IN_LIMIT = 200_000
+_UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sign_in (digest BLOB PRIMARY KEY, used_at_s REAL NOT NULL)
@@ -44,7 +47,8 @@ class SqliteScratch:
     def __init__(self, path: Path) -> None:
         self._path = str(path)
         self._local = threading.local()
-        self._opened: list[apsw.Connection] = []
+        self._opened: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
+        self._guard = threading.Lock()
         self._seen: OrderedDict[tuple[int, str, str], float] = OrderedDict()
 
     def recall_sign_in(self, digest: bytes, *, now_s: float, lifetime_s: float) -> bool:
@@ -85,22 +89,22 @@ class SqliteScratch:
 
     def read_reports(self) -> dict[str, tuple[float, dict[str, float]]]:
         rows = self._run("SELECT source, at_s, figures FROM report", ())
-        return {source: (at_s, json.loads(figures)) for source, at_s, figures in rows}
+        return {source: (at_s, _figures(figures)) for source, at_s, figures in rows}
 
     def close(self) -> None:
-        for connection in self._opened:
+        with self._guard:
+            opened = list(self._opened)
+        for connection in opened:
             connection.close()
-        self._opened.clear()
 
     def _run(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Rows, or none when the scratch does not answer: it is never worth an error."""
         try:
             return self._connection().execute(statement, parameters).fetchall()
-        except (apsw.CorruptError, apsw.NotADBError, apsw.IOError):
-            self._local = threading.local()
+        except _UNREADABLE:
             self._start_anew()
         except apsw.Error:
-            return []  # busy or full
+            return []  # busy, full, closed, or it cannot be opened
         return []
 
     def _connection(self) -> apsw.Connection:
@@ -112,17 +116,43 @@ class SqliteScratch:
 
     def _open(self) -> apsw.Connection:
         connection = apsw.Connection(self._path)
+        self._local.inode = _inode(self._path)
         connection.set_busy_timeout(BUSY_MS)
         connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -1024")
         connection.execute(_SCHEMA)
-        self._opened.append(connection)
+        with self._guard:
+            self._opened.add(connection)
         return connection
 
     def _start_anew(self) -> None:
-        """Move the unreadable files away; whoever has them open goes on with them until he fails."""
-        for suffix in ("", "-wal", "-shm"):
-            try:
-                os.replace(self._path + suffix, self._path + ".unreadable" + suffix)
-            except FileNotFoundError:
-                continue
+        """Move the unreadable files away, unless another process has done so already.
+
+        Who has them open goes on with them until he fails, and then opens the new ones.
+        """
+        failed = self._local.__dict__.pop("inode", None)
+        self._local.__dict__.pop("connection", None)
+        try:
+            with open(self._path + ".lock", "wb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if failed is not None and failed == _inode(self._path):
+                    for suffix in ("-wal", "-shm", ""):
+                        with suppress(FileNotFoundError):
+                            os.replace(self._path + suffix, self._path + ".unreadable" + suffix)
+        except OSError:
+            return  # no room, no right: what may be lost is not worth an error
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None
+
+
+def _figures(text: str) -> dict[str, float]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

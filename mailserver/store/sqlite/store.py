@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
-from mailserver.settings.model import KIB, MIB, Settings
+from mailserver.settings.model import MIB, Settings
 from mailserver.store.files import SHARDS, BodyFiles, sync_folder
 from mailserver.store.ports import (
     Account,
@@ -33,7 +33,7 @@ from mailserver.store.ports import (
     Reclaimed,
     SignIn,
     Spool,
-    StoredMessage,
+    StoreUnavailable,
     Write,
 )
 from mailserver.store.sql.directory import SqlDirectory
@@ -44,11 +44,11 @@ from mailserver.store.sql.writes import SqlWrites
 from mailserver.store.sqlite.engine import DIALECT, SqliteEngine, migrations_to_run
 from mailserver.store.sqlite.locks import MaildropLocks
 from mailserver.store.sqlite.scratch import SqliteScratch
-from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
+from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId
 
 DAY_S = 86_400.0
 RESTART_FRACTION = 0.5
-"""Under a load that never pauses, no move is whole: at this part of the limit writers wait for one."""
+"""Under a load that never pauses, no move is whole: from this part of the limit, writers wait."""
 
 
 def open_store(settings: Settings) -> SqliteStore:
@@ -108,7 +108,9 @@ class SqliteStore:
         self.lock_maildrop: Callable[[MailboxId], MaildropLock | None] = self._locks.lock_maildrop
 
     def _prepare_folder(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._folder.is_dir():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_folder(str(self._folder.parent))
         (self._folder / "locks").mkdir(mode=0o700, exist_ok=True)
         self._files.prepare()
         sync_folder(str(self._folder))
@@ -252,9 +254,12 @@ def _migrate(engine: SqliteEngine) -> None:
     """Apply the numbered files that this store has not seen, once, under the write turn."""
     schema = resources.files("mailserver.store.sql") / "schema"
     names = [file.name for file in schema.iterdir()]
+    if _version(engine) > len(migrations_to_run(0, names)):
+        raise StoreUnavailable("this store was written by a newer version of the program")
     if not migrations_to_run(_version(engine), names):
         return
     with engine.write_turn():
+        # Asked again: another process may have applied them while we waited.
         for name in migrations_to_run(_version(engine), names):
             text = (schema / name).read_text(encoding="utf-8")
             with engine.transaction() as connection:

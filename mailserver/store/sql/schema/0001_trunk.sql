@@ -1,5 +1,5 @@
 -- The trunk: accounts, addresses, mailboxes, messages, copies, entries.
--- {integer} {blob} {real} {id} {clustered} are the words in which engines differ (see dialect).
+-- {integer} {blob} {real} {id} {key} {rows} {clustered} are the words in which engines differ (see dialect).
 
 CREATE TABLE migration (
     number       {integer} NOT NULL PRIMARY KEY,
@@ -24,6 +24,8 @@ CREATE TABLE account (
     credential_version {integer} NOT NULL,
     must_change        {integer} NOT NULL
 ) {rows};
+
+CREATE INDEX account_deleted ON account (deleted_at_s) WHERE deleted_at_s IS NOT NULL;
 
 CREATE TABLE address (
     address_key TEXT NOT NULL PRIMARY KEY, -- folded
