@@ -20,6 +20,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Session
 
+from mailserver.store.ports import StoreBroken
 from mailserver.telemetry.log import get_log
 from smtp_relay.inbound import replies, sasl
 from smtp_relay.inbound.eager import FINISHED, begin, proceed
@@ -293,6 +294,8 @@ class Connection(SMTP):
             self._forget_transaction()
         self._is_working = False
         self._line_waiter = None
+        if isinstance(error, StoreBroken):
+            self.service.on_broken()
         if self.transport is None:
             return
         self._say(replies.OUR_FAULT)
@@ -364,6 +367,10 @@ class Connection(SMTP):
             self._say(replies.IDLE_TOO_LONG)
             self._close()
         elif verdict is Idleness.ABORT:
+            self.transport.abort()
+
+    def abort(self) -> None:
+        if self.transport is not None:
             self.transport.abort()
 
     def drain(self) -> None:

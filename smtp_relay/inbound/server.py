@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailserver.store.ports import Accepted, Failed, Outcome
+from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken
 from mailserver.values.address import Address
 from mailserver.values.message import Body, Deposit
 from smtp_relay.inbound import replies
@@ -254,6 +254,8 @@ class SmtpDoor(SessionCommands):
         self.service.counters.failed_messages += 1
         LOG.error("message not stored", session=self.name, peer=self.peer, exc_info=error)
         reception.upload.discard()
+        if isinstance(error, StoreBroken):
+            self.service.on_broken()
         self._say(replies.OUR_FAULT)
         self._go_on()
 

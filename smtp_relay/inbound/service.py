@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from mailserver.auth.gate import Verdict
 from mailserver.routing.local import LocalRoute, decide_local
 from mailserver.settings.model import KIB, MIB, Network, Settings
-from mailserver.store.ports import Account, Bodies, LastSeen, Outcome, SignIn, Write
+from mailserver.store.ports import Account, Bodies, LastSeen, Outcome, Write
 from mailserver.telemetry.log import get_log
 from mailserver.texts.catalogue import Language
 from mailserver.values.address import Address, fold_domain
@@ -43,8 +43,6 @@ class DoorStore(Bodies, Protocol):
     def find_mailbox(self, address_key: str) -> MailboxId | None: ...
 
     def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
-
-    def find_sign_in(self, user_name_key: str) -> SignIn | None: ...
 
     def find_account(self, identifier: str) -> Account | None: ...
 
@@ -137,6 +135,7 @@ class Service:
     pool: Executor  # for the disk: spools, who was seen, reports
     wall_s: Callable[[], float]  # Unix time
     clock_s: Callable[[], float]  # never goes back; timeouts only
+    on_broken: Callable[[], None]  # the disk failed: the process is to end
     sessions: set[Connection] = field(default_factory=set)
     counters: Counters = field(default_factory=Counters)
     dates: DateText = field(default_factory=DateText)

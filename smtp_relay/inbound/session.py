@@ -10,6 +10,7 @@ RFC 5321 §4.1.1, RFC 3207, RFC 4954.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
 from typing import Any
 
@@ -163,8 +164,11 @@ class SessionCommands(Connection):
         return may_sign_in(
             role=self.listener.role,
             has_tls=self.is_over_tls,
-            plaintext_allowed=self.listener.allows_plaintext,
+            plaintext_allowed=self.listener.allows_plaintext and self._is_peer_loopback(),
         )
+
+    def _is_peer_loopback(self) -> bool:
+        return bool(self.peer) and ipaddress.ip_address(self.peer.partition("%")[0]).is_loopback
 
     async def smtp_AUTH(self, arg: str | None) -> None:
         refusal = self._may_sign_in()

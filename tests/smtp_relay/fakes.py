@@ -262,6 +262,7 @@ class Hall:
     writer: FakeWriter = field(default_factory=FakeWriter)
     clock: Clock = field(default_factory=Clock)
     pool: Executor = field(default_factory=NowExecutor)
+    is_broken: bool = False
 
     def __post_init__(self) -> None:
         self.service = Service(
@@ -273,8 +274,12 @@ class Hall:
             pool=self.pool,
             wall_s=lambda: WALL_S,
             clock_s=self.clock,
+            on_broken=self._break,
         )
         self.service.refresh_postmaster()
+
+    def _break(self) -> None:
+        self.is_broken = True
 
     def body(self, number: int = -1) -> bytes:
         """The octets of a message that was stored."""

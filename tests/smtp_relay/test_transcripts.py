@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailserver.values.message import InlineBody
-from tests.smtp_relay.fakes import DOMAIN, MX, SUBMISSION, Hall, Stage
+from tests.smtp_relay.fakes import DOMAIN, Hall, Stage
 
 SIZES = pytest.mark.parametrize("size", [None, 1, 7], ids=["whole", "octet by octet", "by seven"])
 

@@ -1,0 +1,260 @@
+"""The worker process of this door: `prepare` before the fork, `serve` after it.
+
+See `mailserver.supervisor.contract`.  `prepare` imports everything and loads
+the certificates; `serve` opens the store, listens and runs until:
+
+    told by               what happens
+    SIGTERM, SIGINT       no new connections; 421 at each one's next command border;
+                          a message that is coming in is finished, for at most DRAIN_S
+    `life_fd` at its end  the supervisor is gone: stop at once
+    a broken disk         451 to who waits, then stop with status 75 (EX_TEMPFAIL)
+    SIGHUP                certificates are read again (they are watched, too)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import uvloop
+
+from mailserver.auth.gate import open_gate
+from mailserver.settings.model import Settings
+from mailserver.store.commit import Committer, Done
+from mailserver.store.ports import Outcome
+from mailserver.store.sqlite.store import open_store
+from mailserver.supervisor import contract
+from mailserver.telemetry.log import get_log
+from smtp_relay.inbound.policy import Role
+from smtp_relay.inbound.server import SmtpDoor
+from smtp_relay.inbound.service import Listener, Service
+from smtp_relay.inbound.session import TLS_HANDSHAKE_TIMEOUT_S, TLS_SHUTDOWN_TIMEOUT_S
+from smtp_relay.inbound.tls import CertificateWatch, Contexts, make_contexts
+
+SWEEP_S = 1.0
+REPORT_S = 5.0
+CERTIFICATE_CHECK_S = 30.0
+DRAIN_CHECK_S = 0.05  # polled: sessions end in many ways, and this happens once
+BROKEN_GRACE_S = 0.2  # for the 451s to leave
+BACKLOG = 1024
+DISK_THREADS = 4
+EX_TEMPFAIL = 75
+LEGACY = "legacy-submissions"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the parent made and all its workers share."""
+
+    contexts: Contexts
+
+
+def prepare(settings: Settings) -> Prepared:
+    """
+    Raises:
+        OSError, ssl.SSLError: the certificate or its key cannot be used.
+    """
+    return Prepared(make_contexts(settings))
+
+
+def serve(prepared: Prepared, context: contract.WorkerContext) -> None:
+    """Run until told to stop.
+
+    Raises:
+        StoreError, OSError: the store cannot be opened.
+    """
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = Worker(loop, prepared, context)
+    try:
+        loop.run_until_complete(worker.run())
+    finally:
+        worker.close()
+        loop.close()
+
+
+def make_listener(listener: contract.Listener, settings: Settings, contexts: Contexts) -> Listener:
+    """What a listener's name means."""
+    is_mx = listener.name == "mx"
+    is_legacy = listener.name == LEGACY
+    is_tls = is_legacy or listener.name == "submissions"
+    bound_to_loopback = _is_loopback(listener.sock)
+    return Listener(
+        name=listener.name,
+        role=Role.MX if is_mx else Role.SUBMISSION,
+        language="en" if is_mx else settings.service.language,
+        tls=contexts.legacy if is_legacy else contexts.modern,
+        is_tls=is_tls,
+        allows_plaintext=settings.auth.allow_plaintext_on_loopback and bound_to_loopback,
+        networks=settings.legacy.networks if is_legacy else None,
+    )
+
+
+def _is_loopback(sock: socket.socket) -> bool:
+    host = sock.getsockname()[0]
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+
+
+class Worker:
+    """One process of this door, on its own loop."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, prepared: Prepared, context: contract.WorkerContext
+    ) -> None:
+        settings = context.settings
+        self._loop = loop
+        self._context = context
+        self._contexts = prepared.contexts
+        self._log = get_log("smtp")
+        self._stopped = asyncio.Event()
+        self._servers: list[asyncio.Server] = []
+        self._upkeep: list[asyncio.Task[None]] = []
+        self._store = open_store(settings)
+        self._gate = open_gate(self._store, settings, context.auth_secret)
+        self._committer = Committer(
+            self._store, deliver=self._deliver, on_broken=self._broken_from_thread
+        )
+        self._pool = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
+        self._watch = CertificateWatch(
+            self._contexts, certificate=settings.tls.certificate, key=settings.tls.key
+        )
+        self._service = Service(
+            loop=loop,
+            settings=settings,
+            store=self._store,
+            gate=self._gate,
+            writer=self._committer,
+            pool=self._pool,
+            wall_s=time.time,
+            clock_s=loop.time,
+            on_broken=self._broken,
+        )
+
+    async def run(self) -> None:
+        """Listen, and return when drained."""
+        self._committer.start()
+        self._service.refresh_postmaster()
+        self._loop.add_reader(self._context.life_fd, self._life_ended)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._drain)
+        self._loop.add_signal_handler(signal.SIGHUP, self._renew)
+        for listener in self._context.listeners:
+            self._servers.append(await self._listen(listener))
+        self._every(SWEEP_S, self._service.sweep)
+        self._every(REPORT_S, self._report)
+        self._every(CERTIFICATE_CHECK_S, self._renew)
+        await self._stopped.wait()
+        await self._wait_for_sessions()
+        for task in self._upkeep:
+            task.cancel()
+
+    def close(self) -> None:
+        """Commit what waits, then let go of everything."""
+        self._committer.stop()
+        self._pool.shutdown(wait=True)
+        self._gate.close()
+        self._store.close()
+
+    # --- beginning ----------------------------------------------------------------
+
+    async def _listen(self, listener: contract.Listener) -> asyncio.Server:
+        service = self._service
+        meaning = make_listener(listener, self._context.settings, self._contexts)
+        if listener.name == LEGACY:
+            legacy = self._context.settings.legacy
+            self._log.warning(
+                "the legacy submissions listener accepts TLS that is no longer safe",
+                minimum=legacy.minimum,
+                networks=[str(network) for network in legacy.networks],
+            )
+        tls: ssl.SSLContext | None = meaning.tls if meaning.is_tls else None
+        return await self._loop.create_server(
+            lambda: SmtpDoor(service, meaning),
+            sock=listener.sock,
+            backlog=BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S if tls else None,
+            ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT_S if tls else None,
+        )
+
+    # --- upkeep -------------------------------------------------------------------
+
+    def _every(self, seconds: float, act: Callable[[], None]) -> None:
+        self._upkeep.append(self._loop.create_task(self._repeat(seconds, act)))
+
+    async def _repeat(self, seconds: float, act: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - the top of a task
+                self._log.error("upkeep of the SMTP worker failed", exc_info=error)
+
+    def _report(self) -> None:
+        self._service.refresh_postmaster()
+        counters = self._service.counters.values()
+        self._pool.submit(self._report_counters, counters)
+
+    def _report_counters(self, counters: dict[str, float]) -> None:
+        try:
+            self._store.report(f"smtp.{self._context.index}", counters, now_s=time.time())
+        except Exception as error:  # noqa: BLE001 - what may be lost stops nobody
+            self._log.warning("counters not reported", error=str(error))
+
+    def _renew(self) -> None:
+        try:
+            if self._watch.reload():
+                self._log.info("certificate loaded again")
+        except (OSError, ssl.SSLError) as error:
+            self._log.error("new certificate unusable, the old one stays", error=str(error))
+
+    def _deliver(self, batch: list[tuple[Done, Outcome]]) -> None:
+        """In the writer's thread: one hop for the whole batch."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended; the peers are gone
+            self._loop.call_soon_threadsafe(_call_all, batch)
+
+    # --- ending -------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        if self._service.is_draining:
+            return
+        for server in self._servers:
+            server.close()
+        self._service.drain()
+        self._stopped.set()
+
+    async def _wait_for_sessions(self) -> None:
+        """Until all have gone, at most DRAIN_S; the rest is cut off."""
+        deadline_s = self._loop.time() + contract.DRAIN_S
+        while self._service.sessions and self._loop.time() < deadline_s:  # noqa: ASYNC110
+            await asyncio.sleep(DRAIN_CHECK_S)
+        for session in tuple(self._service.sessions):
+            session.abort()
+
+    def _life_ended(self) -> None:
+        if not os.read(self._context.life_fd, 1):
+            os._exit(0)  # the store is whole after any kill; a successor may be starting
+
+    def _broken_from_thread(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._broken)
+
+    def _broken(self) -> None:
+        self._log.error("the store's disk failed, this process ends")
+        for server in self._servers:
+            server.close()
+        self._loop.call_later(BROKEN_GRACE_S, os._exit, EX_TEMPFAIL)
+
+
+def _call_all(batch: list[tuple[Done, Outcome]]) -> None:
+    for done, outcome in batch:
+        done(outcome)
