@@ -7,6 +7,7 @@ business.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ _CAPABILITIES = (
 )
 
 
+@lru_cache(maxsize=4096)
 def is_loopback(host: str) -> bool:
     """`::ffff:127.0.0.1` is loopback too; what is no address is not."""
     try:

@@ -96,7 +96,10 @@ class Lobby:
 
     @property
     def is_empty(self) -> bool:
-        return not self.guests and not self.pending_removals
+        """Nothing is left to do; a peer that has not yet seen our close has its octets."""
+        return not self.pending_removals and all(
+            guest.is_closing and guest.progress()[1] == 0 for guest in self.guests
+        )
 
     def next_session_id(self) -> str:
         self._numbered += 1

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from twisted.internet import tcp
+from twisted.internet import main, tcp
+from twisted.python.failure import Failure
 
 
 class Outlet(Protocol):
@@ -58,6 +59,16 @@ class EagerServer(tcp.Server):
                 return
             sent = self.writeSomeData(rest)  # type: ignore[arg-type]
         self._write_later(bytes(rest))
+
+    def loseConnection(self) -> None:
+        if self.TLS or self.unsent_octets or not self.connected or self.disconnecting:
+            super().loseConnection()  # type: ignore[no-untyped-call]
+            return
+        # Nothing is left to send: no need to wait until the socket can be written.
+        self.disconnecting = True
+        self.stopReading()  # type: ignore[no-untyped-call]
+        closed = Failure(main.CONNECTION_DONE)  # type: ignore[no-untyped-call]
+        self.reactor.callLater(0, self.connectionLost, closed)
 
     def _write_later(self, data: bytes) -> None:
         super().write(data)  # type: ignore[no-untyped-call]

@@ -125,6 +125,12 @@ class FakeStore:
         self._check("note_seen")
         self.seen.append(seen)
 
+    def report(self, source: str, values: dict[str, float], *, now_s: float) -> None:
+        self._check("report")
+
+    def close(self) -> None:
+        self.entries.clear()
+
 
 @dataclass
 class FakeGate:
@@ -173,6 +179,12 @@ class FakeCommitter:
     fails: bool = False
     written: list[Write] = field(default_factory=list)
     waiting: list[tuple[Write, Callable[[Outcome], None]]] = field(default_factory=list)
+
+    def start(self) -> None:
+        assert not self.waiting
+
+    def stop(self) -> None:
+        self.release()
 
     def submit(self, write: Write, done: Callable[[Outcome], None]) -> None:
         self.written.append(write)
