@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+import trustme
 from hypothesis import HealthCheck, settings
 
 from tests import programs
@@ -26,6 +28,19 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("MAILSERVER_") or name in {"NOTIFY_SOCKET", "LISTEN_FDS"}:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def tls_files(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for mail.a.test and its key, where the settings look by default."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    issued = trustme.CA().issue_cert("mail.a.test", "localhost", "127.0.0.1")
+    certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+    key.touch(mode=0o600)
+    key.write_bytes(issued.private_key_pem.bytes())
+    return certificate, key
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

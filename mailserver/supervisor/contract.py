@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mailserver.settings.model import Settings
+from mailserver.supervisor.plan import DRAIN_S
 from mailserver.values.secret import Secret
 
-DRAIN_S = 10.0
-"""After SIGTERM a worker finishes what it is receiving, for at most this long."""
+__all__ = ["DRAIN_S", "Door", "Listener", "WorkerContext"]
+# DRAIN_S: after SIGTERM a worker finishes what it is receiving, for at most this long.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

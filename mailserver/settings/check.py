@@ -1,0 +1,90 @@
+"""What would fail at start, found before it does.
+
+`check_settings` looks at this machine with these settings and returns
+findings; it changes nothing.  An error means that the service will not start,
+or must not; a warning is worth a person's look.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from mailserver.settings.check_disk import check_disk
+from mailserver.settings.check_ports import check_ports
+from mailserver.settings.check_tls import check_tls
+from mailserver.settings.finding import Finding, error, warning
+from mailserver.settings.listeners import WantedListener, wanted_listeners
+from mailserver.settings.model import Settings
+
+
+def check_settings(
+    settings: Settings,
+    *,
+    now_s: float | None = None,
+    ports: bool = True,
+    doors: frozenset[str] | None = None,
+) -> list[Finding]:
+    """All findings.  `ports=False`: our own service may hold them now; `doors=None`: all."""
+    wanted = [w for w in wanted_listeners(settings) if doors is None or w.kind.door in doors]
+    findings = [*_check_service(settings), *_check_legacy(settings)]
+    findings += _check_plaintext(settings)
+    findings += _check_twice(wanted)
+    if ports:
+        findings += check_ports(wanted)
+    findings += check_tls(settings, now_s=time.time() if now_s is None else now_s)
+    findings += check_disk(settings.store)
+    return findings
+
+
+def _check_service(settings: Settings) -> Iterator[Finding]:
+    if not wanted_listeners(settings):
+        yield error("smtp.mx", "no listener has an address: nothing can reach this service")
+    if "." not in settings.service.hostname:
+        yield warning(
+            "service.hostname",
+            f"{settings.service.hostname} has no dot: other servers expect a full name,"
+            f" such as mail.{settings.service.domain}",
+        )
+
+
+def _check_plaintext(settings: Settings) -> Iterator[Finding]:
+    """A listener that other machines reach must never see a password in clear."""
+    if not settings.auth.allow_plaintext_on_loopback:
+        return
+    for wanted in wanted_listeners(settings):
+        if not wanted.bind.is_loopback:
+            yield error(
+                "auth.allow_plaintext_on_loopback",
+                f"true is only for a service bound to 127.0.0.0/8 and ::1, but {wanted.kind.key}"
+                f" has {wanted.bind}: write false, or bind loopback addresses only",
+            )
+
+
+def _check_legacy(settings: Settings) -> Iterator[Finding]:
+    legacy = settings.legacy
+    if not legacy.enabled:
+        return
+    if not legacy.networks:
+        yield error(
+            "legacy.networks",
+            "legacy listeners need the networks that may use them,"
+            ' for instance networks = ["10.0.0.0/8"]',
+        )
+    if not legacy.submissions and not legacy.pop3s:
+        yield error(
+            "legacy.enabled", "true, but neither legacy.submissions nor legacy.pop3s is set"
+        )
+    yield warning(
+        "legacy.enabled",
+        f"TLS {legacy.minimum} is spoken to {', '.join(map(str, legacy.networks)) or 'nobody'}:"
+        " it can be read by others; `mailserver account show` says who still uses it",
+    )
+
+
+def _check_twice(wanted: list[WantedListener]) -> Iterator[Finding]:
+    for bind, count in Counter(w.bind for w in wanted if w.bind.port).items():
+        if count > 1:
+            keys = " and ".join(dict.fromkeys(w.kind.key for w in wanted if w.bind == bind))
+            yield error(keys, f"{bind} stands {count} times: each listener needs its own port")

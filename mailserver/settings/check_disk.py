@@ -1,0 +1,82 @@
+"""Is the store's folder on a disk of this machine, private, writable, and with room left?"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from mailserver.settings.finding import Finding, error, warning
+from mailserver.settings.model import MIB, StoreSettings
+
+_PATH = "store.path"
+NETWORK_FILE_SYSTEMS = frozenset(
+    "nfs nfs4 cifs smb smb2 smb3 smbfs 9p afs afp ncpfs coda ceph lustre glusterfs gpfs gfs gfs2"
+    " ocfs2 beegfs orangefs pvfs2 fuse.sshfs fuse.glusterfs fuse.ceph fuse.ceph-fuse fuse.s3fs"
+    " fuse.rclone fuse.davfs davfs fuse.smbnetfs fuse.mfs fuse.juicefs vboxsf prl_fs drvfs".split()
+)
+"""Types of proc(5) mountinfo under which SQLite's write-ahead log and flock may not be trusted."""
+MOUNTS = Path("/proc/self/mountinfo")
+
+
+def check_disk(store: StoreSettings, *, mounts: Path = MOUNTS) -> Iterator[Finding]:
+    """Findings about `store.path`; a folder that is not there yet is judged by its parent."""
+    existing = _nearest_existing(store.path)
+    file_system = file_system_of(existing, mounts)
+    if file_system in NETWORK_FILE_SYSTEMS:
+        yield error(
+            _PATH,
+            f"{store.path} is on a network file system ({file_system}), which can lose mail:"
+            " use a disk of this machine",
+        )
+    if not existing.is_dir():
+        yield error(_PATH, f"{existing} is not a folder")
+        return
+    if not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
+        yield error(_PATH, f"{existing} cannot be written by user {os.geteuid()}")
+    if existing == store.path:
+        yield from _check_mode(existing)
+    free_mib = shutil.disk_usage(existing).free // MIB
+    if free_mib < store.min_free_mib:
+        yield warning(
+            "store.min_free_mib",
+            f"{free_mib} MiB are free and {store.min_free_mib} are to stay free:"
+            " no mail will be accepted",
+        )
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(p for p in (path, *path.parents) if p.exists())
+
+
+def _check_mode(folder: Path) -> Iterator[Finding]:
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & stat.S_IRWXO:
+        yield error(_PATH, f"{folder} is open to everybody (mode {mode:o}): chmod 700 it")
+
+
+def file_system_of(path: Path, mounts: Path = MOUNTS) -> str:
+    """Type of the file system that holds `path`; empty where the system does not tell.
+
+    proc(5): field 5 is the mount point with octal escapes, the type follows ` - `.
+    """
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return ""
+    best, found = -1, ""
+    target = path.resolve()
+    for line in lines:
+        left, _, right = line.partition(" - ")
+        point = Path(_unescape(left.split()[4]))
+        # Later lines lie on top of earlier ones.
+        if target.is_relative_to(point) and len(point.parts) >= best:
+            best, found = len(point.parts), right.split()[0]
+    return found
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

@@ -1,0 +1,33 @@
+"""One thing that a check found: how bad, which key, one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Level(Enum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`key` is dotted, as in the settings file; the sentence says what to do."""
+
+    level: Level
+    key: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.level.value}: {self.key}: {self.sentence}"
+
+
+def error(key: str, sentence: str) -> Finding:
+    """The service would not start with this, or must not."""
+    return Finding(Level.ERROR, key, sentence)
+
+
+def warning(key: str, sentence: str) -> Finding:
+    """It starts; somebody should look."""
+    return Finding(Level.WARNING, key, sentence)

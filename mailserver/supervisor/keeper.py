@@ -1,0 +1,132 @@
+"""The keeper: the one process that looks after a store, run as a door without listeners.
+
+It moves the write-ahead log into the database in small steps, frees what
+nobody needs, and forgets old history, each in slices that hold the write turn
+for milliseconds.  While another keeper lives (a reload, a second container) it
+waits.  It ends on SIGTERM or when its parent is gone; nothing is lost when it
+is killed, another one goes on.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mailserver.settings.model import MIB, Settings
+from mailserver.store.ports import Scratch, StoreUnavailable, Upkeep
+from mailserver.store.sqlite.store import open_store
+from mailserver.supervisor.contract import WorkerContext
+from mailserver.supervisor.wakeup import SignalPipe, wait_readable
+from mailserver.telemetry.log import Log, get_log
+from mailserver.telemetry.reports import WAL_OCTETS, source_name
+
+CALM_STEP_S = 1.0
+BUSY_STEP_S = 0.05
+BUSY_FRACTION = 1 / 8
+"""With this part of the log's limit in use, steps follow each other quickly."""
+ROUND_S = 60.0
+REPORT_S = 10.0
+SLICE_PAUSE_S = 0.02
+"""Between two slices of a round that goes on, so that writers of mail come first."""
+WAIT_FOR_TURN_S = 1.0
+
+
+class KeptStore(Upkeep, Scratch, Protocol):
+    """What the keeper needs of a store."""
+
+
+def prepare(settings: Settings) -> Settings:
+    """Nothing heavy: the settings are all it needs."""
+    return settings
+
+
+def serve(prepared: Settings, context: WorkerContext) -> None:
+    """Run until SIGTERM or the parent's end.
+
+    Raises:
+        StoreError, OSError: the store cannot be opened, or its disk failed.
+    """
+    signals = SignalPipe([signal.SIGTERM])
+    store = open_store(prepared)
+    log = get_log("keeper")
+
+    def pause(seconds: float) -> bool:
+        """Wait; False: it is time to end."""
+        ended = wait_readable([context.life_fd, signals.fd], seconds)
+        return not ended
+
+    try:
+        keeper = Keeper(store, log=log, wal_limit_octets=prepared.store.wal_limit_mib * MIB)
+        wait_for_turn(store, pause, log)
+        while pause(keeper.step(now_s=time.time(), clock_s=time.monotonic())):
+            continue
+    finally:
+        store.close()
+        signals.close()
+
+
+def wait_for_turn(store: Upkeep, pause: Callable[[float], bool], log: Log) -> None:
+    """Until this process is the keeper, or must end."""
+    is_told = False
+    while not store.become_keeper():
+        if not is_told:
+            log.info("another keeper looks after this store: waiting")
+            is_told = True
+        if not pause(WAIT_FOR_TURN_S):
+            return
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Decides what to do next; `step` does it and says how long to wait."""
+
+    store: KeptStore
+    log: Log
+    wal_limit_octets: int
+    _round_at_s: float = 0.0
+    _report_at_s: float = 0.0
+    _freed: dict[str, int] = field(default_factory=dict)
+
+    def step(self, *, now_s: float, clock_s: float) -> float:
+        """One checkpoint and, when a round is due, one slice of cleaning; seconds to wait."""
+        wait_s = CALM_STEP_S
+        try:
+            used_octets = self.store.checkpoint()
+            if used_octets > self.wal_limit_octets * BUSY_FRACTION:
+                wait_s = BUSY_STEP_S
+            if clock_s >= self._round_at_s:
+                wait_s = min(wait_s, self._clean(now_s, clock_s))
+            if clock_s >= self._report_at_s:
+                self._report_at_s = clock_s + REPORT_S
+                self.store.report(
+                    source_name("keeper", 0), {WAL_OCTETS: float(used_octets)}, now_s=now_s
+                )
+        except StoreUnavailable as error:
+            self.log.warning("store does not answer: next step later", error=str(error))
+            return CALM_STEP_S
+        return wait_s
+
+    def _clean(self, now_s: float, clock_s: float) -> float:
+        """One slice; the round ends with the first slice that finds nothing."""
+        reclaimed = self.store.reclaim(now_s=now_s)
+        history_count = self.store.expire_history(now_s=now_s)
+        self._count(
+            entries=reclaimed.entry_count,
+            messages=reclaimed.message_count,
+            files=reclaimed.file_count,
+            history=history_count,
+        )
+        if reclaimed.entry_count or reclaimed.message_count or history_count:
+            return SLICE_PAUSE_S
+        if any(self._freed.values()):
+            self.log.info("cleaned", **self._freed)
+            self._freed.clear()
+        self._round_at_s = clock_s + ROUND_S
+        return CALM_STEP_S
+
+    def _count(self, **counts: int) -> None:
+        for name, count in counts.items():
+            self._freed[name] = self._freed.get(name, 0) + count

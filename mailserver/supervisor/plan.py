@@ -1,0 +1,79 @@
+"""What the supervisor is told: plain JSON, checked by whoever made it.
+
+Made by `planning` from the settings, read here without any library, because
+the process that reads it lives as long as the service and should stay small.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+PLANNING_MODULE = "mailserver.supervisor.planning"
+DRAIN_S = 10.0
+"""How long a process may take to finish what it is doing, after SIGTERM."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerPlan:
+    """One address of one listener: every worker of the door gets its own socket."""
+
+    name: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class DoorPlan:
+    """`module` is the dotted name of a `contract.Door`."""
+
+    name: str
+    module: str
+    workers: int
+    listeners: tuple[ListenerPlan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The service to run.
+
+    settings: JSON of `Settings`, handed on unread.
+    config_file: what a reload reads again; empty: no reload.
+    planning: the module that reads it again (see `planning`).
+    only_doors: what `--door` named, for the reload.
+    greeting: printed once everything is up.
+    """
+
+    doors: tuple[DoorPlan, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    drain_s: float = DRAIN_S
+    config_file: str = ""
+    planning: str = PLANNING_MODULE
+    only_doors: tuple[str, ...] = ()
+    log_level: str = "info"
+    log_format: str = "auto"
+    greeting: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def plan_from_json(text: str | bytes) -> Plan:
+    """The reverse of `to_json`.
+
+    Raises:
+        ValueError, KeyError, TypeError: not a plan; a bug of whoever wrote it.
+    """
+    tree = json.loads(text)
+    doors = tuple(
+        DoorPlan(
+            door["name"],
+            door["module"],
+            door["workers"],
+            tuple(ListenerPlan(**listener) for listener in door["listeners"]),
+        )
+        for door in tree.pop("doors")
+    )
+    tree["only_doors"] = tuple(tree["only_doors"])
+    return Plan(doors=doors, **tree)

@@ -1,0 +1,97 @@
+"""From validated settings to the supervisor's plan.
+
+Also a program, `python -m mailserver.supervisor.planning FILE [DOOR ...]`: on
+SIGHUP the supervisor starts it, because the settings library is too heavy to
+live in the supervisor.  The plan goes to standard output; a bad file gets exit
+status 2 and one line for each problem on standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+from mailserver.settings.check import check_settings
+from mailserver.settings.finding import Finding, Level
+from mailserver.settings.listeners import wanted_listeners
+from mailserver.settings.load import SettingsError, load_settings
+from mailserver.settings.model import Settings
+from mailserver.supervisor.plan import DoorPlan, ListenerPlan, Plan
+
+KEEPER = "keeper"
+DOOR_MODULES = {
+    "smtp": "smtp_relay.inbound.worker",
+    "pop3": "pop3_store.worker",
+    KEEPER: "mailserver.supervisor.keeper",
+}
+"""Every door that `run` starts; a new one is a line here."""
+
+
+def make_plan(settings: Settings, *, only_doors: Collection[str] = (), greeting: str = "") -> Plan:
+    """The plan for these doors, all of them where none is named."""
+    source = settings.source
+    return Plan(
+        doors=tuple(
+            _door_plan(settings, name)
+            for name in DOOR_MODULES
+            if not only_doors or name in only_doors
+        ),
+        settings={**settings.model_dump(mode="json"), "source": str(source) if source else None},
+        config_file=str(source or ""),
+        only_doors=tuple(only_doors),
+        log_level=settings.log.level,
+        log_format=settings.log.format,
+        greeting=greeting,
+    )
+
+
+def errors_at_start(
+    settings: Settings, *, only_doors: Collection[str] = (), ports: bool = True
+) -> tuple[list[Finding], list[Finding]]:
+    """(what forbids the start, what deserves a line in the log)."""
+    doors = frozenset(only_doors) or None
+    findings = check_settings(settings, ports=ports, doors=doors)
+    errors = [finding for finding in findings if finding.level is Level.ERROR]
+    return errors, [finding for finding in findings if finding.level is Level.WARNING]
+
+
+def _door_plan(settings: Settings, name: str) -> DoorPlan:
+    listeners = tuple(
+        ListenerPlan(wanted.kind.name, wanted.bind.host, wanted.bind.port)
+        for wanted in wanted_listeners(settings)
+        if wanted.kind.door == name
+    )
+    return DoorPlan(name, DOOR_MODULES[name], _worker_count(settings, name), listeners)
+
+
+def _worker_count(settings: Settings, name: str) -> int:
+    match name:
+        case "smtp":
+            wanted = settings.smtp.processes
+        case "pop3":
+            wanted = settings.pop3.processes
+        case _:
+            return 1
+    return wanted or len(os.sched_getaffinity(0))
+
+
+def main(arguments: list[str]) -> int:
+    """Print the plan for a reload, or say what is wrong with the file."""
+    path, *only_doors = arguments
+    try:
+        settings = load_settings(Path(path))
+    except SettingsError as error:
+        sys.stderr.write("\n".join(error.problems) + "\n")
+        return 2
+    errors, _ = errors_at_start(settings, only_doors=only_doors, ports=False)
+    if errors:
+        sys.stderr.write("\n".join(map(str, errors)) + "\n")
+        return 2
+    sys.stdout.write(make_plan(settings, only_doors=only_doors).to_json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""Are the client addresses that we see real?
+
+Behind a container's gateway or a badly set-up balancer, every connection comes
+from one private address.  Then throttles, logs and journeys name the gateway,
+not the client, and somebody should be told.  A core: octets of address in,
+counters out; memory is bounded.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import deque
+from typing import Final
+
+from mailserver.telemetry.reports import PEERS_DISTINCT, PEERS_PRIVATE, PEERS_RECENT
+
+WINDOW_COUNT: Final = 200
+ENOUGH_COUNT: Final = 20
+"""Fewer connections than this prove nothing."""
+
+
+class PeerWatch:
+    """The addresses of a worker's last connections."""
+
+    def __init__(self, *, window_count: int = WINDOW_COUNT) -> None:
+        self._recent: deque[str] = deque(maxlen=window_count)
+
+    def note(self, peer: str) -> None:
+        """One more connection; loopback peers (health checks) are left out."""
+        if not _is_loopback(peer):
+            self._recent.append(peer)
+
+    def counters(self) -> dict[str, float]:
+        """For the worker's report."""
+        distinct = set(self._recent)
+        is_private = len(distinct) == 1 and _is_private(next(iter(distinct)))
+        return {
+            PEERS_RECENT: float(len(self._recent)),
+            PEERS_DISTINCT: float(len(distinct)),
+            PEERS_PRIVATE: float(is_private),
+        }
+
+    def looks_like_a_gateway(self) -> bool:
+        """Every recent peer has one private address, and there were enough of them."""
+        return len(self._recent) >= ENOUGH_COUNT and bool(self.counters()[PEERS_PRIVATE])
+
+
+def reports_show_a_gateway(reports: list[dict[str, float]]) -> bool:
+    """The same judgement over the reports of all workers."""
+    seen = [report for report in reports if report.get(PEERS_RECENT)]
+    enough = sum(report[PEERS_RECENT] for report in seen) >= ENOUGH_COUNT
+    return enough and all(report.get(PEERS_PRIVATE) for report in seen)
+
+
+def _is_loopback(peer: str) -> bool:
+    address = _parse(peer)
+    return address is not None and address.is_loopback
+
+
+def _is_private(peer: str) -> bool:
+    address = _parse(peer)
+    return address is not None and address.is_private
+
+
+def _parse(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address

@@ -1,0 +1,31 @@
+"""The counters that processes report through the store, and who reads them.
+
+Each worker calls `Scratch.report(source_name(door, index), counters)` every few
+seconds; `mailserver status` reads them.  They may be lost and cost no fsync.
+
+    connections        open connections of the worker, now
+    peers.recent       connections noted by the worker's `PeerWatch` in its window
+    peers.distinct     different addresses among them
+    peers.private      1 if all of them came from one private address that is not loopback
+    wal_octets         keeper only: the write-ahead log in use
+
+Other names are the door's own and are shown as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CONNECTIONS: Final = "connections"
+PEERS_RECENT: Final = "peers.recent"
+PEERS_DISTINCT: Final = "peers.distinct"
+PEERS_PRIVATE: Final = "peers.private"
+WAL_OCTETS: Final = "wal_octets"
+
+FRESH_S: Final = 120.0
+"""A report older than this is of a process that is gone."""
+
+
+def source_name(door: str, index: int) -> str:
+    """`smtp.0`: who reports."""
+    return f"{door}.{index}"
