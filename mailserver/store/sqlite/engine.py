@@ -100,6 +100,8 @@ class SqliteEngine:
             return connection.execute(statement, parameters).fetchall()
         except apsw.Error as error:
             raise _translate(error) from error
+        except UnicodeEncodeError:
+            return []  # half a character, from a peer: it stands in no row
 
     @contextmanager
     def write_turn(self) -> Iterator[None]:
@@ -156,7 +158,10 @@ class SqliteEngine:
             # A connection of its own: the writer may be in the middle of a transaction.
             if self._mover is None:
                 self._mover = self._open_writer()
-            in_use, moved = self._mover.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            try:
+                in_use, moved = self._mover.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.BusyError:  # a writer is moving it itself at this moment
+                return self.log_octets()
         return 0 if in_use == moved else in_use * PAGE_OCTETS
 
     def restart_log(self) -> None:
