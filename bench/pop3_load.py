@@ -178,13 +178,14 @@ class Load:
         client.tail = end if count >= 5 else (client.tail + end)[-5:]
         if len(client.head) < 64:
             client.head += self._buffer[: min(count, 64)]
-        if not client.head.startswith(b"+OK"[: len(client.head)]):
-            raise Pop3LoadError(f"{client.name}: {client.head.decode('ascii', 'replace').strip()}")
-        if client.tail.endswith(client.ending):
+        ending = _LINE if client.head.startswith(b"-") else client.ending  # -ERR is one line
+        if client.tail.endswith(ending):
             self._advance(client)
 
     def _advance(self, client: _Client) -> None:
         answer, client.head, client.tail = client.head, b"", b""
+        if not answer.startswith(b"+OK"):
+            raise Pop3LoadError(f"{client.name}: {answer.decode('ascii', 'replace').strip()}")
         try:
             command, client.ending = client.session.send(answer)
         except StopIteration:

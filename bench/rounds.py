@@ -71,7 +71,7 @@ def run_row(
         on_step(f"{row.title}: filling {side.label}")
         row.prepare(side)
         on_step(f"{row.title}: warming up {side.label}")
-        loads[side.label] = choose_loads(row, row.measure(side, row.first_loads), scale.round_s)
+        loads[side.label] = choose_loads(row, side, scale.round_s)
     samples: dict[str, list[Sample]] = {side.label: [] for side in sides}
     for number in range(1, scale.rounds + 1):
         for side in sides:
@@ -99,7 +99,11 @@ def count_steps(side_count: int, scale: Scale) -> int:
     return side_count * (2 + scale.rounds)
 
 
-def choose_loads(row: Row, warm_up: Sample, round_s: float) -> int:
-    """As many loads as take about `round_s`, judged by the warm-up."""
+def choose_loads(row: Row, side: Side, round_s: float) -> int:
+    """As many loads as take about `round_s`, judged by a warm-up; for 0 s a few, unjudged."""
+    few = max(row.first_loads // 4, 1)
+    if round_s == 0:
+        return few
+    warm_up = row.measure(side, row.first_loads)
     loads = round(row.first_loads * round_s / warm_up.elapsed_s)
-    return max(min(loads, row.max_loads), row.first_loads // 4, 1)
+    return max(min(loads, row.max_loads), few)

@@ -18,11 +18,12 @@ from bench.ours import Ours
 from bench.peer import Peer
 from bench.report import Figure
 from bench.rounds import RowResult, count_steps, run_row
-from bench.rows import QUICK, DeliverRow, Row, Scale, make_groups, make_rows
+from bench.rows import QUICK, Row, Scale, make_groups, make_rows
 from bench.side import Side
 
 BIG_NAME = "grande"
 SCALING_TITLE = "N processes a door (ours) against one (theirs): "
+SCALING_KEYS = ("kept", "login")
 FIGURE_KEYS = ("rest", "memory", "big-mailbox")
 
 OnStep = Callable[[str], None]
@@ -64,18 +65,11 @@ def make_plan(scale: Scale, *, only: Sequence[str], with_ours: bool, with_peer: 
 
 def make_scaling_rows(scale: Scale) -> tuple[Row, ...]:
     """The same work, but N processes of ours against one: never slower."""
-    found = []
-    for row in make_rows(scale):
-        if row.key in ("kept", "login"):
-            title = f"{SCALING_TITLE}{row.title}"
-            found.append(_retitle(row, key=f"scaling-{row.key}", title=title))
-    return tuple(found)
-
-
-def _retitle(row: Row, *, key: str, title: str) -> Row:
-    if isinstance(row, DeliverRow):
-        return replace(row, key=key, title=title, target=1.0)
-    return replace(row, key=key, title=title, target=1.0)  # type: ignore[type-var]
+    return tuple(
+        replace(row, key=f"scaling-{row.key}", title=f"{SCALING_TITLE}{row.title}", target=1.0)
+        for row in make_rows(scale)
+        if row.key in SCALING_KEYS
+    )
 
 
 def all_keys(scale: Scale = QUICK) -> list[str]:
@@ -115,15 +109,15 @@ class Session:
         found += [self._run(row, self.open_ours(), self.open_one()) for row in self.plan.scaling]
         return found
 
-    def run_rest(self) -> list[Figure]:
-        """Before any load: what the service costs at rest."""
-        if "rest" not in self.plan.figures:
-            return []
-        self.on_step("memory at rest")
-        return [figures.measure_rest(self.open_ours())]
-
     def run_figures(self) -> list[Figure]:
+        """Before any other load: heaps that have grown once would hide a peak.
+
+        Memory at rest comes first: a second service of ours would share pages with the first.
+        """
         found = []
+        if "rest" in self.plan.figures:
+            self.on_step("memory at rest")
+            found.append(figures.measure_rest(self.open_ours()))
         if "memory" in self.plan.figures:
             self.on_step("memory of uploads")
             found.append(figures.measure_uploads(self.open_one()))
@@ -190,13 +184,13 @@ def run_session(plan: Plan, parent: Path, on_step: OnStep) -> Findings:
     BenchError: a service did not start, or did not do the work.
     """
     with open_folder(parent) as folder, ExitStack() as stack:
-        disk = look_at_disk(folder, sample_s=min(1.0, plan.scale.round_s))
+        disk = look_at_disk(folder, sample_s=1.0 if plan.scale.round_s else 0.1)
         session = Session(plan, folder, on_step, stack)
-        at_rest = session.run_rest()
+        alone = session.run_figures()
         rows = session.run_rows()
         return Findings(
             disk=disk,
             rows=tuple(rows),
-            figures=tuple(at_rest + session.run_figures()),
+            figures=tuple(alone),
             notes=session.notes(),
         )

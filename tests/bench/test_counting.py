@@ -23,7 +23,7 @@ from bench.packages import may_install
 from bench.postfix import adapt_master
 from bench.report import Figure, Report, describe_machine, to_json, to_markdown
 from bench.rounds import RowResult, SideResult, choose_loads, count_steps, run_row
-from bench.rows import FULL, QUICK, DeliverRow, Row, Sample, make_rows
+from bench.rows import QUICK, DeliverRow, Row, Sample
 from bench.session import all_keys, make_plan
 from bench.side import BenchError, Group, Ports, Side
 
@@ -128,12 +128,13 @@ def test_packages_are_installed_only_when_asked_for_or_on_a_ci_machine() -> None
 
 
 def test_a_round_takes_about_the_same_time_on_a_fast_and_on_a_slow_side() -> None:
-    row = make_rows(FULL)[0]
-    fast, slow = (
-        Sample(operations=1, elapsed_s=elapsed_s, cpu_ms=1, load_cpu_ms=1)
-        for elapsed_s in (0.1, 1.0)
-    )
-    assert choose_loads(row, fast, 4.0) == 10 * choose_loads(row, slow, 4.0)
+    fast, slow = FixedRow(elapsed_s=0.1), FixedRow(elapsed_s=1.0)
+    side = FakeSide("a")
+    assert choose_loads(fast, side, 4.0) == 10 * choose_loads(slow, side, 4.0)
+
+
+def test_the_short_form_sends_a_few_loads_unjudged() -> None:
+    assert choose_loads(FixedRow(elapsed_s=0.1), FakeSide("a"), 0) == 1
 
 
 def test_the_ratio_is_the_median_of_ratios_of_neighbouring_rounds() -> None:
@@ -243,13 +244,16 @@ class FakeSide:
 class FixedRow:
     """Measures the same every time."""
 
-    key, title, unit, target, first_loads, max_loads = "k", "t", "u", 1.0, 4, 4
+    key, title, unit, target, first_loads, max_loads = "k", "t", "u", 1.0, 4, 4000
+
+    def __init__(self, elapsed_s: float = 1.0) -> None:
+        self._elapsed_s = elapsed_s
 
     def prepare(self, side: Side) -> None:
         """Nothing to fill."""
 
     def measure(self, side: Side, loads: int) -> Sample:
-        return sample(10.0)
+        return Sample(operations=10.0, elapsed_s=self._elapsed_s, cpu_ms=1.0, load_cpu_ms=1.0)
 
 
 def test_the_fixed_row_is_a_row() -> None:

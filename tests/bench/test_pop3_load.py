@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -35,7 +35,7 @@ class Pop3Fake:
 
     def _talk(self, sock: socket.socket) -> None:
         name, deleted = "", 0
-        with sock, sock.makefile("rb") as lines:
+        with sock, sock.makefile("rb") as lines, suppress(OSError):
             self._send(sock, b"+OK ready\r\n")
             for line in lines:
                 word, _, argument = line.decode().strip().partition(" ")
