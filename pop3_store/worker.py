@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from twisted.internet import epollreactor, task
+from twisted.logger import globalLogBeginner
 
 from mailserver.auth.gate import open_gate
 from mailserver.settings.model import Settings
@@ -111,6 +112,7 @@ class Worker:
     def __init__(self, reactor: Any, prepared: Prepared, context: WorkerContext) -> None:
         settings = context.settings
         self.is_broken = False
+        self._is_stopping = False
         self._reactor = reactor
         self._prepared = prepared
         self._context = context
@@ -131,6 +133,8 @@ class Worker:
         self._ports = [self._listen(listener) for listener in context.listeners]
 
     def run(self) -> None:
+        observe: Any = self._observe
+        globalLogBeginner.beginLoggingTo([observe], redirectStandardIO=False)
         self._committer.start()
         self._reactor.addReader(LifeLine(self._context.life_fd, self._stop))
         for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -234,6 +238,12 @@ class Worker:
             except CertificateUnusable as error:
                 self._log.error("new certificate unusable, the old one stays", error=str(error))
 
+    def _observe(self, event: dict[str, Any]) -> None:
+        """Twisted's own log: only what nobody caught.  The connection it concerns is closed."""
+        failure = event.get("log_failure")
+        if failure is not None:
+            self._log.error("unexpected failure in the POP3 door", exc_info=failure.value)
+
     # --- ending ------------------------------------------------------------------
 
     def _drain(self) -> None:
@@ -252,7 +262,8 @@ class Worker:
             self._reactor.callLater(DRAIN_CHECK_S, self._stop_when_empty)
 
     def _stop(self) -> None:
-        if self._reactor.running:
+        if not self._is_stopping:
+            self._is_stopping = True
             self._reactor.stop()
 
     def _broken(self) -> None:

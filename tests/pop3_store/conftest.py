@@ -34,6 +34,10 @@ def credentials(tmp_path: Path) -> Credentials:
 
 @pytest.fixture
 def settings_tree(tmp_path: Path, credentials: Credentials) -> dict[str, Any]:
+    return make_tree(tmp_path, credentials)
+
+
+def make_tree(folder: Path, credentials: Credentials) -> dict[str, Any]:
     """What `Settings` needs, for a door that takes passwords in the clear on loopback."""
     return {
         "service": {
@@ -41,7 +45,7 @@ def settings_tree(tmp_path: Path, credentials: Credentials) -> dict[str, Any]:
             "hostname": "mail.ac-exemple.fr",
             "language": "en",
         },
-        "store": {"path": str(tmp_path / "store")},
+        "store": {"path": str(folder / "store")},
         "tls": {"certificate": str(credentials.certificate), "key": str(credentials.key)},
         "smtp": {"mx": [], "submission": [], "submissions": []},
         "pop3": {"pop3": ["127.0.0.1:0"], "pop3s": ["127.0.0.1:0"]},

@@ -277,6 +277,9 @@ C: STAT
 """,
 }
 
+GO_ON_AFTER_THE_END = {"nothing is done after QUIT", "refused three times and closed"}
+"""On a socket, only fed whole: what comes after the close may meet a reset."""
+
 
 def split(transcript: str) -> tuple[list[bytes], list[str]]:
     """The client's lines as octets with CRLF, the server's as text."""
