@@ -251,7 +251,7 @@ class Connection(SMTP):
             and (line[:5].upper() != b"AUTH " or len(line) > sasl.MAX_LINE_OCTETS)
         ):
             self._say(replies.LINE_TOO_LONG)
-        elif line.find(b"\r") != len(line) - 2:
+        elif line.find(b"\r") != len(line) - 2 or len(line) < 2:
             self._say(replies.BARE_LINE_BREAK)
         else:
             self._drive(line)

@@ -32,9 +32,7 @@ def begin(coroutine: Coroutine[Any, Any, None]) -> Any:
 
 
 @types.coroutine
-def proceed(
-    coroutine: Coroutine[Any, Any, None], awaited: Any
-) -> Generator[Any, Any, None]:
+def proceed(coroutine: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
     """Go on with a coroutine that `begin` left at the future `awaited`; await this in a task."""
     thrown: BaseException | None
     while True:

@@ -54,9 +54,7 @@ def decide_mail(
     return None
 
 
-def decide_rcpt(
-    path: Path, route: LocalRoute, *, role: Role, smtputf8: bool
-) -> Deposit | Phrase:
+def decide_rcpt(path: Path, route: LocalRoute, *, role: Role, smtputf8: bool) -> Deposit | Phrase:
     """Decide on RCPT, once the route is known."""
     if not smtputf8 and not path.text.isascii():
         return replies.UTF8_NOT_ASKED

@@ -147,9 +147,7 @@ NO_TLS = _phrase(
 
 # --- the command is wrong -----------------------------------------------------
 
-LINE_TOO_LONG = _phrase(
-    500, "5.5.2", "Ligne de commande trop longue", "Command line too long"
-)
+LINE_TOO_LONG = _phrase(500, "5.5.2", "Ligne de commande trop longue", "Command line too long")
 BARE_LINE_BREAK = _phrase(
     500,
     "5.5.2",
@@ -175,28 +173,20 @@ BAD_RECIPIENT = _phrase(
     "Adresse de destinataire mal formee ; ecrivez RCPT TO:<nom@domaine>",
     "Malformed recipient address; write RCPT TO:<name@domain>",
 )
-BAD_PARAMETER = _phrase(
-    501, "5.5.4", "Parametre mal forme", "Malformed parameter"
-)
+BAD_PARAMETER = _phrase(501, "5.5.4", "Parametre mal forme", "Malformed parameter")
 BAD_BASE64 = _phrase(
     501, "5.5.2", "Reponse illisible (base64)", "Cannot decode the response (base64)"
 )
-SASL_CANCELLED = _phrase(
-    501, "5.7.0", "Identification abandonnee", "Authentication cancelled"
-)
+SASL_CANCELLED = _phrase(501, "5.7.0", "Identification abandonnee", "Authentication cancelled")
 TALKED_BEFORE_TLS = _phrase(
     501,
     "5.5.4",
     "Rien ne doit suivre STARTTLS avant la negociation ; connexion fermee",
     "Nothing may follow STARTTLS before the handshake; closing the connection",
 )
-NOT_IMPLEMENTED = _phrase(
-    502, "5.5.1", "Commande non disponible", "Command not available"
-)
+NOT_IMPLEMENTED = _phrase(502, "5.5.1", "Commande non disponible", "Command not available")
 HELLO_FIRST = _phrase(503, "5.5.1", "Commencez par EHLO", "Send EHLO first")
-EHLO_FIRST = _phrase(
-    503, "5.5.1", "Commencez par EHLO, et non HELO", "Send EHLO first, not HELO"
-)
+EHLO_FIRST = _phrase(503, "5.5.1", "Commencez par EHLO, et non HELO", "Send EHLO first, not HELO")
 MAIL_FIRST = _phrase(503, "5.5.1", "Commencez par MAIL FROM", "Send MAIL FROM first")
 RECIPIENT_FIRST = _phrase(
     503, "5.5.1", "Donnez d'abord un destinataire (RCPT TO)", "Send RCPT TO first"
@@ -205,9 +195,7 @@ TRANSACTION_OPEN = _phrase(
     503, "5.5.1", "Un message est deja en cours", "A message is already under way"
 )
 TLS_ALREADY = _phrase(503, "5.5.1", "TLS est deja en place", "TLS is already on")
-SIGNED_IN_ALREADY = _phrase(
-    503, "5.5.1", "Vous etes deja identifie", "You are already signed in"
-)
+SIGNED_IN_ALREADY = _phrase(503, "5.5.1", "Vous etes deja identifie", "You are already signed in")
 UNKNOWN_MECHANISM = _phrase(
     504,
     "5.5.4",

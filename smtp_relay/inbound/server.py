@@ -128,9 +128,7 @@ class SmtpDoor(SessionCommands):
             return
         assert path.address is not None  # a forward-path is never null
         route = self.service.route(path.address)
-        decision = decide_rcpt(
-            path, route, role=self.listener.role, smtputf8=transaction.smtp_utf8
-        )
+        decision = decide_rcpt(path, route, role=self.listener.role, smtputf8=transaction.smtp_utf8)
         if not isinstance(decision, Deposit):
             LOG.info("recipient refused", session=self.name, peer=self.peer, code=decision.code,
                      recipient=path.text)  # fmt: skip
@@ -299,8 +297,10 @@ class SmtpDoor(SessionCommands):
 def _bad_argument(error: ValueError, bad_path: replies.Phrase) -> replies.Phrase:
     if isinstance(error, BadPath):
         return bad_path
-    return replies.UNKNOWN_PARAMETER if isinstance(error, UnknownParameter) else (
-        replies.BAD_PARAMETER
+    return (
+        replies.UNKNOWN_PARAMETER
+        if isinstance(error, UnknownParameter)
+        else (replies.BAD_PARAMETER)
     )
 
 

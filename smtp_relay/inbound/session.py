@@ -185,9 +185,7 @@ class SessionCommands(Connection):
             self._say(replies.UNKNOWN_MECHANISM)
             return
         try:
-            given = await (
-                self._plain(initial) if mechanism == "PLAIN" else self._login(initial)
-            )
+            given = await (self._plain(initial) if mechanism == "PLAIN" else self._login(initial))
         except sasl.BadResponse:
             self._say(replies.BAD_BASE64)
         except sasl.Cancelled:

@@ -45,9 +45,9 @@ def protocol_word(arrival: Arrival, *, smtputf8: bool) -> str:
 def trace_beginning(arrival: Arrival, *, smtputf8: bool) -> bytes:
     """The header up to the id: the same for every message of a session."""
     word = protocol_word(arrival, smtputf8=smtputf8)
-    return (
-        f"Received: from {_origin(arrival)}\r\n\tby {arrival.hostname} with {word} id "
-    ).encode("ascii")
+    return (f"Received: from {_origin(arrival)}\r\n\tby {arrival.hostname} with {word} id ").encode(
+        "ascii"
+    )
 
 
 def trace_end(arrival: Arrival, *, recipient: str | None, date: str) -> bytes:

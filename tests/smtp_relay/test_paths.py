@@ -1,0 +1,132 @@
+"""Paths and parameters: what the grammar allows, what it does not, and no third thing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailserver.values.address import Address
+from smtp_relay.inbound.parameters import (
+    BadParameter,
+    MailParameters,
+    UnknownParameter,
+    parse_mail_parameters,
+    parse_rcpt_parameters,
+)
+from smtp_relay.inbound.paths import (
+    NULL_PATH,
+    BadPath,
+    parse_forward_path,
+    parse_reverse_path,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "local", "domain"),
+    [
+        ("<a@b>", "a", "b"),
+        ("<a.b-c+d@b.example>", "a.b-c+d", "b.example"),
+        (" <a@b>", "a", "b"),
+        ("<@r1.example,@r2:u@d.fr>", "u", "d.fr"),
+        ('<"a b"@d.fr>', "a b", "d.fr"),
+        ('<"a\\"b\\\\"@d.fr>', 'a"b\\', "d.fr"),
+        ('<"a@b"@d.fr>', "a@b", "d.fr"),
+        ('<"<>"@d.fr>', "<>", "d.fr"),
+        ("<u@[192.0.2.1]>", "u", "[192.0.2.1]"),
+        ("<u@[IPv6:2001:db8::1]>", "u", "[IPv6:2001:db8::1]"),
+        ("<frédéric@école.fr>", "frédéric", "école.fr"),
+        ("<" + "a" * 64 + "@b.fr>", "a" * 64, "b.fr"),
+        ("<a@" + ".".join(["b" * 63] * 3) + ">", "a", ".".join(["b" * 63] * 3)),
+        ("<!#$%&'*+-/=?^_`{|}~@b>", "!#$%&'*+-/=?^_`{|}~", "b"),
+        ("<a@xn--cole-9oa.fr>", "a", "xn--cole-9oa.fr"),
+    ],
+)
+def test_a_path_of_the_grammar_is_read(text: str, local: str, domain: str) -> None:
+    for parse in (parse_reverse_path, parse_forward_path):
+        path, rest = parse(text + " SIZE=1")
+        assert path.address == Address(local, domain)
+        assert rest == "SIZE=1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "<", ">", "<a", "a@b", "<a@>", "<@b>", "<a@", "<a b@c>", "<a@b c>", "<.a@b>", "<a.@b>",
+        "<a..b@c>", "<a@b.>", "<a@.b>", "<a@-b>", "<a@b->", "<a@b>x", "<a@b>>", "<<a@b>>", "<a@@b>",
+        "<a@b_c>", "<a(c)@b>", '<"a@b>', '<a"b"@c>', "<a@[1.2.3]>", "<a@[1.2.3.256]>", "<a@[]>",
+        "<a@[IPv6:zz]>", "<a@[x:y]>", "<@r u@d>", "<@r:>", "<a\0@b>", "<a\x7f@b>", "<\udce9@b>",
+        "<a@b>\tSIZE=1", "<" + "a" * 65 + "@b>", "<" + "é" * 33 + "@b>", "<a@" + "b" * 64 + ">",
+        "<a@" + ".".join(["b" * 60] * 5) + ">",
+    ],
+)  # fmt: skip
+def test_what_is_no_path_is_refused(text: str) -> None:
+    for parse in (parse_reverse_path, parse_forward_path):
+        with pytest.raises(BadPath):
+            parse(text)
+
+
+def test_the_null_path_is_a_reverse_path_only() -> None:
+    assert parse_reverse_path("<>") == (NULL_PATH, "")
+    assert parse_reverse_path("<> SIZE=1") == (NULL_PATH, "SIZE=1")
+    with pytest.raises(BadPath):
+        parse_forward_path("<>")
+
+
+@pytest.mark.parametrize("word", ["postmaster", "Postmaster", "POSTMASTER"])
+def test_the_bare_postmaster_is_a_forward_path_only(word: str) -> None:
+    path, _ = parse_forward_path(f"<{word}>")
+    assert path.address == Address(word, "")
+    with pytest.raises(BadPath):
+        parse_reverse_path(f"<{word}>")
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_path_or_refused(text: str) -> None:
+    for parse in (parse_reverse_path, parse_forward_path):
+        try:
+            path, _ = parse(f"<{text}>")
+        except BadPath:
+            continue
+        assert path.address is None or len(path.address.local.encode()) <= 64
+
+
+@pytest.mark.parametrize("octet", ["a", "-", ".", '"', "\\", "@", "a.", "a-", "@a,", "é"])
+def test_a_long_line_of_anything_is_read_in_linear_time(octet: str) -> None:
+    for text in (f"<{octet * 2000}", f"<a@{octet * 2000}!>", f"<@{octet * 1000}:{octet * 1000}>"):
+        with pytest.raises(BadPath):
+            parse_reverse_path(text)
+
+
+def test_mail_parameters_are_read_with_their_case() -> None:
+    assert parse_mail_parameters("size=12 Body=8bitmime SMTPUTF8 AUTH=Marie+40b.fr") == (
+        MailParameters(size_octets=12, is_8bit=True, smtputf8=True, auth="Marie+40b.fr")
+    )
+    assert parse_mail_parameters("") == MailParameters()
+    assert parse_mail_parameters("AUTH=<> BODY=7BIT").auth == "<>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SIZE", "SIZE=", "SIZE=-1", "SIZE=1x", "SIZE=1 SIZE=1", "BODY", "BODY=BINARYMIME",
+     "SMTPUTF8=1", "AUTH", "AUTH=+", "AUTH=a+4", "=1", "-x=1", "X=a=b", "SIZE=" + "9" * 21, "é"],
+)  # fmt: skip
+def test_a_malformed_parameter_is_bad(text: str) -> None:
+    with pytest.raises(BadParameter):
+        parse_mail_parameters(text)
+
+
+@pytest.mark.parametrize("text", ["RET=FULL", "ENVID=x", "MT-PRIORITY=3", "X"])
+def test_a_parameter_that_was_not_offered_is_unknown(text: str) -> None:
+    with pytest.raises(UnknownParameter):
+        parse_mail_parameters(text)
+    with pytest.raises(UnknownParameter):
+        parse_rcpt_parameters(text)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_parameters_or_refused(text: str) -> None:
+    try:
+        parse_mail_parameters(text)
+    except (BadParameter, UnknownParameter):
+        return
