@@ -1,0 +1,1 @@
+"""What every implementation of the `Store` port must do, whatever its engine."""

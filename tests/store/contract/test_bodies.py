@@ -1,0 +1,97 @@
+"""Filed bodies: durable before a row names them, gone once nobody needs them."""
+
+from __future__ import annotations
+
+from mailserver.store.ports import Store
+from mailserver.values.ids import Uid
+from mailserver.values.message import FiledBody
+from tests.store.letters import (
+    NOW_S,
+    accept,
+    as_fetched,
+    fetch,
+    letter_to,
+    people,
+    read,
+    recipient_of,
+    remove,
+)
+
+
+def spooled(store: Store, *chunks: bytes) -> FiledBody:
+    spool = store.open_spool()
+    for chunk in chunks:
+        spool.write(chunk)
+    return spool.commit()
+
+
+def test_a_spool_keeps_its_octets_in_order(store: Store) -> None:
+    (box,) = people(store, 1)
+    body = spooled(store, b"", b"one\r\n", bytes(100_000), b"\xfftwo\r\n")
+    assert body.size_octets == 100_011
+    accept(store, letter_to(box, body=body))
+    wanted = b"one\r\n" + bytes(100_000) + b"\xfftwo\r\n"
+    assert fetch(store, box, 1) == as_fetched(recipient_of(box), wanted)
+
+
+def test_an_empty_spool_is_an_empty_body(store: Store) -> None:
+    (box,) = people(store, 1)
+    accept(store, letter_to(box, body=spooled(store)))
+    assert fetch(store, box, 1) == as_fetched(recipient_of(box), b"")
+
+
+def test_spools_never_share_a_name(store: Store) -> None:
+    assert len({spooled(store, b"same").name for _ in range(20)}) == 20
+
+
+def test_a_discarded_spool_leaves_nothing_to_fetch(store: Store) -> None:
+    spool = store.open_spool()
+    spool.write(b"never mind")
+    spool.discard()
+    spool.discard()
+
+
+def test_discard_after_commit_harms_nothing(store: Store) -> None:
+    (box,) = people(store, 1)
+    spool = store.open_spool()
+    spool.write(b"kept\r\n")
+    body = spool.commit()
+    spool.discard()
+    accept(store, letter_to(box, body=body))
+    assert fetch(store, box, 1) == as_fetched(recipient_of(box), b"kept\r\n")
+
+
+def test_a_filed_message_is_closed_twice_without_harm(store: Store) -> None:
+    (box,) = people(store, 1)
+    accept(store, letter_to(box, body=spooled(store, b"x")))
+    message = store.fetch(box, Uid(1))
+    assert message is not None
+    assert message.fd is not None
+    message.close()
+    message.close()
+    assert message.fd is None
+
+
+def test_a_message_being_read_survives_its_reclaim(store: Store) -> None:
+    (box,) = people(store, 1)
+    accept(store, letter_to(box, body=spooled(store, b"large")))
+    message = store.fetch(box, Uid(1))
+    remove(store, box, [1])
+    reclaimed = store.reclaim(now_s=NOW_S + 1)
+    assert (reclaimed.entry_count, reclaimed.message_count, reclaimed.file_count) == (1, 1, 1)
+    assert read(message) == as_fetched(recipient_of(box), b"large")
+    assert fetch(store, box, 1) is None
+
+
+def test_a_filed_body_stays_until_its_last_entry_goes(store: Store) -> None:
+    first, second = people(store, 2)
+    accept(store, letter_to(first, second, body=spooled(store, b"large")))
+    remove(store, first, [1])
+    assert store.reclaim(now_s=NOW_S + 1).file_count == 0
+    assert fetch(store, second, 1) == as_fetched(recipient_of(second), b"large")
+    remove(store, second, [1])
+    assert store.reclaim(now_s=NOW_S + 1).file_count == 1
+
+
+def test_free_octets_is_a_number(store: Store) -> None:
+    assert store.free_octets() > 0

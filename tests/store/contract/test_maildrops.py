@@ -1,0 +1,186 @@
+"""Maildrops: what one session sees is fixed when it opens; locks die with their holder."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from mailserver.store.ports import Store, StoreUnavailable
+from mailserver.values.ids import MailboxId
+from tests.store.child import OtherProcess
+from tests.store.letters import (
+    NOW_S,
+    accept,
+    as_fetched,
+    fetch,
+    letter_to,
+    people,
+    recipient_of,
+    remove,
+    uids_of,
+)
+from tests.store.places import Place
+
+Start = Callable[[], OtherProcess]
+
+
+def test_an_empty_maildrop_has_nothing(store: Store) -> None:
+    (box,) = people(store, 1)
+    maildrop = store.open_maildrop(box)
+    assert (maildrop.count, maildrop.octets) == (0, 0)
+    assert len(store.list_maildrop(maildrop)) == 0
+    assert fetch(store, box, 1) is None
+
+
+def test_a_mailbox_that_nobody_has_is_unavailable(store: Store) -> None:
+    with pytest.raises(StoreUnavailable):
+        store.open_maildrop(MailboxId(999_999))
+
+
+def test_a_maildrop_counts_what_it_lists(store: Store) -> None:
+    (box,) = people(store, 1)
+    accept(store, letter_to(box), letter_to(box, body=b"longer" * 100), letter_to(box))
+    remove(store, box, [1])
+    maildrop = store.open_maildrop(box)
+    listing = store.list_maildrop(maildrop)
+    assert (maildrop.count, maildrop.octets) == (len(listing), sum(listing.sizes_octets))
+
+
+def test_mailboxes_have_epochs_of_their_own(store: Store) -> None:
+    boxes = people(store, 20)
+    assert len({store.open_maildrop(box).epoch for box in boxes}) == 20
+
+
+def test_the_listing_stays_when_other_doors_add_and_remove(store: Store, place: Place) -> None:
+    (box,) = people(store, 1)
+    accept(store, *(letter_to(box) for _ in range(4)))
+    remove(store, box, [1])
+    maildrop = store.open_maildrop(box)
+    before = list(store.list_maildrop(maildrop).uids)
+    other = place.open()
+    accept(other, letter_to(box))
+    assert remove(other, box, [2, 5]) == 2
+    assert remove(store, box, [3]) == 1
+    assert before == list(store.list_maildrop(maildrop).uids) == [2, 3, 4]
+    assert fetch(store, box, 2) == as_fetched(recipient_of(box))
+    assert uids_of(store, box) == [4]
+
+
+def test_the_listing_stays_when_threads_add_and_remove(store: Store) -> None:
+    (box,) = people(store, 1)
+    accept(store, *(letter_to(box) for _ in range(30)))
+    maildrop = store.open_maildrop(box)
+
+    def disturb(first: int) -> None:
+        for uid in range(first, first + 10):
+            accept(store, letter_to(box))
+            remove(store, box, [uid])
+
+    threads = [threading.Thread(target=disturb, args=(first,)) for first in (1, 11, 21)]
+    for thread in threads:
+        thread.start()
+    listings = [list(store.list_maildrop(maildrop).uids) for _ in range(50)]
+    for thread in threads:
+        thread.join(60)
+    assert listings == [list(range(1, 31))] * 50
+    assert list(store.list_maildrop(maildrop).uids) == list(range(1, 31))
+    assert uids_of(store, box) == list(range(31, 61))
+
+
+def test_the_listing_stays_when_another_process_adds_removes_and_reclaims(
+    store: Store, other_process: Start
+) -> None:
+    (box,) = people(store, 1)
+    accept(store, *(letter_to(box) for _ in range(3)))
+    lock = store.lock_maildrop(box)
+    assert lock is not None
+    maildrop = store.open_maildrop(box)
+    other = other_process()
+    assert other.ask("remove", mailbox_id=box, uids=[1, 3]) == 2
+    assert other.ask("accept", mailbox_ids=[box]) == 1
+    assert other.ask("reclaim", now_s=NOW_S + 10) == 0  # a session lists them
+    assert list(store.list_maildrop(maildrop).uids) == [1, 2, 3]
+    assert fetch(store, box, 1) == as_fetched(recipient_of(box))
+    lock.release()
+    assert other.ask("reclaim", now_s=NOW_S + 10) == 2
+    assert fetch(store, box, 1) is None
+    assert uids_of(store, box) == [2, 4]
+
+
+def test_a_lock_is_exclusive_in_one_process(store: Store, place: Place) -> None:
+    box, neighbour = people(store, 2)
+    lock = store.lock_maildrop(box)
+    assert lock is not None
+    assert store.lock_maildrop(box) is None
+    assert place.open().lock_maildrop(box) is None
+    assert store.lock_maildrop(neighbour) is not None
+    lock.release()
+    lock.release()
+    again = place.open().lock_maildrop(box)
+    assert again is not None
+    lock.release()  # once more, and it is no longer ours to release
+    assert store.lock_maildrop(box) is None
+
+
+def test_a_lock_that_nobody_holds_on_to_is_free(store: Store) -> None:
+    (box,) = people(store, 1)
+    lock = store.lock_maildrop(box)
+    assert store.lock_maildrop(box) is None
+    del lock
+    gc.collect()
+    assert store.lock_maildrop(box) is not None
+
+
+def test_a_lock_is_exclusive_across_processes(store: Store, other_process: Start) -> None:
+    (box,) = people(store, 1)
+    one, two = other_process(), other_process()
+    assert one.ask("lock", mailbox_id=box) is True
+    assert two.ask("lock", mailbox_id=box) is False
+    assert store.lock_maildrop(box) is None
+    assert uids_of(store, box) == []  # reading needs no lock
+
+
+def test_a_lock_dies_with_its_process(store: Store, other_process: Start) -> None:
+    (box,) = people(store, 1)
+    child = other_process()
+    assert child.ask("lock", mailbox_id=box) is True
+    child.kill()
+    assert store.lock_maildrop(box) is not None
+
+
+def test_locks_of_one_process_outlive_the_death_of_another(
+    store: Store, other_process: Start
+) -> None:
+    (box,) = people(store, 1)
+    lock = store.lock_maildrop(box)
+    child = other_process()
+    assert child.ask("lock", mailbox_id=box) is False
+    child.kill()
+    assert store.lock_maildrop(box) is None
+    assert lock is not None
+
+
+def test_a_writer_that_is_killed_leaves_the_turn_to_others(
+    store: Store, place: Place, other_process: Start
+) -> None:
+    (box,) = people(store, 1)
+    child = other_process()
+    child.tell("accept", mailbox_ids=[box], count=100_000)
+    accept(store, letter_to(box))
+    child.kill()
+    accept(store, letter_to(box))
+    uids = uids_of(store, box)
+    assert uids == list(range(1, len(uids) + 1))
+    assert store.open_maildrop(box).count == len(uids)
+
+
+def test_one_process_keeps_house(store: Store, other_process: Start) -> None:
+    child = other_process()
+    assert child.ask("become_keeper") is True
+    assert child.ask("become_keeper") is True
+    assert store.become_keeper() is False
+    child.kill()
+    assert store.become_keeper() is True

@@ -1,0 +1,237 @@
+"""Whatever the order of acts, the store is what a plain model of it says.
+
+The model is dictionaries; the machine accepts, removes, locks, opens, reclaims
+and expires in any order, on two handles of one store, and compares after each.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from mailserver.store.ports import (
+    Accepted,
+    Failed,
+    Listing,
+    Maildrop,
+    MaildropLock,
+    Removed,
+    Store,
+    Write,
+)
+from mailserver.values.ids import MailboxId
+from tests.store.letters import (
+    NOW_S,
+    as_fetched,
+    fetch,
+    letter,
+    people,
+    person,
+    removal,
+)
+from tests.store.places import PLACES, Place, count, recount
+
+KEEP_REMOVED_S = 50.0
+KEEP_HISTORY_S = 200.0
+BOXES = 3
+GONE = MailboxId(999_999)
+
+boxes = st.integers(0, BOXES - 1)
+bodies = st.binary(max_size=40)
+envelopes = st.lists(st.tuples(boxes, st.sampled_from(["un@d", "é@d", "deux@d"])), min_size=1)
+
+
+@dataclass
+class Box:
+    """What the model knows of one mailbox."""
+
+    next_uid: int = 1
+    visible: dict[int, bytes] = field(default_factory=dict)
+    hidden: dict[int, tuple[float, bytes]] = field(default_factory=dict)
+    lock: MaildropLock | None = None
+    opened: tuple[Maildrop, dict[int, bytes]] | None = None
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """The store beside its model."""
+
+    engine = "sqlite"
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.place: Place = PLACES[self.engine](self.folder.name + "/store")
+        self.stores: list[Store] = [
+            self.place.open(keep_removed_s=KEEP_REMOVED_S, keep_history_s=KEEP_HISTORY_S)
+            for _ in range(2)
+        ]
+        self.ids = people(self.stores[0], BOXES)
+        self.boxes = [Box() for _ in self.ids]
+        self.journeys: list[tuple[float, int]] = []
+        self.now_s = NOW_S
+
+    def teardown(self) -> None:
+        if hasattr(self, "place"):
+            self.place.close()
+            self.folder.cleanup()
+
+    @rule(which=st.integers(0, 1), batch=st.lists(st.tuples(envelopes, bodies), max_size=4))
+    def accept(self, which: int, batch: list[tuple[list[tuple[int, str]], bytes]]) -> None:
+        """Some messages in one batch, each to some names in some mailboxes."""
+        writes: list[Write] = [self._letter(envelope, body) for envelope, body in batch]
+        outcomes = self.stores[which].apply(writes)
+        assert [type(outcome) for outcome in outcomes] == [Accepted] * len(batch)
+        for envelope, body in batch:
+            self._expect(envelope, body)
+
+    @rule(which=st.integers(0, 1), envelope=envelopes, body=bodies, box=boxes)
+    def accept_beside_a_bad_one(
+        self, which: int, envelope: list[tuple[int, str]], body: bytes, box: int
+    ) -> None:
+        """A message to a mailbox that is gone fails, its neighbours do not."""
+        bad = letter(("un@d", self.ids[box]), ("parti@d", GONE), at_s=self.now_s)
+        outcomes = self.stores[which].apply([bad, self._letter(envelope, body)])
+        assert [type(outcome) for outcome in outcomes] == [Failed, Accepted]
+        self._expect(envelope, body)
+
+    @rule(which=st.integers(0, 1), box=boxes, uids=st.sets(st.integers(1, 12), max_size=5))
+    def remove(self, which: int, box: int, uids: set[int]) -> None:
+        """Some of what is there, and some of what is not."""
+        model = self.boxes[box]
+        found = uids & model.visible.keys()
+        (outcome,) = self.stores[which].apply([removal(self.ids[box], uids, at_s=self.now_s)])
+        assert outcome == Removed(len(found))
+        for uid in found:
+            model.hidden[uid] = (self.now_s, model.visible.pop(uid))
+
+    @rule(which=st.integers(0, 1), box=boxes)
+    def lock(self, which: int, box: int) -> None:
+        """A session begins, if none is there."""
+        model = self.boxes[box]
+        lock = self.stores[which].lock_maildrop(self.ids[box])
+        assert (lock is None) == (model.lock is not None)
+        if lock is not None:
+            model.lock = lock
+            model.opened = (self.stores[which].open_maildrop(self.ids[box]), dict(model.visible))
+
+    @rule(box=boxes)
+    def release(self, box: int) -> None:
+        """A session ends."""
+        model = self.boxes[box]
+        if model.lock is not None:
+            model.lock.release()
+        model.lock = model.opened = None
+
+    @rule(passed_s=st.sampled_from([1.0, 30.0, 60.0, 250.0]))
+    def wait(self, passed_s: float) -> None:
+        """Time goes by."""
+        self.now_s += passed_s
+
+    @rule()
+    def reclaim(self) -> None:
+        """Everything whose time is over and that no session lists."""
+        freed = 0
+        while entry_count := self.stores[0].reclaim(now_s=self.now_s).entry_count:
+            freed += entry_count
+        expected = 0
+        for model in self.boxes:
+            over = [
+                u for u, (at_s, _) in model.hidden.items() if at_s <= self.now_s - KEEP_REMOVED_S
+            ]
+            if model.lock is None:
+                expected += len(over)
+                for uid in over:
+                    del model.hidden[uid]
+        assert freed == expected
+
+    @rule()
+    def expire(self) -> None:
+        """The history that is old enough."""
+        forgotten = 0
+        while copies := self.stores[0].expire_history(now_s=self.now_s):
+            forgotten += copies
+        old = [journey for journey in self.journeys if journey[0] < self.now_s - KEEP_HISTORY_S]
+        self.journeys = [journey for journey in self.journeys if journey not in old]
+        assert forgotten == sum(copies for _, copies in old)
+
+    @rule()
+    def checkpoint(self) -> None:
+        """Moving the log changes nothing that anyone sees."""
+        self.stores[0].checkpoint()
+
+    @precondition(lambda self: self.stores)
+    @rule(which=st.integers(0, 1))
+    def reopen(self, which: int) -> None:
+        """A process ends and another one starts."""
+        self.stores[which].close()
+        self.stores[which] = self.place.open(
+            keep_removed_s=KEEP_REMOVED_S, keep_history_s=KEEP_HISTORY_S
+        )
+
+    @rule(name=st.sampled_from(["personne0", "libre"]))
+    def add_account(self, name: str) -> None:
+        """Accounts come and go beside the mail."""
+        if self.stores[0].find_account(name) is None:
+            added = person(self.stores[0], name)
+            self.stores[1].delete_account(added.account_id, now_s=self.now_s)
+
+    @invariant()
+    def mailboxes_are_what_the_model_says(self) -> None:
+        for mailbox_id, model in zip(self.ids, self.boxes, strict=True):
+            for store in self.stores:
+                maildrop = store.open_maildrop(mailbox_id)
+                assert maildrop.next_uid == model.next_uid
+                self._compare(store.list_maildrop(maildrop), model.visible)
+            assert (maildrop.count, maildrop.octets) == recount(self.place, mailbox_id)
+            if model.opened is not None:
+                self._compare(self.stores[1].list_maildrop(model.opened[0]), model.opened[1])
+
+    @invariant()
+    def every_message_answers_octet_for_octet(self) -> None:
+        for mailbox_id, model in zip(self.ids, self.boxes, strict=True):
+            known = model.visible | {uid: octets for uid, (_, octets) in model.hidden.items()}
+            for uid in range(1, model.next_uid + 1):
+                assert fetch(self.stores[uid % 2], mailbox_id, uid) == known.get(uid)
+
+    @invariant()
+    def copies_are_those_of_the_journeys(self) -> None:
+        assert count(self.place, "copy") == sum(copies for _, copies in self.journeys)
+
+    def _letter(self, envelope: list[tuple[int, str]], body: bytes) -> Write:
+        recipients = [(name, self.ids[box]) for box, name in envelope]
+        return letter(*recipients, body=body, at_s=self.now_s)
+
+    def _expect(self, envelope: list[tuple[int, str]], body: bytes) -> None:
+        self.journeys.append((self.now_s, len(envelope)))
+        first_name = dict(reversed(envelope))
+        for box, name in first_name.items():
+            model = self.boxes[box]
+            model.visible[model.next_uid] = as_fetched(name, body)
+            model.next_uid += 1
+
+    @staticmethod
+    def _compare(listing: Listing, expected: dict[int, bytes]) -> None:
+        listed = dict(zip(listing.uids, listing.sizes_octets, strict=True))
+        assert list(listing.uids) == sorted(expected)
+        assert listed == {uid: len(octets) for uid, octets in expected.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", sorted(PLACES))
+def test_whatever_the_order_of_acts_the_store_is_what_its_model_says(engine: str) -> None:
+    machine = type("StoreMachine", (StoreMachine,), {"engine": engine})
+    examples = settings().max_examples // 6
+    steps = settings(max_examples=examples, stateful_step_count=25)
+    run_state_machine_as_test(machine, settings=steps)

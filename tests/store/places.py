@@ -1,0 +1,101 @@
+"""Where a store under test lives, one class per engine.
+
+The contract suite knows a store by its port and by a few rows that the port
+does not show; both come from a `Place`.  A new engine adds a class here and an
+entry in `PLACES`, and every test of `tests/store/contract` runs on it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from mailserver.store.ports import Store
+from mailserver.store.sqlite.store import SqliteStore
+from mailserver.values.ids import MailboxId, MessageId
+
+
+class Place(Protocol):
+    """One store, opened as often as a test likes, as several processes would."""
+
+    engine: str
+    location: str
+
+    def open(self, *, keep_removed_s: float = 0.0, keep_history_s: float = 0.0) -> Store:
+        """Open the store once more; it is closed at the end of the test."""
+        ...
+
+    def rows(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """What the tables hold, in SQL that every engine speaks."""
+        ...
+
+    def write(self, statement: str, parameters: tuple[Any, ...] = ()) -> None:
+        """Change a row behind the port's back."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SqlitePlace:
+    """An embedded store in a folder of its own."""
+
+    engine = "sqlite"
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self._opened: list[SqliteStore] = []
+        self._looking: SqliteStore | None = None
+
+    def open(self, *, keep_removed_s: float = 0.0, keep_history_s: float = 0.0) -> SqliteStore:
+        store = SqliteStore(
+            Path(self.location), keep_removed_s=keep_removed_s, keep_history_s=keep_history_s
+        )
+        self._opened.append(store)
+        return store
+
+    def rows(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        return self._inspector()._engine.read(statement, parameters)
+
+    def write(self, statement: str, parameters: tuple[Any, ...] = ()) -> None:
+        engine = self._inspector()._engine
+        with engine.write_turn(), engine.transaction() as connection:
+            list(connection.execute(statement, parameters))
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.close()
+        self._opened.clear()
+        self._looking = None
+
+    def _inspector(self) -> SqliteStore:
+        """A handle of our own, whatever the test does to its."""
+        if self._looking is None:
+            self._looking = self.open()
+        return self._looking
+
+
+PLACES: Final[dict[str, Callable[[str], Place]]] = {"sqlite": SqlitePlace}
+
+
+def recount(place: Place, mailbox_id: MailboxId) -> tuple[int, int]:
+    """(entries, octets) that a mailbox shows, counted row by row."""
+    found = place.rows(
+        "SELECT count(*), coalesce(sum(octets), 0) FROM entry"
+        " WHERE mailbox_id = ? AND removed_modseq IS NULL",
+        (mailbox_id,),
+    )
+    return int(found[0][0]), int(found[0][1])
+
+
+def copies(place: Place, message_id: MessageId) -> list[tuple[Any, ...]]:
+    """(recipient, state, mailbox, uid) of each copy, in the envelope's order."""
+    return place.rows(
+        "SELECT recipient, state, mailbox_id, uid FROM copy WHERE message_id = ? ORDER BY copy_no",
+        (message_id,),
+    )
+
+
+def count(place: Place, table: str) -> int:
+    """How many rows a table holds."""
+    return int(place.rows(f"SELECT count(*) FROM {table}")[0][0])
