@@ -18,13 +18,7 @@ class BadPassword(ValueError):
     """The password cannot be used.  The text says why and never quotes it."""
 
 
-def set_password(
-    backend: CredentialBackend,
-    account_id: AccountId,
-    password: Secret[str],
-    *,
-    must_change: bool = False,
-) -> None:
+def check_password(password: Secret[str]) -> None:
     """
     Raises:
         BadPassword: too short, too long, or with a character that no program can send.
@@ -36,6 +30,20 @@ def set_password(
         raise BadPassword(f"a password has at most {MAX_PASSWORD_OCTETS // 2} octets in UTF-8")
     if any(c in "\0\r\n" or 0xD800 <= ord(c) < 0xE000 for c in text):
         raise BadPassword("a password cannot contain NUL, a line break or half a character")
+
+
+def set_password(
+    backend: CredentialBackend,
+    account_id: AccountId,
+    password: Secret[str],
+    *,
+    must_change: bool = False,
+) -> None:
+    """
+    Raises:
+        BadPassword: see `check_password`.
+    """
+    check_password(password)
     backend.set_password(account_id, password, must_change=must_change)
 
 

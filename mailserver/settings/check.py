@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mailserver.settings.check_disk import check_disk
-from mailserver.settings.check_ports import check_ports
+from mailserver.settings.check_ports import Ports, check_ports
 from mailserver.settings.check_tls import check_tls
 from mailserver.settings.finding import Finding, error, warning
 from mailserver.settings.listeners import WantedListener, wanted_listeners
@@ -23,16 +23,15 @@ def check_settings(
     settings: Settings,
     *,
     now_s: float | None = None,
-    ports: bool = True,
+    ports: Ports = Ports.MAY_BE_OURS,
     doors: frozenset[str] | None = None,
 ) -> list[Finding]:
-    """All findings.  `ports=False`: our own service may hold them now; `doors=None`: all."""
+    """All findings, of the listeners of these doors (None: of all)."""
     wanted = [w for w in wanted_listeners(settings) if doors is None or w.kind.door in doors]
     findings = [*_check_service(settings), *_check_legacy(settings)]
     findings += _check_plaintext(settings)
     findings += _check_twice(wanted)
-    if ports:
-        findings += check_ports(wanted)
+    findings += check_ports(wanted, ports)
     findings += check_tls(settings, now_s=time.time() if now_s is None else now_s)
     findings += check_disk(settings.store)
     return findings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from pathlib import Path
 
 from mailserver.settings.bind import Bind
@@ -16,12 +17,22 @@ _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp
 _NO_IPV6 = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
-def check_ports(wanted: Iterable[WantedListener]) -> Iterator[Finding]:
+class Ports(Enum):
+    """What is expected of the ports at the time of a check."""
+
+    MUST_BE_FREE = "the service is about to start"
+    MAY_BE_OURS = "it may be running: then its ports are no error"
+    NOT_LOOKED_AT = "it runs, and this is a reload"
+
+
+def check_ports(wanted: Iterable[WantedListener], ports: Ports) -> Iterator[Finding]:
     """One finding for each address that cannot be bound now."""
+    if ports is Ports.NOT_LOOKED_AT:
+        return
     for listener in wanted:
         failure = try_bind(listener.bind)
         if failure is not None:
-            yield _finding(listener, failure)
+            yield _finding(listener, failure, ports)
 
 
 def try_bind(bind: Bind) -> OSError | None:
@@ -62,11 +73,11 @@ def bind_problem(bind: Bind, failure: OSError) -> str:
             return f"{bind} cannot be bound: {failure.strerror}"
 
 
-def _finding(listener: WantedListener, failure: OSError) -> Finding:
+def _finding(listener: WantedListener, failure: OSError, ports: Ports) -> Finding:
     bind = listener.bind
     if is_absent_ipv6(bind, failure):
         return warning(listener.kind.key, f"{bind} is left out: this machine has no IPv6")
-    if failure.errno == errno.EADDRINUSE:
+    if failure.errno == errno.EADDRINUSE and ports is Ports.MAY_BE_OURS:
         owner = port_owner(bind.port)
         if owner is not None and SUPERVISOR_MODULE in owner[1]:
             return warning(

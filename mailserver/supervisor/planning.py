@@ -14,6 +14,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mailserver.settings.check import check_settings
+from mailserver.settings.check_ports import Ports
 from mailserver.settings.finding import Finding, Level
 from mailserver.settings.listeners import wanted_listeners
 from mailserver.settings.load import SettingsError, load_settings
@@ -48,7 +49,10 @@ def make_plan(settings: Settings, *, only_doors: Collection[str] = (), greeting:
 
 
 def errors_at_start(
-    settings: Settings, *, only_doors: Collection[str] = (), ports: bool = True
+    settings: Settings,
+    *,
+    only_doors: Collection[str] = (),
+    ports: Ports = Ports.MUST_BE_FREE,
 ) -> tuple[list[Finding], list[Finding]]:
     """(what forbids the start, what deserves a line in the log)."""
     doors = frozenset(only_doors) or None
@@ -85,7 +89,7 @@ def main(arguments: list[str]) -> int:
     except SettingsError as error:
         sys.stderr.write("\n".join(error.problems) + "\n")
         return 2
-    errors, _ = errors_at_start(settings, only_doors=only_doors, ports=False)
+    errors, _ = errors_at_start(settings, only_doors=only_doors, ports=Ports.NOT_LOOKED_AT)
     if errors:
         sys.stderr.write("\n".join(map(str, errors)) + "\n")
         return 2

@@ -1,0 +1,53 @@
+"""From `--config` to settings and an open store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailserver.cli.mistake import Mistake
+
+if TYPE_CHECKING:
+    from mailserver.settings.model import Settings
+    from mailserver.store.ports import Account, Directory, Store
+
+
+def read_settings(config: Path | None) -> Settings:
+    """
+    Raises:
+        SettingsError: no file, or a bad one.
+    """
+    from mailserver.settings.load import find_settings_file, load_settings
+
+    return load_settings(find_settings_file(config))
+
+
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[Store]:
+    """The service's store, closed afterwards.
+
+    Raises:
+        Mistake: there is none.
+    """
+    from mailserver.store.sqlite.store import open_store
+
+    if not settings.store.path.is_dir():
+        raise Mistake(f"no store at {settings.store.path}: `mailserver init` makes one")
+    store = open_store(settings)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def account_named(directory: Directory, identifier: str) -> Account:
+    """
+    Raises:
+        Mistake: nobody has this identifier.
+    """
+    account = directory.find_account(identifier)
+    if account is None:
+        raise Mistake(f"no account {identifier!r}: `mailserver account list` shows all of them")
+    return account

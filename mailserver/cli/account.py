@@ -1,0 +1,267 @@
+"""`mailserver account`: the people of the service."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mailserver.cli.access import account_named, opened_store, read_settings
+from mailserver.cli.mistake import Mistake
+from mailserver.cli.options import (
+    ConfigOption,
+    IdentifierArgument,
+    JsonOption,
+    NumenOption,
+    PasswordStdinOption,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailserver.settings.model import Settings
+    from mailserver.store.ports import Account, Store
+    from mailserver.values.ids import AccountId
+
+app = typer.Typer(help="The people of the service.", no_args_is_help=True)
+
+AddressOption = Annotated[
+    list[str],
+    typer.Option(
+        metavar="A", help="Where mail reaches them; the first is the canonical one, others aliases."
+    ),
+]
+NameOption = Annotated[
+    str, typer.Option(metavar="N", help="The person's name, for people to read.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@app.command()
+def add(
+    identifier: IdentifierArgument,
+    *,
+    address: AddressOption,
+    name: NameOption,
+    password_stdin: PasswordStdinOption = False,
+    numen: NumenOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Make an account with its mailbox, its addresses and its first password."""
+    settings = read_settings(config)
+    _check_identifier(identifier)
+    addresses = [_own_address(text, settings) for text in address]
+    set_it = _password_setter(password_stdin=password_stdin, numen=numen)
+    with opened_store(settings) as store:
+        account = store.add_account(
+            identifier=identifier, name=name, addresses=addresses, now_s=time.time()
+        )
+        set_it(store, account.account_id)
+    print(f"{identifier}: {', '.join(addresses)}")
+
+
+@app.command("list")
+def list_accounts(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List every account: one line each."""
+    with opened_store(read_settings(config)) as store:
+        for account in store.list_accounts():
+            if as_json:
+                print(json.dumps(_as_json(account), ensure_ascii=False))
+            else:
+                told = ", ".join(account.addresses)
+                print(f"{account.identifier:<20} {account.state.value:<10} {account.name}  {told}")
+
+
+@app.command()
+def show(
+    identifier: IdentifierArgument, *, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Show one account: state, addresses, mailbox, last log-ins at each listener."""
+    with opened_store(read_settings(config)) as store:
+        facts = _facts(store, account_named(store, identifier))
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False))
+    else:
+        _print_facts(facts)
+
+
+@app.command()
+def passwd(
+    identifier: IdentifierArgument,
+    *,
+    password_stdin: PasswordStdinOption = False,
+    numen: NumenOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Set a new password; the old one and every remembered log-in end at once."""
+    settings = read_settings(config)
+    set_it = _password_setter(password_stdin=password_stdin, numen=numen)
+    with opened_store(settings) as store:
+        set_it(store, account_named(store, identifier).account_id)
+    print(f"{identifier}: password set")
+
+
+@app.command()
+def suspend(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
+    """Let nobody log in to it; mail still arrives. `resume` ends it."""
+    _set_state(identifier, config, "suspended")
+
+
+@app.command()
+def resume(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
+    """End a suspension."""
+    _set_state(identifier, config, "active")
+
+
+@app.command()
+def delete(
+    identifier: IdentifierArgument, *, yes: YesOption = False, config: ConfigOption = None
+) -> None:
+    """Delete the account and all its mail. Its names are free at once."""
+    settings = read_settings(config)
+    with opened_store(settings) as store:
+        account = account_named(store, identifier)
+        if account.identifier == settings.service.postmaster:
+            raise Mistake(f"{identifier} gets the mail for postmaster: name another one first")
+        if not yes:
+            _confirm(store, account)
+        store.delete_account(account.account_id, now_s=time.time())
+    print(f"{identifier}: deleted")
+
+
+def _confirm(store: Store, account: Account) -> None:
+    if not sys.stdin.isatty():
+        raise Mistake("nobody to ask: add --yes to delete the account and its mail")
+    count = store.open_maildrop(account.inbox_id).count
+    typer.confirm(f"Delete {account.name} and {count} messages, for good?", abort=True)
+
+
+def _set_state(identifier: str, config: Any, state: str) -> None:
+    from mailserver.store.ports import AccountState
+
+    with opened_store(read_settings(config)) as store:
+        store.set_state(account_named(store, identifier).account_id, AccountState(state))
+    print(f"{identifier}: {state}")
+
+
+# --- what a person typed ---------------------------------------------------------
+
+
+def _check_identifier(identifier: str) -> None:
+    from mailserver.settings.names import check_identifier
+
+    try:
+        check_identifier(identifier)
+    except ValueError as error:
+        raise Mistake(str(error)) from error
+
+
+def _own_address(text: str, settings: Settings) -> str:
+    """An address that the service can deliver to.
+
+    Raises:
+        Mistake: it has no shape of one, or another domain.
+    """
+    from mailserver.values.address import PLUS, fold_domain
+
+    local, at, domain = text.strip().rpartition("@")
+    if not at or not local or any(c.isspace() or c in '<>,;:"\\()@' for c in local):
+        raise Mistake(f"{text!r} is not an address: write one, as prenom.nom@ac-exemple.fr")
+    if PLUS in local:
+        raise Mistake(f"{text!r}: what follows a + is its owner's to choose; leave it out")
+    if fold_domain(domain) not in map(fold_domain, settings.service.domains):
+        known = ", ".join(settings.service.domains)
+        raise Mistake(f"{text}: mail for {domain} does not come here, only for {known}")
+    return f"{local}@{domain}"
+
+
+def _password_setter(
+    *, password_stdin: bool, numen: str | None
+) -> Callable[[Store, AccountId], None]:
+    """Read and check the password now; what is returned sets it.
+
+    Raises:
+        Mistake, BadNumen, BadPassword: it cannot be used; nothing was changed.
+    """
+    from mailserver.auth.accounts import check_password, set_numen, set_password
+    from mailserver.auth.backend import StoreBackend
+    from mailserver.values.numen import parse_numen
+    from mailserver.values.secret import Secret
+
+    if password_stdin == (numen is not None):
+        raise Mistake("a password is needed: --password-stdin or --numen, one of them")
+    if numen is not None:
+        checked = parse_numen(numen)
+        return lambda store, account_id: set_numen(StoreBackend(store), account_id, checked)
+    password = Secret(_read_password())
+    check_password(password)
+    return lambda store, account_id: set_password(StoreBackend(store), account_id, password)
+
+
+def _read_password() -> str:
+    """One line: from a terminal without showing it, else from the pipe, as UTF-8."""
+    if sys.stdin.isatty():
+        import getpass
+
+        return getpass.getpass("Password: ")
+    try:
+        return sys.stdin.buffer.readline().rstrip(b"\r\n").decode("utf-8")
+    except UnicodeDecodeError:
+        raise Mistake("the password on standard input is not UTF-8") from None
+
+
+# --- what a person reads -----------------------------------------------------------
+
+
+def _as_json(account: Account) -> dict[str, Any]:
+    return {
+        "identifier": account.identifier,
+        "name": account.name,
+        "state": account.state.value,
+        "addresses": list(account.addresses),
+        "created_at": _moment(account.created_at_s),
+    }
+
+
+def _facts(store: Store, account: Account) -> dict[str, Any]:
+    credential = store.read_credential(account.account_id)
+    maildrop = store.open_maildrop(account.inbox_id)
+    seen = sorted(store.last_seen(account.account_id), key=lambda one: -one.at_s)
+    return {
+        **_as_json(account),
+        "has_password": credential is not None and credential.verifier is not None,
+        "must_change_password": credential is not None and credential.must_change,
+        "messages": maildrop.count,
+        "octets": maildrop.octets,
+        "last_log_ins": [
+            {"listener": one.door, "peer": one.peer, "at": _moment(one.at_s)} for one in seen
+        ],
+        "uses_legacy": any(one.door.startswith("legacy") for one in seen),
+    }
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    password = "set" if facts["has_password"] else "none: `mailserver account passwd` sets one"
+    if facts["must_change_password"]:
+        password += ", to be changed by its owner"
+    print(f"identifier  {facts['identifier']}")
+    print(f"name        {facts['name']}")
+    print(f"state       {facts['state']}")
+    print(f"addresses   {', '.join(facts['addresses'])}")
+    print(f"password    {password}")
+    print(f"mailbox     {facts['messages']} messages, {facts['octets']} octets")
+    print(f"made        {facts['created_at']}")
+    for one in facts["last_log_ins"]:
+        print(f"log-in      {one['at']} {one['listener']} from {one['peer']}")
+    if not facts["last_log_ins"]:
+        print("log-in      none yet")
+    if facts["uses_legacy"]:
+        print("legacy      uses a listener for old programs: help them to a newer one")
+
+
+def _moment(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,69 @@
+"""`mailserver config`: check and print the settings."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mailserver.cli.access import read_settings
+from mailserver.cli.mistake import Failure
+from mailserver.cli.options import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from mailserver.settings.finding import Finding
+
+app = typer.Typer(help="Check and print the settings.", no_args_is_help=True)
+
+
+@app.command()
+def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Find what would fail at start: ports, certificate, paths, permissions. Exit 1 on errors."""
+    from mailserver.settings.finding import Finding, Level
+    from mailserver.settings.load import SettingsError
+
+    findings: list[Finding]
+    try:
+        findings = _look(config)
+    except SettingsError as error:
+        findings = [Finding(Level.ERROR, "", problem) for problem in error.problems]
+    if as_json:
+        print(json.dumps([_as_json(finding) for finding in findings], ensure_ascii=False))
+    else:
+        for finding in findings:
+            print(finding if finding.key else f"error: {finding.sentence}")
+    if any(finding.level is Level.ERROR for finding in findings):
+        raise Failure
+    if not as_json:
+        print("nothing would fail at start")
+
+
+@app.command("print")
+def print_settings(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print the settings in force: the file, the defaults and the environment together."""
+    tree = read_settings(config).model_dump(mode="json")
+    if as_json:
+        print(json.dumps(tree, indent=2, ensure_ascii=False))
+        return
+    for section, values in tree.items():
+        _print_section(section, values)
+
+
+def _print_section(section: str, values: dict[str, Any]) -> None:
+    from mailserver.settings.template import toml_value
+
+    print(f"[{section}]")
+    for key, value in values.items():
+        print(f"{key} = {toml_value(value)}")
+    print()
+
+
+def _look(config: Any) -> list[Finding]:
+    from mailserver.settings.check import check_settings
+
+    return check_settings(read_settings(config))
+
+
+def _as_json(finding: Finding) -> dict[str, str]:
+    return {"level": finding.level.value, "key": finding.key, "sentence": finding.sentence}

@@ -1,0 +1,113 @@
+"""`mailserver init`: a new service in a folder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mailserver.cli.mistake import Mistake
+
+if TYPE_CHECKING:
+    from mailserver.settings.model import Settings
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the service.")]
+DomainOption = Annotated[
+    str, typer.Option(metavar="D", help="The organisation's mail domain, as ac-exemple.fr.")
+]
+HostnameOption = Annotated[
+    str | None,
+    typer.Option(metavar="H", help="Name of this machine in the DNS. Default: mail.D"),
+]
+LanguageOption = Annotated[
+    str, typer.Option(metavar="fr|en", help="Language of the replies that people see.")
+]
+PostmasterOption = Annotated[
+    str,
+    typer.Option(metavar="IDENTIFIER", help="Account that gets postmaster@ and abuse@."),
+]
+HighPortsOption = Annotated[
+    bool,
+    typer.Option(
+        "--high-ports",
+        help="For a try on one machine: ports 2525, 2587, 2465, 2110 and 2995 on 127.0.0.1 and"
+        " ::1 only, where passwords without TLS are accepted.",
+    ),
+]
+IfMissingOption = Annotated[
+    bool, typer.Option("--if-missing", help="Do nothing where a service already is.")
+]
+
+
+def init(
+    folder: FolderArgument,
+    *,
+    domain: DomainOption,
+    hostname: HostnameOption = None,
+    language: LanguageOption = "fr",
+    postmaster: PostmasterOption = "postmaster",
+    high_ports: HighPortsOption = False,
+    if_missing: IfMissingOption = False,
+) -> None:
+    """Make a service: settings, key, self-signed certificate, store, postmaster's account."""
+    from mailserver.settings.load import load_settings
+    from mailserver.setup import service
+
+    wanted = service.NewService(
+        domain=_domain(domain, "--domain"),
+        hostname=_domain(hostname or f"mail.{domain}", "--hostname"),
+        language=language,
+        postmaster=postmaster,
+        high_ports=high_ports,
+    )
+    try:
+        file = service.write_settings(folder, wanted)
+    except service.ServiceExists as error:
+        if not if_missing:
+            raise
+        print(f"{error}; nothing to do.")
+        return
+    settings = load_settings(file)
+    is_self_signed = service.make_certificate(settings)
+    service.prepare_store(settings, now_s=time.time())
+    _tell(file, settings, is_self_signed=is_self_signed)
+
+
+def _domain(text: str, option: str) -> str:
+    from mailserver.settings.names import check_domain
+
+    try:
+        return check_domain(text)
+    except ValueError as error:
+        raise Mistake(f"{option}: {error}") from error
+
+
+def _tell(file: Path, settings: Settings, *, is_self_signed: bool) -> None:
+    """What was made, what to publish, what to type next."""
+    from mailserver.setup.service import dns_records
+
+    name = f"prenom.nom@{settings.service.domain}"
+    print(f"{file} is ready: every setting stands there, with a comment.")
+    if is_self_signed:
+        print(
+            f"{settings.tls.certificate} is self-signed: mail programs will ask. Put the one of"
+            " an authority in its place; it is noticed within a minute."
+        )
+    print("\nPublish in the DNS, beside the address of this machine:\n")
+    for record in dns_records(settings):
+        print(f"    {record}")
+    print(
+        "\nNext, the first account (the password is read from the keyboard, or a pipe), then run:\n"
+    )
+    print(
+        f"    mailserver account add pnom --address {name} --name 'Prénom Nom' --password-stdin"
+        f" --config {file}"
+    )
+    print(f"    mailserver run --config {file}")
+    print(
+        f"\nThe account {settings.service.postmaster} gets the mail for postmaster and abuse;"
+        f" give it a password:\n\n    mailserver account passwd {settings.service.postmaster}"
+        f" --password-stdin --config {file}"
+    )

@@ -1,0 +1,102 @@
+"""The program `mailserver`: its commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from mailserver.cli import account, config, demo, init, run, status
+from mailserver.cli.mistake import Failure, Mistake
+from mailserver.cli.options import JsonOption
+
+EXIT_FAILURE = 1
+EXIT_MISTAKE = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="mailserver",
+    help="Mél ouvert: a mail service for an organisation, in one program.",
+    epilog="Begin with: mailserver init DIR --domain example.org",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("init")(init.init)
+app.command("run")(run.run)
+app.command("status")(status.status)
+app.add_typer(config.app, name="config")
+app.add_typer(account.app, name="account")
+app.add_typer(demo.app, name="demo")
+
+
+@app.command()
+def version(*, as_json: JsonOption = False) -> None:
+    """Say which version this is."""
+    from mailserver import __version__
+
+    print(f'{{"version": "{__version__}"}}' if as_json else f"mailserver {__version__}")
+
+
+def main(arguments: Annotated[Sequence[str] | None, "without the program's name"] = None) -> int:
+    """Run one command; returns the exit status."""
+    command = typer.main.get_command(app)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = command.main(words, prog_name="mailserver", standalone_mode=False)
+    except TyperException as error:
+        return _say_usage(error, words)
+    except Abort:
+        return EXIT_INTERRUPTED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, and Python would complain
+        return EXIT_FAILURE
+    except Exception as error:  # noqa: BLE001 - the top of a process
+        return _say_error(error)
+    return result if isinstance(result, int) else 0
+
+
+def _say_usage(error: TyperException, words: list[str]) -> int:
+    message = " ".join(error.format_message().split())
+    if message:  # empty: the help was shown, for want of arguments
+        named = [word for word in words[:2] if not word.startswith("-")]
+        known = " ".join(["mailserver", *named[: 2 if words[:1] != named[1:] else 1]])
+        print(f"{message} Try `{known} --help`.", file=sys.stderr)
+    return EXIT_MISTAKE
+
+
+def _say_error(error: Exception) -> int:
+    """One line for what is expected; a bug keeps its traceback."""
+    from mailserver.auth.accounts import BadPassword
+    from mailserver.settings.load import SettingsError
+    from mailserver.setup.service import ServiceExists
+    from mailserver.store.ports import NameTaken, StoreError
+    from mailserver.values.numen import BadNumen
+
+    match error:
+        case SettingsError():
+            rest = len(error.problems) - 1
+            more = f" (and {rest} more: `mailserver config check` lists them)" if rest else ""
+            line, status_code = f"{error}{more}", EXIT_MISTAKE
+        case Mistake() | NameTaken() | BadNumen() | BadPassword() | ServiceExists():
+            line, status_code = str(error), EXIT_MISTAKE
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            line, status_code = f"{where}{error.strerror or error}", EXIT_FAILURE
+        case Failure() | StoreError():
+            line, status_code = str(error), EXIT_FAILURE
+        case _:
+            raise error
+    if line:
+        print(" ".join(line.split()), file=sys.stderr)
+    return status_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

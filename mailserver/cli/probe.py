@@ -1,0 +1,78 @@
+"""Does a listener answer?  Connect, shake hands where TLS comes first, read the banner."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from mailserver.settings.bind import Bind
+from mailserver.settings.check_ports import is_absent_ipv6, try_bind
+from mailserver.settings.listeners import WantedListener
+
+PATIENCE_S = 3.0
+_BANNERS = {"smtp": b"220", "pop3": b"+OK"}
+_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to try a bind to all
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`failure` is empty when the listener is up."""
+
+    wanted: WantedListener
+    failure: str
+
+    @property
+    def is_up(self) -> bool:
+        return not self.failure
+
+
+def probe_all(wanted: list[WantedListener]) -> list[Answer]:
+    """All at once, in order; IPv6 listeners that this machine cannot have are left out."""
+    possible = [one for one in wanted if not _is_impossible(one.bind)]
+    if not possible:
+        return []
+    with ThreadPoolExecutor(len(possible)) as pool:
+        return list(pool.map(probe, possible))
+
+
+def probe(wanted: WantedListener) -> Answer:
+    """One listener; waits at most twice PATIENCE_S."""
+    try:
+        banner = _banner(wanted)
+    except OSError as error:
+        return Answer(wanted, error.strerror or str(error) or type(error).__name__)
+    expected = _BANNERS[wanted.kind.door]
+    if banner.startswith(expected):
+        return Answer(wanted, "")
+    return Answer(wanted, f"said {banner[:60]!r}" if banner else "closed without a word")
+
+
+def _banner(wanted: WantedListener) -> bytes:
+    host = _HERE.get(wanted.bind.host, wanted.bind.host)
+    with socket.create_connection((host, wanted.bind.port), PATIENCE_S) as plain:
+        if not wanted.kind.implicit_tls:
+            return _read_and_leave(plain)
+        with _any_certificate().wrap_socket(plain) as tls:
+            return _read_and_leave(tls)
+
+
+def _read_and_leave(sock: socket.socket) -> bytes:
+    banner = sock.recv(512)
+    if banner:
+        sock.sendall(b"QUIT\r\n")
+    return banner
+
+
+def _any_certificate() -> ssl.SSLContext:
+    """Only whether it answers is asked here; `config check` looks at the certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _is_impossible(bind: Bind) -> bool:
+    failure = try_bind(Bind(bind.host, 0))
+    return failure is not None and is_absent_ipv6(bind, failure)

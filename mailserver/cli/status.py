@@ -1,0 +1,108 @@
+"""`mailserver status`: is the service up?  Also the health check of containers."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mailserver.cli.access import opened_store, read_settings
+from mailserver.cli.mistake import Failure, Mistake
+from mailserver.cli.options import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from mailserver.settings.model import Settings
+
+DoorOption = Annotated[
+    str | None, typer.Option("--door", metavar="NAME", help="Only this door: smtp, pop3, keeper.")
+]
+Reports = dict[str, dict[str, float]]
+GATEWAY_WARNING = (
+    "every recent client came from one private address: it is a gateway's, not theirs."
+    " Logs and throttles do not see who connects"
+)
+
+
+def status(
+    *, door: DoorOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Ask every listener for its banner and show the counters; exit 1 where one is down."""
+    from mailserver.supervisor.planning import DOOR_MODULES
+
+    if door is not None and door not in DOOR_MODULES:
+        raise Mistake(f"no door {door!r}: the doors are {', '.join(DOOR_MODULES)}")
+    settings = read_settings(config)
+    names = [door] if door else list(DOOR_MODULES)
+    reports = _fresh_reports(settings)
+    facts = {name: _door_facts(settings, name, reports) for name in names}
+    is_up = all(fact["up"] for fact in facts.values())
+    warnings = _warnings(reports)
+    if as_json:
+        whole = {"up": is_up, "doors": facts, "warnings": warnings}
+        print(json.dumps(whole, ensure_ascii=False))
+    else:
+        _show(facts, warnings)
+    if not is_up:
+        raise Failure
+
+
+def _fresh_reports(settings: Settings) -> Reports:
+    from mailserver.telemetry.reports import FRESH_S
+
+    now_s = time.time()
+    with opened_store(settings) as store:
+        found = store.read_reports()
+    return {name: values for name, (at_s, values) in found.items() if now_s - at_s < FRESH_S}
+
+
+def _door_facts(settings: Settings, name: str, reports: Reports) -> dict[str, Any]:
+    """up, workers, listeners, counters (summed over the workers)."""
+    from mailserver.cli.probe import probe_all
+    from mailserver.settings.listeners import wanted_listeners
+
+    answers = probe_all([one for one in wanted_listeners(settings) if one.kind.door == name])
+    own = {source: values for source, values in reports.items() if source.startswith(f"{name}.")}
+    return {
+        # A door without listeners is up when it reports.
+        "up": all(answer.is_up for answer in answers) if answers else bool(own),
+        "workers": len(own),
+        "listeners": [
+            {
+                "name": answer.wanted.kind.name,
+                "address": str(answer.wanted.bind),
+                "up": answer.is_up,
+                "failure": answer.failure,
+            }
+            for answer in answers
+        ],
+        "counters": _sum(own),
+    }
+
+
+def _sum(reports: Reports) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for values in reports.values():
+        for name, value in values.items():
+            if not name.startswith("peers."):
+                total[name] = total.get(name, 0.0) + value
+    return total
+
+
+def _warnings(reports: Reports) -> list[str]:
+    from mailserver.telemetry.peers import reports_show_a_gateway
+
+    return [GATEWAY_WARNING] if reports_show_a_gateway(list(reports.values())) else []
+
+
+def _show(facts: dict[str, dict[str, Any]], warnings: list[str]) -> None:
+    for name, fact in facts.items():
+        word = "up" if fact["up"] else "DOWN"
+        print(f"{name:<8}{word:<6}{fact['workers']} workers report")
+        for one in fact["listeners"]:
+            print(f"    {one['name']:<20} {one['address']:<24} {one['failure'] or 'up'}")
+        for counter, value in sorted(fact["counters"].items()):
+            print(f"    {counter:<44} {value:,.0f}")
+    for warning in warnings:
+        print(f"warning: {warning}")

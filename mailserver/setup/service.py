@@ -1,0 +1,145 @@
+"""A new service in a folder of its own, and what must be there before it runs.
+
+DIR/mailserver.toml          settings, commented
+DIR/tls/certificate.pem      self-signed, until a real one takes its place
+DIR/tls/key.pem              mode 600
+DIR/store/                   mode 700, with the postmaster's account, which has no password yet
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailserver.settings.load import FILE_NAME, load_settings
+from mailserver.settings.model import Settings
+from mailserver.settings.template import Value, fill_in, read_config
+from mailserver.setup.certificate import issue
+from mailserver.store.ports import Account, Directory, NameTaken
+from mailserver.store.sqlite.store import open_store
+from mailserver.values.address import Address, fold_domain
+
+LOOPBACK = ("127.0.0.1", "[::1]")
+HIGH_PORTS = {
+    "smtp.mx": 2525,
+    "smtp.submission": 2587,
+    "smtp.submissions": 2465,
+    "pop3.pop3": 2110,
+    "pop3.pop3s": 2995,
+}
+ROLE_NAMES = ("postmaster", "abuse")  # RFC 5321 §4.5.1, RFC 2142 §4
+
+
+class ServiceExists(Exception):
+    """The folder already holds a service; nothing was touched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewService:
+    """What `init` was asked for.  `more`: further keys of the settings file."""
+
+    domain: str
+    hostname: str
+    language: str = "fr"
+    postmaster: str = "postmaster"
+    high_ports: bool = False
+    more: dict[str, Value] = field(default_factory=dict)
+
+    def values(self) -> dict[str, Value]:
+        """Dotted key -> value, for the settings file."""
+        values: dict[str, Value] = {
+            "service.domain": self.domain,
+            "service.hostname": self.hostname,
+            "service.language": self.language,
+            "service.postmaster": self.postmaster,
+        }
+        if self.high_ports:
+            values |= {
+                key: [f"{host}:{port}" for host in LOOPBACK] for key, port in HIGH_PORTS.items()
+            }
+            values["auth.allow_plaintext_on_loopback"] = True
+        return values | self.more
+
+
+def write_settings(folder: Path, wanted: NewService) -> Path:
+    """Make the folder and its settings file, which is good: it was read back.
+
+    Raises:
+        ServiceExists: there is one already.
+        SettingsError: a value is not good; nothing was left behind.
+        OSError: the folder cannot be written.
+    """
+    file = folder / FILE_NAME
+    if file.exists():
+        raise ServiceExists(f"{file} exists: this folder already holds a service")
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"{FILE_NAME}.new"
+    draft.write_text(fill_in(read_config(FILE_NAME), wanted.values()), "utf-8")
+    try:
+        load_settings(draft, {})
+        draft.rename(file)
+    finally:
+        draft.unlink(missing_ok=True)
+    return file
+
+
+def make_certificate(settings: Settings) -> bool:
+    """A self-signed one where none is; False: the one that is there stays."""
+    if settings.tls.certificate.exists() or settings.tls.key.exists():
+        return False
+    names = [settings.service.hostname, "localhost", "127.0.0.1", "::1"]
+    issue(names).write(settings.tls.certificate, settings.tls.key)
+    return True
+
+
+def prepare_store(settings: Settings, *, now_s: float) -> int:
+    """Make or migrate the store and its postmaster; returns the number of accounts.
+
+    Raises:
+        StoreError, OSError: the store cannot be opened.
+    """
+    settings.store.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = open_store(settings)
+    try:
+        ensure_postmaster(store, settings, now_s=now_s)
+        return store.count_accounts()
+    finally:
+        store.close()
+
+
+def ensure_postmaster(directory: Directory, settings: Settings, *, now_s: float) -> Account:
+    """The account that answers for the service, with postmaster@ and abuse@ of each domain.
+
+    Names that another account already has stay with it: mail for them arrives.
+    """
+    identifier = settings.service.postmaster
+    wanted = [f"{role}@{domain}" for domain in settings.service.domains for role in ROLE_NAMES]
+    account = directory.find_account(identifier)
+    if account is None:
+        free = [text for text in wanted if directory.find_mailbox(key_of(text)) is None]
+        return directory.add_account(
+            identifier=identifier, name="Postmaster", addresses=free, now_s=now_s
+        )
+    for text in wanted:
+        if directory.find_mailbox(key_of(text)) is None:
+            try:
+                directory.add_address(account.account_id, text)
+            except NameTaken:  # by an identifier of that very form
+                continue
+    return account
+
+
+def key_of(address: str) -> str:
+    """The directory's key of an address written as `local@domain`."""
+    local, _, domain = address.rpartition("@")
+    return Address(local, domain).key
+
+
+def dns_records(settings: Settings) -> list[str]:
+    """What to publish, in zone file form (RFC 1035 §5), for each domain."""
+    host = fold_domain(settings.service.hostname)
+    records = []
+    for domain in map(fold_domain, settings.service.domains):
+        records.append(f"{domain}. IN MX 10 {host}.")
+        records.append(f'{domain}. IN TXT "v=spf1 mx -all"')
+    return records
