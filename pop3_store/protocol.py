@@ -229,4 +229,6 @@ class Pop3Protocol(Protocol):
             tls=circuit.is_tls,
             identifier=self._session.identifier,
             commands=self._session.line_count,
+            retrieved=self._session.retrieved_count,
+            removed=self._session.removed_count,
         )

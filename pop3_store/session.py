@@ -96,6 +96,8 @@ class Session:
         "identifier",
         "is_draining",
         "line_count",
+        "removed_count",
+        "retrieved_count",
         "state",
         "tally",
         "user_name",
@@ -109,6 +111,8 @@ class Session:
         self.user_name = b""
         self.identifier = ""  # whose maildrop it is, once known
         self.line_count = 0  # complete lines read: the shell's idle timer watches it
+        self.retrieved_count = 0
+        self.removed_count = 0
         self.is_draining = False  # close as soon as nothing received is left to do
         self._inbox = b""
         self._at = 0  # where the unread part of the inbox begins
@@ -179,6 +183,7 @@ class Session:
         self._waits = False
         self.unlock()
         if isinstance(outcome, Removed):
+            self.removed_count = outcome.count
             self.tally.removed_count += outcome.count
             self.say(Say.GOODBYE)
         else:

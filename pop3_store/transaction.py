@@ -50,6 +50,7 @@ def retrieve(session: Session, args: list[bytes]) -> Action | None:
     message = _fetch(session, args[0])
     if message is None:
         return None
+    session.retrieved_count += 1
     session.tally.retrieved_count += 1
     session.tally.retrieved_octets += message.size_octets
     session.send(b"+OK %d octets\r\n" % message.size_octets)

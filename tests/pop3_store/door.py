@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mailserver.settings.model import Settings
+from mailserver.store.ports import StoreBroken
 from mailserver.supervisor.contract import Listener, WorkerContext
 from mailserver.telemetry.log import configure
 from mailserver.values.secret import Secret
@@ -118,7 +119,7 @@ class Client:
 
 @contextmanager
 def running_door(folder: Path, certificate: Path, **options: Any) -> Iterator[RunningDoor]:
-    """options: `settings` (a tree for `Settings`), `fake`, `listeners`."""
+    """options: `settings` (a tree for `Settings`), `fake`, `bodies`, `breaks`, `listeners`."""
     task = folder / "door.json"
     task.write_text(json.dumps(options))
     process = subprocess.Popen(
@@ -142,10 +143,10 @@ def running_door(folder: Path, certificate: Path, **options: Any) -> Iterator[Ru
 
 def main(task_path: str) -> None:
     task = json.loads(Path(task_path).read_text())
-    configure(level="info", log_format="json")
     settings = Settings.model_validate(task["settings"])
+    configure(level=settings.log.level, log_format="json")
     if task.get("fake"):
-        _put_fakes_in(task.get("bodies", []))
+        _put_fakes_in(task.get("bodies", []), breaks=task.get("breaks"))
     prepared = worker.prepare(settings)
     assert "twisted.internet.reactor" not in sys.modules  # it would not survive a fork
     listeners = tuple(_bind(name) for name in task.get("listeners", ["pop3", "pop3s"]))
@@ -168,10 +169,12 @@ def _bind(name: str) -> Listener:
     return Listener(name=name, sock=sock)
 
 
-def _put_fakes_in(bodies: list[str]) -> None:
+def _put_fakes_in(bodies: list[str], *, breaks: str | None) -> None:
     from tests.pop3_store.fakes import FakeCommitter, FakeGate, store_of
 
     store = store_of(*(body.encode("latin-1") for body in bodies))
+    if breaks is not None:
+        store.broken[breaks] = StoreBroken("the disk of the fake")
     committer = FakeCommitter(store)
     hall: Any = worker
     hall.open_store = lambda _settings: store

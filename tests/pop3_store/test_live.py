@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import ssl
 from collections.abc import Iterable, Iterator
@@ -233,3 +234,39 @@ def test_the_worker_ends_when_its_supervisor_is_gone(
         assert door.process.stdin is not None
         door.process.stdin.close()
         assert door.process.wait(20) == 0
+
+
+def test_a_store_whose_disk_fails_ends_the_worker_after_the_answer(
+    tmp_path: Path, credentials: Credentials, settings_tree: dict[str, Any]
+) -> None:
+    options = {"breaks": "fetch"}
+    with fake_door(tmp_path, credentials, settings_tree, **options) as door:
+        with door.connect("pop3") as client:
+            client.send(SIGN_IN + b"RETR 1\r\n")
+            said = client.rest()
+        assert said.endswith(b"-ERR [SYS/TEMP] Service unavailable, try again later\r\n")
+        assert door.process.wait(20) == 1
+        assert "the disk of the fake" in door.log()
+
+
+def test_sighup_loads_a_renewed_certificate(
+    tmp_path: Path, credentials: Credentials, settings_tree: dict[str, Any]
+) -> None:
+    with (
+        fake_door(tmp_path, credentials, settings_tree) as door,
+        door.connect("pop3s") as client,
+    ):
+        before = shown_certificate(client)
+        assert client.line().startswith(b"+OK ")
+        credentials.renew()
+        door.process.send_signal(signal.SIGHUP)
+        after = before
+        while after == before:  # until the signal was handled
+            with door.connect("pop3s") as later:
+                after = shown_certificate(later)
+        assert client.ask(b"QUIT") == b"+OK Goodbye\r\n"
+
+
+def shown_certificate(client: Client) -> bytes | None:
+    assert isinstance(client.sock, ssl.SSLSocket)
+    return client.sock.getpeercert(binary_form=True)
