@@ -103,22 +103,23 @@ class DataReader:
         return b"" if self.header.is_too_large else octets
 
     def _note(self, octets: bytes) -> None:
-        pair_count = octets.count(_CRLF)
+        pair_count = self._measure_lines(octets)
         if octets.count(b"\n") != pair_count or octets.count(b"\r") != pair_count:
             self.has_bare_cr_or_lf = True
         if not octets.isascii():
             self._is_8bit = True
         if b"\0" in octets:
             self._has_nul = True
-        self._measure_lines(octets)
         if not self.header.is_complete:
             self.header.feed(octets)
 
-    def _measure_lines(self, octets: bytes) -> None:
+    def _measure_lines(self, octets: bytes) -> int:
+        """Note the longest line; return how many ended."""
         lengths = list(map(len, octets.split(_CRLF)))
         lengths[0] += self._line_octets
         self._line_octets = lengths[-1]
         self._longest_line_octets = max(self._longest_line_octets, *lengths)
+        return len(lengths) - 1
 
 
 _ENDLESS_SLACK_OCTETS = 1024 * 1024

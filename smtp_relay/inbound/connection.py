@@ -110,9 +110,17 @@ class Connection(SMTP):
             if self._is_receiving and not self._buffer:
                 self._activity.heard_at_s = self.service.clock_s()
                 data = self._receive(data)
-            if not self._is_closing:
-                self._buffer += data
-                self._run()
+            if self._is_closing:
+                return
+            # Nearly always: one whole command and nothing else.
+            end = data.find(b"\n") + 1
+            if end and end == len(data) and not self._buffer and self._may_take_line():
+                self._activity.heard_at_s = self.service.clock_s()
+                self._take_line(data)
+                self._settle()
+                return
+            self._buffer += data
+            self._run()
         except Exception as error:  # noqa: BLE001 - the top of a session: answered as ours
             self._fault(error)
 
@@ -186,6 +194,9 @@ class Connection(SMTP):
         if self._is_working:
             return self._line_waiter is not None
         return not (self.service.is_draining and not self._is_receiving)
+
+    def _may_take_line(self) -> bool:
+        return not self._is_skipping and not self._is_receiving and self._may_go_on()
 
     def _settle(self) -> None:
         """After a turn: say good-bye if it is time to, write, and read more or less."""
@@ -323,8 +334,8 @@ class Connection(SMTP):
                 self._out.append(replies.TOO_MANY_ERRORS.octets[self._language])
                 self._close()
 
-    def _fill(self, phrase: Phrase, **facts: str) -> None:
-        self._out.append(phrase.fill(self._language, **facts))
+    def _fill(self, phrase: Phrase, place: str, fact: str) -> None:
+        self._out.append(phrase.fill(self._language, place, fact))
 
     async def push(self, status: str | bytes) -> None:
         """aiosmtpd's way to reply; `status` has no CRLF."""

@@ -17,7 +17,7 @@ PHRASES: list[Phrase] = []
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One reply.  `octets` is ready to send, when the text has no {place} to fill."""
+    """One reply.  `octets` is ready to send, once its {places} are filled."""
 
     code: int
     enhanced: str
@@ -25,14 +25,16 @@ class Phrase:
     octets: dict[Language, bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        ready: dict[Language, bytes] = {"fr": self.fill("fr"), "en": self.fill("en")}
+        ready: dict[Language, bytes] = {
+            "fr": Reply(self.code, self.enhanced, self.text.fr).encode(),
+            "en": Reply(self.code, self.enhanced, self.text.en).encode(),
+        }
         object.__setattr__(self, "octets", ready)
         PHRASES.append(self)
 
-    def fill(self, language: Language, **facts: str) -> bytes:
-        """The line with its CRLF, its places filled with `facts`."""
-        text = self.text.in_language(language)
-        return Reply(self.code, self.enhanced, text.format(**facts) if facts else text).encode()
+    def fill(self, language: Language, place: str, fact: str) -> bytes:
+        """The line with its CRLF, its one place filled.  `fact` is ours: ASCII, short, one line."""
+        return self.octets[language].replace(b"{%b}" % place.encode(), fact.encode("ascii"))
 
     @property
     def is_protocol_error(self) -> bool:

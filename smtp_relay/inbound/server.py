@@ -59,7 +59,7 @@ class SmtpDoor(SessionCommands):
         elif counters.open_connections > service.settings.smtp.max_connections:
             refusal = replies.TOO_MANY_CONNECTIONS
         if refusal is None:
-            self._fill(replies.BANNER, hostname=service.hostname)
+            self._fill(replies.BANNER, "hostname", service.hostname)
             return
         counters.refused_connections += 1
         LOG.info("connection refused", session=self.name, peer=self.peer, code=refusal.code)
@@ -245,7 +245,7 @@ class SmtpDoor(SessionCommands):
         LOG.info("accepted", session=self.name, peer=self.peer, message=message,
                  octets=octets, copies=copy_count)  # fmt: skip
         reception.upload.release()
-        self._fill(replies.ACCEPTED, message=message)
+        self._fill(replies.ACCEPTED, "message", message)
         self._go_on()
 
     def _not_stored(self, reception: Reception, error: BaseException | None) -> None:

@@ -147,6 +147,8 @@ class Service:
     max_header_octets: int = field(init=False)
     spooling: Spooling = field(init=False)
     domains: frozenset[str] = field(init=False)
+    size_offer: str = field(init=False)  # as EHLO says it
+    _process: int = field(default_factory=os.getpid)
     _session_count: int = 0
     _free_octets: int = 0
     _free_at_s: float | None = None
@@ -156,6 +158,7 @@ class Service:
         settings = self.settings
         self.hostname = settings.service.hostname
         self.max_octets = int(settings.smtp.max_message_mib * MIB)
+        self.size_offer = f"SIZE {self.max_octets}"
         self.max_header_octets = settings.smtp.max_header_kib * KIB
         self.domains = frozenset(map(fold_domain, settings.service.domains))
         self.spooling = Spooling(
@@ -168,7 +171,7 @@ class Service:
 
     def next_session_name(self) -> str:
         self._session_count += 1
-        return f"{os.getpid()}-{self._session_count}"
+        return f"{self._process}-{self._session_count}"
 
     def refresh_postmaster(self) -> None:
         """Look up who gets postmaster@ and abuse@."""

@@ -10,6 +10,7 @@ RFC 5321 §4.1.1, RFC 3207, RFC 4954.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import ssl
 from typing import Any
@@ -55,15 +56,12 @@ class SessionCommands(Connection):
 
     async def smtp_HELO(self, hostname: str | None) -> None:
         if self._hello(hostname, state=_HELLO):
-            self._fill(replies.HELLO, hostname=self.service.hostname)
+            self._fill(replies.HELLO, "hostname", self.service.hostname)
 
     async def smtp_EHLO(self, hostname: str | None) -> None:
         if not self._hello(hostname, state=_EXTENDED):
             return
-        lines = [self.service.hostname, *self._extensions()]
-        head, last = lines[:-1], lines[-1]
-        self._out.append("".join(f"250-{line}\r\n" for line in head).encode("ascii"))
-        self._out.append(f"250 {last}\r\n".encode("ascii"))
+        self._out.append(_ehlo_reply((self.service.hostname, *self._extensions())))
 
     def _hello(self, hostname: str | None, *, state: int) -> bool:
         if not hostname:
@@ -76,14 +74,14 @@ class SessionCommands(Connection):
         self._forget_arrival()
         return True
 
-    def _extensions(self) -> list[str]:
-        offered = ["PIPELINING", f"SIZE {self.service.max_octets}", "8BITMIME", "SMTPUTF8"]
+    def _extensions(self) -> tuple[str, ...]:
+        offered = ["PIPELINING", self.service.size_offer, "8BITMIME", "SMTPUTF8"]
         if self.listener.tls is not None and not self.is_over_tls:
             offered.append("STARTTLS")
         if self._may_sign_in() is None:
             offered.append("AUTH " + " ".join(sasl.MECHANISMS))
         offered.append("ENHANCEDSTATUSCODES")
-        return offered
+        return tuple(offered)
 
     async def smtp_NOOP(self, arg: str | None) -> None:  # noqa: ARG002 - RFC 5321 §4.1.1.9
         self._say(replies.DONE)
@@ -107,7 +105,7 @@ class SessionCommands(Connection):
 
     async def smtp_HELP(self, arg: str | None) -> None:  # noqa: ARG002 - aiosmtpd's contract
         words = " ".join(command.word for command in COMMANDS)
-        self._fill(replies.HELP, words=words)
+        self._fill(replies.HELP, "words", words)
 
     # --- TLS --------------------------------------------------------------------
 
@@ -270,6 +268,12 @@ class SessionCommands(Connection):
     def _forget_arrival(self) -> None:
         self._arrival = None
         self._beginnings.clear()
+
+
+@functools.lru_cache(maxsize=64)
+def _ehlo_reply(lines: tuple[str, ...]) -> bytes:
+    told = "".join(f"250-{line}\r\n" for line in lines[:-1])
+    return f"{told}250 {lines[-1]}\r\n".encode("ascii")
 
 
 def _tls_text(transport: Any) -> str:
