@@ -37,3 +37,15 @@ def make_accept_id(now_s: float, random_octets: bytes) -> AcceptId:
 def accept_id_text(accept_id: AcceptId) -> str:
     """The id as people and trace headers see it: 24 lower-case characters of base 32."""
     return base64.b32encode(accept_id).decode("ascii").lower()
+
+
+def parse_accept_id(text: str) -> AcceptId:
+    """The reverse of `accept_id_text`; case does not matter.
+
+    Raises:
+        ValueError: not the text of an accept id.
+    """
+    octets = base64.b32decode(text, casefold=True)
+    if len(octets) != ACCEPT_ID_OCTETS:
+        raise ValueError(f"an id of {ACCEPT_ID_OCTETS} octets wanted, got {len(octets)}")
+    return AcceptId(octets)

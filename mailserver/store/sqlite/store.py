@@ -25,6 +25,7 @@ from mailserver.store.ports import (
     Account,
     AccountState,
     Credential,
+    Journey,
     LastSeen,
     Listing,
     Maildrop,
@@ -38,6 +39,7 @@ from mailserver.store.ports import (
 )
 from mailserver.store.sql.directory import SqlDirectory
 from mailserver.store.sql.engine import first
+from mailserver.store.sql.journeys import SqlJourneys
 from mailserver.store.sql.mailboxes import SqlMailboxes
 from mailserver.store.sql.reclaim import SqlReclaimer
 from mailserver.store.sql.writes import SqlWrites
@@ -92,6 +94,7 @@ class SqliteStore:
         self._locks = MaildropLocks(folder / "locks")
         self._writes = SqlWrites(self._engine)
         self._mailboxes = SqlMailboxes(self._engine, self._files.open_file)
+        self._journeys = SqlJourneys(self._engine)
         self._directory = SqlDirectory(self._engine)
         self._reclaimer = SqlReclaimer(
             self._engine, lock_maildrop=self._locks.lock_maildrop, unlink=self._files.unlink
@@ -138,6 +141,11 @@ class SqliteStore:
 
     def list_maildrop(self, maildrop: Maildrop) -> Listing:
         return self._mailboxes.list_maildrop(maildrop)
+
+    # Journeys
+
+    def journey(self, accept_id: AcceptId) -> Journey | None:
+        return self._journeys.journey(accept_id)
 
     # Directory and credentials
 

@@ -1,0 +1,62 @@
+"""The journey of a message: the promise, and where each copy is now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mailserver.queue.copies import CopyState
+from mailserver.store.ports import Store
+from tests.store.letters import (
+    BODY,
+    HEAD,
+    NOW_S,
+    accept,
+    letter,
+    new_accept_id,
+    people,
+    person,
+    remove,
+)
+
+
+def test_a_journey_tells_who_brought_the_message_and_where_each_copy_is(store: Store) -> None:
+    author = person(store, "jpetit")
+    first, second = people(store, 2)
+    accept_id = new_accept_id()
+    sent = letter(("Un@d", first), ("deux@d", second), ("un.alias@d", first), accept_id=accept_id)
+    (message_id,) = accept(store, replace(sent, account_id=author.account_id, door="submission"))
+    journey = store.journey(accept_id)
+    assert journey is not None
+    assert (journey.message_id, journey.accepted_at_s) == (message_id, NOW_S)
+    assert (journey.submitter, journey.door, journey.peer) == ("jpetit", "submission", "192.0.2.1")
+    assert (journey.head, journey.body_octets) == (HEAD, len(BODY))
+    assert [(c.recipient, c.owner, c.mailbox, c.uid) for c in journey.copies] == [
+        ("Un@d", "personne0", "INBOX", 1),
+        ("deux@d", "personne1", "INBOX", 1),
+        ("un.alias@d", "personne0", "INBOX", 1),
+    ]
+    assert {c.state for c in journey.copies} == {CopyState.DEPOSITED}
+    assert {(c.settled_at_s, c.removed_at_s) for c in journey.copies} == {(NOW_S, None)}
+
+
+def test_a_journey_goes_on_to_the_removal(store: Store) -> None:
+    first, second = people(store, 2)
+    accept_id = new_accept_id()
+    accept(store, letter(("un@d", first), ("deux@d", second), accept_id=accept_id))
+    remove(store, first, [1], at_s=NOW_S + 5)
+    journey = store.journey(accept_id)
+    assert journey is not None
+    assert [c.removed_at_s for c in journey.copies] == [NOW_S + 5, None]
+
+
+def test_a_journey_from_a_stranger_has_no_submitter(store: Store) -> None:
+    (box,) = people(store, 1)
+    accept_id = new_accept_id()
+    accept(store, letter(("un@d", box), accept_id=accept_id))
+    journey = store.journey(accept_id)
+    assert journey is not None
+    assert journey.submitter is None
+
+
+def test_what_was_never_accepted_has_no_journey(store: Store) -> None:
+    assert store.journey(new_accept_id()) is None
