@@ -1,0 +1,155 @@
+"""At each promise that left the house, cut the power and ask the store.
+
+A promise counts from the moment when the send that carries its first octet is
+entered: the peer cannot have seen it earlier.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.crash.ledger import Ledger, Letter, Quit
+from tests.crash.verdict import View, judge
+from tests.powercut.disk import Disk, Luck, NoLuck, SomeLuck
+from tests.powercut.rebuilt import RebuiltFolder, Unreadable, read_contents
+from tests.powercut.replay import Replay
+from tests.powercut.trace import Call
+
+MAX_BREACHES = 20  # told; one is enough to fail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutPlan:
+    """
+    cut_count: promises at which the power is cut, spread over the run; 0: at each.
+    lucky_count: further cuts, at some of them, where part of what was unsynced survives.
+    """
+
+    boxes: tuple[str, ...]
+    cut_count: int
+    lucky_count: int
+    seed: int
+    stop_at_breach: bool = False
+
+
+@dataclass(slots=True)
+class Findings:
+    deposit_count: int = 0  # promises seen in the trace
+    removal_count: int = 0
+    cut_count: int = 0
+    lucky_count: int = 0
+    database_sync_count: int = 0
+    filed_count: int = 0
+    unlink_count: int = 0
+    breaches: list[str] = field(default_factory=list)
+    unseen_count: int = 0  # promises in the journals whose send the trace does not show
+
+
+class Cutter:
+    """One pass over the trace."""
+
+    def __init__(self, ledger: Ledger, disk: Disk, rebuilt: RebuiltFolder, plan: CutPlan) -> None:
+        self._ledger = ledger
+        self._disk = disk
+        self._rebuilt = rebuilt
+        self._plan = plan
+        self._chance = random.Random(plan.seed)
+        self._waiting = _promises(ledger)
+        self._promised: set[str] = set()
+        self._done_quits: set[int] = set()
+        self._cut_at, self._lucky_at = self._choose()
+        self._seen_count = 0
+        self.findings = Findings()
+
+    def run(self, calls: Iterable[Call], folder: Path) -> Findings:
+        replay = Replay(self._disk, folder, self._on_send)
+        for call in calls:
+            replay.take(call)
+            if self._plan.stop_at_breach and self.findings.breaches:
+                return self.findings
+        self.findings.unseen_count = sum(map(len, self._waiting.values()))
+        self.findings.database_sync_count = replay.database_sync_count
+        self.findings.filed_count = replay.filed_count
+        self.findings.unlink_count = replay.unlink_count
+        return self.findings
+
+    def _choose(self) -> tuple[set[int], set[int]]:
+        total = sum(map(len, self._waiting.values()))
+        wanted = self._plan.cut_count or total
+        cuts = {total - 1, *self._chance.sample(range(total), min(total, wanted))}
+        lucky = self._chance.sample(sorted(cuts), min(len(cuts), self._plan.lucky_count))
+        return cuts, set(lucky)
+
+    def _on_send(self, call: Call, connection: str, end: int) -> None:
+        waiting = self._waiting.get(connection)
+        is_due = False
+        while waiting and waiting[0][0] < end:
+            self._keep(waiting.pop(0)[1])
+            is_due |= self._seen_count in self._cut_at
+            is_lucky = self._seen_count in self._lucky_at
+            self._seen_count += 1
+            if is_lucky:
+                self.findings.lucky_count += 1
+                self._cut(call, SomeLuck(self._chance), "some luck")
+        if is_due:
+            self.findings.cut_count += 1
+            self._cut(call, NoLuck(), "no luck")
+
+    def _keep(self, promise: Letter | Quit) -> None:
+        match promise:
+            case Letter():
+                self._promised.add(promise.letter_id)
+                self.findings.deposit_count += 1
+            case Quit():
+                self._done_quits.add(id(promise))
+                self.findings.removal_count += 1
+
+    def _cut(self, call: Call, luck: Luck, which: str) -> None:
+        if len(self.findings.breaches) >= MAX_BREACHES:
+            return
+        self._rebuilt.bring(self._disk, luck)
+        try:
+            contents = read_contents(self._rebuilt.path, self._plan.boxes)
+            breaches = judge(self._ledger, self._view(call.at_s), contents)
+        except Unreadable as error:
+            breaches = [str(error)]
+        where = f"promise {self._seen_count}, {which}"
+        self.findings.breaches += [f"{where}: {breach}" for breach in breaches]
+
+    def _view(self, at_s: float) -> View:
+        letters, quits = self._ledger.letters.values(), self._ledger.quits
+        return View(
+            promised=frozenset(self._promised),
+            doubtful=frozenset(
+                letter.letter_id
+                for letter in letters
+                if letter.dotted_at_s is not None
+                and letter.dotted_at_s <= at_s
+                and not letter.is_refused
+                and letter.letter_id not in self._promised
+            ),
+            removed=frozenset(
+                r for q in quits if id(q) in self._done_quits for r in self._ledger.removals(q)
+            ),
+            doubtful_removals=tuple(
+                self._ledger.removals(q)
+                for q in quits
+                if id(q) not in self._done_quits and q.asked_at_s <= at_s and not q.is_void
+            ),
+        )
+
+
+def _promises(ledger: Ledger) -> dict[str, list[tuple[int, Letter | Quit]]]:
+    """connection -> (offset, promise), in the order of the stream."""
+    found: dict[str, list[tuple[int, Letter | Quit]]] = defaultdict(list)
+    made: list[Letter | Quit] = [*ledger.letters.values(), *ledger.quits]
+    for promise in made:
+        if promise.answer is not None:
+            found[promise.answer.connection].append((promise.answer.offset, promise))
+    for promises in found.values():
+        promises.sort(key=lambda pair: pair[0])
+    return dict(found)

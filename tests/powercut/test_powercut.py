@@ -1,0 +1,54 @@
+"""The power fails at every kind of moment, and no promise is broken; three mutants break it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.powercut.cuts import Findings
+from tests.powercut.recipe import Recipe, TraceTooPoor, cook
+from tests.programs import needs_program
+
+pytestmark = [
+    pytest.mark.crash,
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    needs_program("strace"),
+]
+
+SMALL = {"sender_count": 4, "letter_count": 6, "session_count": 4, "large": 0.4}
+
+
+def cooked(recipe: Recipe, folder: Path) -> Findings:
+    try:
+        return cook(recipe, folder)
+    except TraceTooPoor as error:
+        pytest.skip(str(error))
+
+
+def test_no_promise_is_broken_by_a_power_cut(tmp_path: Path) -> None:
+    findings = cooked(Recipe(), tmp_path)
+    assert findings.breaches == []
+    assert findings.unseen_count == 0, "a promise was made that the trace does not show"
+    assert findings.deposit_count > 30
+    assert findings.removal_count > 0
+    assert findings.cut_count > 20
+    assert findings.database_sync_count > 0, "the log never moved into the database"
+    assert findings.filed_count > 0, "no body was filed"
+    assert findings.unlink_count > 0, "no body was reclaimed"
+
+
+@pytest.mark.parametrize("mutant", ["synchronous=OFF", "no folder sync", "reply before commit"])
+def test_a_mutant_that_breaks_the_promise_is_found(mutant: str, tmp_path: Path) -> None:
+    recipe = Recipe(
+        mutant=mutant,
+        sender_count=4,
+        letter_count=6,
+        session_count=4,
+        large=0.4,
+        cut_count=0,
+        lucky_count=0,
+        stop_at_breach=True,
+    )
+    assert cooked(recipe, tmp_path).breaches
