@@ -1,0 +1,1 @@
+"""Addresses, ids, replies, secrets, NUMENs."""
