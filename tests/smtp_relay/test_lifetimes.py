@@ -7,7 +7,7 @@ import pytest
 from mailserver.store.ports import StoreBroken
 from smtp_relay.inbound.connection import MAX_BUFFERED_OCTETS
 from smtp_relay.inbound.idleness import CLOSE_GRACE_S
-from smtp_relay.inbound.upload import MAX_WAITING_OCTETS
+from smtp_relay.inbound.upload import MAX_INLINE_TOTAL_OCTETS, MAX_WAITING_OCTETS
 from tests.smtp_relay.fakes import SUBMISSION, Hall, LaterExecutor, Stage
 from tests.smtp_relay.wire import AUTH, ENVELOPE, HELLO, MAIL, RCPT, begin, codes
 
@@ -303,3 +303,21 @@ def test_octets_behind_starttls_are_refused_and_the_connection_closed(hall: Hall
     assert codes(stage.send(b"STARTTLS\r\n" + AUTH)) == ["501 5.5.4"]
     assert stage.was_closed()
     assert hall.gate.asked == []
+
+
+def test_a_process_without_memory_for_bodies_files_small_ones_too(hall: Hall) -> None:
+    hall.service.spooling.memory.inline_octets = MAX_INLINE_TOTAL_OCTETS
+    stage = Stage(hall)
+    begin(stage, ENVELOPE)
+    assert codes(stage.send(MESSAGE)) == ["250 2.0.0"]
+    assert hall.store.files == {"file-0": b"Subject: x\r\n\r\nhello\r\n"}
+    assert hall.service.spooling.memory.inline_octets == MAX_INLINE_TOTAL_OCTETS
+
+
+def test_a_log_in_is_noted_once_a_minute(hall: Hall) -> None:
+    for _ in range(3):
+        begin(Stage(hall, SUBMISSION), HELLO + AUTH)
+    assert len(hall.store.seen) == 1
+    hall.clock.now_s += 61
+    begin(Stage(hall, SUBMISSION), HELLO + AUTH)
+    assert len(hall.store.seen) == 2
