@@ -80,6 +80,7 @@ def issue(
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _name(wanted[0])
     issuer = authority.certificate.subject if authority else subject
+    issuer_key = authority.key if authority else key
     certificate = (
         _builder(subject, issuer, key.public_key(), now)
         .add_extension(
@@ -88,7 +89,12 @@ def issue(
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(authority.key if authority else key, hashes.SHA256())
+        # RFC 5280 §4.2.1.1; Python 3.13 and others refuse a chain without it.
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
+            critical=False,
+        )
+        .sign(issuer_key, hashes.SHA256())
     )
     return Issued(
         certificate.public_bytes(Encoding.PEM),
