@@ -74,5 +74,6 @@ def _any_certificate() -> ssl.SSLContext:
 
 
 def _is_impossible(bind: Bind) -> bool:
-    failure = try_bind(Bind(bind.host, 0))
+    """A container may have IPv6 sockets and yet no ::1 to reach them at."""
+    failure = try_bind(Bind(_HERE.get(bind.host, bind.host), 0))
     return failure is not None and is_absent_ipv6(bind, failure)
