@@ -1,0 +1,1 @@
+"""The gate, its backends, and passwords."""
