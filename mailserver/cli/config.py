@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mailserver.cli.access import read_settings
-from mailserver.cli.mistake import Failure
+from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
@@ -19,13 +19,15 @@ app = typer.Typer(help="Check and print the settings.", no_args_is_help=True)
 
 @app.command()
 def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Find what would fail at start: ports, certificate, paths, permissions. Exit 1 on errors."""
+    """Find what would fail at start: ports, certificate, paths, permissions. Exit 2 on errors."""
+    from mailserver.settings.check import check_settings
     from mailserver.settings.finding import Finding, Level
-    from mailserver.settings.load import SettingsError
+    from mailserver.settings.load import SettingsError, find_settings_file, load_settings
 
     findings: list[Finding]
+    file = find_settings_file(config)
     try:
-        findings = _look(config)
+        findings = check_settings(load_settings(file))
     except SettingsError as error:
         findings = [Finding(Level.ERROR, "", problem) for problem in error.problems]
     if as_json:
@@ -34,7 +36,7 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
         for finding in findings:
             print(finding if finding.key else f"error: {finding.sentence}")
     if any(finding.level is Level.ERROR for finding in findings):
-        raise Failure
+        raise Mistake
     if not as_json:
         print("nothing would fail at start")
 
@@ -57,12 +59,6 @@ def _print_section(section: str, values: dict[str, Any]) -> None:
     for key, value in values.items():
         print(f"{key} = {toml_value(value)}")
     print()
-
-
-def _look(config: Any) -> list[Finding]:
-    from mailserver.settings.check import check_settings
-
-    return check_settings(read_settings(config))
 
 
 def _as_json(finding: Finding) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -42,8 +41,8 @@ def version(*, as_json: JsonOption = False) -> None:
     print(f'{{"version": "{__version__}"}}' if as_json else f"mailserver {__version__}")
 
 
-def main(arguments: Annotated[Sequence[str] | None, "without the program's name"] = None) -> int:
-    """Run one command; returns the exit status."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status.  `arguments`: without the program's name."""
     command = typer.main.get_command(app)
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -65,10 +64,21 @@ def main(arguments: Annotated[Sequence[str] | None, "without the program's name"
 def _say_usage(error: TyperException, words: list[str]) -> int:
     message = " ".join(error.format_message().split())
     if message:  # empty: the help was shown, for want of arguments
-        named = [word for word in words[:2] if not word.startswith("-")]
-        known = " ".join(["mailserver", *named[: 2 if words[:1] != named[1:] else 1]])
-        print(f"{message} Try `{known} --help`.", file=sys.stderr)
+        print(f"{message} Try `{_command_named(words)} --help`.", file=sys.stderr)
     return EXIT_MISTAKE
+
+
+def _command_named(words: list[str]) -> str:
+    """The part of the command line that names a command."""
+    at: object = typer.main.get_command(app)
+    named = ["mailserver"]
+    for word in words:
+        inner = getattr(at, "commands", {}).get(word)
+        if inner is None:
+            break
+        at = inner
+        named.append(word)
+    return " ".join(named)
 
 
 def _say_error(error: Exception) -> int:

@@ -8,4 +8,4 @@ class Mistake(Exception):
 
 
 class Failure(Exception):
-    """Ends the command with exit status 1: not the person's fault, or a check that failed."""
+    """Ends the command with exit status 1: not the person's fault; without text, all was said."""

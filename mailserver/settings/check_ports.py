@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
@@ -101,13 +102,24 @@ def port_owner(port: int) -> tuple[int, bytes] | None:
     if not links:
         return None
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
-        try:
-            held = {str(entry.readlink()) for entry in (process / "fd").iterdir()}
-            if held & links:
+        if links & _open_links(process):
+            try:
                 return int(process.name), (process / "cmdline").read_bytes()
-        except OSError:  # another person's process, or one that has just ended
-            continue
+            except OSError:  # it has just ended
+                continue
     return None
+
+
+def _open_links(process: Path) -> set[str]:
+    """What its descriptors point to; nothing for another person's process."""
+    links = set()
+    try:
+        for entry in (process / "fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                links.add(str(entry.readlink()))
+    except OSError:
+        return set()
+    return links
 
 
 def _listening_inodes(port: int) -> Iterator[str]:

@@ -138,14 +138,17 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, st
 
 
 def _nearest(key: str) -> str:
-    """`; did you mean smtp.mx?`, or nothing when no key is near."""
-    known = [*known_keys(), *_sections()]
-    found = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
-    if not found:
-        last = key.rpartition(".")[2]
-        by_last = {full.rpartition(".")[2]: full for full in reversed(known)}
-        found = [by_last[near] for near in difflib.get_close_matches(last, by_last, n=1)]
-    return f"; did you mean {found[0]}?" if found else "; config/mailserver.toml shows every key"
+    """`; did you mean smtp.mx?`, or where to look when no key is near."""
+    section, _, last = key.rpartition(".")
+    known = list(known_keys())
+    own = [full for full in known if full.startswith(f"{section}.")] if section else []
+    by_last = {full.rpartition(".")[2]: full for full in reversed([*known, *_sections()])}
+    near = (
+        difflib.get_close_matches(key, own, n=1, cutoff=0.75)
+        or [by_last[name] for name in difflib.get_close_matches(last, by_last, n=1, cutoff=0.7)]
+        or difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+    )
+    return f"; did you mean {near[0]}?" if near else "; config/mailserver.toml shows every key"
 
 
 # --- the environment ------------------------------------------------------------

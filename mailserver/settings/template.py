@@ -69,14 +69,14 @@ def line_of(text: str, dotted: str) -> int | None:
 
 
 def toml_value(value: Value) -> str:
-    """Write a value as TOML does.  JSON's strings are TOML's basic strings."""
+    """Write a value as TOML does.  JSON's strings are TOML's, but for DEL."""
     match value:
         case bool():
             return "true" if value else "false"
         case int() | float():
             return str(value)
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case _:
             return "[" + ", ".join(toml_value(item) for item in value) + "]"
 

@@ -1,0 +1,181 @@
+"""The supervisor's parts that need no process."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailserver.settings.model import Settings
+from mailserver.supervisor.backoff import FIRST_S, LONGEST_S, STEADY_S, Backoff
+from mailserver.supervisor.events import Events
+from mailserver.supervisor.interpreter import python_command, python_environment
+from mailserver.supervisor.memory_file import read_memory_file, write_memory_file
+from mailserver.supervisor.orders import Orders, orders_from_json
+from mailserver.supervisor.plan import plan_from_json
+from mailserver.supervisor.planning import DOOR_MODULES, make_plan
+from mailserver.supervisor.sockets import PortInUse, Sockets, inherited_sockets
+from tests.supervisor.service import door, plan
+
+SETTINGS = Settings.model_validate({"service": {"domain": "a.test", "hostname": "mail.a.test"}})
+
+
+def test_the_wait_doubles_to_thirty_seconds() -> None:
+    backoff = Backoff()
+    waits = [backoff.after_death(lived_s=1.0) for _ in range(12)]
+    assert waits[:4] == [0.1, 0.2, 0.4, 0.8]
+    assert waits[-1] == LONGEST_S
+
+
+def test_a_long_life_forgets_the_earlier_deaths() -> None:
+    backoff = Backoff()
+    for _ in range(5):
+        backoff.after_death(lived_s=1.0)
+    assert backoff.after_death(lived_s=STEADY_S) == FIRST_S
+
+
+@given(st.lists(st.floats(0, 1000)))
+def test_whatever_lives_were_lived_the_wait_is_bounded(lives: list[float]) -> None:
+    backoff = Backoff()
+    for lived_s in lives:
+        assert FIRST_S <= backoff.after_death(lived_s=lived_s) <= LONGEST_S
+
+
+def test_a_plan_survives_its_journey_as_json() -> None:
+    wanted = plan(door("one", port=25), door("two"), only_doors=("one",), greeting="é\n")
+    assert plan_from_json(wanted.to_json()) == wanted
+
+
+def test_orders_survive_their_journey_as_json() -> None:
+    orders = Orders(
+        door="smtp",
+        module="m",
+        settings={"a": 1},
+        workers=[[("mx", 7)], [("mx", 8)]],
+        life_fd=3,
+        status_fd=4,
+        auth_secret_hex="00" * 32,
+        drain_s=10.0,
+    )
+    assert orders_from_json(orders.to_json()) == orders
+    assert orders.descriptors() == [3, 4, 7, 8]
+
+
+def test_the_settings_survive_the_plan() -> None:
+    assert Settings.model_validate(make_plan(SETTINGS).settings) == SETTINGS
+
+
+def test_the_plan_has_every_door_or_those_that_are_named() -> None:
+    assert [one.name for one in make_plan(SETTINGS).doors] == list(DOOR_MODULES)
+    assert [one.name for one in make_plan(SETTINGS, only_doors=["pop3"]).doors] == ["pop3"]
+
+
+def test_workers_default_to_the_cores_and_the_keeper_is_alone() -> None:
+    workers = {one.name: one.workers for one in make_plan(SETTINGS).doors}
+    cores = len(os.sched_getaffinity(0))
+    assert workers == {"smtp": cores, "pop3": cores, "keeper": 1}
+
+
+def test_a_memory_file_gives_back_what_was_written() -> None:
+    fd = write_memory_file(b"x" * 100_000)
+    assert read_memory_file(fd) == b"x" * 100_000
+    os.close(fd)
+
+
+def test_events_are_json_lines_and_low_levels_are_left_out() -> None:
+    out = io.StringIO()
+    events = Events(level="warning", log_format="json", stream=out)
+    events.info("not this")
+    events.warning("this", door="smtp")
+    (line,) = out.getvalue().splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["level"], told["door"]) == ("this", "warning", "smtp")
+
+
+def test_events_for_eyes_are_one_line_too() -> None:
+    out = io.StringIO()
+    Events(level="info", log_format="auto", stream=out).info("a", b="x\ny")
+    Events(level="info", log_format="console", stream=out).info("a", b="x\ny")
+    assert len(out.getvalue().splitlines()) == 2
+
+
+def test_the_supervisor_imports_nothing_heavy() -> None:
+    heavy = {"pydantic", "twisted", "typer", "structlog", "asyncio", "uvloop", "apsw", "passlib"}
+    code = (
+        "import sys, mailserver.supervisor.master; print(*{m.split('.')[0] for m in sys.modules})"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=python_environment(),
+    )
+    assert heavy & {name.partition(".")[0] for name in shown.stdout.split()} == set()
+
+
+def test_nothing_of_the_current_folder_is_imported() -> None:
+    assert "-P" in python_command("x")
+
+
+# --- sockets -----------------------------------------------------------------------
+
+
+def open_all(sockets: Sockets, *doors: object) -> list[str]:
+    left_out: list[str] = []
+    sockets.open_for(doors, left_out=lambda name, _: left_out.append(name))  # type: ignore[arg-type]
+    return left_out
+
+
+def test_all_or_nothing_is_opened() -> None:
+    sockets = Sockets()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortInUse, match=str(port)):
+            open_all(sockets, door("free"), door("taken", port=port))
+    assert sockets.addresses() == []
+
+
+def test_sockets_stay_the_same_while_they_are_wanted() -> None:
+    sockets = Sockets()
+    one, two = door("one"), door("two")
+    open_all(sockets, one, two)
+    before = sockets.of_worker(one, 0)
+    open_all(sockets, one)
+    sockets.keep_only([one])
+    assert sockets.of_worker(one, 0) == before
+    assert [name for name, _ in map(str.split, sockets.addresses())] == ["one"]
+    sockets.keep_only([])
+
+
+def test_a_worker_gets_its_own_sockets_only() -> None:
+    sockets = Sockets()
+    wanted = door(workers=2)
+    open_all(sockets, wanted)
+    ((_, first),) = sockets.of_worker(wanted, 0)
+    ((_, second),) = sockets.of_worker(wanted, 1)
+    assert first != second
+    sockets.keep_only([])
+
+
+def test_a_socket_of_the_service_manager_is_used_for_its_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as given_socket:
+        address = given_socket.getsockname()
+        sockets = Sockets({address: given_socket})
+        wanted = door(workers=2, port=address[1])
+        assert open_all(sockets, wanted) == []
+        assert len(sockets.of_worker(wanted, 0)) == len(sockets.of_worker(wanted, 1)) == 1
+        sockets.keep_only([])
+
+
+def test_variables_of_another_process_are_no_inheritance() -> None:
+    environment = {"LISTEN_FDS": "3", "LISTEN_PID": "1", "LISTEN_FDNAMES": "a:b:c"}
+    assert inherited_sockets(environment, pid=2) == {}
+    assert environment == {}

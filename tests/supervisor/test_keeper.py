@@ -1,0 +1,140 @@
+"""The keeper decides what to do next; a fake store says what it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailserver.settings.model import MIB
+from mailserver.store.ports import LastSeen, Reclaimed, StoreUnavailable
+from mailserver.store.sqlite.store import SqliteStore
+from mailserver.supervisor.keeper import (
+    BUSY_STEP_S,
+    CALM_STEP_S,
+    ROUND_S,
+    SLICE_PAUSE_S,
+    Keeper,
+    wait_for_turn,
+)
+from mailserver.telemetry.log import get_log
+from mailserver.values.ids import AccountId
+
+LOG = get_log("test")
+
+
+@dataclass
+class FakeStore:
+    """Only what the keeper asks for; `work` is how many slices there are to reclaim."""
+
+    used_octets: int = 0
+    work: int = 0
+    is_down: bool = False
+    turns: list[bool] = field(default_factory=lambda: [True])
+    reports: list[dict[str, float]] = field(default_factory=list)
+    reclaim_count: int = 0
+
+    def become_keeper(self) -> bool:
+        return self.turns.pop(0)
+
+    def checkpoint(self) -> int:
+        if self.is_down:
+            raise StoreUnavailable("busy")
+        return self.used_octets
+
+    def log_octets(self) -> int:
+        return self.used_octets
+
+    def reclaim(self, *, now_s: float) -> Reclaimed:
+        self.reclaim_count += 1
+        has_work = self.work > 0
+        self.work -= has_work
+        return Reclaimed(int(has_work), int(has_work), 0)
+
+    def expire_history(self, *, now_s: float) -> int:
+        return 0
+
+    def report(self, source: str, values: dict[str, float], *, now_s: float) -> None:
+        assert source == "keeper.0"
+        self.reports.append(values)
+
+    def read_reports(self) -> dict[str, tuple[float, dict[str, float]]]:
+        return {}
+
+    def recall_sign_in(self, digest: bytes, *, now_s: float, lifetime_s: float) -> bool:
+        return False
+
+    def keep_sign_in(self, digest: bytes, *, now_s: float) -> None:
+        raise AssertionError("the keeper signs nobody in")
+
+    def note_seen(self, account_id: AccountId, seen: LastSeen) -> None:
+        raise AssertionError("the keeper sees nobody")
+
+    def last_seen(self, account_id: AccountId) -> tuple[LastSeen, ...]:
+        return ()
+
+
+def keeper(store: FakeStore) -> Keeper:
+    return Keeper(store, log=LOG, wal_limit_octets=64 * MIB)
+
+
+def test_a_quiet_store_is_looked_at_once_a_second() -> None:
+    store = FakeStore()
+    assert keeper(store).step(now_s=0, clock_s=0) == CALM_STEP_S
+    assert store.reports == [{"wal_octets": 0.0}]
+
+
+def test_a_log_that_grows_makes_the_steps_quick() -> None:
+    kept = keeper(FakeStore(used_octets=20 * MIB))
+    assert kept.step(now_s=0, clock_s=0) == BUSY_STEP_S
+
+
+def test_slices_follow_each_other_until_one_finds_nothing() -> None:
+    store = FakeStore(work=3)
+    kept = keeper(store)
+    waits = [kept.step(now_s=0, clock_s=clock_s) for clock_s in range(5)]
+    assert waits == [SLICE_PAUSE_S, SLICE_PAUSE_S, SLICE_PAUSE_S, CALM_STEP_S, CALM_STEP_S]
+    assert store.reclaim_count == 4
+
+
+def test_the_next_round_begins_a_minute_later() -> None:
+    store = FakeStore()
+    kept = keeper(store)
+    for clock_s in (0.0, ROUND_S - 1, ROUND_S):
+        kept.step(now_s=0, clock_s=clock_s)
+    assert store.reclaim_count == 2
+
+
+def test_a_store_that_does_not_answer_is_asked_again_later() -> None:
+    store = FakeStore(is_down=True)
+    kept = keeper(store)
+    assert kept.step(now_s=0, clock_s=0) == CALM_STEP_S
+    store.is_down = False
+    kept.step(now_s=0, clock_s=1)
+    assert store.reclaim_count == 1
+
+
+def test_it_waits_while_another_keeper_lives() -> None:
+    store = FakeStore(turns=[False, False, True])
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> bool:
+        pauses.append(seconds)
+        return True
+
+    wait_for_turn(store, pause, LOG)
+    assert len(pauses) == 2
+
+
+def test_it_can_be_told_to_end_while_it_waits() -> None:
+    store = FakeStore(turns=[False])
+    wait_for_turn(store, lambda _: False, LOG)
+    assert store.turns == []
+
+
+def test_it_keeps_a_real_store(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store")
+    wait_for_turn(store, lambda _: False, LOG)
+    kept = Keeper(store, log=LOG, wal_limit_octets=64 * MIB)
+    assert kept.step(now_s=1e9, clock_s=0) <= CALM_STEP_S
+    assert "keeper.0" in store.read_reports()
+    store.close()
