@@ -69,8 +69,8 @@ def test_a_port_in_use_is_an_error_that_names_it_and_its_holder(tmp_path: Path) 
         (finding,) = found(settings, ports=Ports.MUST_BE_FREE)
     assert (finding.level, finding.key) == (Level.ERROR, "smtp.mx")
 
-
-X
+    told = f"port {port} is already in use on 127.0.0.1 by process {os.getpid()} "
+    assert finding.sentence.startswith(told)
 
 
 def test_a_port_in_use_is_no_matter_in_a_reload(tmp_path: Path) -> None:
