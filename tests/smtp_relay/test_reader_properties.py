@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import tarfile
 import tracemalloc
 from pathlib import Path
 
@@ -21,11 +23,14 @@ from tests.smtp_relay.wire import (
     MAIL,
     RCPT,
     SUBMIT_ENVELOPE,
+    begin,
     codes,
     lines,
 )
 
-VECTORS = Path(__file__).parents[3] / "shared/data/vectors/smuggling/end-of-data.json"
+DATA_FOLDER = Path(__file__).parents[3] / "shared/data"
+VECTORS = DATA_FOLDER / "vectors/smuggling/end-of-data.json"
+MESSAGES = DATA_FOLDER / "messages.tar.gz"
 
 PIECES = st.sampled_from(
     [
@@ -64,6 +69,7 @@ def cut(octets: bytes, cuts: list[int]) -> list[bytes]:
     return [piece for piece in (*pieces, octets[start:]) if piece]
 
 
+@pytest.mark.slow
 @given(talk=TALK, cuts=CUTS, is_mx=st.booleans())
 def test_any_talk_in_any_pieces_has_one_meaning_and_no_fault(
     talk: bytes, cuts: list[int], is_mx: bool
@@ -131,6 +137,29 @@ def test_stuffed_lines_come_out_as_they_were(body: list[bytes]) -> None:
     assert reader.facts.header_octets == (len(message) if end < 0 else end + 2)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not MESSAGES.exists(), reason="no ../shared/data/messages.tar.gz here")
+def test_real_messages_are_stored_octet_for_octet(hall: Hall) -> None:
+    """Lines are ended with CR LF first: SMTP carries no others."""
+    count = 0
+    with tarfile.open(MESSAGES) as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.isfile() else None
+            if file is None:
+                continue
+            message = re.sub(rb"\r\n|\r|\n", b"\r\n", file.read())
+            message += b"" if message.endswith(b"\r\n") else b"\r\n"
+            stuffed = re.sub(rb"(?m)^\.", b"..", message)
+            for size in (None, 4093):
+                stage = Stage(hall)
+                begin(stage, ENVELOPE)
+                assert codes(stage.send(stuffed + b".\r\n", size=size)) == ["250 2.0.0"], member
+                assert hall.body() == message, member.name
+                stage.drop()
+            count += 1
+    assert count > 500
+
+
 @pytest.mark.skipif(not VECTORS.exists(), reason="no ../shared/data/vectors/smuggling here")
 @pytest.mark.parametrize("size", [None, 1, 3])
 def test_no_message_can_hold_another_one(hall: Hall, size: int | None) -> None:
@@ -150,6 +179,7 @@ def test_no_message_can_hold_another_one(hall: Hall, size: int | None) -> None:
         assert all(write.reverse_path == "a@example.org" for write in hall.writer.writes)
 
 
+@pytest.mark.slow
 def test_an_endless_body_takes_bounded_memory(hall: Hall) -> None:
     stage = Stage(hall)
     stage.send(ENVELOPE)

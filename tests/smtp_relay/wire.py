@@ -5,7 +5,12 @@ from __future__ import annotations
 import base64
 import re
 
-from tests.smtp_relay.fakes import PASSWORD, Stage
+import pytest
+
+from smtp_relay.inbound.service import Listener
+from tests.smtp_relay.fakes import MX, PASSWORD, Hall, Stage
+
+SIZES = pytest.mark.parametrize("size", [None, 1, 7], ids=["whole", "octet by octet", "by seven"])
 
 _REPLY_LINE = re.compile(rb"[2-5][0-9]{2}[ -][ -~]*\r\n")
 
@@ -43,3 +48,12 @@ def begin(stage: Stage, octets: bytes) -> None:
     """Send what only leads up to the point of the test."""
     stage.send(octets)
     stage.heard()
+
+
+def say(
+    hall: Hall, octets: bytes, *, size: int | None = None, listener: Listener = MX
+) -> list[str]:
+    """Codes of all that a new connection hears, the banner left out."""
+    stage = Stage(hall, listener)
+    assert codes(stage.heard()) == ["220"]
+    return codes(stage.send(octets, size=size))
