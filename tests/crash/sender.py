@@ -34,6 +34,7 @@ class SenderPlan:
     submission_port: 0 sends everything to the MX listener.
     letter_count: of each thread; 0: without end.
     trouble: part of the letters that must be refused or are abandoned.
+    pace_s: wait between two letters of a thread.
     """
 
     mx_port: int
@@ -45,6 +46,7 @@ class SenderPlan:
     letter_count: int
     large: float
     trouble: float
+    pace_s: float = 0.0
 
 
 class Sender:
@@ -81,6 +83,7 @@ class Sender:
                 if self._is_done():
                     break
                 self._send_letter(wire)
+                self._end.wait(self._plan.pace_s)
             wire.say(b"QUIT")
 
     def _sign_in(self, wire: Wire) -> None:

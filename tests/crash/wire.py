@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass
 from typing import Self
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 15.0
 CHUNK = 65_536
 
 

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.crash.contents import Unreadable, read_contents
 from tests.crash.ledger import Ledger, Letter, Quit
 from tests.crash.verdict import View, judge
 from tests.powercut.disk import Disk, Luck, NoLuck, SomeLuck
-from tests.powercut.rebuilt import RebuiltFolder, Unreadable, read_contents
+from tests.powercut.rebuilt import RebuiltFolder
 from tests.powercut.replay import Replay
 from tests.powercut.trace import Call
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,18 +13,14 @@ from pathlib import Path
 from tests.crash.collector import CollectorPlan
 from tests.crash.house import LISTENERS, PASSWORD, House, build_house
 from tests.crash.ledger import read_ledger
+from tests.crash.programs import RUN_TIMEOUT_S, running
 from tests.crash.sender import SenderPlan
 from tests.powercut.cuts import CutPlan, Cutter, Findings
 from tests.powercut.disk import Disk
 from tests.powercut.rebuilt import RebuiltFolder
 from tests.powercut.trace import CALLS, OPTIONS, read_trace
 
-RUN_TIMEOUT_S = 120.0
-END_TIMEOUT_S = 15.0
 BOXES = tuple(f"b{n}" for n in range(6))
-CHECKOUT = Path(__file__).resolve().parents[2]
-
-Program = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +86,7 @@ def _traced_service(house: House, trace: Path, mutant: str) -> Iterator[Mapping[
         *("strace", *OPTIONS, "-o", str(trace), "-e", f"trace={CALLS}"),
         *(sys.executable, "-m", "tests.powercut.service", str(house.settings_file), mutant),
     )
-    with _program(command, has_output=True) as service:
+    with running(command, has_output=True) as service:
         assert service.stdout is not None, "it was asked for"
         line = service.stdout.readline()
         if not line:
@@ -134,42 +129,10 @@ def _load(
             ("tests.crash.sender", "tests.crash.collector"), journals, plans, strict=True
         )
     ]
-    with _program(commands[0]) as sender, _program(commands[1]) as collector:
+    with running(commands[0]) as sender, running(commands[1]) as collector:
         for program in (sender, collector):
             program.wait(RUN_TIMEOUT_S)
     return journals
-
-
-@contextmanager
-def _program(command: Sequence[str], *, has_output: bool = False) -> Iterator[Program]:
-    """A program that ends when its standard input does; killed if it does not."""
-    program = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE if has_output else None,
-        cwd=CHECKOUT,
-    )
-    assert program.stdin is not None, "it was asked for"
-    try:
-        yield program
-        program.stdin.close()
-        if program.wait(RUN_TIMEOUT_S) != 0:
-            raise RuntimeError(f"{command[-2:]} ended with {program.returncode}")
-    finally:
-        _end(program)
-
-
-def _end(program: Program) -> None:
-    """Closing its input first: a killed strace lets what it traced run on."""
-    if program.stdin is not None:
-        program.stdin.close()
-    try:
-        program.wait(END_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        program.kill()
-        program.wait()
-    if program.stdout is not None:
-        program.stdout.close()
 
 
 def _lines(trace: Path) -> Iterator[str]:

@@ -1,0 +1,77 @@
+"""The processes of one service, read from /proc.
+
+Everything that a service starts works in its house's folder, so none can hide
+by being adopted; the tree below the supervisor says who is who.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+_PARENT_FIELD = 1  # of /proc/PID/stat, counted behind the command's closing bracket
+_STATE_FIELD = 0
+_KEEPER_LOCK = "keeper.lock"
+
+
+class Role(Enum):
+    SUPERVISOR = "supervisor"
+    DOOR_PARENT = "door parent"
+    WORKER = "worker"
+    KEEPER = "keeper"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    pid: int
+    role: Role
+
+
+def read_family(supervisor_pid: int) -> list[Member]:
+    """The supervisor and what descends from it, at this moment."""
+    parents = dict(_parents())
+    members = [Member(supervisor_pid, Role.SUPERVISOR)]
+    door_parents = [pid for pid, parent in parents.items() if parent == supervisor_pid]
+    members += [Member(pid, Role.DOOR_PARENT) for pid in door_parents]
+    for pid, parent in parents.items():
+        if parent in door_parents:
+            members.append(Member(pid, Role.KEEPER if _is_keeper(pid) else Role.WORKER))
+    return members
+
+
+def living_in(folder: Path) -> list[int]:
+    """Processes, zombies excepted, that work in this folder."""
+    found = []
+    for pid, _ in _parents():
+        try:
+            if os.readlink(f"/proc/{pid}/cwd") == str(folder):
+                found.append(pid)
+        except OSError:
+            continue  # it ended, or it is not ours to look at
+    return found
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """(process, its parent), zombies excepted."""
+    for name in os.listdir("/proc"):
+        if not name.isdecimal():
+            continue
+        try:
+            stat = Path(f"/proc/{name}/stat").read_text("utf-8", "replace")
+        except OSError:
+            continue
+        fields = stat.rpartition(")")[2].split()
+        if fields[_STATE_FIELD] != "Z":
+            yield int(name), int(fields[_PARENT_FIELD])
+
+
+def _is_keeper(pid: int) -> bool:
+    try:
+        descriptors = os.listdir(f"/proc/{pid}/fd")
+        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in descriptors]
+    except OSError:
+        return False
+    return any(link.endswith(_KEEPER_LOCK) for link in links)

@@ -1,0 +1,223 @@
+"""One crash test: a service, load on it, kills, and the reckoning at the end."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tests.crash.collector import CollectorPlan
+from tests.crash.contents import read_contents
+from tests.crash.family import Member, Role
+from tests.crash.house import PASSWORD, House, build_house, free_ports
+from tests.crash.inspection import inspect_boxes
+from tests.crash.ledger import Ledger, read_ledger
+from tests.crash.programs import running
+from tests.crash.sender import SenderPlan
+from tests.crash.service import CrashedService
+from tests.crash.verdict import final_view, judge
+
+BOXES = tuple(f"b{n}" for n in range(8))
+SENDERS = tuple(f"s{n}" for n in range(12))
+COLLECTOR_THREADS = (BOXES[0:3], BOXES[3:6], BOXES[6:8])
+PROCESSES = 2
+PACE_S = 0.003
+WEIGHTS = {Role.WORKER: 8, Role.DOOR_PARENT: 3, Role.KEEPER: 2, Role.SUPERVISOR: 5}
+"""Supervisors often: only a new one forgets how often its children died lately."""
+PROGRESS_WITHIN_S = 90.0
+HASTE = 0.2
+"""Part of the kills that do not wait until the service has recovered from the one before."""
+LONGEST_PAUSE_S = 0.4
+LOOK_S = 0.02
+MAX_TOLD = 20
+_ACCEPTED = b'"code": 250'
+
+
+class NoProgress(Exception):
+    """The service does not accept mail again after a kill."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashPlan:
+    """kill_count: 0 kills until `duration_s` has passed."""
+
+    seed: int
+    kill_count: int = 0
+    duration_s: float = 30.0
+
+
+@dataclass(slots=True)
+class Report:
+    kills: Counter[str] = field(default_factory=Counter)
+    promised_count: int = 0
+    unanswered_count: int = 0
+    refused_count: int = 0
+    entry_count: int = 0
+    removal_count: int = 0
+    quit_count: int = 0
+    unanswered_quit_count: int = 0
+    longest_orphan_s: float = 0.0
+    breaches: list[str] = field(default_factory=list)
+
+
+def crash(plan: CrashPlan, folder: Path, *, on_kill: Callable[[], None]) -> Report:
+    """
+    folder: empty, on a local disk; left with the journals and the service's log.
+
+    Raises:
+        NoProgress, Orphans, Locked, NotALetter, Unreadable: see there.
+    """
+    names = (*SENDERS, *BOXES)
+    ports = free_ports()
+    house = build_house(folder / "house", names=names, ports=ports, processes=PROCESSES)
+    report = Report()
+    with closing(CrashedService(house)) as service:
+        with _load(folder, house, plan.seed) as (sent, _):
+            killer = Killer(service, sent, random.Random(plan.seed), report)
+            killer.run(plan, on_kill)
+            killer.wait_for_progress(since=_size(sent))
+        if service.stop() != 0:
+            report.breaches.append("the service did not end cleanly on SIGTERM")
+        service.start_again()
+        over_pop3 = inspect_boxes(ports["pop3"], BOXES, PASSWORD)
+        if service.stop() != 0:
+            report.breaches.append("the service did not end cleanly on SIGTERM")
+        report.longest_orphan_s = service.longest_orphan_s
+    ledger = read_ledger([folder / "sent", folder / "collected"])
+    report.breaches += ledger.wrongs
+    report.breaches += judge(ledger, final_view(ledger), over_pop3)
+    if read_contents(house.store_folder, BOXES) != over_pop3:
+        report.breaches.append("the store and POP3 show different mailboxes")
+    _count(report, ledger, over_pop3)
+    return report
+
+
+class Killer:
+    def __init__(
+        self, service: CrashedService, sent: Path, chance: random.Random, report: Report
+    ) -> None:
+        self._service = service
+        self._sent = sent
+        self._chance = chance
+        self._report = report
+
+    def run(self, plan: CrashPlan, on_kill: Callable[[], None]) -> None:
+        until_s = time.monotonic() + plan.duration_s
+        self.wait_for_progress(since=0)
+        while self._is_wanted(plan, until_s):
+            time.sleep(self._chance.uniform(0, LONGEST_PAUSE_S))
+            size = _size(self._sent)
+            member = self._choose(self._service.family())
+            self._report.kills[member.role.value] += 1
+            self._service.kill(member)
+            on_kill()
+            if self._chance.random() >= HASTE:
+                self.wait_for_progress(since=size)
+
+    def wait_for_progress(self, *, since: int) -> None:
+        """Until a letter was answered 250 behind this size of the journal.
+
+        Raises:
+            NoProgress: not for a long time, or the supervisor ended by itself.
+        """
+        until_s = time.monotonic() + PROGRESS_WITHIN_S
+        while not self._has_accepted(since):
+            if time.monotonic() > until_s or not self._service.is_running():
+                raise NoProgress(f"see the log: {self._service.log_file}")
+            time.sleep(LOOK_S)
+
+    def _is_wanted(self, plan: CrashPlan, until_s: float) -> bool:
+        if plan.kill_count:
+            return self._report.kills.total() < plan.kill_count
+        return time.monotonic() < until_s
+
+    def _choose(self, family: list[Member]) -> Member:
+        weights = [WEIGHTS[member.role] / _like(member, family) for member in family]
+        return self._chance.choices(family, weights)[0]
+
+    def _has_accepted(self, since: int) -> bool:
+        if not self._sent.exists():
+            return False
+        with open(self._sent, "rb") as journal:
+            journal.seek(since)
+            return _ACCEPTED in journal.read()
+
+
+def _like(member: Member, family: list[Member]) -> int:
+    return sum(other.role is member.role for other in family)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+@contextmanager
+def _load(folder: Path, house: House, seed: int) -> Iterator[tuple[Path, Path]]:
+    """Senders and collectors, until the block ends; their journals."""
+    sending = SenderPlan(
+        mx_port=house.ports["mx"],
+        submission_port=house.ports["submission"],
+        password=PASSWORD,
+        names=SENDERS,
+        boxes=BOXES,
+        seed=seed,
+        letter_count=0,
+        large=0.05,
+        trouble=0.15,
+        pace_s=PACE_S,
+    )
+    collecting = CollectorPlan(
+        pop3_port=house.ports["pop3"],
+        password=PASSWORD,
+        threads=COLLECTOR_THREADS,
+        seed=seed,
+        session_count=0,
+        delete=0.5,
+    )
+    sent, collected = folder / "sent", folder / "collected"
+    (folder / "sending.json").write_text(json.dumps(asdict(sending)), "utf-8")
+    (folder / "collecting.json").write_text(json.dumps(asdict(collecting)), "utf-8")
+    program = (sys.executable, "-m")
+    with (
+        running((*program, "tests.crash.sender", str(sent), str(folder / "sending.json"))),
+        running(
+            (*program, "tests.crash.collector", str(collected), str(folder / "collecting.json"))
+        ),
+    ):
+        yield sent, collected
+
+
+def _count(report: Report, ledger: Ledger, contents: dict[str, dict[str, str]]) -> None:
+    letters = ledger.letters.values()
+    report.promised_count = sum(letter.answer is not None for letter in letters)
+    report.refused_count = sum(letter.is_refused for letter in letters)
+    report.unanswered_count = sum(
+        letter.dotted_at_s is not None and letter.code is None for letter in letters
+    )
+    report.entry_count = sum(map(len, contents.values()))
+    report.quit_count = len(ledger.quits)
+    report.unanswered_quit_count = sum(asked.answer is None for asked in ledger.quits)
+    report.removal_count = sum(len(asked.uidls) for asked in ledger.quits if asked.is_done)
+
+
+def sentences(report: Report) -> Iterator[str]:
+    """The report, for eyes."""
+    kills = ", ".join(f"{count} {role}" for role, count in report.kills.most_common())
+    yield f"{report.kills.total()} kills: {kills}"
+    yield (
+        f"{report.promised_count} messages answered 250, {report.refused_count} refused,"
+        f" {report.unanswered_count} left without an answer"
+    )
+    yield (
+        f"{report.quit_count} QUITs with deletions, {report.unanswered_quit_count} of them left"
+        f" without an answer, {report.removal_count} entries removed, {report.entry_count} there"
+    )
+    yield f"after its supervisor, the last process lived {report.longest_orphan_s:.1f} s at most"
+    yield f"{len(report.breaches)} broken promises"
+    yield from report.breaches[:MAX_TOLD]
