@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption
+
+if TYPE_CHECKING:
+    from mailserver.demo.academy import DemoService
+    from mailserver.settings.model import Settings
 
 app = typer.Typer(help="A fictional academy, to try things with.", no_args_is_help=True)
 
@@ -18,32 +24,82 @@ DEMO_FILE = Path("var/demo/mailserver.toml")
 
 
 @app.command()
-def create(folder: FolderArgument) -> None:
+def create(folder: FolderArgument = DEMO_FILE.parent) -> None:
     """Make the academy: people, schools, certificate, a welcome message in each mailbox."""
-    from mailserver.demo.academy import create_academy
-
-    made = create_academy(folder)
-    print(f"{folder}: {'made' if made else 'is there already'}")
+    demo = _create(folder)
+    print(f"{folder}: {'made' if demo.is_new else 'is there already'}")
 
 
 @app.command("run")
 def run_demo(folder: FolderArgument = DEMO_FILE.parent) -> None:
     """Make the academy where it is missing, run it, and show what to try."""
-    from mailserver.cli.run import start
-    from mailserver.demo.academy import create_academy
-    from mailserver.demo.screen import what_to_try
-    from mailserver.settings.load import FILE_NAME, load_settings
+    from rich.console import Console
 
-    create_academy(folder)
-    settings = load_settings(folder / FILE_NAME)
-    start(settings, only_doors=[], greeting=what_to_try(settings))
+    from mailserver.cli.run import start
+    from mailserver.demo.screen import greeting, program_name
+
+    demo = _create(folder)
+    page = greeting(demo, Console(), program=program_name(sys.argv[0]))
+    start(demo.settings, only_doors=[], greeting=page)
+
+
+@app.command()
+def people(*, config: ConfigOption = None) -> None:
+    """List everybody in the academy, with the password they were given."""
+    from rich.console import Console
+
+    from mailserver.demo.academy import NotADemo, read_demo
+    from mailserver.demo.screen import people as everybody
+
+    file = _settings(config).source
+    assert file is not None, "these came from a file"
+    try:
+        Console().print(everybody(read_demo(file)), soft_wrap=True, end="")
+    except NotADemo as error:
+        raise Mistake(str(error)) from error
 
 
 @app.command()
 def tour(*, config: ConfigOption = None) -> None:
     """Send one message from one person to five schools, and follow it. The demo must be running."""
-    from mailserver.cli.access import read_settings
-    from mailserver.demo.tour import run_tour
+    from rich.console import Console
 
-    is_here = config is not None or Path("mailserver.toml").is_file()
-    run_tour(read_settings(config if is_here else DEMO_FILE))
+    from mailserver.demo.academy import NotADemo
+    from mailserver.demo.client import TourError
+    from mailserver.demo.tour import run
+
+    try:
+        run(_settings(config), Console(highlight=False))
+    except NotADemo as error:
+        raise Mistake(str(error)) from error
+    except TourError as error:
+        raise Failure(str(error)) from error
+
+
+def _create(folder: Path) -> DemoService:
+    """
+    Raises:
+        Mistake: the folder holds something else.
+    """
+    from rich.console import Console
+
+    from mailserver.demo.academy import NotADemo
+    from mailserver.demo.academy import create as create_demo
+    from mailserver.demo.screen import creation_bar
+
+    try:
+        with creation_bar(Console(stderr=True)) as progress:
+            return create_demo(folder, progress=progress)
+    except NotADemo as error:
+        raise Mistake(str(error)) from error
+
+
+def _settings(config: Path | None) -> Settings:
+    """Of the file that was named; else of the demo that `make run` makes, else as usual."""
+    from mailserver.cli.access import read_settings
+
+    if config is None and DEMO_FILE.is_file() and not Path("mailserver.toml").is_file():
+        config = DEMO_FILE
+    if config is None and not Path("mailserver.toml").is_file():
+        raise Mistake(f"no demo at {DEMO_FILE.parent}: `mailserver demo run` makes and starts one")
+    return read_settings(config)

@@ -1,0 +1,204 @@
+"""The tour: one message from a person to every school, seen from all sides.
+
+    send      submission, STARTTLS with the demo's authority, AUTH with the NUMEN
+    look      the copies, their routes and deposits, as the store tells them
+    collect   one school's, over POP3S; it stays in the mailbox
+    journey   the whole story as a timeline
+
+It talks to the doors over the wire, as any mail program does, and reads the
+store as the administrator's commands do.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address as HeaderAddress
+from email.utils import format_datetime, make_msgid
+
+from rich.console import Console
+from rich.text import Text
+
+from mailserver.demo.academy import DemoService, NotADemo, read_demo
+from mailserver.demo.cast import Member
+from mailserver.demo.client import Collected, Door, Submitted, TourError, collect, submit
+from mailserver.demo.welcome import compose
+from mailserver.settings.listeners import wanted_listeners
+from mailserver.settings.model import Settings
+from mailserver.store.ports import Journey, LastSeen, Store
+from mailserver.store.sqlite.store import open_store
+from mailserver.values.ids import AcceptId, parse_accept_id
+
+SHOWN_LINES = 14
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a bind to all
+_ACCEPT_ID = re.compile(r"\b[a-z2-7]{24}\b")
+_TLS = re.compile(rb"\t\(using (\S+ with cipher \S+ \(\d+ bits\))\)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What the tour sends: the octets, and the Message-ID by which it finds them again."""
+
+    octets: bytes
+    message_id: str
+
+
+def run(settings: Settings, console: Console) -> None:
+    """Take the tour; what it shows goes to the console.
+
+    Raises:
+        TourError, NotADemo: one sentence says why, and what to do.
+        StoreError, OSError: the store cannot be opened.
+    """
+    if settings.source is None:
+        raise NotADemo("the tour needs the demo's settings file")
+    demo = read_demo(settings.source)
+    sender = demo.cast.member(demo.cast.tour.sender)
+    collector = demo.cast.member(demo.cast.tour.collector)
+    letter = _compose(demo, sender, now_s=time.time())
+    submitted, accept_id = _send(demo, sender, letter)
+    _show_sending(console, demo, sender, submitted)
+    store = open_store(demo.settings)
+    try:
+        _show_copies(console, _journey(store, accept_id))
+        door = _door(demo, "pop3s")
+        _show_collected(console, door, collector, collect(door, collector, _marker(letter)))
+        seen = _last_seen(store, collector, door.name)
+        _show_journey(console, _journey(store, accept_id), collector, seen)
+    finally:
+        store.close()
+
+
+# --- doing --------------------------------------------------------------------
+
+
+def _compose(demo: DemoService, sender: Member, *, now_s: float) -> Letter:
+    cast = demo.cast
+    message_id = make_msgid("tour", domain=cast.domain)
+    message = compose(
+        author=HeaderAddress(sender.name, addr_spec=sender.address),
+        recipients=[HeaderAddress(addr_spec=school.addresses[-1]) for school in cast.schools],
+        subject=cast.tour.subject,
+        text=cast.tour.text,
+        date=format_datetime(datetime.fromtimestamp(now_s, UTC)),
+        message_id=message_id,
+    )
+    return Letter(octets=message.as_bytes(), message_id=message_id)
+
+
+def _marker(letter: Letter) -> bytes:
+    return letter.message_id.encode("ascii")
+
+
+def _send(demo: DemoService, sender: Member, letter: Letter) -> tuple[Submitted, AcceptId]:
+    recipients = [school.addresses[-1] for school in demo.cast.schools]
+    submitted = submit(_door(demo, "submission"), sender, letter.octets, recipients)
+    found = _ACCEPT_ID.search(submitted.reply)
+    if found is None:
+        raise TourError(f"the reply names no message: {submitted.reply}")
+    return submitted, parse_accept_id(found[0])
+
+
+def _journey(store: Store, accept_id: AcceptId) -> Journey:
+    journey = store.journey(accept_id)
+    if journey is None:
+        raise TourError(
+            "the message was accepted, but not into this store: does the running service have"
+            " other settings?"
+        )
+    return journey
+
+
+def _last_seen(store: Store, member: Member, door: str) -> LastSeen | None:
+    account = store.find_account(member.identifier)
+    seen = store.last_seen(account.account_id) if account is not None else ()
+    return next((one for one in seen if one.door == door), None)
+
+
+def _door(demo: DemoService, name: str) -> Door:
+    """Where to reach a listener of the demo from this machine.
+
+    Raises:
+        TourError: the settings have none.
+    """
+    for wanted in wanted_listeners(demo.settings):
+        if wanted.kind.name == name:
+            host = _ANY_ADDRESS.get(wanted.bind.host, wanted.bind.host)
+            return Door(name=name, host=host, port=wanted.bind.port, authority=demo.authority)
+    raise TourError(f"the demo has no {name} listener: give {demo.settings_file} one")
+
+
+# --- showing ------------------------------------------------------------------
+
+
+def _show_sending(
+    console: Console, demo: DemoService, sender: Member, submitted: Submitted
+) -> None:
+    port, count = _door(demo, "submission").port, len(demo.cast.schools)
+    _title(console, "1. Send")
+    _line(console, f"{sender.name} writes to {count} schools, signed in as {sender.identifier}.")
+    _line(console, f"submission, port {port}, {submitted.tls}. After the final dot:")
+    _line(console, submitted.reply, style="green")
+
+
+def _show_copies(console: Console, journey: Journey) -> None:
+    _title(console, "2. One message, a copy for each recipient")
+    _line(console, f"{journey.body_octets} octets, kept once. {len(journey.copies)} copies:")
+    _line(console, _row("recipient", "route", "state", "uid"))
+    for copy in journey.copies:
+        route = f"deposit, {copy.owner} {copy.mailbox}"
+        _line(console, _row(copy.recipient, route, copy.state.name.lower(), str(copy.uid)))
+
+
+def _row(recipient: str, route: str, state: str, uid: str) -> str:
+    return f"  {recipient:<36} {route:<23} {state:<9} {uid}"
+
+
+def _show_collected(console: Console, door: Door, owner: Member, collected: Collected) -> None:
+    _title(console, "3. Collect")
+    _line(console, f"{owner.name} ({owner.identifier}), {door.name}, port {door.port}:")
+    _line(
+        console,
+        f"message {collected.number}, {collected.listed_octets} octets announced,"
+        f" {len(collected.octets)} came. They begin with:",
+    )
+    for line in collected.octets.split(b"\r\n")[:SHOWN_LINES]:
+        text = line.decode("ascii", "backslashreplace").expandtabs(4)
+        _line(console, f"  {text}", style="cyan")
+    _line(console, "  ...")
+
+
+def _show_journey(
+    console: Console, journey: Journey, collector: Member, seen: LastSeen | None
+) -> None:
+    _title(console, "4. Its journey")
+    tls = _TLS.search(journey.head)
+    over = tls[1].decode("ascii", "replace") if tls else "no TLS"
+    submitter = journey.submitter or "a stranger"
+    _moment(console, journey.accepted_at_s, f"accepted from {submitter} [{journey.peer}]")
+    _line(console, f"              on {journey.door}, {over}")
+    for copy in journey.copies:
+        if copy.settled_at_s is not None:
+            told = f"{copy.state.name.lower()} for {copy.recipient}, uid {copy.uid}"
+            _moment(console, copy.settled_at_s, told)
+    if seen is not None:
+        told = f"collected by {collector.identifier} [{seen.peer}] on {seen.door}"
+        _moment(console, seen.at_s, told)
+    _line(console, "")
+
+
+def _title(console: Console, text: str) -> None:
+    _line(console, "")
+    _line(console, text, style="bold")
+
+
+def _moment(console: Console, at_s: float, text: str) -> None:
+    clock = datetime.fromtimestamp(at_s, UTC).astimezone()
+    _line(console, f"{clock:%H:%M:%S}.{clock.microsecond // 1000:03d}  {text}")
+
+
+def _line(console: Console, text: str, *, style: str = "") -> None:
+    """As it is: no markup, no wrapping, no highlighting."""
+    console.print(Text(f"  {text}" if text else "", style=style), soft_wrap=True)
