@@ -99,7 +99,8 @@ def _warnings(reports: Reports) -> list[str]:
 def _show(facts: dict[str, dict[str, Any]], warnings: list[str]) -> None:
     for name, fact in facts.items():
         word = "up" if fact["up"] else "DOWN"
-        print(f"{name:<8}{word:<6}{fact['workers']} workers report")
+        told = f"{fact['workers']} workers report" if fact["workers"] else "no report yet"
+        print(f"{name:<8}{word:<6}{told}")
         for one in fact["listeners"]:
             print(f"    {one['name']:<20} {one['address']:<24} {one['failure'] or 'up'}")
         for counter, value in sorted(fact["counters"].items()):

@@ -30,10 +30,19 @@ def check_ports(wanted: Iterable[WantedListener], ports: Ports) -> Iterator[Find
     """One finding for each address that cannot be bound now."""
     if ports is Ports.NOT_LOOKED_AT:
         return
+    ours: dict[int, list[WantedListener]] = {}
     for listener in wanted:
         failure = try_bind(listener.bind)
-        if failure is not None:
-            yield _finding(listener, failure, ports)
+        if failure is None:
+            continue
+        supervisor = _running_supervisor(listener.bind, failure)
+        if supervisor is not None and ports is Ports.MAY_BE_OURS:
+            ours.setdefault(supervisor, []).append(listener)
+        else:
+            yield _finding(listener, failure)
+    for pid, held in ours.items():
+        told = ", ".join(dict.fromkeys(str(listener.bind.port) for listener in held))
+        yield warning(held[0].kind.key, f"a mail service (process {pid}) holds the ports {told}")
 
 
 def try_bind(bind: Bind) -> OSError | None:
@@ -74,25 +83,23 @@ def bind_problem(bind: Bind, failure: OSError) -> str:
             return f"{bind} cannot be bound: {failure.strerror}"
 
 
-def _finding(listener: WantedListener, failure: OSError, ports: Ports) -> Finding:
-    bind = listener.bind
-    if is_absent_ipv6(bind, failure):
-        return warning(listener.kind.key, f"{bind} is left out: this machine has no IPv6")
-    if failure.errno == errno.EADDRINUSE and ports is Ports.MAY_BE_OURS:
-        owner = port_owner(bind.port)
-        if owner is not None and SUPERVISOR_MODULE in owner[1]:
-            return warning(
-                listener.kind.key,
-                f"port {bind.port} is held by a mail service that runs (process {owner[0]})",
-            )
-    return error(listener.kind.key, bind_problem(bind, failure))
+def _finding(listener: WantedListener, failure: OSError) -> Finding:
+    if is_absent_ipv6(listener.bind, failure):
+        return warning(listener.kind.key, f"{listener.bind} is left out: this machine has no IPv6")
+    return error(listener.kind.key, bind_problem(listener.bind, failure))
+
+
+def _running_supervisor(bind: Bind, failure: OSError) -> int | None:
+    """The process that holds the port, if it is a supervisor of this program."""
+    owner = port_owner(bind.port) if failure.errno == errno.EADDRINUSE else None
+    return owner[0] if owner is not None and SUPERVISOR_MODULE in owner[1] else None
 
 
 def _holder(bind: Bind) -> str:
     owner = port_owner(bind.port)
     if owner is None:
         return ""
-    command = b" ".join(owner[1].split(b"\0")[:3]).decode("utf-8", "replace").strip()
+    command = owner[1].replace(b"\0", b" ").decode("utf-8", "replace").strip()[:80]
     return f" by process {owner[0]} ({command})"
 
 

@@ -1,0 +1,138 @@
+"""`mailserver run`: the real program, with every door, on ports of the system's choice."""
+
+from __future__ import annotations
+
+import json
+import os
+import poplib
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailserver.supervisor.interpreter import python_command, python_environment
+from tests.cli.conftest import Run
+from tests.supervisor.service import ports_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+NUMEN = "13E0245678ABC"
+PORTS = {
+    f"MAILSERVER_{name}": "127.0.0.1:0"
+    for name in ("SMTP__MX", "SMTP__SUBMISSION", "SMTP__SUBMISSIONS", "POP3__POP3", "POP3__POP3S")
+}
+
+
+class Running:
+    """`mailserver run` and its events."""
+
+    def __init__(self, file: Path, *options: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            python_command("mailserver.cli.main", "run", "--config", str(file), *options),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=file.parent,
+            env={**python_environment(), **PORTS, **environment},
+        )
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            told: dict[str, Any] = json.loads(line)
+            if told["event"] == event:
+                return told
+        assert self.process.stderr is not None
+        raise AssertionError(self.process.stderr.read())
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status.  What it still says is thrown away."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+@pytest.fixture
+def service(tmp_path: Path, run: Run) -> Path:
+    file = tmp_path / "s/mailserver.toml"
+    assert run("init", tmp_path / "s", "--domain", "a.test", "--high-ports").status == 0
+    added = run(
+        *("account", "add", "fmarot", "--address", "frederic.marot@a.test", "--name", "F"),
+        *("--numen", NUMEN, "--config", file),
+    )
+    assert added.status == 0
+    return file
+
+
+@pytest.fixture
+def running(service: Path) -> Iterator[Running]:
+    started = Running(service)
+    yield started
+    if started.process.poll() is None:
+        started.process.kill()
+    started.process.communicate(timeout=30)
+
+
+def trusting(service: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(service.parent / "tls/certificate.pem"))
+
+
+def test_one_numen_sends_and_collects_through_every_door(service: Path, running: Running) -> None:
+    ports = ports_of(running.wait_for("ready"))
+    assert set(ports) == {"mx", "submission", "submissions", "pop3", "pop3s"}
+    me, letter = "frederic.marot@a.test", b"From: frederic.marot@a.test\r\n\r\nBonjour\r\n"
+    with smtplib.SMTP_SSL("localhost", ports["submissions"], context=trusting(service)) as smtp:
+        smtp.login("fmarot", NUMEN)
+        assert smtp.sendmail(me, [me], letter) == {}
+    pop3 = poplib.POP3("localhost", ports["pop3"])
+    pop3.stls(trusting(service))
+    pop3.user("FMAROT")
+    pop3.pass_(NUMEN)
+    _, lines, _ = pop3.retr(1)
+    assert lines[-1] == b"Bonjour"
+    pop3.quit()
+    assert running.stop() == 0
+
+
+def test_a_changed_setting_is_taken_at_sighup(service: Path, running: Running) -> None:
+    ports = ports_of(running.wait_for("ready"))
+    text = service.read_text()
+    service.write_text(text.replace("#max_message_mib = 50", "max_message_mib = 1"))
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("reloaded")
+    with smtplib.SMTP("localhost", ports["mx"]) as smtp:
+        smtp.ehlo()
+        assert smtp.esmtp_features["size"] == str(1024 * 1024)
+
+
+def test_one_door_alone_opens_its_own_ports_only(service: Path) -> None:
+    running = Running(service, "--door", "pop3")
+    assert set(ports_of(running.wait_for("ready"))) == {"pop3", "pop3s"}
+    assert running.stop() == 0
+
+
+def test_a_port_in_use_is_one_line_that_names_it(service: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = Running(service, MAILSERVER_SMTP__MX=f"127.0.0.1:{port}")
+        _, error = refused.process.communicate(timeout=30)
+    assert refused.process.returncode == 2
+    assert len(error.splitlines()) == 1
+    assert f"port {port} is already in use" in error.decode()
+
+
+def test_an_unknown_door_is_a_mistake(service: Path, run: Run) -> None:
+    said = run("run", "--door", "imap", "--config", service)
+    assert (said.status, len(said.err.splitlines())) == (2, 1)
+
+
+def test_a_file_of_the_current_folder_is_never_imported(service: Path) -> None:
+    (service.parent / "json.py").write_text("raise SystemExit('imported')\n")
+    running = Running(service, "--door", "keeper")
+    running.wait_for("ready")
+    assert running.stop() == 0
+    assert os.path.exists(service.parent / "json.py")

@@ -1,0 +1,133 @@
+"""`status`: asks the listeners themselves, and sums what the workers reported."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from mailserver.settings.load import load_settings
+from mailserver.store.sqlite.store import open_store
+from tests.cli.conftest import Run
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def listener(banner: bytes) -> Iterator[int]:
+    """A port where whoever comes gets this banner."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            with suppress(OSError):
+                while True:
+                    visitor, _ = server.accept()
+                    visitor.sendall(banner)
+                    visitor.close()
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.fixture
+def service(tmp_path: Path, run: Run) -> Path:
+    run("init", tmp_path, "--domain", "a.test")
+    return tmp_path / "mailserver.toml"
+
+
+def listen_on(monkeypatch: pytest.MonkeyPatch, *, mx: int, pop3: int) -> None:
+    for name, value in {
+        "SMTP__MX": f"127.0.0.1:{mx}",
+        "SMTP__SUBMISSION": "",
+        "SMTP__SUBMISSIONS": "",
+        "POP3__POP3": f"127.0.0.1:{pop3}",
+        "POP3__POP3S": "",
+    }.items():
+        monkeypatch.setenv(f"MAILSERVER_{name}", value or "[]")
+
+
+def test_all_up_is_status_0(service: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listener(b"220 a\r\n") as mx, listener(b"+OK\r\n") as pop3:
+        listen_on(monkeypatch, mx=mx, pop3=pop3)
+        assert run("status", "--door", "smtp", "--config", service).status == 0
+        assert run("status", "--door", "pop3", "--config", service).status == 0
+
+
+def test_a_listener_that_is_down_is_status_1_and_named(
+    service: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listener(b"220 a\r\n") as mx, socket.create_server(("127.0.0.1", 0)) as closed:
+        pop3 = closed.getsockname()[1]
+        closed.close()
+        listen_on(monkeypatch, mx=mx, pop3=pop3)
+        said = run("status", "--json", "--config", service)
+    assert said.status == 1
+    facts = json.loads(said.out)
+    assert (facts["up"], facts["doors"]["smtp"]["up"]) == (False, True)
+    (told,) = facts["doors"]["pop3"]["listeners"]
+    assert (told["name"], told["up"], told["failure"]) == ("pop3", False, "Connection refused")
+
+
+def test_a_listener_that_says_something_else_is_down(
+    service: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listener(b"421 no\r\n") as mx, listener(b"") as pop3:
+        listen_on(monkeypatch, mx=mx, pop3=pop3)
+        said = run("status", "--config", service)
+    assert said.status == 1
+    assert "said b'421 no" in said.out
+    assert "closed without a word" in said.out
+
+
+def report(service: Path, source: str, at_s: float, **values: float) -> None:
+    store = open_store(load_settings(service))
+    store.report(source, {name.replace("_", "."): v for name, v in values.items()}, now_s=at_s)
+    store.close()
+
+
+def test_the_keeper_is_up_while_it_reports(service: Path, run: Run) -> None:
+    status = ("status", "--door", "keeper", "--config", service)
+    assert run(*status).status == 1
+    report(service, "keeper.0", time.time() - 3600)
+    assert run(*status).status == 1
+    report(service, "keeper.0", time.time())
+    assert run(*status).status == 0
+
+
+def test_counters_are_summed_over_the_workers(
+    service: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report(service, "smtp.0", time.time(), connections=2)
+    report(service, "smtp.1", time.time(), connections=3)
+    with listener(b"220 a\r\n") as mx, listener(b"+OK\r\n") as pop3:
+        listen_on(monkeypatch, mx=mx, pop3=pop3)
+        said = run("status", "--door", "smtp", "--json", "--config", service)
+    facts = json.loads(said.out)["doors"]["smtp"]
+    assert (facts["workers"], facts["counters"]) == (2, {"connections": 5})
+
+
+def test_a_gateway_in_place_of_every_client_is_a_warning(service: Path, run: Run) -> None:
+    peers = {"peers_recent": 15, "peers_distinct": 1, "peers_private": 1}
+    report(service, "smtp.0", time.time(), **peers)
+    report(service, "pop3.0", time.time(), **peers)
+    report(service, "keeper.0", time.time())
+    said = run("status", "--door", "keeper", "--config", service)
+    assert said.status == 0
+    assert "it is a gateway's" in said.out
+
+
+def test_an_unknown_door_is_a_mistake(service: Path, run: Run) -> None:
+    said = run("status", "--door", "imap", "--config", service)
+    assert said.status == 2
+    assert "the doors are smtp, pop3, keeper" in said.err
