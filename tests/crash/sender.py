@@ -35,6 +35,7 @@ class SenderPlan:
     letter_count: of each thread; 0: without end.
     trouble: part of the letters that must be refused or are abandoned.
     pace_s: wait between two letters of a thread.
+    sizes_octets: of the letters that are not large.
     """
 
     mx_port: int
@@ -47,6 +48,7 @@ class SenderPlan:
     large: float
     trouble: float
     pace_s: float = 0.0
+    sizes_octets: tuple[int, ...] = SMALL_OCTETS
 
 
 class Sender:
@@ -93,7 +95,8 @@ class Sender:
 
     def _send_letter(self, wire: Wire) -> None:
         chance = self._random.random()
-        sizes = LARGE_OCTETS if self._random.random() < self._plan.large else SMALL_OCTETS
+        is_large = self._random.random() < self._plan.large
+        sizes = LARGE_OCTETS if is_large else self._plan.sizes_octets
         letter_id = make_id(self._name, self._number, self._random.choice(sizes))
         self._number += 1
         boxes = self._random.sample(self._plan.boxes, self._random.randint(1, 5))
@@ -149,7 +152,7 @@ def end_with_input(end: threading.Event) -> None:
 def main(arguments: list[str]) -> None:
     journal = Journal(Path(arguments[0]))
     facts: dict[str, Any] = json.loads(Path(arguments[1]).read_text("utf-8"))
-    facts.update(names=tuple(facts["names"]), boxes=tuple(facts["boxes"]))
+    facts.update({key: tuple(facts[key]) for key in ("names", "boxes", "sizes_octets")})
     plan = SenderPlan(**facts)
     end = threading.Event()
     end_with_input(end)
