@@ -144,7 +144,7 @@ def load(house: House, folder: Path) -> int:
     with running(command) as sender:
         sender.wait(RUN_TIMEOUT_S)
     lines = read_journal(journal)
-    count = sum(line["e"] == "answered" and line["code"] == 250 for line in lines)
+    count: int = sum(line["e"] == "answered" and line["code"] == 250 for line in lines)
     return LETTER_OCTETS * count
 
 
