@@ -95,6 +95,18 @@ def open_meter(name: str) -> CpuMeter:
     return TreeMeter()
 
 
+def read_machine_busy_s() -> float:
+    """CPU seconds that all cores were not idle since boot, time stolen by a host included."""
+    with Path("/proc/stat").open(encoding="ascii") as file:
+        return parse_busy_ticks(file.readline()) / os.sysconf("SC_CLK_TCK")
+
+
+def parse_busy_ticks(line: str) -> int:
+    """user nice system, then (after idle and iowait) irq softirq steal: proc(5), stat."""
+    fields = [int(field) for field in line.split()[1:9]]
+    return sum(fields[0:3]) + sum(fields[5:8])
+
+
 def find_cgroup_root(mounts: str) -> Path | None:
     """Where the version 2 hierarchy is mounted, from the text of /proc/mounts."""
     for line in mounts.splitlines():

@@ -5,14 +5,17 @@ Everything that is written lies in one folder, made for the run and removed afte
 
 from __future__ import annotations
 
+import resource
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import figures
+from bench.cpu import read_machine_busy_s
 from bench.disk import Disk, look_at_disk
 from bench.ours import Ours
 from bench.peer import Peer
@@ -24,6 +27,10 @@ from bench.side import Side
 BIG_NAME = "grande"
 SCALING_TITLE = "N processes a door (ours) against one (theirs): "
 SCALING_KEYS = ("kept", "login")
+OTHERS_NOTE = (
+    "Everything else on the machine, the kernel included, kept {cores:.2f} cores busy "
+    "on average: measure on a machine where that is near 0"
+)
 FIGURE_KEYS = ("rest", "memory", "big-mailbox")
 
 OnStep = Callable[[str], None]
@@ -127,6 +134,13 @@ class Session:
             found.append(figures.measure_big_mailbox(self.open_one(), BIG_NAME, count))
         return found
 
+    def used_s(self) -> float:
+        """CPU seconds of the services, of this process and of the load."""
+        sides: list[Side | None] = [self._ours, self._one, self._peer]
+        served_ms = sum(side.meter.read_ms() for side in sides if side is not None)
+        usages = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return served_ms / 1000 + sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
     def notes(self) -> tuple[str, ...]:
         sides: list[Side | None] = [self._ours, self._peer]
         notes = [note for side in sides if side is not None for note in side.notes]
@@ -186,11 +200,14 @@ def run_session(plan: Plan, parent: Path, on_step: OnStep) -> Findings:
     with open_folder(parent) as folder, ExitStack() as stack:
         disk = look_at_disk(folder, sample_s=1.0 if plan.scale.round_s else 0.1)
         session = Session(plan, folder, on_step, stack)
+        began_s, others_s = time.monotonic(), read_machine_busy_s() - session.used_s()
         alone = session.run_figures()
         rows = session.run_rows()
+        others_s = read_machine_busy_s() - session.used_s() - others_s
+        cores = others_s / (time.monotonic() - began_s)
         return Findings(
             disk=disk,
             rows=tuple(rows),
             figures=tuple(alone),
-            notes=session.notes(),
+            notes=(*session.notes(), OTHERS_NOTE.format(cores=cores)),
         )

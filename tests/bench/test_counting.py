@@ -13,6 +13,7 @@ from bench.cpu import (
     TreeMeter,
     find_cgroup_root,
     find_tree,
+    parse_busy_ticks,
     parse_parent,
     parse_ticks,
     parse_usage_ms,
@@ -54,6 +55,10 @@ def test_cpu_time_of_a_control_group_is_its_usage_in_milliseconds() -> None:
 def test_cpu_stat_without_usage_is_refused() -> None:
     with pytest.raises(ValueError, match="usage_usec"):
         parse_usage_ms("nr_periods 0\n")
+
+
+def test_a_core_that_waits_for_a_disk_is_not_busy() -> None:
+    assert parse_busy_ticks("cpu  1 2 4 1000 1000 8 16 32 64 128\n") == 1 + 2 + 4 + 8 + 16 + 32
 
 
 def test_only_a_version_2_hierarchy_is_a_place_for_control_groups() -> None:
