@@ -5,6 +5,7 @@ Every mailbox `name` has the addresses name@ and alias.name@, and one password.
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from tests.crash.letters import DOMAIN
 
 PASSWORD = "mot de passe d'essai"
 LISTENERS = ("mx", "submission", "pop3")
+LOWEST_PORT = 12_000
 
 _SETTINGS = """
 [service]
@@ -87,12 +89,30 @@ def build_house(
 
 
 def free_ports() -> dict[str, int]:
-    """One free port for each listener, so that a service may be started again on the same."""
+    """One free port for each listener, so that a service may be started again on the same.
+
+    Below the range from which the kernel gives ports to clients: one of those could
+    take the port while the service is down, even by connecting to itself.
+    """
+    chance = random.SystemRandom()
     with ExitStack() as held:
-        socks = [held.enter_context(socket.socket()) for _ in LISTENERS]
-        for sock in socks:
-            sock.bind(("127.0.0.1", 0))
-        return {name: sock.getsockname()[1] for name, sock in zip(LISTENERS, socks, strict=True)}
+        return {name: _hold_port(held, chance) for name in LISTENERS}
+
+
+def _hold_port(held: ExitStack, chance: random.Random) -> int:
+    while True:
+        sock = held.enter_context(socket.socket())
+        try:
+            sock.bind(("127.0.0.1", chance.randrange(LOWEST_PORT, _lowest_client_port())))
+        except OSError:
+            continue
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def _lowest_client_port() -> int:
+    text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii")
+    return max(LOWEST_PORT + 1_000, int(text.split()[0]))
 
 
 def _make_certificate(folder: Path) -> None:

@@ -40,7 +40,7 @@ LARGE_OCTETS = 12_000_000
 SENDERS = tuple(f"s{n}" for n in range(6))
 SINKS = tuple(f"b{n}" for n in range(6))
 LETTER_OCTETS = 200_000
-LETTERS_EACH = 60
+LETTERS_EACH = 50
 SMALL_BUFFER = 4096
 _MANY = """
     WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {count})
