@@ -43,7 +43,7 @@ class BodyFacts:
     ends_with_crlf: bool
     is_8bit: bool
     has_nul: bool
-    longest_line_octets: int  # without CRLF
+    longest_line_octets: int  # of those over 998, without CRLF; 0 where no line is so long
     dotted_line_count: int  # lines that begin with a dot: 0 means no stuffing on the way out
 
 

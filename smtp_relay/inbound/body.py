@@ -19,6 +19,7 @@ from smtp_relay.inbound.headers import HeaderBlock
 _CRLF = b"\r\n"
 _MARK = b"\r\n.\r\n"
 _DOTTED = b"\r\n."
+LONG_LINE_OCTETS = 998  # RFC 5322 §2.1.1; longer ones are measured
 _BEGINNINGS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 
 
@@ -78,7 +79,8 @@ class DataReader:
         """Take what came; return the octets to store, empty when they are not wanted."""
         self.wire_octets += len(data)
         window = self._held + data if self._held else data
-        end = window.find(_MARK)
+        # Most large bodies are base64, which has no dot at all: one look for it costs nothing.
+        end = window.find(_MARK) if b"." in window else -1
         if end >= 0:
             self.rest = window[end + len(_MARK) :]
             self._held = b""
@@ -87,7 +89,7 @@ class DataReader:
         return self._piece(window[: -len(self._held)] if self._held else window)
 
     def _piece(self, octets: bytes) -> bytes:
-        if _DOTTED in octets:
+        if b"." in octets and _DOTTED in octets:
             self._dotted_line_count += octets.count(b"\r\n..")
             octets = octets.replace(_DOTTED, _CRLF)
         if self._is_at_start and octets:
@@ -103,7 +105,8 @@ class DataReader:
         return b"" if self.header.is_too_large else octets
 
     def _note(self, octets: bytes) -> None:
-        pair_count = self._measure_lines(octets)
+        self._measure_lines(octets)
+        pair_count = octets.count(_CRLF)
         if octets.count(b"\n") != pair_count or octets.count(b"\r") != pair_count:
             self.has_bare_cr_or_lf = True
         if not octets.isascii():
@@ -113,13 +116,19 @@ class DataReader:
         if not self.header.is_complete:
             self.header.feed(octets)
 
-    def _measure_lines(self, octets: bytes) -> int:
-        """Note the longest line; return how many ended."""
-        lengths = list(map(len, octets.split(_CRLF)))
-        lengths[0] += self._line_octets
-        self._line_octets = lengths[-1]
-        self._longest_line_octets = max(self._longest_line_octets, *lengths)
-        return len(lengths) - 1
+    def _measure_lines(self, octets: bytes) -> None:
+        """Note the longest line over the usual limit, by leaps of that limit and not by lines."""
+        begin = -self._line_octets  # of the line that is open, counted from this piece
+        while (reach := begin + LONG_LINE_OCTETS + len(_CRLF)) < len(octets):
+            end = octets.rfind(b"\n", max(begin, 0), reach) if reach > 0 else -1
+            if end < 0:  # a long one
+                end = octets.find(b"\n", max(reach, 0))
+                if end < 0:
+                    break
+                self._longest_line_octets = max(self._longest_line_octets, end - 1 - begin)
+            begin = end + 1
+        begin = max(begin, octets.rfind(b"\n") + 1) if b"\n" in octets else begin
+        self._line_octets = len(octets) - begin
 
 
 _ENDLESS_SLACK_OCTETS = 1024 * 1024

@@ -121,6 +121,20 @@ def test_the_reader_finds_the_same_end_and_the_same_facts_in_any_pieces(
     assert parts.header.take() == whole.header.take()
 
 
+@given(
+    lengths=st.lists(st.one_of(st.integers(990, 1010), st.integers(0, 3000)), max_size=8), cuts=CUTS
+)
+def test_the_longest_line_over_the_limit_is_measured_in_any_pieces(
+    lengths: list[int], cuts: list[int]
+) -> None:
+    wire = b"".join(b"x" * length + b"\r\n" for length in lengths) + b".\r\n"
+    reader = DataReader(max_octets=10**6, max_header_octets=10**6, keep_header=False)
+    for piece in cut(wire, cuts):
+        reader.feed(piece)
+    longest = max(lengths, default=0)
+    assert reader.facts.longest_line_octets == (longest if longest > 998 else 0)
+
+
 @given(body=st.lists(st.binary(max_size=30).filter(lambda b: not set(b) & set(b"\r\n"))))
 def test_stuffed_lines_come_out_as_they_were(body: list[bytes]) -> None:
     message = b"".join(line + b"\r\n" for line in body)
@@ -130,7 +144,7 @@ def test_stuffed_lines_come_out_as_they_were(body: list[bytes]) -> None:
     assert reader.rest == b""
     assert not reader.has_bare_cr_or_lf
     assert reader.facts.dotted_line_count == sum(line[:1] == b"." for line in body)
-    assert reader.facts.longest_line_octets == max(map(len, body), default=0)
+    assert reader.facts.longest_line_octets == 0
     assert reader.facts.has_nul == (b"\0" in message)
     assert reader.facts.is_8bit == (not message.isascii())
     end = (b"\r\n" + message).find(b"\r\n\r\n")
