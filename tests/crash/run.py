@@ -25,10 +25,10 @@ from tests.crash.verdict import final_view, judge
 
 BOXES = tuple(f"b{n}" for n in range(8))
 SENDERS = tuple(f"s{n}" for n in range(12))
-COLLECTOR_THREADS = (BOXES[0:3], BOXES[3:6], BOXES[6:8])
+COLLECTOR_THREADS = tuple((box,) for box in BOXES)
 PROCESSES = 2
 PACE_S = 0.003
-WEIGHTS = {Role.WORKER: 8, Role.DOOR_PARENT: 3, Role.KEEPER: 2, Role.SUPERVISOR: 5}
+WEIGHTS = {Role.WORKER: 8, Role.DOOR_PARENT: 3, Role.KEEPER: 2, Role.SUPERVISOR: 3}
 """Supervisors often: only a new one forgets how often its children died lately."""
 PROGRESS_WITHIN_S = 90.0
 HASTE = 0.2
