@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from mailserver.queue.copies import CopyState
@@ -31,6 +33,8 @@ from mailserver.values.ids import AcceptId, MailboxId, MessageId
 from mailserver.values.message import Acceptance, InlineBody, delivered_to_line
 
 ENDS_WITH_CRLF, IS_8BIT, HAS_NUL, SMTPUTF8 = 1, 2, 4, 8  # message.flags
+
+_DEPOSITED = CopyState.DEPOSITED.value
 
 RECENT_MESSAGES = 10_000
 """How far back an accept is looked for: far more than are in flight at once."""
@@ -188,8 +192,8 @@ def _grow_mailboxes(
             growth.count += 1
             growth.octets += octets
     wanted = [(m, growths[m].count, growths[m].octets) for m in sorted(growths)]
-    for rows, chunk in _chunks(wanted, largest=128):
-        for mailbox_id, next_uid in connection.execute(_GROW_MAILBOXES.format(rows=rows), chunk):
+    for statement, chunk in _chunks(_GROW_MAILBOXES, wanted, largest=128):
+        for mailbox_id, next_uid in connection.execute(statement, chunk):
             growths[mailbox_id].next_uid = next_uid - growths[mailbox_id].count
     missing = [m for m, growth in growths.items() if growth.next_uid == 0]
     if missing:
@@ -257,7 +261,7 @@ def _add_copies(
                 message_id,
                 copy_no,
                 copy.recipient,
-                CopyState.DEPOSITED.value,
+                _DEPOSITED,
                 mailbox_id,
                 uid,
                 acceptance.accepted_at_s,
@@ -281,16 +285,24 @@ def _remove(connection: Connection, removal: Removal) -> Removed:
 
 
 def _insert(
-    connection: Connection, statement: str, rows: list[Sequence[Any]], *, largest: int
+    connection: Connection, template: str, rows: list[Sequence[Any]], *, largest: int
 ) -> None:
-    for marks, chunk in _chunks(rows, largest=largest):
-        connection.execute(statement.format(rows=marks), chunk)
+    for statement, chunk in _chunks(template, rows, largest=largest):
+        connection.execute(statement, chunk)
 
 
-def _chunks(rows: Sequence[Sequence[Any]], *, largest: int) -> Iterable[tuple[str, list[Any]]]:
-    """(placeholders, flat parameters), in chunks of a few sizes."""
+def _chunks(
+    template: str, rows: Sequence[Sequence[Any]], *, largest: int
+) -> Iterable[tuple[str, Sequence[Any]]]:
+    """(statement, flat parameters), in chunks of a few sizes."""
     start = 0
     for size in powers_of_two(len(rows), largest):
         part = rows[start : start + size]
         start += size
-        yield rows_of(size, len(part[0])), [value for row in part for value in row]
+        statement = _for_rows(template, size, len(part[0]))
+        yield statement, part[0] if size == 1 else list(chain.from_iterable(part))
+
+
+@lru_cache(maxsize=64)
+def _for_rows(template: str, rows: int, columns: int) -> str:
+    return template.format(rows=rows_of(rows, columns))
