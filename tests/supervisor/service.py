@@ -163,6 +163,15 @@ def visit_until(port: int, wanted: Callable[[dict[str, Any]], bool]) -> dict[str
     raise AssertionError("nobody of that kind answered")
 
 
+def visit_banner(port: int) -> bytes:
+    """The first line that whoever listens there says."""
+    with (
+        socket.create_connection(("127.0.0.1", port), PATIENCE_S) as sock,
+        sock.makefile("rb") as f,
+    ):
+        return f.readline()
+
+
 def wait_until(holds: Callable[[], bool]) -> None:
     """Look again and again until it holds, and fail when it never does."""
     deadline = time.monotonic() + PATIENCE_S

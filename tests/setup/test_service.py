@@ -1,0 +1,99 @@
+"""A new service: its files, its postmaster, its records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailserver.settings.load import SettingsError, load_settings
+from mailserver.settings.model import Settings
+from mailserver.setup.service import (
+    NewService,
+    ServiceExists,
+    dns_records,
+    ensure_postmaster,
+    make_certificate,
+    prepare_store,
+    write_settings,
+)
+from mailserver.store.sqlite.store import SqliteStore
+
+WANTED = NewService(domain="a.test", hostname="mail.a.test")
+
+
+def settings_of(**service: object) -> Settings:
+    return Settings.model_validate(
+        {"service": {"domain": "a.test", "hostname": "mail.a.test", **service}}
+    )
+
+
+def test_what_was_asked_for_stands_in_the_file(tmp_path: Path) -> None:
+    file = write_settings(
+        tmp_path / "s",
+        NewService(domain="a.test", hostname="mx.a.test", more={"smtp.processes": 3}),
+    )
+    settings = load_settings(file, {})
+    assert settings.service.hostname == "mx.a.test"
+    assert settings.smtp.processes == 3
+    assert [path.name for path in file.parent.iterdir()] == ["mailserver.toml"]
+
+
+def test_bad_values_leave_no_file(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError):
+        write_settings(tmp_path, NewService(domain="a.test", hostname="mail.a.test", language="de"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_is_never_written_over(tmp_path: Path) -> None:
+    write_settings(tmp_path, WANTED)
+    with pytest.raises(ServiceExists):
+        write_settings(tmp_path, WANTED)
+
+
+def test_a_certificate_that_is_there_stays(tmp_path: Path) -> None:
+    settings = load_settings(write_settings(tmp_path, WANTED), {})
+    assert make_certificate(settings)
+    before = settings.tls.certificate.read_bytes()
+    assert not make_certificate(settings)
+    assert settings.tls.certificate.read_bytes() == before
+
+
+def test_the_store_is_prepared_as_often_as_one_likes(tmp_path: Path) -> None:
+    settings = load_settings(write_settings(tmp_path, WANTED), {})
+    assert prepare_store(settings, now_s=1.0) == 1
+    assert prepare_store(settings, now_s=2.0) == 1
+
+
+def test_the_postmaster_gets_the_roles_of_a_domain_that_is_added(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store")
+    ensure_postmaster(store, settings_of(), now_s=1.0)
+    ensure_postmaster(store, settings_of(extra_domains=("b.test",)), now_s=2.0)
+    account = store.find_account("postmaster")
+    assert account is not None
+    assert account.addresses == (
+        "postmaster@a.test",
+        "abuse@a.test",
+        "postmaster@b.test",
+        "abuse@b.test",
+    )
+    store.close()
+
+
+def test_a_role_that_another_account_has_stays_there(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store")
+    other = store.add_account(
+        identifier="securite", name="S", addresses=["abuse@a.test"], now_s=1.0
+    )
+    ensure_postmaster(store, settings_of(), now_s=1.0)
+    assert store.find_mailbox("abuse@a.test") == other.inbox_id
+    store.close()
+
+
+def test_the_records_are_in_the_form_of_a_zone_file() -> None:
+    assert dns_records(settings_of(extra_domains=("é.test",))) == [
+        "a.test. IN MX 10 mail.a.test.",
+        'a.test. IN TXT "v=spf1 mx -all"',
+        "xn--9ca.test. IN MX 10 mail.a.test.",
+        'xn--9ca.test. IN TXT "v=spf1 mx -all"',
+    ]

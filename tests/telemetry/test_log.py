@@ -1,0 +1,48 @@
+"""One event per line, peer text escaped, the process's name in each."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+import structlog
+
+from mailserver.telemetry.log import configure, get_log
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    yield
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+
+
+def test_an_event_is_one_json_line_with_the_process() -> None:
+    out = io.StringIO()
+    configure(level="info", log_format="json", stream=out, process="smtp", worker=1)
+    get_log("smtp").info("refused", peer="x\r\n250 forged")
+    (line,) = out.getvalue().splitlines()
+    told = json.loads(line)
+    assert told["event"] == "refused"
+    assert told["peer"] == "x\r\n250 forged"
+    assert (told["process"], told["worker"], told["room"]) == ("smtp", 1, "smtp")
+
+
+@pytest.mark.parametrize("log_format", ["auto", "json", "console"])
+def test_what_a_peer_says_never_makes_a_line(
+    log_format: Literal["auto", "json", "console"],
+) -> None:
+    out = io.StringIO()
+    configure(level="info", log_format=log_format, stream=out)
+    get_log("smtp").info("refused", peer="x\r\ny")
+    assert len(out.getvalue().splitlines()) == 1
+
+
+def test_events_below_the_level_are_left_out() -> None:
+    out = io.StringIO()
+    configure(level="warning", log_format="json", stream=out)
+    get_log("smtp").info("quiet")
+    assert out.getvalue() == ""

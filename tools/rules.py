@@ -1,0 +1,105 @@
+"""Rules of the repository that no other tool checks.
+
+- no path of somebody's machine, and no package index's address, in any file;
+- a room's `__init__.py` is a docstring and no code;
+- functions stay under 61 lines, files of code under 451;
+- links between pages of the documentation lead somewhere.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_FUNCTION_LINES = 60
+MOST_FILE_LINES = 450
+# Written in pieces, so that this file obeys its own rule.
+_MACHINE_PATHS = re.compile(r"(?<![\w.~/-])/(?:" + "|".join(["wo" + "rk", "ro" + "ot"]) + r")/\w")
+_INDEXES = re.compile(
+    "|".join([r"py" + r"pi\.org", r"python" + r"hosted\.org", r"--index-" + "url"])
+)
+_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_ROOMS = ("mailserver", "smtp_relay", "pop3_store")
+
+
+def broken_rules() -> list[str]:
+    """One sentence for each place that breaks a rule."""
+    found: list[str] = []
+    for path in _files():
+        text = _text(path)
+        if text is None:
+            continue
+        name = str(path.relative_to(ROOT))
+        found += _told(name, text)
+        if path.suffix == ".py":
+            found += _code(name, text)
+        if path.suffix == ".md":
+            found += _links(path, name, text)
+    return found
+
+
+def _files() -> list[Path]:
+    """What is or would be committed; the whole folder where there is no git."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listing.returncode:
+        return [path for room in (*_ROOMS, "docs", "config") for path in (ROOT / room).rglob("*.*")]
+    return [ROOT / name for name in listing.stdout.decode().split("\0") if name]
+
+
+def _text(path: Path) -> str | None:
+    """None for what is not text, or was removed."""
+    try:
+        return path.read_text("utf-8")
+    except (UnicodeDecodeError, OSError):
+        return None
+
+
+def _told(name: str, text: str) -> Iterator[str]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _MACHINE_PATHS.search(line):
+            yield f"{name}:{number}: a path of somebody's machine"
+        if _INDEXES.search(line) and name != "tools/locks/compile":
+            yield f"{name}:{number}: the address of a package index"
+
+
+def _code(name: str, text: str) -> Iterator[str]:
+    length = text.count("\n")
+    if length > MOST_FILE_LINES and not name.startswith("tests/"):
+        yield f"{name}: {length} lines: split it"
+    tree = ast.parse(text, name)
+    is_room = name.endswith("__init__.py") and name.startswith(_ROOMS)
+    if is_room and not _is_only_docstring(tree):
+        yield f"{name}: a room's __init__ is a docstring and no code"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > MOST_FUNCTION_LINES:
+                yield f"{name}:{node.lineno}: {node.name} has {lines} lines: split it"
+
+
+def _is_only_docstring(tree: ast.Module) -> bool:
+    """`__all__` and `__version__` are no code."""
+    docstring = ast.get_docstring(tree)
+    rest = tree.body[1:]
+    names = {"__all__", "__version__"}
+    return bool(docstring) and all(
+        isinstance(node, ast.Assign) and {ast.unparse(target) for target in node.targets} <= names
+        for node in rest
+    )
+
+
+def _links(path: Path, name: str, text: str) -> Iterator[str]:
+    for link in _LINK.findall(text):
+        if "://" not in link and not link.startswith("mailto:"):
+            target = (path.parent / link).resolve()
+            if not target.exists():
+                yield f"{name}: the link {link} leads nowhere"
