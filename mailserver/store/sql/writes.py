@@ -68,6 +68,10 @@ _RECENT_ACCEPT = """
     WHERE message_id > (SELECT value FROM counter WHERE name = 'message') - ? AND accept_id = ?"""
 
 
+_Deposits = dict[MailboxId, tuple[int, bytes]]
+"""What one message puts into each mailbox: the size of its entry, and its prefix."""
+
+
 class MailboxGone(StoreError):
     """The mailbox was deleted between RCPT and the final dot."""
 
@@ -170,11 +174,13 @@ def _accept(connection: Connection, acceptances: Sequence[Acceptance]) -> list[A
     if last is None:
         raise StoreUnavailable("the counter of messages is missing")
     next_id = last[0] - len(acceptances) + 1
-    growths = _grow_mailboxes(connection, acceptances)
+    deposits = [_deposits(acceptance) for acceptance in acceptances]
+    growths = _grow_mailboxes(connection, deposits)
     rows = _Rows()
-    for message_id, acceptance in enumerate(acceptances, next_id):
-        rows.messages.append(_message_row(message_id, acceptance))
-        _add_copies(rows, message_id, acceptance, growths)
+    for i, acceptance in enumerate(acceptances):
+        rows.messages.append(_message_row(next_id + i, acceptance))
+        uids = _add_entries(rows, next_id + i, deposits[i], growths)
+        _add_copies(rows, next_id + i, acceptance, uids)
     _insert(connection, _INSERT_MESSAGES, rows.messages, largest=32)
     _insert(connection, _INSERT_COPIES, rows.copies, largest=128)
     _insert(connection, _INSERT_ENTRIES, rows.entries, largest=128)
@@ -182,13 +188,15 @@ def _accept(connection: Connection, acceptances: Sequence[Acceptance]) -> list[A
 
 
 def _grow_mailboxes(
-    connection: Connection, acceptances: Sequence[Acceptance]
+    connection: Connection, deposits: Iterable[_Deposits]
 ) -> dict[MailboxId, _Growth]:
     """Reserve UIDs for the batch; rows in id order, so that engines with row locks never cross."""
     growths: dict[MailboxId, _Growth] = {}
-    for acceptance in acceptances:
-        for mailbox_id, octets in _deposits(acceptance).items():
-            growth = growths.setdefault(mailbox_id, _Growth())
+    for of_message in deposits:
+        for mailbox_id, (octets, _) in of_message.items():
+            growth = growths.get(mailbox_id)
+            if growth is None:
+                growth = growths[mailbox_id] = _Growth()
             growth.count += 1
             growth.octets += octets
     wanted = [(m, growths[m].count, growths[m].octets) for m in sorted(growths)]
@@ -201,14 +209,16 @@ def _grow_mailboxes(
     return growths
 
 
-def _deposits(acceptance: Acceptance) -> dict[MailboxId, int]:
-    """Mailbox -> size of its entry; the first recipient that leads there names it."""
+def _deposits(acceptance: Acceptance) -> _Deposits:
+    """One entry for each mailbox; the first recipient that leads there names it."""
     base = len(acceptance.return_path) + len(acceptance.head) + acceptance.body.size_octets
-    sizes: dict[MailboxId, int] = {}
+    deposits: _Deposits = {}
     for copy in acceptance.copies:
-        if copy.route.mailbox_id not in sizes:
-            sizes[copy.route.mailbox_id] = base + len(delivered_to_line(copy.recipient))
-    return sizes
+        mailbox_id = copy.route.mailbox_id
+        if mailbox_id not in deposits:
+            prefix = delivered_to_line(copy.recipient)
+            deposits[mailbox_id] = (base + len(prefix), prefix)
+    return deposits
 
 
 def _message_row(message_id: int, acceptance: Acceptance) -> Sequence[Any]:
@@ -241,31 +251,28 @@ def _message_row(message_id: int, acceptance: Acceptance) -> Sequence[Any]:
     )
 
 
-def _add_copies(
-    rows: _Rows, message_id: int, acceptance: Acceptance, growths: dict[MailboxId, _Growth]
-) -> None:
-    """One copy for each recipient; one entry for each mailbox."""
-    base = len(acceptance.return_path) + len(acceptance.head) + acceptance.body.size_octets
+def _add_entries(
+    rows: _Rows, message_id: int, deposits: _Deposits, growths: dict[MailboxId, _Growth]
+) -> dict[MailboxId, int]:
+    """Give each entry the next UID of its mailbox; returns them by mailbox."""
     uids: dict[MailboxId, int] = {}
+    for mailbox_id, (octets, prefix) in deposits.items():
+        growth = growths[mailbox_id]
+        uid = uids[mailbox_id] = growth.next_uid
+        growth.next_uid += 1
+        rows.entries.append((mailbox_id, uid, message_id, octets, prefix))
+    return uids
+
+
+def _add_copies(
+    rows: _Rows, message_id: int, acceptance: Acceptance, uids: dict[MailboxId, int]
+) -> None:
+    """One copy for each recipient, final already: accepting is delivering."""
+    at_s = acceptance.accepted_at_s
     for copy_no, copy in enumerate(acceptance.copies):
         mailbox_id = copy.route.mailbox_id
-        uid = uids.get(mailbox_id)
-        if uid is None:
-            growth = growths[mailbox_id]
-            uid = uids[mailbox_id] = growth.next_uid
-            growth.next_uid += 1
-            prefix = delivered_to_line(copy.recipient)
-            rows.entries.append((mailbox_id, uid, message_id, base + len(prefix), prefix))
         rows.copies.append(
-            (
-                message_id,
-                copy_no,
-                copy.recipient,
-                _DEPOSITED,
-                mailbox_id,
-                uid,
-                acceptance.accepted_at_s,
-            )
+            (message_id, copy_no, copy.recipient, _DEPOSITED, mailbox_id, uids[mailbox_id], at_s)
         )
 
 
