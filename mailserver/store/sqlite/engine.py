@@ -208,8 +208,7 @@ class SqliteEngine:
         self._lock_fd = -1
 
     def _open_writer(self) -> apsw.Connection:
-        connection = apsw.Connection(self._path)
-        connection.set_busy_timeout(BUSY_MS)
+        connection = _connect(self._path)
         connection.execute(f"PRAGMA page_size = {PAGE_OCTETS}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
@@ -221,14 +220,27 @@ class SqliteEngine:
 
     def _open_reader(self) -> apsw.Connection:
         with _translated():
-            connection = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY)
-            connection.set_busy_timeout(BUSY_MS)
+            connection = _connect(self._path, apsw.SQLITE_OPEN_READONLY)
             connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
         # Only the thread holds its connection, so that it closes when the thread ends.
         self._local.reader = connection
         with self._readers_guard:
             self._readers.add(connection)
         return connection
+
+
+def _connect(
+    path: str, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+) -> apsw.Connection:
+    """A connection whose prepared statements stay prepared.
+
+    Without the stability guarantee SQLite prepares a statement afresh for each
+    new value, because a value might let it use a partial index: half of a read.
+    """
+    connection = apsw.Connection(path, flags=flags)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+    connection.set_busy_timeout(BUSY_MS)
+    return connection
 
 
 def _settle_heap() -> None:
