@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from twisted.internet import epollreactor, task
+from twisted.internet import task
 from twisted.logger import globalLogBeginner
 
 from mailserver.auth.gate import open_gate
@@ -35,6 +35,7 @@ from mailserver.store.ports import Outcome, Store, StoreError
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
 from mailserver.telemetry.log import Log, get_log
+from pop3_store import reactor as reactor_of_ours
 from pop3_store.entrance import Entrance
 from pop3_store.lobby import SWEEP_S, Lobby
 from pop3_store.session import Desk, Tally
@@ -76,7 +77,7 @@ def prepare(settings: Settings) -> Prepared:
 
 def serve(prepared: Prepared, context: WorkerContext) -> None:
     """Runs until it is told to stop; ends the process with status 1 when the disk failed."""
-    epollreactor.install()  # type: ignore[no-untyped-call]
+    reactor_of_ours.install()
     from twisted.internet import reactor  # only now: importing it opens descriptors
 
     worker = Worker(reactor, prepared, context)
