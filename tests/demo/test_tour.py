@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import signal
 import socket
 import subprocess
 import threading
@@ -24,44 +23,13 @@ from mailserver.demo.screen import greeting
 from mailserver.demo.tour import run
 from mailserver.setup.certificate import issue
 from mailserver.store.sqlite.store import open_store
-from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.values.secret import Secret
 from tests.demo.conftest import free_ports
+from tests.demo.running import Running
 from tests.demo.test_screen import commands
 from tests.programs import needs_program
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
-
-
-class Running:
-    """`mailserver demo run DIR`, up to its screen."""
-
-    def __init__(self, folder: Path) -> None:
-        self.process = subprocess.Popen(
-            python_command("mailserver.cli.main", "demo", "run", str(folder)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=python_environment(),
-        )
-        self.screen = ""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.screen += line.decode()
-            if b"Names and passwords" in line:
-                break
-        # Nobody reads the log, and a full pipe would stop the service.
-        self._drain = threading.Thread(target=self.process.stdout.read)
-        self._drain.start()
-
-    def stop(self) -> int:
-        """Ctrl-C; the exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        status = self.process.wait(timeout=30)
-        self._drain.join()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return status
 
 
 @pytest.fixture(scope="module")
