@@ -36,7 +36,6 @@ HASTE = 0.2
 LONGEST_PAUSE_S = 0.4
 LOOK_S = 0.02
 MAX_TOLD = 20
-_ACCEPTED = b'"code": 250'
 
 
 class NoProgress(Exception):
@@ -112,16 +111,16 @@ class Killer:
         self.wait_for_progress(since=0)
         while self._is_wanted(plan, until_s):
             time.sleep(self._chance.uniform(0, LONGEST_PAUSE_S))
-            size = _size(self._sent)
             member = self._choose(self._service.family())
             self._report.kills[member.role.value] += 1
             self._service.kill(member)
+            size = _size(self._sent)
             on_kill()
             if self._chance.random() >= HASTE:
                 self.wait_for_progress(since=size)
 
     def wait_for_progress(self, *, since: int) -> None:
-        """Until a letter was answered 250 behind this size of the journal.
+        """Until a letter that was begun behind this size of the journal is answered 250.
 
         Raises:
             NoProgress: not for a long time, or the supervisor ended by itself.
@@ -142,11 +141,14 @@ class Killer:
         return self._chance.choices(family, weights)[0]
 
     def _has_accepted(self, since: int) -> bool:
+        """Was a letter begun and answered 250 behind this size of the journal?"""
         if not self._sent.exists():
             return False
         with open(self._sent, "rb") as journal:
             journal.seek(since)
-            return _ACCEPTED in journal.read()
+            lines = [json.loads(line) for line in journal if line.endswith(b"\n")]
+        begun = {line["id"] for line in lines if line["e"] == "begun"}
+        return any(line.get("code") == 250 and line["id"] in begun for line in lines)
 
 
 def _like(member: Member, family: list[Member]) -> int:
