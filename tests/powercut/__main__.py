@@ -41,7 +41,6 @@ def main() -> int:
             sender_count=12,
             letter_count=30,
             collector_count=3,
-            session_count=40,
             cut_count=0,
             lucky_count=wanted.lucky,
         )

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tests.crash.collector import CollectorPlan
@@ -21,13 +21,14 @@ from tests.powercut.rebuilt import RebuiltFolder
 from tests.powercut.trace import CALLS, OPTIONS, read_trace
 
 BOXES = tuple(f"b{n}" for n in range(6))
+CLEARING_SESSIONS = 3  # of each mailbox: some drop, some take their deletions back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """
     sender_count, collector_count: sessions at the same time.
-    letter_count: of each sender.  session_count: of each collector.
+    letter_count: of each sender.
     large: part of the letters over the limit for rows.
     """
 
@@ -36,7 +37,6 @@ class Recipe:
     sender_count: int = 6
     letter_count: int = 12
     collector_count: int = 2
-    session_count: int = 10
     large: float = 0.12
     cut_count: int = 40
     lucky_count: int = 15
@@ -97,9 +97,8 @@ def _traced_service(house: House, trace: Path, mutant: str) -> Iterator[Mapping[
 def _load(
     folder: Path, recipe: Recipe, ports: Mapping[str, int], names: tuple[str, ...]
 ) -> list[Path]:
-    """Senders and collectors, to their end; the journals."""
+    """Collect while mail comes in, then clear most mailboxes out; the journals."""
     share = -(-len(BOXES) // recipe.collector_count)
-    threads = tuple(BOXES[n : n + share] for n in range(0, len(BOXES), share))
     sending = SenderPlan(
         mx_port=ports["mx"],
         submission_port=ports["submission"],
@@ -114,25 +113,31 @@ def _load(
     collecting = CollectorPlan(
         pop3_port=ports["pop3"],
         password=PASSWORD,
-        threads=threads,
+        threads=tuple(BOXES[n : n + share] for n in range(0, len(BOXES), share)),
         seed=recipe.seed,
-        session_count=recipe.session_count,
+        session_count=0,
         delete=0.3,
     )
-    journals = [folder / "sent", folder / "collected"]
-    plans = [folder / "sending.json", folder / "collecting.json"]
-    plans[0].write_text(json.dumps(asdict(sending)), "utf-8")
-    plans[1].write_text(json.dumps(asdict(collecting)), "utf-8")
-    commands = [
-        (sys.executable, "-m", module, str(journal), str(plan))
-        for module, journal, plan in zip(
-            ("tests.crash.sender", "tests.crash.collector"), journals, plans, strict=True
-        )
-    ]
-    with running(commands[0]) as sender, running(commands[1]) as collector:
-        for program in (sender, collector):
-            program.wait(RUN_TIMEOUT_S)
-    return journals
+    clearing = replace(
+        collecting,
+        threads=tuple((box,) for box in BOXES[:-1]),
+        session_count=CLEARING_SESSIONS,
+        delete=1.0,
+    )
+    sender = _command(folder, "sender", "sent", asdict(sending))
+    collector = _command(folder, "collector", "collected", asdict(collecting))
+    clearer = _command(folder, "collector", "cleared", asdict(clearing))
+    with running(collector), running(sender) as program:
+        program.wait(RUN_TIMEOUT_S)
+    with running(clearer) as program:
+        program.wait(RUN_TIMEOUT_S)
+    return [folder / name for name in ("sent", "collected", "cleared")]
+
+
+def _command(folder: Path, module: str, journal: str, plan: object) -> tuple[str, ...]:
+    plan_file = folder / f"{journal}.json"
+    plan_file.write_text(json.dumps(plan), "utf-8")
+    return (sys.executable, "-m", f"tests.crash.{module}", str(folder / journal), str(plan_file))
 
 
 def _lines(trace: Path) -> Iterator[str]:

@@ -95,6 +95,8 @@ def _keep_house(settings: Settings, life_fd: int) -> None:
         kept.checkpoint()
         kept.reclaim(now_s=time.time())
         time.sleep(KEEPER_STEP_S)
+    while kept.reclaim(now_s=time.time()).entry_count:  # what sessions had locked until now
+        continue
     kept.close()
 
 

@@ -45,7 +45,6 @@ def test_a_mutant_that_breaks_the_promise_is_found(mutant: str, tmp_path: Path) 
         mutant=mutant,
         sender_count=4,
         letter_count=6,
-        session_count=4,
         large=0.4,
         cut_count=0,
         lucky_count=0,
