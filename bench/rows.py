@@ -263,7 +263,15 @@ def make_groups(scale: Scale) -> dict[str, Group]:
 def make_rows(scale: Scale) -> list[DeliverRow | CollectRow]:
     """The rows, in the order of the table.  The titles are what the report says."""
     groups = make_groups(scale)
-    boxes, spread = groups["boite"], f"{scale.spread} mailboxes"
+    return [
+        *_small_rows(groups["boite"], scale),
+        *_bulky_rows(groups["boite"]),
+        *_collect_rows(groups, scale),
+    ]
+
+
+def _small_rows(boxes: Group, scale: Scale) -> list[DeliverRow]:
+    spread = f"{scale.spread} mailboxes"
     return [
         DeliverRow(
             key="kept",
@@ -297,6 +305,11 @@ def make_rows(scale: Scale) -> list[DeliverRow | CollectRow]:
             keep_open=False,
             spread=True,
         ),
+    ]
+
+
+def _bulky_rows(boxes: Group) -> list[DeliverRow]:
+    return [
         DeliverRow(
             key="fifty",
             title="delivered, each message to 50 recipients",
@@ -318,6 +331,11 @@ def make_rows(scale: Scale) -> list[DeliverRow | CollectRow]:
             first_loads=4,
             max_loads=200,
         ),
+    ]
+
+
+def _collect_rows(groups: dict[str, Group], scale: Scale) -> list[CollectRow]:
+    return [
         CollectRow(
             key="large-retr",
             title="POP3 RETR, messages of 9 MB, 4 sessions",

@@ -79,6 +79,7 @@ class Entrance(Factory):
         """None closes the connection without a word."""
         peer: str = addr.host
         lobby = self._lobby
+        lobby.peers.note(peer)
         if self._networks is not None and not is_within(peer, self._networks):
             lobby.desk.log.warning("peer outside the legacy networks", door=self._door, peer=peer)
             return None

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from mailserver.auth.gate import Verdict
 from mailserver.store.ports import Outcome, Write
+from mailserver.telemetry.peers import PeerWatch
 from mailserver.values.secret import Secret
 from pop3_store.session import Desk
 
@@ -88,6 +89,7 @@ class Lobby:
     guests: set[Guest] = field(default_factory=set)
     pending_removals: int = 0
     is_draining: bool = False
+    peers: PeerWatch = field(default_factory=PeerWatch)
     _numbered: int = 0
 
     @property

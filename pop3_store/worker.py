@@ -35,6 +35,7 @@ from mailserver.store.ports import Outcome, Store, StoreError
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
 from mailserver.telemetry.log import Log, get_log
+from mailserver.telemetry.peers import GATEWAY_WARNING
 from pop3_store import reactor as reactor_of_ours
 from pop3_store.entrance import Entrance
 from pop3_store.lobby import SWEEP_S, Lobby
@@ -141,6 +142,7 @@ class Worker:
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signal_number, lambda *_: self._reactor.callFromThread(self._drain))
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._renew))
+        self._report()
         self._every(SWEEP_S, lambda: self._lobby.sweep(now_s=time.monotonic()))
         self._every(REPORT_S, self._report)
         self._every(CERTIFICATE_CHECK_S, self._renew)
@@ -223,7 +225,10 @@ class Worker:
         counters: dict[str, float] = {
             name: float(value) for name, value in asdict(self._lobby.desk.tally).items()
         }
-        counters["connections"] = float(len(self._lobby.guests))
+        counters["open_connections"] = float(len(self._lobby.guests))
+        counters |= self._lobby.peers.counters()
+        if self._lobby.peers.is_news():
+            self._log.warning(GATEWAY_WARNING)
         try:
             self._store.report(f"pop3.{self._context.index}", counters, now_s=time.time())
         except StoreError as error:

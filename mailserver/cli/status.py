@@ -19,10 +19,6 @@ DoorOption = Annotated[
     str | None, typer.Option("--door", metavar="NAME", help="Only this door: smtp, pop3, keeper.")
 ]
 Reports = dict[str, dict[str, float]]
-GATEWAY_WARNING = (
-    "every recent client came from one private address: it is a gateway's, not theirs."
-    " Logs and throttles do not see who connects"
-)
 
 
 def status(
@@ -91,7 +87,7 @@ def _sum(reports: Reports) -> dict[str, float]:
 
 
 def _warnings(reports: Reports) -> list[str]:
-    from mailserver.telemetry.peers import reports_show_a_gateway
+    from mailserver.telemetry.peers import GATEWAY_WARNING, reports_show_a_gateway
 
     return [GATEWAY_WARNING] if reports_show_a_gateway(list(reports.values())) else []
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import deque
+from functools import lru_cache
 from typing import Final
 
 from mailserver.telemetry.reports import PEERS_DISTINCT, PEERS_PRIVATE, PEERS_RECENT
@@ -24,6 +25,7 @@ class PeerWatch:
 
     def __init__(self, *, window_count: int = WINDOW_COUNT) -> None:
         self._recent: deque[str] = deque(maxlen=window_count)
+        self._is_told = False
 
     def note(self, peer: str) -> None:
         """One more connection; loopback peers (health checks) are left out."""
@@ -44,6 +46,17 @@ class PeerWatch:
         """Every recent peer has one private address, and there were enough of them."""
         return len(self._recent) >= ENOUGH_COUNT and bool(self.counters()[PEERS_PRIVATE])
 
+    def is_news(self) -> bool:
+        """True once, when it begins to look like a gateway: the moment to log it."""
+        was_told, self._is_told = self._is_told, self.looks_like_a_gateway()
+        return self._is_told and not was_told
+
+
+GATEWAY_WARNING: Final = (
+    "every recent client came from one private address: it is a gateway's, not theirs."
+    " Logs and throttles do not see who connects"
+)
+
 
 def reports_show_a_gateway(reports: list[dict[str, float]]) -> bool:
     """The same judgement over the reports of all workers."""
@@ -52,6 +65,7 @@ def reports_show_a_gateway(reports: list[dict[str, float]]) -> bool:
     return enough and all(report.get(PEERS_PRIVATE) for report in seen)
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(peer: str) -> bool:
     address = _parse(peer)
     return address is not None and address.is_loopback

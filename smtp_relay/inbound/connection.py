@@ -102,6 +102,7 @@ class Connection(SMTP):
         self.peer = peername[0] if peername else ""
         self.name = self.service.next_session_name()
         self.service.sessions.add(self)
+        self.service.peers.note(self.peer)
         self._greet()
         self._flush()
 

@@ -20,6 +20,7 @@ from mailserver.routing.local import LocalRoute, decide_local
 from mailserver.settings.model import KIB, MIB, Network, Settings
 from mailserver.store.ports import Account, Bodies, LastSeen, Outcome, Write
 from mailserver.telemetry.log import get_log
+from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
 from mailserver.values.address import Address, fold_domain
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, make_accept_id
@@ -140,6 +141,7 @@ class Service:
     counters: Counters = field(default_factory=Counters)
     dates: DateText = field(default_factory=DateText)
     accept_ids: AcceptIds = field(default_factory=AcceptIds)
+    peers: PeerWatch = field(default_factory=PeerWatch)
     is_draining: bool = False
     postmaster_mailbox: MailboxId | None = None
     hostname: str = field(init=False)

@@ -34,6 +34,7 @@ from mailserver.store.ports import Outcome
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
+from mailserver.telemetry.peers import GATEWAY_WARNING
 from smtp_relay.inbound.policy import Role
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
@@ -149,6 +150,7 @@ class Worker:
         self._loop.add_signal_handler(signal.SIGHUP, self._renew)
         for listener in self._context.listeners:
             self._servers.append(await self._listen(listener))
+        self._report()
         self._every(SWEEP_S, self._service.sweep)
         self._every(REPORT_S, self._report)
         self._every(CERTIFICATE_CHECK_S, self._renew)
@@ -201,7 +203,10 @@ class Worker:
 
     def _report(self) -> None:
         self._service.refresh_postmaster()
-        counters = self._service.counters.values()
+        peers = self._service.peers
+        if peers.is_news():
+            self._log.warning(GATEWAY_WARNING)
+        counters = self._service.counters.values() | peers.counters()
         self._pool.submit(self._report_counters, counters)
 
     def _report_counters(self, counters: dict[str, float]) -> None:

@@ -60,3 +60,8 @@ def test_whatever_a_peer_is_called_it_is_counted(peers: list[str]) -> None:
     watched = watch(*peers)
     watched.looks_like_a_gateway()
     assert watched.counters()["peers.recent"] <= len(peers)
+
+
+def test_a_gateway_is_news_once() -> None:
+    watched = watch(*["172.18.0.1"] * ENOUGH_COUNT)
+    assert [watched.is_news(), watched.is_news()] == [True, False]
