@@ -127,6 +127,9 @@ def parse_authors(value: bytes) -> list[Address]:
         angled = [word for word in words if word.startswith(b"<")]
         if len(angled) > 1:
             raise BadAddressList("two addresses in one mailbox")
+        if angled:
+            # `boss@b.fr <me@b.fr>`: some programs show the first one, so it counts too.
+            authors.extend(map(_address, _bare_addresses(words)))
         spec = angled[0][1:-1] if angled else b"".join(words)
         authors.append(_address(spec))
         if len(authors) > MAX_AUTHORS:
@@ -134,6 +137,12 @@ def parse_authors(value: bytes) -> list[Address]:
     if not authors:
         raise BadAddressList("no author")
     return authors
+
+
+def _bare_addresses(words: list[bytes]) -> list[bytes]:
+    """What looks like an address in a display name, or behind the angle brackets, unquoted."""
+    unquoted = (word for word in words if word[:1] not in b'<"')
+    return [part for word in unquoted for part in word.split() if b"@" in part.strip(b"@")]
 
 
 def _mailboxes(value: bytes) -> list[list[bytes]]:

@@ -68,6 +68,22 @@ def test_what_is_no_list_of_authors_is_refused(value: bytes) -> None:
         parse_authors(value)
 
 
+@pytest.mark.parametrize(
+    ("value", "addresses"),
+    [
+        (b" boss@b.fr <me@b.fr>", ["boss@b.fr", "me@b.fr"]),
+        (b" <me@b.fr> boss@b.fr", ["boss@b.fr", "me@b.fr"]),
+        (b" The boss boss@b.fr <me@b.fr>", ["boss@b.fr", "me@b.fr"]),
+        (b' "boss@b.fr" (boss@b.fr) <me@b.fr>', ["me@b.fr"]),
+        (b" Me @ home <me@b.fr>", ["me@b.fr"]),
+    ],
+)
+def test_an_unquoted_address_beside_the_angle_brackets_is_an_author_too(
+    value: bytes, addresses: list[str]
+) -> None:
+    assert [str(author) for author in parse_authors(value)] == addresses
+
+
 @given(st.binary(max_size=200))
 def test_any_octets_are_authors_or_refused(value: bytes) -> None:
     try:
