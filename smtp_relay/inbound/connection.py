@@ -209,8 +209,12 @@ class Connection(SMTP):
                 self._close()
             elif self._has_eof and not self._turn_is_due and not self._is_write_blocked:
                 self._close()
-        elif self._line_waiter is not None and self._has_eof and not self._turn_is_due:
-            self._close()
+        elif self._line_waiter is not None and not self._turn_is_due:
+            if self.service.is_draining:  # the peer may think about its password for ever
+                self._say(replies.STOPPING)
+                self._close()
+            elif self._has_eof:
+                self._close()
         self._flush()
         self._pace_reading()
 

@@ -248,6 +248,15 @@ def test_draining_closes_idle_sessions_at_once(hall: Hall) -> None:
     assert stage.was_closed()
 
 
+def test_draining_closes_a_session_that_owes_a_response_to_a_challenge(hall: Hall) -> None:
+    stage = Stage(hall, SUBMISSION)
+    begin(stage, HELLO + b"AUTH PLAIN\r\n")
+    hall.service.drain()
+    stage.turn()
+    assert codes(stage.heard()) == ["421 4.3.2"]
+    assert stage.is_closed
+
+
 def test_draining_finishes_the_message_that_is_coming_in(hall: Hall) -> None:
     stage = Stage(hall)
     begin(stage, ENVELOPE + b"Subject: x\r\n")
