@@ -220,6 +220,12 @@ SIGN_IN_FIRST = _phrase(
     "Identifiez-vous d'abord ; activez l'identification SMTP dans votre logiciel",
     "Sign in first; turn on SMTP authentication in your mail program",
 )
+SIGN_IN_AGAIN = _phrase(
+    530,
+    "5.7.0",
+    "Votre compte ou son mot de passe a change ; reconnectez-vous avec le nouveau",
+    "Your account or its password has changed; connect again with the new one",
+)
 TLS_FIRST = _phrase(
     538,
     "5.7.11",

@@ -96,6 +96,11 @@ class SmtpDoor(SessionCommands):
         except (BadPath, BadParameter, UnknownParameter) as error:
             self._say(_bad_argument(error, replies.BAD_SENDER))
             return
+        if self._has_sign_in_ended():
+            LOG.info("sign-in has ended", session=self.name, peer=self.peer)
+            self._say(replies.SIGN_IN_AGAIN)
+            self._close()
+            return
         refusal = decide_mail(
             path,
             parameters,

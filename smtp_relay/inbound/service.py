@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from mailserver.auth.gate import Verdict
 from mailserver.routing.local import LocalRoute, decide_local
 from mailserver.settings.model import KIB, MIB, Network, Settings
-from mailserver.store.ports import Account, Bodies, LastSeen, Outcome, Write
+from mailserver.store.ports import Account, Bodies, Credential, LastSeen, Outcome, Write
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
@@ -46,6 +46,8 @@ class DoorStore(Bodies, Protocol):
     def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
 
     def find_account(self, identifier: str) -> Account | None: ...
+
+    def read_credential(self, account_id: AccountId) -> Credential | None: ...
 
     def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
 

@@ -42,6 +42,7 @@ class SessionCommands(Connection):
     def __init__(self, service: Service, listener: Listener) -> None:
         super().__init__(service, listener)
         self._account: Granted | None = None
+        self._credential_version: int | None = None  # at sign-in
         self._arrival: Arrival | None = None
         self._beginnings: dict[bool, bytes] = {}  # of trace headers, by SMTPUTF8
         self._failure_count = 0
@@ -233,6 +234,7 @@ class SessionCommands(Connection):
         counters = self.service.counters
         if isinstance(verdict, Granted):
             counters.sign_ins += 1
+            self._credential_version = self._read_version(verdict)
             self._account = verdict
             self._state |= _SIGNED_IN
             self.session.authenticated = True
@@ -253,6 +255,15 @@ class SessionCommands(Connection):
         if self._failure_count >= self.service.settings.auth.max_failures_per_session:
             self._say(replies.TOO_MANY_FAILURES)
             self._close()
+
+    def _has_sign_in_ended(self) -> bool:
+        """Suspended, deleted or given another password since: one indexed read per message."""
+        account = self._account
+        return account is not None and self._read_version(account) != self._credential_version
+
+    def _read_version(self, account: Granted) -> int | None:
+        credential = self.service.store.read_credential(account.account_id)
+        return None if credential is None else credential.version
 
     def _fix_arrival(self) -> Arrival:
         self._arrival = Arrival(

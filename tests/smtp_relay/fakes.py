@@ -15,7 +15,16 @@ from typing import Any
 
 from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
 from mailserver.settings.model import Settings
-from mailserver.store.ports import Accepted, Account, AccountState, LastSeen, Outcome, Spool, Write
+from mailserver.store.ports import (
+    Accepted,
+    Account,
+    AccountState,
+    Credential,
+    LastSeen,
+    Outcome,
+    Spool,
+    Write,
+)
 from mailserver.values.ids import AccountId, MailboxId, MessageId
 from mailserver.values.message import Acceptance, FiledBody, InlineBody
 from mailserver.values.secret import Secret
@@ -73,6 +82,7 @@ class FakeStore:
         self.free = 100 * GIB
         self.fails_at_write = False
         self.breaks_look_up = False
+        self.versions = {MARIE: 1, PIERRE: 1}  # of credentials; absent: deleted
         self.seen: list[tuple[AccountId, LastSeen]] = []
         self.reports: dict[str, dict[str, float]] = {}
 
@@ -94,6 +104,17 @@ class FakeStore:
             state=AccountState.ACTIVE,
             inbox_id=PIERRE_INBOX,
             created_at_s=0.0,
+        )
+
+    def read_credential(self, account_id: AccountId) -> Credential | None:
+        if account_id not in self.versions:
+            return None
+        return Credential(
+            account_id=account_id,
+            version=self.versions[account_id],
+            state=AccountState.ACTIVE,
+            verifier=None,
+            must_change=False,
         )
 
     def open_spool(self) -> Spool:

@@ -123,3 +123,16 @@ def test_submission_answers_in_french_and_mx_in_english(hall: Hall) -> None:
     assert b"Nobody has this address here" in stage.send(
         HELLO + MAIL + b"RCPT TO:<x@ac-exemple.fr>\r\n"
     )
+
+
+@pytest.mark.parametrize("version", [None, 2], ids=["deleted", "suspended or another password"])
+def test_a_session_whose_sign_in_has_ended_sends_no_more(hall: Hall, version: int | None) -> None:
+    stage = Stage(hall, SUBMISSION)
+    mail = b"MAIL FROM:<marie.dupont@ac-exemple.fr>\r\n"
+    assert codes(stage.send(HELLO + AUTH + mail + b"RSET\r\n"))[-2:] == ["250 2.1.0", "250 2.0.0"]
+    if version is None:
+        del hall.store.versions[MARIE]
+    else:
+        hall.store.versions[MARIE] = version
+    assert codes(stage.send(mail + b"NOOP\r\n")) == ["530 5.7.0"]
+    assert stage.is_closed
