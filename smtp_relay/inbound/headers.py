@@ -20,6 +20,7 @@ _EMPTY_LINE = b"\r\n\r\n"
 _FIELD_START = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _BEGINNING_OCTETS = 1024  # enough to see whether the first line is a field
 MAX_AUTHORS = 100
+MAX_AUTHORS_OCTETS = 64 * 1024  # of one field: reading it must not keep the others waiting
 
 
 class HeaderBlock:
@@ -122,6 +123,8 @@ def parse_authors(value: bytes) -> list[Address]:
     Raises:
         BadAddressList: no address, too many, or octets that are no address list.
     """
+    if len(value) > MAX_AUTHORS_OCTETS:
+        raise BadAddressList("too long")
     authors: list[Address] = []
     for words in _mailboxes(value):
         angled = [word for word in words if word.startswith(b"<")]

@@ -83,8 +83,12 @@ def decide_body(
 
 
 def decide_authors(fields: SubmittedFields, owns_address: OwnsAddress) -> Phrase | None:
-    """Every address in From and Sender must be the account's; From must be there."""
-    if not fields.authors:
+    """Every address in From and Sender must be the account's.
+
+    From must be there once, Sender at most once (RFC 5322 §3.6): with two, each
+    program shows another one.
+    """
+    if len(fields.authors) != 1 or len(fields.senders) > 1:
         return replies.NOT_YOUR_FROM
     try:
         for value in (*fields.authors, *fields.senders):
