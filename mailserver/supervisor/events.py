@@ -44,7 +44,9 @@ class Events:
                 default=str,
             )
         try:
-            print(line, file=self._out, flush=True)
+            # One write: print() takes two where Python is unbuffered, and workers' lines mix in.
+            self._out.write(f"{line}\n")
+            self._out.flush()
         except OSError:
             # The terminal or the pipe behind us is gone; the mail goes on.
             return

@@ -46,3 +46,21 @@ def test_events_below_the_level_are_left_out() -> None:
     configure(level="warning", log_format="json", stream=out)
     get_log("smtp").info("quiet")
     assert out.getvalue() == ""
+
+
+class _Writes(io.StringIO):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.told.append(text)
+        return len(text)
+
+
+def test_a_line_and_its_end_are_one_write_so_that_processes_never_mix() -> None:
+    out = _Writes()
+    configure(level="info", log_format="json", stream=out)
+    get_log("smtp").info("one")
+    (written,) = out.told
+    assert written.endswith("}\n")
