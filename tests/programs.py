@@ -10,6 +10,14 @@ PACKAGES = {
     "swaks": ("swaks", "libnet-ssleay-perl", "libauthen-sasl-perl"),
     "curl": ("curl",),
     "strace": ("strace",),
+    "fetchmail": ("fetchmail",),
+    "mpop": ("mpop",),
+    "msmtp": ("msmtp",),
+    "thunderbird": ("thunderbird",),
+    "Xvfb": ("xvfb",),
+    "xdotool": ("xdotool",),
+    "import": ("imagemagick",),
+    "certutil": ("libnss3-tools",),
 }
 _MARK = "needs the program "
 

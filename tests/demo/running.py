@@ -11,7 +11,10 @@ from mailserver.supervisor.interpreter import python_command, python_environment
 
 
 class Running:
-    """`mailserver demo run DIR`, up to its screen."""
+    """`mailserver demo run DIR`, up to its screen.
+
+    log: what the service wrote after its screen; complete only after `stop`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
@@ -26,8 +29,9 @@ class Running:
             self.screen += line.decode()
             if b"Names and passwords" in line:
                 break
-        # Nobody reads the log, and a full pipe would stop the service.
-        self._drain = threading.Thread(target=self.process.stdout.read)
+        self.log: list[bytes] = []
+        # A full pipe would stop the service.
+        self._drain = threading.Thread(target=self.log.extend, args=(self.process.stdout,))
         self._drain.start()
 
     def stop(self) -> int:

@@ -1,0 +1,1 @@
+"""Mail programs that other people wrote, driven against a demo that runs."""
