@@ -15,8 +15,6 @@ PACKAGES = {
     "msmtp": ("msmtp",),
     "thunderbird": ("thunderbird",),
     "Xvfb": ("xvfb",),
-    "xdotool": ("xdotool",),
-    "import": ("imagemagick",),
     "certutil": ("libnss3-tools",),
 }
 _MARK = "needs the program "

@@ -41,6 +41,7 @@ def has_engine() -> bool:
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.e2e,
+    pytest.mark.heavy,
     pytest.mark.timeout(900),
     pytest.mark.skipif(not has_engine(), reason="no Docker engine with compose answers here"),
 ]
