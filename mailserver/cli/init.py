@@ -13,6 +13,8 @@ from mailserver.cli.mistake import Mistake
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
 
+LANGUAGES = ("fr", "en")
+
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the service.")]
 DomainOption = Annotated[
     str, typer.Option(metavar="D", help="The organisation's mail domain, as ac-exemple.fr.")
@@ -58,8 +60,8 @@ def init(
     wanted = service.NewService(
         domain=_domain(domain, "--domain"),
         hostname=_domain(hostname or f"mail.{domain}", "--hostname"),
-        language=language,
-        postmaster=postmaster,
+        language=_language(language),
+        postmaster=_identifier(postmaster),
         high_ports=high_ports,
     )
     try:
@@ -84,6 +86,21 @@ def _domain(text: str, option: str) -> str:
         raise Mistake(f"{option}: {error}") from error
 
 
+def _language(text: str) -> str:
+    if text not in LANGUAGES:
+        raise Mistake(f'--language: {text!r} is not known here: it must be "fr" or "en"')
+    return text
+
+
+def _identifier(text: str) -> str:
+    from mailserver.settings.names import check_identifier
+
+    try:
+        return check_identifier(text)
+    except ValueError as error:
+        raise Mistake(f"--postmaster: {error}") from error
+
+
 def _tell(file: Path, settings: Settings, *, is_self_signed: bool) -> None:
     """What was made, what to publish, what to type next."""
     from mailserver.setup.service import dns_records
@@ -92,8 +109,8 @@ def _tell(file: Path, settings: Settings, *, is_self_signed: bool) -> None:
     print(f"{file} is ready: every setting stands there, with a comment.")
     if is_self_signed:
         print(
-            f"{settings.tls.certificate} is self-signed: mail programs will ask. Put the one of"
-            " an authority in its place; it is noticed within a minute."
+            f"{settings.tls.certificate} is self-signed: mail programs will ask.\n"
+            "Put the one of an authority in its place; it is noticed within a minute."
         )
     print("\nPublish in the DNS, beside the address of this machine:\n")
     for record in dns_records(settings):

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mailserver.settings.bind import check_bind
 from mailserver.settings.names import check_domain, check_identifier
+from mailserver.values.address import fold_domain
 
 MIB = 1024 * 1024
 KIB = 1024
@@ -22,6 +23,8 @@ KIB = 1024
 Network = IPv4Network | IPv6Network
 Binds = tuple[Annotated[str, AfterValidator(check_bind)], ...]
 Domain = Annotated[str, AfterValidator(check_domain)]
+# Banners, trace headers and certificates take A-labels only (RFC 5890 §2.3.2.1).
+Hostname = Annotated[Domain, AfterValidator(fold_domain)]
 TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
 
 
@@ -32,7 +35,7 @@ class Section(BaseModel):
 class ServiceSettings(Section):
     domain: Domain
     extra_domains: tuple[Domain, ...] = ()
-    hostname: Domain  # said in banners and trace headers
+    hostname: Hostname  # said in banners and trace headers
     language: Literal["fr", "en"] = "fr"
     postmaster: Annotated[str, AfterValidator(check_identifier)] = (
         "postmaster"  # identifier that gets postmaster@ and abuse@
