@@ -37,8 +37,10 @@ def parse_bind(text: str) -> Bind:
         ValueError: the sentence says what to write instead.
     """
     host, colon, port = text.strip().rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > MAX_PORT:
+    if not colon or not port.isascii() or not port.isdigit():
         raise ValueError(f"{text!r} has no port: write an address and a port, as 127.0.0.1:2525")
+    if int(port) > MAX_PORT:
+        raise ValueError(f"{text!r}: the last port is {MAX_PORT}")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:

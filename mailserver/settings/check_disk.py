@@ -39,6 +39,11 @@ def check_disk(store: StoreSettings, *, mounts: Path = MOUNTS) -> Iterator[Findi
         yield error(_PATH, f"{existing} cannot be written by user {os.geteuid()}")
     if existing == store.path:
         yield from _check_mode(existing)
+    else:
+        yield warning(
+            _PATH,
+            f"{store.path} does not exist: a new store, with nobody in it, is made at start",
+        )
     free_mib = shutil.disk_usage(existing).free // MIB
     if free_mib < store.min_free_mib:
         yield warning(

@@ -140,6 +140,10 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, st
 def _nearest(key: str) -> str:
     """`; did you mean smtp.mx?`, or where to look when no key is near."""
     section, _, last = key.rpartition(".")
+    if not section:
+        near = difflib.get_close_matches(key, _sections(), n=1, cutoff=0.7)
+        if near:
+            return f"; did you mean [{near[0]}]?"
     known = list(known_keys())
     own = [full for full in known if full.startswith(f"{section}.")] if section else []
     by_last = {full.rpartition(".")[2]: full for full in reversed([*known, *_sections()])}
@@ -227,8 +231,8 @@ _WANTED = {
     "string_type": 'must be a text in "quotes"',
     "path_type": 'must be a path in "quotes"',
     "tuple_type": "must be a list in [square brackets]",
-    "ip_v4_network": "must be networks",
-    "ip_v6_network": "must be networks",
+    "ip_v4_network": "must be a list of networks",
+    "ip_v6_network": "must be a list of networks",
 }
 
 

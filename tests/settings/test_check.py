@@ -200,6 +200,11 @@ def test_a_full_disk_is_a_warning(tmp_path: Path) -> None:
     assert "no mail will be accepted" in told
 
 
+def test_a_store_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
+    told = sentences(settings_for(tmp_path, store={"path": tmp_path / "tpyo"}))
+    assert "a new store, with nobody in it, is made at start" in told
+
+
 def test_a_store_path_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()

@@ -61,7 +61,8 @@ def test_every_key_of_the_commented_file_has_a_comment_above_it() -> None:
             SERVICE + "[smtp]\nproceses = 1\n",
             ":5: unknown key smtp.proceses; did you mean smtp.processes?",
         ),
-        (SERVICE + "[smpt]\n", ":4: unknown key smpt; did you mean smtp?"),
+        (SERVICE + "[smpt]\n", ":4: unknown key smpt; did you mean [smtp]?"),
+        (SERVICE + "[popp3]\n", ":4: unknown key popp3; did you mean [pop3]?"),
         ('language = "fr"\n' + SERVICE, ":1: unknown key language; did you mean service.language?"),
         (
             SERVICE + "[store]\nzzz = 1\n",
@@ -88,9 +89,15 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(
             'mx = ["0.0.0.0:25"',
         ),
         ('[smtp]\nmx = ["127.0.0.1"]', "smtp.mx", "write an address and a port", "mx = ["),
+        ('[smtp]\nmx = ["127.0.0.1:70000"]', "smtp.mx", "the last port is 65535", "mx = ["),
         ('[smtp]\nmx = ["::1:25"]', "smtp.mx", "in square brackets, as [::1]:2525", "mx = ["),
         ('[smtp]\nmx = ["localhost:25"]', "smtp.mx", "is not an IP address", "mx = ["),
-        ('[legacy]\nnetworks = ["x"]', "legacy.networks", "must be networks", '["10.0.0.0/8"]'),
+        (
+            '[legacy]\nnetworks = ["x"]',
+            "legacy.networks",
+            "must be a list of networks",
+            '["10.0.0.0/8"]',
+        ),
         (
             "[auth]\nhash_queue = 1.5",
             "auth.hash_queue",
