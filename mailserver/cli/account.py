@@ -54,6 +54,7 @@ def add(
     """Make an account with its mailbox, its addresses and its first password."""
     settings = read_settings(config)
     _check_identifier(identifier)
+    _check_name(name)
     addresses = [_own_address(text, settings) for text in address]
     set_it = _password_setter(password_stdin=password_stdin, numen=numen)
     with opened_store(settings) as store:
@@ -73,7 +74,9 @@ def list_accounts(*, config: ConfigOption = None, as_json: JsonOption = False) -
                 print(json.dumps(_as_json(account), ensure_ascii=False))
             else:
                 told = ", ".join(account.addresses)
-                print(f"{account.identifier:<20} {account.state.value:<10} {account.name}  {told}")
+                print(
+                    f"{account.identifier:<20} {account.state.value:<10} {account.name:<24} {told}"
+                )
 
 
 @app.command()
@@ -158,6 +161,12 @@ def _check_identifier(identifier: str) -> None:
         check_identifier(identifier)
     except ValueError as error:
         raise Mistake(str(error)) from error
+
+
+def _check_name(name: str) -> None:
+    """A name is one line of text: it is shown in lists and written in headers."""
+    if not name.strip() or not name.isprintable():
+        raise Mistake("--name: write the person's name on one line, as 'Frédéric Marot'")
 
 
 def _own_address(text: str, settings: Settings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -18,7 +19,6 @@ EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="mailserver",
-    help="Mél ouvert: a mail service for an organisation, in one program.",
     epilog="Begin with: mailserver init DIR --domain example.org",
     no_args_is_help=True,
     add_completion=False,
@@ -31,6 +31,23 @@ app.command("status")(status.status)
 app.add_typer(config.app, name="config")
 app.add_typer(account.app, name="account")
 app.add_typer(demo.app, name="demo")
+
+
+def _say_version(value: bool) -> None:
+    if value:
+        version()
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version."),
+]
+
+
+@app.callback()
+def mailserver(*, version: VersionOption = False) -> None:
+    """Mél ouvert: a mail service for an organisation, in one program."""
 
 
 @app.command()
@@ -64,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _say_usage(error: TyperException, words: list[str]) -> int:
     message = " ".join(error.format_message().split())
     if message:  # empty: the help was shown, for want of arguments
-        print(f"{message} Try `{_command_named(words)} --help`.", file=sys.stderr)
+        stop = "" if message.endswith((".", "?")) else "."
+        print(f"{message}{stop} Try `{_command_named(words)} --help`.", file=sys.stderr)
     return EXIT_MISTAKE
 
 

@@ -92,10 +92,20 @@ def _warnings(reports: Reports) -> list[str]:
     return [GATEWAY_WARNING] if reports_show_a_gateway(list(reports.values())) else []
 
 
+def _told_workers(count: int) -> str:
+    match count:
+        case 0:
+            return "no report yet"
+        case 1:
+            return "1 worker reports"
+        case _:
+            return f"{count} workers report"
+
+
 def _show(facts: dict[str, dict[str, Any]], warnings: list[str]) -> None:
     for name, fact in facts.items():
         word = "up" if fact["up"] else "DOWN"
-        told = f"{fact['workers']} workers report" if fact["workers"] else "no report yet"
+        told = _told_workers(fact["workers"])
         print(f"{name:<8}{word:<6}{told}")
         for one in fact["listeners"]:
             print(f"    {one['name']:<20} {one['address']:<24} {one['failure'] or 'up'}")

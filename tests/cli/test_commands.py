@@ -102,14 +102,25 @@ def test_init_refuses_a_folder_that_holds_a_service_and_touches_nothing(
         (["--domain", "a.test", "--hostname", "mail a"], "--hostname: 'mail a'"),
         (["--domain", "a.test", "--language", "de"], 'must be "fr" or "en"'),
         (["--domain", "a.test", "--postmaster", "a@b"], "is not an identifier"),
-        ([], "Missing option '--domain'"),
+        (["--domain", "a.test", "--postmaster", "a@b"], "--postmaster: "),
+        ([], "Missing option '--domain'. Try"),
     ],
 )
 def test_init_says_what_is_wrong_and_leaves_nothing(
     tmp_path: Path, run: Run, words: list[str], told: str
 ) -> None:
     assert is_mistake(run("init", tmp_path / "s", *words), told)
-    assert not list(tmp_path.glob("s/*"))
+    assert not (tmp_path / "s").exists()
+
+
+def test_init_names_a_machine_of_an_accented_domain_as_machines_do(
+    tmp_path: Path, run: Run
+) -> None:
+    said = run("init", tmp_path / "s", "--domain", "académie.test")
+    assert said.status == 0, said.err
+    settings = load_settings(tmp_path / "s/mailserver.toml", {})
+    assert settings.service.domain == "académie.test"
+    assert settings.service.hostname == "mail.xn--acadmie-eya.test"
 
 
 # --- account ----------------------------------------------------------------------
@@ -176,6 +187,19 @@ def test_an_account_that_cannot_be_is_one_line_and_nothing_is_made(
     assert len(run("account", "list", "--config", service).out.splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["", "  ", "Jeanne\nMartin"])
+def test_a_name_is_one_line_of_text(service: Path, run: Run, name: str) -> None:
+    words = ("account", "add", "a", "--address", "a@a.test", "--numen", NUMEN, "--name", name)
+    assert is_mistake(run(*words, "--config", service), "--name: ")
+    assert len(run("account", "list", "--config", service).out.splitlines()) == 1
+
+
+def test_the_columns_of_the_list_stand_under_each_other(service: Path, run: Run) -> None:
+    add(run, service, "a", "a@a.test")
+    lines = run("account", "list", "--config", service).out.splitlines()
+    assert len({line.index("@") - len(line[: line.index("@")].split()[-1]) for line in lines}) == 1
+
+
 def test_the_password_is_never_shown(service: Path, run: Run) -> None:
     said = add(run, service, "a", "a@a.test")
     shown = run("account", "show", "a", "--json", "--config", service)
@@ -225,7 +249,7 @@ def test_config_check_lists_every_problem_and_ends_with_2(service: Path, run: Ru
     service.write_text(service.read_text() + "\n[smpt]\n[pop]\n")
     said = run("config", "check", "--config", service)
     assert said.status == 2
-    assert "unknown key smpt; did you mean smtp?" in said.out
+    assert "unknown key smpt; did you mean [smtp]?" in said.out
     assert len(said.out.splitlines()) == 2
 
 
@@ -247,6 +271,7 @@ def test_the_other_commands_name_the_first_problem_only(service: Path, run: Run)
 
 def test_version_is_told(run: Run) -> None:
     assert run("version").out == f"mailserver {__version__}\n"
+    assert run("--version").out == f"mailserver {__version__}\n"
     assert json.loads(run("version", "--json").out) == {"version": __version__}
 
 

@@ -102,7 +102,9 @@ def test_the_keeper_is_up_while_it_reports(service: Path, run: Run) -> None:
     report(service, "keeper.0", time.time() - 3600)
     assert run(*status).status == 1
     report(service, "keeper.0", time.time())
-    assert run(*status).status == 0
+    said = run(*status)
+    assert said.status == 0
+    assert "1 worker reports" in said.out
 
 
 def test_counters_are_summed_over_the_workers(
