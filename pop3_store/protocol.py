@@ -220,8 +220,10 @@ class Pop3Protocol(Protocol):
         self._lobby.desk.log.error(event, session=self._circuit.session_id, exc_info=error)
 
     def _note_end(self) -> None:
-        circuit = self._circuit
-        self._lobby.desk.log.info(
+        circuit, log = self._circuit, self._lobby.desk.log
+        # A health check looks in every few seconds: nobody signed in, nothing to tell.
+        note = log.info if self._session.identifier else log.debug
+        note(
             "pop3 session ended",
             session=circuit.session_id,
             door=circuit.door,

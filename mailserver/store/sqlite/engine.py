@@ -10,6 +10,7 @@ a connection of its own, and a read takes all its rows before it returns.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import threading
@@ -90,6 +91,7 @@ class SqliteEngine:
         self._lock_fd = os.open(folder / "write.lock", os.O_RDWR | os.O_CREAT, 0o600)
         # In turn: two processes that make one database at a time would find it locked.
         with self.write_turn(), _translated():
+            _make_private(self._path)
             self._writer = self._open_writer()
             self._in_transaction = WriterConnection(self._writer)
 
@@ -227,6 +229,12 @@ class SqliteEngine:
         with self._readers_guard:
             self._readers.add(connection)
         return connection
+
+
+def _make_private(path: str) -> None:
+    """A new database is its owner's alone; SQLite gives its log the same mode."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _connect(

@@ -183,3 +183,13 @@ def test_migrations_run_in_the_order_of_their_numbers() -> None:
     names = ["0003_c.sql", "0001_a.sql", "readme.txt", "0010_d.sql", "0002_b.sql"]
     assert engine.migrations_to_run(1, names) == ["0002_b.sql", "0003_c.sql", "0010_d.sql"]
     assert engine.migrations_to_run(10, names) == []
+
+
+def test_the_database_and_its_log_are_their_owners_alone(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "private")
+    people(store, 1)
+    found = (tmp_path / "private").glob("mail*")
+    modes = {file.name: file.stat().st_mode & 0o777 for file in found}
+    store.close()
+    assert set(modes.values()) == {0o600}
+    assert {"mail.db", "mail.db-wal"} <= set(modes)
