@@ -13,36 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mailserver.auth.gate import Verdict
-from mailserver.store.ports import Outcome, Write
+from mailserver.auth.gate import Authenticator
+from mailserver.store.commit import Submitter
 from mailserver.telemetry.peers import PeerWatch
-from mailserver.values.secret import Secret
 from pop3_store.session import Desk
 
 SWEEP_S = 5.0
 CLOSE_GRACE_S = 5.0
 """How long a peer may take to see that we closed, once it has all our octets."""
 HANDSHAKE_S = 60.0
-
-
-class Authenticator(Protocol):
-    """`mailserver.auth.gate.Gate`."""
-
-    def authenticate(
-        self,
-        user_name: bytes,
-        password: Secret[bytes],
-        *,
-        peer: str,
-        door: str,
-        on_done: Callable[[Verdict], None],
-    ) -> Verdict | None: ...
-
-
-class Submitter(Protocol):
-    """`mailserver.store.commit.Committer`."""
-
-    def submit(self, write: Write, done: Callable[[Outcome], None]) -> None: ...
 
 
 class Loop(Protocol):

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from mailserver.auth.backend import CredentialBackend, StoreBackend
 from mailserver.auth.passwords import MAX_PASSWORD_OCTETS
@@ -41,6 +42,7 @@ class Granted:
     identifier: str
     inbox_id: MailboxId
     must_change: bool
+    version: int  # of the credential that fitted: a later one ends what this one opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,22 @@ class Unavailable:
 
 Verdict = Granted | Denied | Unavailable
 OnDone = Callable[[Verdict], None]
+
+
+class Authenticator(Protocol):
+    """What a door needs of the gate."""
+
+    def authenticate(
+        self,
+        user_name: bytes,
+        password: Secret[bytes],
+        *,
+        peer: str,
+        door: str,
+        on_done: OnDone,
+    ) -> Verdict | None:
+        """See `Gate.authenticate`."""
+        ...
 
 
 class HashingPool:
@@ -197,4 +215,5 @@ def _granted(sign_in: SignIn) -> Granted:
         identifier=sign_in.identifier,
         inbox_id=sign_in.inbox_id,
         must_change=sign_in.credential.must_change,
+        version=sign_in.credential.version,
     )

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
+from typing import Protocol
 
 from mailserver.store.ports import Failed, Outcome, Removal, StoreBroken, Write, Writes
 from mailserver.telemetry.log import get_log
@@ -26,6 +27,14 @@ BATCH_ROWS = 1_000
 """Copies and removals that one batch takes, so that no turn lasts over some 20 ms."""
 BATCH_OCTETS = 4 * 1024 * 1024
 """Octets of small bodies that one batch takes, for the same reason."""
+
+
+class Submitter(Protocol):
+    """What a door's sessions need of the committer."""
+
+    def submit(self, write: Write, done: Done) -> None:
+        """See `Committer.submit`."""
+        ...
 
 
 class Committer:

@@ -15,16 +15,16 @@ from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from mailserver.auth.gate import Verdict
+from mailserver.auth.gate import Authenticator
 from mailserver.routing.local import LocalRoute, decide_local
 from mailserver.settings.model import KIB, MIB, Network, Settings
-from mailserver.store.ports import Account, Bodies, Credential, LastSeen, Outcome, Write
+from mailserver.store.commit import Submitter
+from mailserver.store.ports import Account, Bodies, Credential, LastSeen
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
 from mailserver.values.address import Address, fold_domain
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, make_accept_id
-from mailserver.values.secret import Secret
 from smtp_relay.inbound.policy import Role
 from smtp_relay.inbound.trace import DateText
 from smtp_relay.inbound.upload import Memory, Spooling
@@ -52,22 +52,6 @@ class DoorStore(Bodies, Protocol):
     def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
 
     def report(self, source: str, values: dict[str, float], *, now_s: float) -> None: ...
-
-
-class Authenticator(Protocol):
-    def authenticate(
-        self,
-        user_name: bytes,
-        password: Secret[bytes],
-        *,
-        peer: str,
-        door: str,
-        on_done: Callable[[Verdict], None],
-    ) -> Verdict | None: ...
-
-
-class Writer(Protocol):
-    def submit(self, write: Write, done: Callable[[Outcome], None]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +118,7 @@ class Service:
     settings: Settings
     store: DoorStore
     gate: Authenticator
-    writer: Writer
+    writer: Submitter
     pool: Executor  # for the disk: spools, who was seen, reports
     wall_s: Callable[[], float]  # Unix time
     clock_s: Callable[[], float]  # never goes back; timeouts only

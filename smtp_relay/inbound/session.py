@@ -42,7 +42,6 @@ class SessionCommands(Connection):
     def __init__(self, service: Service, listener: Listener) -> None:
         super().__init__(service, listener)
         self._account: Granted | None = None
-        self._credential_version: int | None = None  # at sign-in
         self._arrival: Arrival | None = None
         self._beginnings: dict[bool, bytes] = {}  # of trace headers, by SMTPUTF8
         self._failure_count = 0
@@ -234,7 +233,6 @@ class SessionCommands(Connection):
         counters = self.service.counters
         if isinstance(verdict, Granted):
             counters.sign_ins += 1
-            self._credential_version = self._read_version(verdict)
             self._account = verdict
             self._state |= _SIGNED_IN
             self.session.authenticated = True
@@ -259,11 +257,10 @@ class SessionCommands(Connection):
     def _has_sign_in_ended(self) -> bool:
         """Suspended, deleted or given another password since: one indexed read per message."""
         account = self._account
-        return account is not None and self._read_version(account) != self._credential_version
-
-    def _read_version(self, account: Granted) -> int | None:
+        if account is None:
+            return False
         credential = self.service.store.read_credential(account.account_id)
-        return None if credential is None else credential.version
+        return credential is None or credential.version != account.version
 
     def _fix_arrival(self) -> Arrival:
         self._arrival = Arrival(

@@ -50,6 +50,7 @@ def test_the_right_password_is_granted_with_all_that_a_door_needs(
         identifier="fmarot",
         inbox_id=sign_in.inbox_id,
         must_change=False,
+        version=sign_in.credential.version,
     )
 
 

@@ -165,7 +165,11 @@ class FakeGate:
     def _judge(self, user_name: bytes, password: bytes) -> Verdict:
         if user_name.lower() == b"frot" and password == PASSWORD:
             return Granted(
-                account_id=AccountId(1), identifier="frot", inbox_id=INBOX, must_change=False
+                account_id=AccountId(1),
+                identifier="frot",
+                inbox_id=INBOX,
+                must_change=False,
+                version=1,
             )
         return Denied()
 

@@ -159,7 +159,11 @@ class FakeGate:
             return Unavailable()
         if user_name.strip().lower() == b"mdupont" and password == PASSWORD:
             return Granted(
-                account_id=MARIE, identifier="mdupont", inbox_id=MARIE_INBOX, must_change=False
+                account_id=MARIE,
+                identifier="mdupont",
+                inbox_id=MARIE_INBOX,
+                must_change=False,
+                version=1,
             )
         return Denied()
 
