@@ -97,8 +97,9 @@ def test_a_door_parent_that_dies_takes_its_workers_along_and_comes_back(start: S
     old = service.members() - {service.process.pid}
     kill(before["parent"])
     service.wait_for("door died", door="echo", status=-9)
-    after = visit_until(port, lambda facts: facts["parent"] != before["parent"])
-    assert after["pid"] not in old
+    # An old worker may answer once more, as an orphan, before the kernel's signal reaches it.
+    after = visit_until(port, lambda facts: facts["pid"] not in old)
+    assert after["parent"] not in old
     wait_until(lambda: not service.members() & old)
     assert len(service.members()) == 1 + 1 + 2
 
