@@ -114,7 +114,7 @@ def announced_size(port: int) -> int | None:
         with smtplib.SMTP("localhost", port) as smtp:
             smtp.ehlo()
             size = smtp.esmtp_features.get("size")
-    except smtplib.SMTPException:
+    except OSError:  # smtplib's own errors are among them
         return None
     return None if size is None else int(size)
 
