@@ -7,14 +7,14 @@ looks at the machine.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mailserver.settings.bind import check_bind
-from mailserver.settings.names import check_domain, check_identifier
+from mailserver.settings.names import check_domain, check_identifier, check_route_name
 from mailserver.values.address import fold_domain
 
 MIB = 1024 * 1024
@@ -100,6 +100,71 @@ class LegacySettings(Section):
     minimum: TlsVersion = "1.0"
 
 
+class RelaySettings(Section):
+    """Who may send elsewhere without signing in: machines that cannot (copiers, applications)."""
+
+    trusted_networks: tuple[Network, ...] = ()
+    max_hops: int = Field(default=50, ge=10)  # Received fields; more is a loop
+
+
+class DnsSettings(Section):
+    servers: tuple[Annotated[str, AfterValidator(check_bind)], ...] = ()  # none: as the system
+    timeout_s: float = Field(default=5, gt=0)  # of one question to one server
+    lifetime_s: float = Field(default=30, gt=0)  # of all questions about one destination
+    validates: Literal["auto", "yes", "no"] = "auto"  # does the resolver check DNSSEC?
+
+
+class DeliverySettings(Section):
+    processes: int = Field(default=1, ge=0, le=64)
+    port: int = Field(default=25, ge=1, le=65535)  # of the hosts that MX records name
+    ip: Literal["both", "ipv4", "ipv6"] = "both"
+    source_addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+    max_connections: int = Field(default=200, ge=1)  # of one process
+    destination_connections: int = Field(default=20, ge=1)  # to one set of hosts
+    destination_pause_s: float = Field(default=0, ge=0)  # between messages to one set of hosts
+    max_recipients: int = Field(default=100, ge=1, le=1000)  # of one transaction
+    max_messages: int = Field(default=1000, ge=1)  # over one connection
+    idle_s: float = Field(default=5, ge=0)  # an unused connection is kept this long
+    retry_minutes: tuple[Annotated[float, Field(gt=0)], ...] = (5, 10, 20, 40, 60, 120, 240)
+    expire_hours: float = Field(default=120, gt=0)
+    delay_notice_hours: tuple[Annotated[float, Field(gt=0)], ...] = (2, 24)
+    connect_timeout_s: float = Field(default=30, gt=0)
+    greeting_timeout_s: float = Field(default=300, gt=0)  # RFC 5321 §4.5.3.2, and so the next ones
+    command_timeout_s: float = Field(default=300, gt=0)
+    data_timeout_s: float = Field(default=120, gt=0)
+    block_timeout_s: float = Field(default=180, gt=0)
+    dot_timeout_s: float = Field(default=600, gt=0)
+    fallback: str = ""  # name of the route for what no host of its own takes
+    dane: bool = True
+    mta_sts: bool = True
+    tls: Literal["opportunistic", "encrypt", "verify"] = "opportunistic"  # at least
+
+
+class RouteSettings(Section):
+    """One rule: the first that matches decides.  Every kind of matcher that is set must match."""
+
+    name: Annotated[str, AfterValidator(check_route_name)]
+    recipient_domains: tuple[str, ...] = ()  # "example.org", ".example.org" (those below)
+    senders: tuple[str, ...] = ()  # addresses, or domains as above
+    accounts: tuple[str, ...] = ()  # identifiers
+    mx: tuple[str, ...] = ()  # "*.example.net": where the domain's first MX host matches
+    via: Literal["mx", "smarthost", "lmtp", "hold", "refuse"] = "mx"
+    host: str = ""
+    port: int = Field(default=0, ge=0, le=65535)  # 0: 25, 587 with a password, 465, 24
+    user_name: str = ""
+    password_file: Path | None = None
+    tls: Literal["none", "opportunistic", "encrypt", "verify", "implicit"] | None = None
+    text: str = ""  # what the sender is told on refuse; why on hold
+    max_connections: int = Field(default=0, ge=0)  # 0: as [delivery] says
+    pause_s: float = Field(default=0, ge=0)
+
+
+class DkimSettings(Section):
+    enabled: bool = True
+    folder: Path = Path("dkim")  # <selector>.pem, made by `init`
+    selectors: tuple[str, ...] = ("mo1", "mo2")  # RSA and Ed25519, whatever each key is
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
@@ -113,5 +178,10 @@ class Settings(Section):
     pop3: Pop3Settings = Pop3Settings()
     auth: AuthSettings = AuthSettings()
     legacy: LegacySettings = LegacySettings()
+    relay: RelaySettings = RelaySettings()
+    delivery: DeliverySettings = DeliverySettings()
+    routes: tuple[RouteSettings, ...] = ()
+    dns: DnsSettings = DnsSettings()
+    dkim: DkimSettings = DkimSettings()
     log: LogSettings = LogSettings()
     source: Annotated[Path | None, Field(exclude=True)] = None  # the file this came from

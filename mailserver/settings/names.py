@@ -12,6 +12,7 @@ MAX_IDENTIFIER_LENGTH = 64
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _IDENTIFIER = re.compile(r"[^\W_](?:[\w.-]*\w)?")
+_ROUTE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def check_domain(text: str) -> str:
@@ -35,5 +36,18 @@ def check_identifier(text: str) -> str:
     if len(text) > MAX_IDENTIFIER_LENGTH or not _IDENTIFIER.fullmatch(text):
         raise ValueError(
             f"{text!r} is not an identifier: write letters, digits, dots and hyphens, as fmarot"
+        )
+    return text
+
+
+def check_route_name(text: str) -> str:
+    """Return the name of a route as it was written: it stands in queues and on command lines.
+
+    Raises:
+        ValueError: the sentence says what a name is.
+    """
+    if not _ROUTE_NAME.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not a name for a route: write letters, digits and hyphens, as provider"
         )
     return text

@@ -15,6 +15,9 @@ MailboxId = NewType("MailboxId", int)
 MessageId = NewType("MessageId", int)
 Uid = NewType("Uid", int)
 """Number of an entry inside one mailbox: 1-based, ascending, never reused."""
+DestinationId = NewType("DestinationId", int)
+AgentId = NewType("AgentId", int)
+"""One run of one delivery agent; a successor has another."""
 AcceptId = NewType("AcceptId", bytes)
 """15 octets: 6 of milliseconds since 1970 (big endian), 9 of randomness."""
 

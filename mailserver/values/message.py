@@ -9,6 +9,7 @@ of the head, the body.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntFlag
 
 from mailserver.values.ids import AcceptId, AccountId, MailboxId
 
@@ -47,6 +48,19 @@ class BodyFacts:
     dotted_line_count: int  # lines that begin with a dot: 0 means no stuffing on the way out
 
 
+class Notify(IntFlag):
+    """What the sender wants to be told about one copy (RFC 3461 §4.1).
+
+    Nothing said (`UNSAID`) means: failure, and delay where we choose to.
+    """
+
+    UNSAID = 0
+    SUCCESS = 1
+    FAILURE = 2
+    DELAY = 4
+    NEVER = 8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deposit:
     """Route of a copy: into this mailbox, in the accepting transaction."""
@@ -55,11 +69,35 @@ class Deposit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """Route of a copy: queued for the delivery agent, under the name of its next hop.
+
+    next_hop: known without DNS; see `mailserver.routing.rules` for its grammar.
+    turn_at_s: its place among the first tries to that hop (`mailserver.queue.turns`);
+        Unix time, may lie ahead, and delays nothing by itself.
+    tell_at_s: when its sender must hear of it if it is still here (`queue.schedule`).
+    held_for: not empty: written as held, for this reason.
+    """
+
+    next_hop: str
+    turn_at_s: float
+    tell_at_s: float
+    held_for: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewCopy:
-    """One recipient's copy: the recipient as the envelope named it, and its route."""
+    """One recipient's copy: the recipient as the envelope named it, and its route.
+
+    original_recipient: ORCPT as it was typed, `rfc822;...` in xtext, or empty.
+    owes_report: a Deposit whose sender asked to hear of success, and may be told.
+    """
 
     recipient: str
-    route: Deposit
+    route: Deposit | Relay
+    notify: Notify = Notify.UNSAID
+    original_recipient: str = ""
+    owes_report: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +115,7 @@ class Acceptance:
     peer: str  # the address it came from, for the journey
     door: str  # the listener's name: mx, submission, submissions, lmtp
     smtputf8: bool
-    envelope_id: str = ""  # RFC 3461 ENVID
+    envelope_id: str = ""  # RFC 3461 ENVID, as typed (xtext)
     return_content: str = ""  # RFC 3461 RET: FULL, HDRS or empty
     copies: tuple[NewCopy, ...] = field(default=())
 

@@ -1,0 +1,49 @@
+"""Whether a sender must be told what became of a copy: one pure decision.
+
+| kind      | when                                  | asked for by                 |
+| --------- | ------------------------------------- | ---------------------------- |
+| failed    | the copy is returned                  | nothing said, NOTIFY=FAILURE |
+| delayed   | it is still queued after some hours   | nothing said, NOTIFY=DELAY   |
+| delivered | it is in a mailbox of ours            | NOTIFY=SUCCESS               |
+| relayed   | handed on to a server without DSN     | NOTIFY=SUCCESS               |
+| expanded  | a list took it, without DSN of its own| NOTIFY=SUCCESS               |
+
+RFC 3461 §4.1, §6.2; a null sender is never told anything (RFC 5321 §4.5.5).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from mailserver.values.message import Notify
+
+
+class ReportKind(IntEnum):
+    """The numbers stand in the database and never change."""
+
+    FAILED = 1
+    DELAYED = 2
+    DELIVERED = 3
+    RELAYED = 4
+    EXPANDED = 5
+
+
+REPORT_COPIES: Final = 1_000
+"""Recipients that one report names at most."""
+
+_WANTED_BY: Final = {
+    ReportKind.FAILED: Notify.FAILURE,
+    ReportKind.DELAYED: Notify.DELAY,
+    ReportKind.DELIVERED: Notify.SUCCESS,
+    ReportKind.RELAYED: Notify.SUCCESS,
+    ReportKind.EXPANDED: Notify.SUCCESS,
+}
+_UNSAID_MEANS: Final = Notify.FAILURE | Notify.DELAY
+
+
+def is_owed(kind: ReportKind, *, notify: Notify, reverse_path: str) -> bool:
+    """Must the sender get a report of this kind about this copy?"""
+    if not reverse_path:
+        return False
+    return bool((notify or _UNSAID_MEANS) & _WANTED_BY[kind])

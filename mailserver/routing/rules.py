@@ -1,0 +1,102 @@
+"""Which rule of the configuration takes a copy, and the name of its next hop.
+
+    next-hop = domain            ; by its MX records (or its addresses)
+             / "[" address "]"   ; a literal (RFC 5321 §4.1.3)
+             / "route:" name     ; the smarthost or LMTP server of that rule
+
+The next hop is known without DNS, so that accepting never waits for a name
+server.  A rule that matches by MX host can only be applied by the delivery
+agent, once it has looked: `match_mx`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from typing import Final
+
+from mailserver.settings.model import RouteSettings
+from mailserver.values.address import Address, fold_domain
+
+ROUTE_PREFIX: Final = "route:"
+
+
+def match_rule(
+    rules: Sequence[RouteSettings],
+    *,
+    recipient: Address,
+    sender: Address | None,
+    identifier: str | None,
+) -> RouteSettings | None:
+    """The first rule that matches by recipient, sender and account; None: the domain's MX.
+
+    sender: None for the null sender.  identifier: of the account that submitted it.
+    """
+    for rule in rules:
+        if not rule.mx and _matches(rule, recipient, sender, identifier):
+            return rule
+    return None
+
+
+def match_mx(
+    rules: Sequence[RouteSettings], *, domain: str, hosts: Sequence[str]
+) -> RouteSettings | None:
+    """The first rule whose pattern the domain's most preferred host matches.
+
+    hosts: in the order of preference, lower case, without the final dot.
+    """
+    for rule in rules:
+        if not rule.mx or not hosts:
+            continue
+        if rule.recipient_domains and not _is_domain_in(domain, rule.recipient_domains):
+            continue
+        if any(fnmatch.fnmatchcase(hosts[0], pattern.lower()) for pattern in rule.mx):
+            return rule
+    return None
+
+
+def next_hop_of(rule: RouteSettings | None, recipient: Address) -> str:
+    """The name under which a copy waits."""
+    if rule is not None and rule.via in {"smarthost", "lmtp"}:
+        return ROUTE_PREFIX + rule.name
+    return fold_domain(recipient.domain)
+
+
+def find_route(rules: Sequence[RouteSettings], name: str) -> RouteSettings | None:
+    """The rule that a `route:` next hop, or the fall-back relay, names."""
+    wanted = name.removeprefix(ROUTE_PREFIX)
+    return next((rule for rule in rules if rule.name == wanted), None)
+
+
+def _matches(
+    rule: RouteSettings, recipient: Address, sender: Address | None, identifier: str | None
+) -> bool:
+    if rule.recipient_domains and not _is_domain_in(
+        fold_domain(recipient.domain), rule.recipient_domains
+    ):
+        return False
+    if rule.senders and (sender is None or not _is_sender_in(sender, rule.senders)):
+        return False
+    return not rule.accounts or identifier in rule.accounts
+
+
+def _is_sender_in(sender: Address, wanted: Sequence[str]) -> bool:
+    domain = fold_domain(sender.domain)
+    return any(
+        sender.key == _fold_address(one) if "@" in one else _is_domain_in(domain, (one,))
+        for one in wanted
+    )
+
+
+def _fold_address(text: str) -> str:
+    local, _, domain = text.rpartition("@")
+    return Address(local, domain).key
+
+
+def _is_domain_in(domain: str, wanted: Sequence[str]) -> bool:
+    """`.example.org` means all below it, `example.org` itself alone."""
+    for one in wanted:
+        folded = fold_domain(one.removeprefix("."))
+        if domain == folded if not one.startswith(".") else domain.endswith("." + folded):
+            return True
+    return False

@@ -1,0 +1,404 @@
+"""The queue as agents, reporters and operators see it.
+
+Same rules as `mailserver.store.ports`: every call blocks and returns values.
+The writes (`Lease`, `Settlement`, `ReportMade`, ...) go through `Writes.apply`,
+so that they share one fsync with whatever else waits.
+
+    accept          queued: lane FIRST, in the order of turns
+    Lease           FIRST, or WAITING and due  ->  LEASED by an agent
+    Settlement      LEASED -> gone (final), WAITING (deferred) or HELD
+    agent's end     LEASED -> WAITING, due at once (`take_over`)
+
+A settlement counts only for what its agent still holds: an agent that was
+taken over changes nothing.  A final state, its attempt, and the report that it
+owes are one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Protocol
+
+from mailserver.queue.copies import CopyState
+from mailserver.queue.reports import ReportKind
+from mailserver.values.ids import AcceptId, AccountId, AgentId, DestinationId, MessageId
+from mailserver.values.message import Acceptance, Notify
+
+
+class Lane(IntEnum):
+    """How a copy waits.  The numbers stand in the database and never change."""
+
+    FIRST = 0  # never tried: in the order of turns, at once
+    WAITING = 1  # not before it is due
+    LEASED = 2
+    HELD = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CopyRef:
+    message_id: MessageId
+    copy_no: int
+
+
+# --- what agents ask, by `Writes.apply` -----------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Take at most `limit` copies of one destination.  Outcome: `Leased`.
+
+    Half of them come from each lane while both have some, so that neither new
+    mail nor what was deferred starves.
+    """
+
+    agent_id: AgentId
+    destination_id: DestinationId
+    limit: int
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasedCopy:
+    ref: CopyRef
+    recipient: str
+    notify: Notify
+    original_recipient: str
+    attempt_count: int  # before this one
+    accepted_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """In the order in which they should be tried; those of one message stand together."""
+
+    copies: tuple[LeasedCopy, ...]
+    next_due_at_s: float | None  # of what is left for that destination
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at moving a copy, in words that a person can read."""
+
+    at_s: float
+    host: str = ""
+    address: str = ""
+    tls: str = ""
+    status: str  # enhanced code: 2.0.0, 4.4.1, 5.1.1
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyOutcome:
+    """What became of one copy.
+
+    state: RELAYED, DEPOSITED, RETURNED, CANCELLED, EXPANDED (final), QUEUED
+        (deferred, or only told about), HELD.
+    due_at_s: for QUEUED: not before; None: its lane and its turn stay.
+    tell_at_s: when its sender must hear next; None: unchanged.
+    owes: the report that the sender must get, decided by `mailserver.queue.reports`.
+    reason: for HELD.
+    """
+
+    ref: CopyRef
+    state: CopyState
+    attempt: Attempt | None = None
+    due_at_s: float | None = None
+    tell_at_s: float | None = None
+    owes: ReportKind | None = None
+    reason: str = ""
+    destination: str | None = None  # another next hop, for a reroute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """Outcomes of copies.  Outcome: `Settled`.
+
+    agent_id: counts only for what this agent holds; None: only for what nobody
+        holds (the timekeeper, a person at the command line).
+    at_s: when, for the journey.
+    """
+
+    agent_id: AgentId | None
+    outcomes: tuple[CopyOutcome, ...]
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """On disk.  `lost`: not ours any more, nothing was changed for them."""
+
+    lost: tuple[CopyRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportMade:
+    """A report is accepted and what owed it is cleared, in one transaction.  Outcome: `Accepted`.
+
+    If any of `cleared` was cleared before, nothing is written and the outcome
+    is `Settled(lost=...)`: somebody else made it.
+    """
+
+    acceptance: Acceptance
+    cleared: tuple[tuple[CopyRef, ReportKind], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopNote:
+    """The next hop itself failed, or works again.  Outcome: `Settled()`.
+
+    not_before_s: nobody tries it before; 0 with failure_count 0: it works.
+    """
+
+    destination_id: DestinationId
+    not_before_s: float
+    failure_count: int
+    error: str
+    at_s: float
+
+
+# --- what agents read --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueDestination:
+    destination_id: DestinationId
+    next_hop: str
+    next_due_at_s: float
+    not_before_s: float
+    failure_count: int
+
+
+@dataclass(slots=True, kw_only=True)
+class QueuedMessage:
+    """One message as the next hop gets it: head, then the body from memory or from `fd`.
+
+    Whoever gets it closes it.  Read `fd` with `os.pread`.
+    """
+
+    message_id: MessageId
+    accept_id: AcceptId
+    accepted_at_s: float
+    reverse_path: str
+    account_id: AccountId | None
+    smtputf8: bool
+    is_8bit: bool  # of the body
+    ends_with_crlf: bool
+    header_octets: int
+    longest_line_octets: int  # over 998, else 0
+    dotted_line_count: int
+    envelope_id: str
+    return_content: str
+    head: bytes
+    octets: bytes | None
+    fd: int | None
+    body_octets: int
+
+    @property
+    def size_octets(self) -> int:
+        return len(self.head) + self.body_octets
+
+    def close(self) -> None:
+        """Close the file, if there is one.  May be called again."""
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverdueCopy:
+    """A copy whose sender must hear of it: a delay, or that its time is up."""
+
+    ref: CopyRef
+    recipient: str
+    reverse_path: str
+    notify: Notify
+    accepted_at_s: float
+    tell_at_s: float
+    next_hop: str
+    last_words: str  # of its last attempt, else of its destination's last error
+    last_status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedCopy:
+    """One line of a report: the copy, and its last attempt."""
+
+    ref: CopyRef
+    kind: ReportKind
+    owed_at_s: float
+    recipient: str
+    original_recipient: str
+    attempt: Attempt | None
+    expires_at_s: float | None  # still queued: until when it is tried
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedReport:
+    """What one report must say: copies of one message, of one kind, at most `REPORT_COPIES`."""
+
+    message_id: MessageId
+    kind: ReportKind
+    copies: tuple[OwedCopy, ...]
+
+
+# --- what operators see and do --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFilter:
+    """Which copies; every field that is set must match.  Addresses and domains are folded."""
+
+    accept_id: AcceptId | None = None
+    copy_no: int | None = None
+    sender: str | None = None
+    recipient: str | None = None
+    domain: str | None = None  # of the recipient
+    next_hop: str | None = None
+    lane: Lane | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedCopy:
+    ref: CopyRef
+    accept_id: AcceptId
+    recipient: str
+    reverse_path: str
+    next_hop: str
+    lane: Lane
+    due_at_s: float
+    accepted_at_s: float
+    attempt_count: int
+    reason: str
+    last_status: str
+    last_words: str
+    size_octets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationState:
+    """Everything that waits for one next hop."""
+
+    next_hop: str
+    first_count: int
+    waiting_count: int
+    leased_count: int
+    held_count: int
+    next_due_at_s: float | None
+    not_before_s: float
+    failure_count: int
+    last_error: str
+    last_error_at_s: float | None
+    suspended_until_s: float | None
+
+
+class Act(Enum):
+    """What a person does to queued copies; leased ones are left alone and counted out."""
+
+    HOLD = "hold"
+    RELEASE = "release"  # held -> first lane
+    RETRY = "retry"  # due at once, and so is their hop
+    REROUTE = "reroute"
+    RETURN = "return"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    act: Act
+    by: str  # who, for the journey: a name of this machine, later an account
+    reason: str
+    at_s: float
+    next_hop: str = ""  # for REROUTE
+
+
+class Queue(Protocol):
+    def register_agent(self, *, now_s: float, until_s: float) -> AgentId:
+        """Become an agent; its leases end with the process, or at `until_s`."""
+        ...
+
+    def renew_agent(self, agent_id: AgentId, *, until_s: float) -> bool:
+        """False: it was taken over; nothing that it holds is its own any more."""
+        ...
+
+    def take_over(self, *, now_s: float) -> int:
+        """Give back what agents held that are dead or late; returns how many copies."""
+        ...
+
+    def resign_agent(self, agent_id: AgentId) -> None:
+        """Give back what is left, at a clean end."""
+        ...
+
+    def due_destinations(self, *, now_s: float, limit: int) -> list[DueDestination]:
+        """Those with something due that are neither suspended nor failing, longest due first."""
+        ...
+
+    def next_due(self, *, now_s: float) -> float | None:
+        """When anything is due next (a copy or a hop); None: nothing waits."""
+        ...
+
+    def open_queued(self, message_id: MessageId) -> QueuedMessage | None:
+        """None: no such message, or its body is gone."""
+        ...
+
+    def overdue(self, *, now_s: float, limit: int) -> list[OverdueCopy]:
+        """Copies in the lanes FIRST and WAITING whose `tell_at_s` has come."""
+        ...
+
+    def owed_reports(self, *, limit: int) -> list[OwedReport]:
+        """The oldest first."""
+        ...
+
+    def wake_agents(self) -> None:
+        """Something is due.  Cheap, may be called too often; called by `apply` itself."""
+        ...
+
+    def wakeup_fd(self) -> int:
+        """Readable when something may be due: read it empty, then look."""
+        ...
+
+    # Operators
+
+    def list_queue(
+        self, which: QueueFilter, *, after: CopyRef | None, limit: int
+    ) -> list[QueuedCopy]:
+        """In the order of (message, copy); `after` is the last one of the page before."""
+        ...
+
+    def count_queue(self, which: QueueFilter) -> int: ...
+
+    def act_on(self, refs: Sequence[CopyRef], deed: Deed) -> list[CopyRef]:
+        """One slice, durably; returns those that were done.  RETURN writes the owed report."""
+        ...
+
+    def list_destinations(self) -> list[DestinationState]: ...
+
+    def suspend(self, next_hop: str, *, until_s: float | None) -> None:
+        """None: until `resume`.  A hop that has never been seen may be suspended too."""
+        ...
+
+    def resume(self, next_hop: str) -> bool:
+        """False: it was not suspended.  What waits for it is due at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StsPolicy:
+    """One cached MTA-STS policy (RFC 8461)."""
+
+    domain: str
+    policy_id: str
+    mode: str
+    hosts: tuple[str, ...]
+    max_age_s: int
+    fetched_at_s: float
+
+
+class Policies(Protocol):
+    def read_sts_policy(self, domain: str) -> StsPolicy | None: ...
+
+    def write_sts_policy(self, policy: StsPolicy) -> None: ...
+
+    def forget_sts_policy(self, domain: str) -> None: ...

@@ -1,0 +1,102 @@
+"""Where a copy goes and how: what `itinerary` finds out and `client` carries out.
+
+Values only.  A host is tried at each of its addresses in order, then the next
+host; what a host must prove before it gets a message is its `TlsDemand`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from mailserver.values.secret import Secret
+
+
+class TlsLevel(IntEnum):
+    """What a connection must have, weakest first."""
+
+    NONE = 0  # STARTTLS is not even tried
+    OPPORTUNISTIC = 1  # any certificate; in clear where TLS fails
+    ENCRYPT = 2  # any certificate; never in clear
+    VERIFY = 3  # a certificate that the system trusts, for one of `names`
+    DANE = 4  # a certificate that a TLSA record names (RFC 7672)
+
+
+@dataclass(frozen=True, slots=True)
+class Tlsa:
+    """One usable TLSA record (RFC 6698 §2.1); usage is 2 (DANE-TA) or 3 (DANE-EE)."""
+
+    usage: int
+    selector: int  # 0 the certificate, 1 its public key
+    matching: int  # 0 exact, 1 SHA-256, 2 SHA-512
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsDemand:
+    """source: where it comes from, for journeys: "DANE", "MTA-STS enforce", "route NAME", ..."""
+
+    level: TlsLevel
+    source: str
+    names: tuple[str, ...] = ()  # that the certificate may bear; patterns as *.example.net
+    tlsa: tuple[Tlsa, ...] = ()
+    is_implicit: bool = False  # TLS from the first octet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One host, the addresses to try in order, and what it must prove."""
+
+    host: str  # A-labels, without the final dot; an address literal without brackets
+    addresses: tuple[str, ...]
+    port: int
+    tls: TlsDemand
+
+
+class Protocol(Enum):
+    SMTP = "smtp"
+    LMTP = "lmtp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    user_name: str
+    password: Secret[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Itinerary:
+    """The way to one next hop.
+
+    site: connections and limits are shared by whatever has the same site: the
+        set of hosts, and everything that binds a policy to them.
+    steps: each look-up and decision in words, for `mailserver route`.
+    valid_until_s: look again after it (monotonic).
+    """
+
+    next_hop: str
+    site: str
+    hops: tuple[Hop, ...]
+    protocol: Protocol = Protocol.SMTP
+    login: Login | None = None
+    max_connections: int = 0  # 0: the service's
+    pause_s: float = 0
+    steps: tuple[str, ...] = ()
+    valid_until_s: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unroutable:
+    """No way there: for good (NXDOMAIN, null MX, nothing at all) or for now.
+
+    status: enhanced code (RFC 3463): 5.1.2, 5.1.10 (RFC 7505), 5.4.6 (a loop), 4.4.3, 4.7.5.
+    """
+
+    next_hop: str
+    is_permanent: bool
+    status: str
+    words: str
+    steps: tuple[str, ...] = ()
+
+
+Way = Itinerary | Unroutable

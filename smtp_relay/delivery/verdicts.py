@@ -1,0 +1,91 @@
+"""What a transfer came to, recipient by recipient: how `client` answers `agent`.
+
+| kind    | meaning                                     | the copy            |
+| ------- | ------------------------------------------- | ------------------- |
+| TAKEN   | 250 to the dot (LMTP: of this recipient)    | relayed             |
+| REFUSED | 5yz, or a hop that lacks what the mail needs| returned            |
+| LATER   | 4yz                                         | deferred            |
+| BROKEN  | the connection ended or spoke nonsense      | another host, later |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mailserver.store.queueing import LeasedCopy, QueuedMessage
+from smtp_relay.delivery.plan import Hop
+
+
+class Kind(Enum):
+    TAKEN = "taken"
+    REFUSED = "refused"
+    LATER = "later"
+    BROKEN = "broken"
+
+
+class Phase(Enum):
+    """Where it happened; each has its time-out (RFC 5321 §4.5.3.2)."""
+
+    CONNECT = "connecting"
+    TLS = "TLS handshake"
+    GREETING = "greeting"
+    HELLO = "EHLO"
+    AUTH = "AUTH"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    BODY = "message"
+    DOT = "end of message"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """status: the remote's enhanced code where it gave one, else ours from its reply's code.
+
+    words: the remote's reply as it came, lines joined, unprintable octets
+        escaped, at most 1,000 characters; or ours, for what it did not say.
+    is_after_dot: the whole message was sent, so it may have been taken (RFC 1047).
+    """
+
+    kind: Kind
+    phase: Phase
+    status: str
+    words: str
+    is_after_dot: bool = False
+    has_dsn: bool = False  # TAKEN by a hop that took over NOTIFY, so no report of ours is owed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One message for some recipients of one destination: one transaction.
+
+    max_recipients is kept by who makes it.
+    """
+
+    message: QueuedMessage
+    copies: tuple[LeasedCopy, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkFacts:
+    """Of an open link, for the journey."""
+
+    hop: Hop
+    address: str  # IP address and port, as [192.0.2.1]:25
+    tls: str  # "TLSv1.3 TLS_AES_256_GCM_SHA384, DANE", "in clear (no STARTTLS offered)"
+
+
+@dataclass(eq=False, kw_only=True)
+class LinkFailure(Exception):
+    """A link that could not be opened, or was refused as a whole, before any transaction.
+
+    is_permanent: the host said 5yz to the greeting, EHLO or AUTH; another host may say better.
+    is_policy: a TLS demand was not met; never to be tried in clear.
+    """
+
+    phase: Phase
+    status: str
+    words: str
+    is_permanent: bool = False
+    is_policy: bool = False
