@@ -18,6 +18,8 @@ def smtp_command(
     port: int,
     *,
     base: str,
+    domain: str = DOMAIN,
+    sender: str | None = None,
     message_count: int,
     size_octets: int,
     sessions: int = 20,
@@ -27,11 +29,13 @@ def smtp_command(
 ) -> list[str]:
     """A command line of Postfix's smtp-source.
 
+    sender: the reverse-path and From; by default a stranger's.
     recipients: over 1, each message goes to `base`, `2base`, `3base` ...
     spread: each message goes to the next of `1base`, `2base` ...
     """
     command = ["smtp-source", "-s", str(min(sessions, message_count)), "-m", str(message_count)]
-    command += ["-l", str(size_octets), "-f", SENDER, "-t", f"{base}@{DOMAIN}"]
+    command += ["-l", str(size_octets), "-f", sender or SENDER]
+    command += ["-t", f"{base}@{domain}"]
     command += ["-d"] if keep_open else []
     command += ["-r", str(recipients)] if recipients > 1 else []
     command += ["-N"] if spread else []

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import apsw
+
 from bench.cpu import find_tree, open_meter
 from bench.load import collect
 from bench.process import end_process, find_free_ports, greets, last_line, run, wait_until
@@ -15,6 +17,7 @@ from mailserver.settings.template import Value, fill_in
 
 _CLI = (sys.executable, "-c", "import sys; from mailserver.cli.main import main; sys.exit(main())")
 _START_TIMEOUT_S = 30.0
+_RELAY_TIMEOUT_S = 120.0
 _STOP_GRACE_S = 15.0  # a worker may take 10 s to drain
 
 
@@ -26,8 +29,13 @@ class Ours:
         *,
         processes: int | None = None,
         label: str = "Mél ouvert",
+        sink_port: int = 0,
+        signs: bool = False,
     ) -> None:
-        """processes: of each door; None: the default, by the number of cores."""
+        """processes: of each door; None: the default, by the number of cores.
+        sink_port: where everything goes that is not for a mailbox; 0: nothing is relayed.
+        signs: what leaves is signed (DKIM).
+        """
         smtp, pop3, *self._other_ports = find_free_ports(5)
         self.ports = Ports(smtp=smtp, pop3=pop3)
         self.label = label
@@ -36,6 +44,8 @@ class Ours:
         self._folder = folder
         self._names = list(names)
         self._processes = processes
+        self._sink_port = sink_port
+        self._signs = signs
         self._process: subprocess.Popen[bytes] | None = None
         self._marked = 0
 
@@ -47,7 +57,7 @@ class Ours:
         """Make the service, give it ports of its own, and its accounts."""
         run([*_CLI, "init", str(self._folder), "--domain", DOMAIN, "--high-ports"])
         text = fill_in(self.config.read_text("utf-8"), self._choose())
-        self.config.write_text(text, "utf-8")
+        self.config.write_text(text + self._route(), "utf-8")
         command = [sys.executable, "-m", "bench.fill", "accounts", str(self.config)]
         run(command, stdin="\n".join(self._names))
 
@@ -59,10 +69,20 @@ class Ours:
             "smtp.submissions": [f"127.0.0.1:{submissions}"],
             "pop3.pop3": [f"127.0.0.1:{self.ports.pop3}"],
             "pop3.pop3s": [f"127.0.0.1:{pop3s}"],
+            "relay.trusted_networks": ["127.0.0.0/8"],
+            "dkim.enabled": self._signs,
         }
         if self._processes is not None:
             chosen |= {"smtp.processes": self._processes, "pop3.processes": self._processes}
         return chosen
+
+    def _route(self) -> str:
+        if not self._sink_port:
+            return ""
+        return (
+            '\n[[routes]]\nname = "sink"\nvia = "smarthost"\nhost = "127.0.0.1"\n'
+            f'port = {self._sink_port}\ntls = "none"\n'
+        )
 
     def fill(self, name: str, count: int) -> None:
         """Put `count` small messages into a mailbox.  Only while it is not running."""
@@ -96,6 +116,20 @@ class Ours:
 
     def wait_delivered(self) -> None:
         """Nothing to wait for: 250 means that the copies are in their mailboxes."""
+
+    def wait_relayed(self) -> None:
+        """The queue's table is empty: every copy is settled, durably."""
+        store = apsw.Connection(
+            str(self._folder / "store" / "mail.db"), flags=apsw.SQLITE_OPEN_READONLY
+        )
+        try:
+            wait_until(
+                lambda: not store.execute("SELECT 1 FROM queue LIMIT 1").fetchall(),
+                what="our queue",
+                timeout_s=_RELAY_TIMEOUT_S,
+            )
+        finally:
+            store.close()
 
     def verify(self, names: Sequence[str], count: int) -> None:
         found = collect(self.ports, "count", names).messages - self._marked

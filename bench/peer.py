@@ -18,14 +18,16 @@ _DELIVERY_TIMEOUT_S = 120.0
 class Peer:
     label = "Postfix + Dovecot"
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], *, sink_port: int) -> None:
         """`folder` is made here, and all that both programs write is in it."""
         smtp, pop3 = find_free_ports(2)
         self.ports = Ports(smtp=smtp, pop3=pop3)
         self.meter = open_meter("peer")
         self.notes = dovecot.NOTES
         self._names = list(names)
-        self._postfix = Postfix(folder / "postfix", port=smtp, meter=self.meter)
+        self._postfix = Postfix(
+            folder / "postfix", port=smtp, meter=self.meter, sink_port=sink_port
+        )
         self._dovecot = Dovecot(
             folder / "dovecot",
             port=pop3,
@@ -49,6 +51,9 @@ class Peer:
         wait_until(
             self._postfix.queue_is_empty, what="Postfix's queue", timeout_s=_DELIVERY_TIMEOUT_S
         )
+
+    def wait_relayed(self) -> None:
+        self.wait_delivered()
 
     def verify(self, names: Sequence[str], count: int) -> None:
         found = self._dovecot.count(names) - self._marked

@@ -35,7 +35,7 @@ mydestination = localhost
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
-relayhost =
+relayhost = {relay_host}
 alias_maps =
 alias_database =
 biff = no
@@ -49,8 +49,12 @@ virtual_transport = lmtp:unix:private/dovecot-lmtp
 
 
 class Postfix:
-    def __init__(self, folder: Path, *, port: int, meter: CpuMeter) -> None:
-        """`folder` must be on a path that every user may enter."""
+    def __init__(self, folder: Path, *, port: int, meter: CpuMeter, sink_port: int) -> None:
+        """`folder` must be on a path that every user may enter.
+
+        sink_port: where everything goes that is not for a mailbox.
+        """
+        self._relay_host = f"[127.0.0.1]:{sink_port}"
         self._folder = folder
         self._queue = folder / "queue"
         self._port = port
@@ -64,7 +68,9 @@ class Postfix:
         data.mkdir()
         shutil.chown(data, "postfix", "postfix")
         table = run(["postconf", "-d", "-h", "default_database_type"]).strip()
-        main = _MAIN_CF.format(folder=self._folder, domain=DOMAIN, table=table)
+        main = _MAIN_CF.format(
+            folder=self._folder, domain=DOMAIN, table=table, relay_host=self._relay_host
+        )
         (self._folder / "main.cf").write_text(main, "utf-8")
         (self._folder / "master.cf").write_text(
             adapt_master(MASTER_CF.read_text("utf-8"), self._port), "utf-8"

@@ -100,11 +100,11 @@ class DeliverRow:
         settle(side)
         side.mark(self._names)
         commands = [self._command(side, count) for count in self._split(loads)]
-        load_ms = _children_ms()
+        load_ms = children_ms()
         cpu_ms, began_s = side.meter.read_ms(), time.perf_counter()
         for command in commands:
             send(command)
-        load_ms = _children_ms() - load_ms
+        load_ms = children_ms() - load_ms
         side.wait_delivered()
         elapsed_s = time.perf_counter() - began_s
         settle(side)
@@ -212,7 +212,7 @@ class CollectRow:
         return self.group.together(self.group.count)
 
 
-def _children_ms() -> float:
+def children_ms() -> float:
     """CPU time of the programs that this process has run to their end."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (usage.ru_utime + usage.ru_stime) * 1000

@@ -19,10 +19,12 @@ from bench.cpu import read_machine_busy_s
 from bench.disk import Disk, look_at_disk
 from bench.ours import Ours
 from bench.peer import Peer
+from bench.relay import RelayRow, make_relay_rows
 from bench.report import Figure
 from bench.rounds import RowResult, count_steps, run_row
 from bench.rows import QUICK, Row, Scale, make_groups, make_rows
 from bench.side import Side
+from bench.sink import Sink
 
 BIG_NAME = "grande"
 SCALING_TITLE = "N processes a door (ours) against one (theirs): "
@@ -62,7 +64,7 @@ def make_plan(scale: Scale, *, only: Sequence[str], with_ours: bool, with_peer: 
     scaling = make_scaling_rows(scale) if with_ours else ()
     return Plan(
         scale=scale,
-        rows=tuple(row for row in make_rows(scale) if chosen(row.key)),
+        rows=tuple(row for row in _every_row(scale) if chosen(row.key)),
         scaling=tuple(row for row in scaling if chosen(row.key)),
         figures=tuple(key for key in FIGURE_KEYS if with_ours and chosen(key)),
         with_ours=with_ours,
@@ -79,8 +81,12 @@ def make_scaling_rows(scale: Scale) -> tuple[Row, ...]:
     )
 
 
+def _every_row(scale: Scale) -> list[Row]:
+    return [*make_rows(scale), *make_relay_rows(scale)]
+
+
 def all_keys(scale: Scale = QUICK) -> list[str]:
-    rows = [*make_rows(scale), *make_scaling_rows(scale)]
+    rows = [*_every_row(scale), *make_scaling_rows(scale)]
     return [*(row.key for row in rows), *FIGURE_KEYS]
 
 
@@ -104,13 +110,14 @@ class Session:
     on_step: OnStep
     _stack: ExitStack
     _ours: Ours | None = None
+    _signing: Ours | None = None
     _one: Ours | None = None
     _peer: Peer | None = None
 
     def run_rows(self) -> list[RowResult]:
         found = []
         for row in self.plan.rows:
-            ours = self.open_ours() if self.plan.with_ours else None
+            ours = self._open_ours_for(row) if self.plan.with_ours else None
             peer = self.open_peer() if self.plan.with_peer else None
             found.append(self._run(row, ours, peer))
         found += [self._run(row, self.open_ours(), self.open_one()) for row in self.plan.scaling]
@@ -136,7 +143,7 @@ class Session:
 
     def used_s(self) -> float:
         """CPU seconds of the services, of this process and of the load."""
-        sides: list[Side | None] = [self._ours, self._one, self._peer]
+        sides: list[Side | None] = [self._ours, self._signing, self._one, self._peer]
         served_ms = sum(side.meter.read_ms() for side in sides if side is not None)
         usages = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return served_ms / 1000 + sum(usage.ru_utime + usage.ru_stime for usage in usages)
@@ -147,10 +154,34 @@ class Session:
         meters = [f"{s.label}: CPU time by {s.meter.method}" for s in sides if s is not None]
         return (*notes, *meters)
 
+    def _open_ours_for(self, row: Row) -> Ours:
+        if isinstance(row, RelayRow) and row.is_signed:
+            return self.open_signing()
+        return self.open_ours()
+
     def open_ours(self) -> Ours:
         if self._ours is None:
-            self._ours = self._start_ours(Ours(self.folder / "ours", self._names()), big=0)
+            ours = Ours(self.folder / "ours", self._names(), sink_port=self._open_sink())
+            self._ours = self._start_ours(ours, big=0)
         return self._ours
+
+    def open_signing(self) -> Ours:
+        """The same service, but what leaves is signed."""
+        if self._signing is None:
+            ours = Ours(
+                self.folder / "signing",
+                self._names(),
+                label="Mél ouvert, signing",
+                sink_port=self._open_sink(),
+                signs=True,
+            )
+            self._signing = self._start_ours(ours, big=0)
+        return self._signing
+
+    def _open_sink(self) -> int:
+        sink = Sink()
+        self._stack.callback(sink.stop)
+        return sink.port
 
     def open_one(self) -> Ours:
         """The same service with one process for each door."""
@@ -163,7 +194,7 @@ class Session:
 
     def open_peer(self) -> Peer:
         if self._peer is None:
-            peer = Peer(self.folder / "peer", self._names())
+            peer = Peer(self.folder / "peer", self._names(), sink_port=self._open_sink())
             self._stack.callback(peer.stop)
             peer.start()
             self._peer = peer

@@ -80,6 +80,10 @@ class Side(Protocol):
         """Return as soon as everything answered 250 is in its mailboxes.  The clock runs."""
         ...
 
+    def wait_relayed(self) -> None:
+        """Return as soon as nothing waits to be relayed.  The clock runs."""
+        ...
+
     def verify(self, names: Sequence[str], count: int) -> None:
         """The clock has stopped: `names` hold `count` copies more than at the last `mark`.
 
