@@ -137,11 +137,14 @@ class Settled:
 class ReportMade:
     """A report is accepted and what owed it is cleared, in one transaction.  Outcome: `Accepted`.
 
+    acceptance: None: nobody can be told (the sender's address is gone); what
+        owed it is cleared, nothing else is written, and the outcome is `Settled()`.
+
     If any of `cleared` was cleared before, nothing is written and the outcome
     is `Settled(lost=...)`: somebody else made it.
     """
 
-    acceptance: Acceptance
+    acceptance: Acceptance | None
     cleared: tuple[tuple[CopyRef, ReportKind], ...]
 
 
@@ -340,7 +343,7 @@ class Queue(Protocol):
         ...
 
     def open_queued(self, message_id: MessageId) -> QueuedMessage | None:
-        """None: no such message, or its body is gone."""
+        """None: no such message, or its body is gone: never while a report of it is owed."""
         ...
 
     def overdue(self, *, now_s: float, limit: int) -> list[OverdueCopy]:
