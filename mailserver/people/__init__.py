@@ -1,0 +1,5 @@
+"""Names that the organisation gives: identifiers, addresses, establishments' codes and aliases.
+
+Pure: what a name would be is computed here; whether it is free, and which
+digit a homonym gets, only the store can tell (`given_name`, `homonym`).
+"""

@@ -1,0 +1,50 @@
+"""Codes of establishments (UAI, once RNE): seven digits and a key letter, as 0170705Z.
+
+    key = letters[number modulo 23], letters = A to Z without I, O and Q
+
+With or without its letter, and in any case, a code is one establishment:
+`ce.0170705z@` and `ce.0170705@` are one mailbox.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+KEY_LETTERS: Final = "ABCDEFGHJKLMNPRSTUVWXYZ"
+_UAI = re.compile(r"([0-9]{7})([A-Z])?", re.ASCII)
+
+
+class BadUai(ValueError):
+    """Not a code of an establishment.  The text says what is wrong and what would be right."""
+
+
+def key_letter(digits: str) -> str:
+    """The letter that belongs to seven digits."""
+    return KEY_LETTERS[int(digits) % len(KEY_LETTERS)]
+
+
+def parse_uai(text: str) -> str:
+    """The code in capitals with its letter, whether that was typed or not.
+
+    Raises:
+        BadUai: wrong shape, or a letter that does not belong to the digits.
+    """
+    typed = "".join(text.split()).upper()
+    found = _UAI.fullmatch(typed)
+    if found is None:
+        raise BadUai(f"{text.strip()!r} is not a UAI code: write 7 digits and a letter, 0170705Z")
+    digits, letter = found[1], found[2]
+    right = key_letter(digits)
+    if letter is not None and letter != right:
+        raise BadUai(
+            f"{typed} is not a UAI code: the letter of {digits} is {right}, so {digits}{right},"
+            " unless a digit is wrong"
+        )
+    return digits + right
+
+
+def official_locals(uai: str) -> tuple[str, str]:
+    """The local parts that reach an establishment: with its letter (the one shown), and without."""
+    code = uai.lower()
+    return f"ce.{code}", f"ce.{code[:-1]}"

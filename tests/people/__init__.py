@@ -1,0 +1,1 @@
+"""Names: identifiers, addresses, establishments."""
