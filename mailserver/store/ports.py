@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from mailserver.queue.copies import CopyState
+from mailserver.store.journeys import Collections, Journeys
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
 from mailserver.values.message import Acceptance, FiledBody
 
@@ -220,48 +220,6 @@ class Mailboxes(Protocol):
         ...
 
 
-# --- journeys ---------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyStep:
-    """Where one copy is now.  `owner` and `mailbox` say whose and which mailbox its route names.
-
-    Each of the optional values is None while there is none: no mailbox on the
-    route, not settled yet, not removed, a mailbox that has been deleted since.
-    """
-
-    recipient: str  # as the envelope named it
-    state: CopyState
-    mailbox_id: MailboxId | None
-    uid: Uid | None
-    settled_at_s: float | None
-    owner: str | None  # identifier
-    mailbox: str | None  # name, as INBOX
-    removed_at_s: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Journey:
-    """One accepted message and its copies, in the order of the envelope."""
-
-    message_id: MessageId
-    accepted_at_s: float
-    submitter: str | None  # identifier; None from strangers
-    reverse_path: str
-    door: str
-    peer: str
-    head: bytes  # our own header lines, the trace header first
-    body_octets: int
-    copies: tuple[CopyStep, ...]
-
-
-class Journeys(Protocol):
-    def journey(self, accept_id: AcceptId) -> Journey | None:
-        """The story of one recent accept, as far as it has come; None: not in the store."""
-        ...
-
-
 # --- people -----------------------------------------------------------------
 
 
@@ -425,12 +383,27 @@ class Upkeep(Protocol):
         """One slice: forget final copies older than the retention; returns how many."""
         ...
 
+    def index_journeys(self) -> int:
+        """One slice of following the history for its index; 0: nothing is left to do."""
+        ...
+
     def log_octets(self) -> int:
         """Size of the write-ahead log; 0 where the engine has none of its own."""
         ...
 
 
-class Store(Writes, Bodies, Mailboxes, Journeys, Directory, Credentials, Scratch, Upkeep, Protocol):
+class Store(
+    Writes,
+    Bodies,
+    Mailboxes,
+    Journeys,
+    Directory,
+    Credentials,
+    Scratch,
+    Collections,
+    Upkeep,
+    Protocol,
+):
     """All of it.  Open one per process, after the fork; doors ask for less."""
 
     def close(self) -> None: ...

@@ -2,9 +2,10 @@
 
 It moves the write-ahead log into the database in small steps, frees what
 nobody needs, and forgets old history, each in slices that hold the write turn
-for milliseconds.  While another keeper lives (a reload, a second container) it
-waits.  It ends on SIGTERM or when its parent is gone; nothing is lost when it
-is killed, another one goes on.
+for milliseconds.  It also writes the index of journeys, which takes no turn.
+While another keeper lives (a reload, a second container) it waits.  It ends on
+SIGTERM or when its parent is gone; nothing is lost when it is killed, another
+one goes on.
 """
 
 from __future__ import annotations
@@ -91,7 +92,10 @@ class Keeper:
     _freed: dict[str, int] = field(default_factory=dict)
 
     def step(self, *, now_s: float, clock_s: float) -> float:
-        """One checkpoint and, when a round is due, one slice of cleaning; seconds to wait."""
+        """One checkpoint, one slice of the index and, when a round is due, one of cleaning.
+
+        Returns the seconds to wait.
+        """
         wait_s = CALM_STEP_S
         try:
             used_octets = self.store.checkpoint()
@@ -104,6 +108,8 @@ class Keeper:
                 self.store.report(
                     source_name("keeper", 0), {WAL_OCTETS: float(used_octets)}, now_s=now_s
                 )
+            if self.store.index_journeys():
+                wait_s = min(wait_s, SLICE_PAUSE_S)
         except StoreUnavailable as error:
             self.log.warning("store does not answer: next step later", error=str(error))
             return CALM_STEP_S

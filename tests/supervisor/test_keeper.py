@@ -32,6 +32,7 @@ class FakeStore:
     turns: list[bool] = field(default_factory=lambda: [True])
     reports: list[dict[str, float]] = field(default_factory=list)
     reclaim_count: int = 0
+    unindexed: int = 0
 
     def become_keeper(self) -> bool:
         return self.turns.pop(0)
@@ -52,6 +53,11 @@ class FakeStore:
 
     def expire_history(self, *, now_s: float) -> int:
         return 0
+
+    def index_journeys(self) -> int:
+        has_work = self.unindexed > 0
+        self.unindexed -= has_work
+        return int(has_work)
 
     def report(self, source: str, values: dict[str, float], *, now_s: float) -> None:
         assert source == "keeper.0"
@@ -94,6 +100,12 @@ def test_slices_follow_each_other_until_one_finds_nothing() -> None:
     waits = [kept.step(now_s=0, clock_s=clock_s) for clock_s in range(5)]
     assert waits == [SLICE_PAUSE_S, SLICE_PAUSE_S, SLICE_PAUSE_S, CALM_STEP_S, CALM_STEP_S]
     assert store.reclaim_count == 4
+
+
+def test_slices_of_the_index_follow_each_other_until_it_is_up_to_date() -> None:
+    kept = keeper(FakeStore(unindexed=2))
+    waits = [kept.step(now_s=0, clock_s=clock_s) for clock_s in range(3)]
+    assert waits == [SLICE_PAUSE_S, SLICE_PAUSE_S, CALM_STEP_S]
 
 
 def test_the_next_round_begins_a_minute_later() -> None:

@@ -1,6 +1,6 @@
 """What need not survive a power cut, in a database of its own.
 
-Recent log-ins, who was last seen where, what each process reports.  No fsync
+Recent log-ins, who was last seen where, what was collected, what each process reports.  No fsync
 (`synchronous=OFF`), so a power cut may leave it unreadable; then it is made
 anew.  Nothing here may ever decide whether mail is kept: a fault is logged by
 nobody and answered with "not known".
@@ -14,19 +14,22 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import apsw
 
+from mailserver.store.journeys import Collection
 from mailserver.store.ports import LastSeen
-from mailserver.values.ids import AccountId
+from mailserver.values.ids import AccountId, MailboxId, Uid
 
 BUSY_MS = 100
 SEEN_AGAIN_S = 300.0  # the same account at the same door and peer is written once in that time
 SEEN_MEMORY = 10_000
+ROWS_AT_ONCE = 1_000
 SLIDE_FRACTION = 24  # a remembered log-in is written again after this part of its lifetime
 _UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError)
 
@@ -38,6 +41,10 @@ CREATE TABLE IF NOT EXISTS seen (
     PRIMARY KEY (account_id, door)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS report (source TEXT PRIMARY KEY, at_s REAL NOT NULL,
     figures TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS collected (
+    mailbox_id INTEGER NOT NULL, first_uid INTEGER NOT NULL, last_uid INTEGER NOT NULL,
+    at_s REAL NOT NULL, door TEXT NOT NULL, peer TEXT NOT NULL,
+    PRIMARY KEY (mailbox_id, at_s, first_uid)) STRICT, WITHOUT ROWID;
 """
 
 
@@ -82,6 +89,29 @@ class SqliteScratch:
             (account_id,),
         )
         return tuple(LastSeen(door=door, peer=peer, at_s=at_s) for door, peer, at_s in rows)
+
+    def note_collected(
+        self, mailbox_id: MailboxId, uids: Iterable[int], collection: Collection
+    ) -> None:
+        where = (collection.at_s, collection.door, collection.peer)
+        rows = [(mailbox_id, first, last, *where) for first, last in ranges(uids)]
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            part = rows[start : start + ROWS_AT_ONCE]
+            marks = ",".join(["(?, ?, ?, ?, ?, ?)"] * len(part))
+            statement = f"INSERT OR REPLACE INTO collected VALUES {marks}"
+            self._run(statement, list(chain.from_iterable(part)))
+
+    def collected(self, mailbox_id: MailboxId, uid: Uid) -> tuple[Collection, ...]:
+        rows = self._run(
+            "SELECT at_s, door, peer FROM collected"
+            " WHERE mailbox_id = ? AND first_uid <= ? AND last_uid >= ? ORDER BY at_s",
+            (mailbox_id, uid, uid),
+        )
+        return tuple(Collection(at_s=at_s, door=door, peer=peer) for at_s, door, peer in rows)
+
+    def forget_collected(self, *, before_s: float) -> None:
+        """Drop what is older than the history; called by the keeper."""
+        self._run("DELETE FROM collected WHERE at_s < ?", (before_s,))
 
     def report(self, source: str, values: dict[str, float], *, now_s: float) -> None:
         figures = json.dumps(values)
@@ -141,6 +171,17 @@ class SqliteScratch:
                             os.replace(self._path + suffix, self._path + ".unreadable" + suffix)
         except OSError:
             return  # no room, no right: what may be lost is not worth an error
+
+
+def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """`3, 1, 2, 7` as (1, 3), (7, 7)."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
 
 
 def _inode(path: str) -> int | None:

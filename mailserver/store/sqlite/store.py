@@ -3,6 +3,7 @@
     mail.db, mail.db-wal, mail.db-shm   accounts, messages, copies, entries
     bodies/                             large bodies (see `mailserver.store.files`)
     scratch.db                          what may be lost
+    trace.db                            the index of journeys, made from mail.db
     locks/<mailbox>                     maildrop locks
     write.lock, keeper.lock             the write turn; who keeps house
 
@@ -15,17 +16,17 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
 from mailserver.settings.model import MIB, Settings
 from mailserver.store.files import SHARDS, BodyFiles, sync_folder
+from mailserver.store.journeys import Collection, Journey, Sightings
 from mailserver.store.ports import (
     Account,
     AccountState,
     Credential,
-    Journey,
     LastSeen,
     Listing,
     Maildrop,
@@ -42,11 +43,13 @@ from mailserver.store.sql.engine import first
 from mailserver.store.sql.journeys import SqlJourneys
 from mailserver.store.sql.mailboxes import SqlMailboxes
 from mailserver.store.sql.reclaim import SqlReclaimer
+from mailserver.store.sql.tracing import SqlTracing
 from mailserver.store.sql.writes import SqlWrites
 from mailserver.store.sqlite.engine import DIALECT, SqliteEngine, migrations_to_run
 from mailserver.store.sqlite.locks import MaildropLocks
 from mailserver.store.sqlite.scratch import SqliteScratch
-from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId
+from mailserver.store.sqlite.trace_index import SqliteTraceIndex
+from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
 
 DAY_S = 86_400.0
 RESTART_FRACTION = 0.5
@@ -94,7 +97,9 @@ class SqliteStore:
         self._locks = MaildropLocks(folder / "locks")
         self._writes = SqlWrites(self._engine)
         self._mailboxes = SqlMailboxes(self._engine, self._files.open_file)
-        self._journeys = SqlJourneys(self._engine)
+        self._index = SqliteTraceIndex(folder / "trace.db")
+        self._tracing = SqlTracing(self._engine, self._index, open_file=self._files.open_file)
+        self._journeys = SqlJourneys(self._engine, self._tracing, collected=self._scratch.collected)
         self._directory = SqlDirectory(self._engine)
         self._reclaimer = SqlReclaimer(
             self._engine, lock_maildrop=self._locks.lock_maildrop, unlink=self._files.unlink
@@ -146,6 +151,12 @@ class SqliteStore:
 
     def journey(self, accept_id: AcceptId) -> Journey | None:
         return self._journeys.journey(accept_id)
+
+    def journeys_of(self, address: str, *, limit: int) -> Sightings:
+        return self._journeys.journeys_of(address, limit=limit)
+
+    def journeys_named(self, header_id: str, *, limit: int) -> Sightings:
+        return self._journeys.journeys_named(header_id, limit=limit)
 
     # Directory and credentials
 
@@ -207,6 +218,14 @@ class SqliteStore:
     def last_seen(self, account_id: AccountId) -> tuple[LastSeen, ...]:
         return self._scratch.last_seen(account_id)
 
+    def note_collected(
+        self, mailbox_id: MailboxId, uids: Iterable[int], collection: Collection
+    ) -> None:
+        self._scratch.note_collected(mailbox_id, uids, collection)
+
+    def collected(self, mailbox_id: MailboxId, uid: Uid) -> tuple[Collection, ...]:
+        return self._scratch.collected(mailbox_id, uid)
+
     def report(self, source: str, values: dict[str, float], *, now_s: float) -> None:
         self._scratch.report(source, values, now_s=now_s)
 
@@ -248,10 +267,15 @@ class SqliteStore:
 
     def expire_history(self, *, now_s: float) -> int:
         self._scratch.forget_sign_ins(before_s=now_s - self._sign_in_lifetime_s)
+        self._scratch.forget_collected(before_s=now_s - self._keep_history_s)
         return self._reclaimer.expire(accepted_before_s=now_s - self._keep_history_s)
+
+    def index_journeys(self) -> int:
+        return self._tracing.follow()
 
     def close(self) -> None:
         self._scratch.close()
+        self._index.close()
         self._engine.close()
         if self._keeper_fd >= 0:
             os.close(self._keeper_fd)
