@@ -7,6 +7,12 @@
 The next hop is known without DNS, so that accepting never waits for a name
 server.  A rule that matches by MX host can only be applied by the delivery
 agent, once it has looked: `match_mx`.
+
+Rules are for what leaves.  An address of our own domains that is in the
+directory is deposited here, whatever the rules say.  One that nobody here has
+goes on only where a rule names its domain in `recipient_domains` and has a
+host of its own (smarthost or LMTP): the domain is then hosted partly here,
+partly there (`match_own`).
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ from mailserver.settings.model import RouteSettings
 from mailserver.values.address import Address, fold_domain
 
 ROUTE_PREFIX: Final = "route:"
+_ROUTING_MARKS: Final = frozenset("%!@")
 
 
 def match_rule(
@@ -34,6 +41,31 @@ def match_rule(
     """
     for rule in rules:
         if not rule.mx and _matches(rule, recipient, sender, identifier):
+            return rule
+    return None
+
+
+def match_own(
+    rules: Sequence[RouteSettings],
+    *,
+    recipient: Address,
+    sender: Address | None,
+    identifier: str | None,
+) -> RouteSettings | None:
+    """The rule that takes what nobody here has of one of our domains; None: nobody does.
+
+    A local part with `%`, `!` or `@` is never handed on: the next host might read
+    another address in it, and relay for a stranger (RFC 5321 §3.6.1, appendix F.2).
+    """
+    if not _ROUTING_MARKS.isdisjoint(recipient.local):
+        return None
+    for rule in rules:
+        names_a_host = rule.via in {"smarthost", "lmtp"} and not rule.mx
+        if (
+            names_a_host
+            and rule.recipient_domains
+            and _matches(rule, recipient, sender, identifier)
+        ):
             return rule
     return None
 

@@ -13,6 +13,8 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _IDENTIFIER = re.compile(r"[^\W_](?:[\w.-]*\w)?")
 _ROUTE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+# RFC 6761 §6.3, §6.4: names that no name server may answer for.
+_NEVER_IN_DNS = frozenset({"localhost", "invalid"})
 
 
 def check_domain(text: str) -> str:
@@ -51,3 +53,19 @@ def check_route_name(text: str) -> str:
             f"{text!r} is not a name for a route: write letters, digits and hyphens, as provider"
         )
     return text
+
+
+def is_name_in_dns(folded: str) -> bool:
+    """Could this domain, folded, have records?  Labels, at least one dot, no number at its end.
+
+    RFC 1123 §2.1: the last label of a name is not numeric, so `192.0.2.1` is an address
+    without its brackets.
+    """
+    last = folded.rpartition(".")[2]
+    return (
+        "." in folded
+        and len(folded) <= MAX_DOMAIN_OCTETS
+        and _DOMAIN.fullmatch(folded) is not None
+        and not last.isdigit()
+        and last not in _NEVER_IN_DNS
+    )

@@ -46,6 +46,15 @@ class PeerWatch:
         """Every recent peer has one private address, and there were enough of them."""
         return len(self._recent) >= ENOUGH_COUNT and bool(self.counters()[PEERS_PRIVATE])
 
+    @property
+    def addresses_say_who(self) -> bool:
+        """May limits be kept by address?  Not where all clients share a gateway's."""
+        return not self.looks_like_a_gateway()
+
+    def is_gateway(self, peer: str) -> bool:
+        """Is this the one private address from which every recent peer came?"""
+        return peer in self._recent and self.looks_like_a_gateway()
+
     def is_news(self) -> bool:
         """True once, when it begins to look like a gateway: the moment to log it."""
         was_told, self._is_told = self._is_told, self.looks_like_a_gateway()

@@ -17,6 +17,8 @@ from mailserver.values.address import Address
 from smtp_relay.inbound.paths import BadPath, parse_reverse_path
 
 _EMPTY_LINE = b"\r\n\r\n"
+_RECEIVED = b"\nreceived:"
+_TAIL_OCTETS = len(_RECEIVED) - 1  # what a piece may hold of a mark that the next one ends
 _FIELD_START = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _BEGINNING_OCTETS = 1024  # enough to see whether the first line is a field
 MAX_AUTHORS = 100
@@ -24,10 +26,14 @@ MAX_AUTHORS_OCTETS = 64 * 1024  # of one field: reading it must not keep the oth
 
 
 class HeaderBlock:
-    """Looks for the end of the header block.  `octets`: its length, empty line included."""
+    """Looks for the end of the header block.
+
+    octets: its length, empty line included.  received_count: its Received fields,
+        one for each server that the message has passed.
+    """
 
     __slots__ = ("_beginning", "_keep", "_kept", "_max_octets", "_tail", "is_complete",
-                 "is_too_large", "octets")  # fmt: skip
+                 "is_too_large", "octets", "received_count")  # fmt: skip
 
     def __init__(self, *, max_octets: int, keep: bool) -> None:
         self._max_octets = max_octets
@@ -36,18 +42,22 @@ class HeaderBlock:
         self._tail = b"\r\n"  # an empty first line ends the block too
         self._beginning = b""
         self.octets = 0
+        self.received_count = 0
         self.is_complete = False
         self.is_too_large = False
 
     def feed(self, piece: bytes) -> None:
         """Take the next octets of the message, dot-unstuffed; not called once complete."""
-        found = (self._tail + piece).find(_EMPTY_LINE)
+        window = self._tail + piece
+        found = window.find(_EMPTY_LINE)
         if found >= 0:
             taken = found + len(_EMPTY_LINE) - len(self._tail)
             self.is_complete = True
             piece = piece[:taken]
+            window = window[:found]
         else:
-            self._tail = (self._tail + piece[-3:])[-3:]
+            self._tail = window[-_TAIL_OCTETS:]
+        self.received_count += window.lower().count(_RECEIVED)
         if len(self._beginning) < _BEGINNING_OCTETS:
             self._beginning += piece[:_BEGINNING_OCTETS]
         self.octets += len(piece)

@@ -93,6 +93,14 @@ def is_domain(text: str) -> bool:
     return _ASCII_DOMAIN.fullmatch(text) is not None and len(text) <= MAX_DOMAIN_OCTETS
 
 
+def is_literal_of(domain: str, own: str) -> bool:
+    """Is this literal, in its brackets, the address `own`, or one that only ever means here?"""
+    address = ipaddress.ip_address(domain[1:-1].lower().removeprefix("ipv6:"))
+    if address.is_loopback or address.is_unspecified:
+        return True
+    return own != "" and address == ipaddress.ip_address(own.partition("%")[0])
+
+
 _ASCII_LABEL = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
 _ASCII_DOMAIN = re.compile(rf"{_ASCII_LABEL}(?:\.{_ASCII_LABEL})*+")
 

@@ -1,17 +1,29 @@
 """Who may send what to whom: every answer to MAIL, RCPT and the final dot.
 
 Each function gets facts and returns None (go on) or the phrase to refuse with.
-The open-relay decision is `decide_rcpt`: MX accepts local recipients and
-nothing else, whoever asks.  RFC 5321 §3.6.2, RFC 6409.
+The open-relay decision is `mailserver.routing.relaying.decide_relaying`;
+`decide_rcpt` asks it for every recipient.  RFC 5321 §3.6.2, RFC 6409.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
+from mailserver.routing import rules as routes
 from mailserver.routing.local import Elsewhere, LocalRoute, Unknown
+from mailserver.routing.relaying import (
+    Asker,
+    Place,
+    Relaying,
+    Role,
+    decide_relaying,
+    held_for,
+    is_reachable,
+    reply_text,
+)
+from mailserver.settings.model import RouteSettings
 from mailserver.values.address import Address
 from mailserver.values.message import Deposit
 from smtp_relay.inbound import replies
@@ -23,9 +35,30 @@ from smtp_relay.inbound.replies import Phrase
 OwnsAddress = Callable[[Address], bool]
 
 
-class Role(Enum):
-    MX = "mx"  # strangers bring mail for our people
-    SUBMISSION = "submission"  # our people send theirs
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """A recipient that the relay takes: the name of its next hop, and why it is held, or empty."""
+
+    next_hop: str
+    held_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedByRule:
+    """`reason`: the rule's text, ready for a reply."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """Who sends, as the rules match it.  `sender`: None for the null sender."""
+
+    asker: Asker
+    rules: Sequence[RouteSettings]
+    sender: Address | None
+    identifier: str | None
+    smtputf8: bool
 
 
 def decide_mail(
@@ -54,23 +87,60 @@ def decide_mail(
     return None
 
 
-def decide_rcpt(path: Path, route: LocalRoute, *, role: Role, smtputf8: bool) -> Deposit | Phrase:
-    """Decide on RCPT, once the route is known."""
-    if not smtputf8 and not path.text.isascii():
+def decide_rcpt(
+    path: Path, address: Address, route: LocalRoute, sending: Sending
+) -> Deposit | Onward | RefusedByRule | Phrase:
+    """Decide on RCPT, once it is known whether the recipient is ours."""
+    if not sending.smtputf8 and not path.text.isascii():
         return replies.UTF8_NOT_ASKED
+    rule, place = None, Place.OURS
+    if isinstance(route, Unknown):
+        rule = routes.match_own(
+            sending.rules,
+            recipient=address,
+            sender=sending.sender,
+            identifier=sending.identifier,
+        )
+        place = Place.NOBODY if rule is None else Place.OURS
+    elif isinstance(route, Elsewhere):
+        place = Place.LITERAL if address.domain.startswith("[") else Place.ELSEWHERE
+    match decide_relaying(sending.asker, place):
+        case Relaying.DENIED:
+            return replies.RELAYING_DENIED
+        case Relaying.UNKNOWN:
+            return replies.NO_SUCH_USER
+        case Relaying.ACCEPT:
+            pass
     match route:
         case Deposit():
             return route
         case Unknown():
-            return replies.NO_SUCH_USER
+            return Onward(routes.next_hop_of(rule, address))
         case Elsewhere():
-            return replies.RELAYING_DENIED if role is Role.MX else replies.NO_RELAY_YET
+            return _decide_onward(address, sending)
         case _:
             assert_never(route)
 
 
+def _decide_onward(address: Address, sending: Sending) -> Onward | RefusedByRule | Phrase:
+    """The rule for a recipient elsewhere, and what it says."""
+    rule = routes.match_rule(
+        sending.rules, recipient=address, sender=sending.sender, identifier=sending.identifier
+    )
+    if rule is not None and rule.via == "refuse":
+        reason = reply_text(rule)
+        return RefusedByRule(reason) if reason else replies.REFUSED_BY_RULE_ALONE
+    if not is_reachable(address, rule):
+        return replies.BAD_DOMAIN
+    return Onward(routes.next_hop_of(rule, address), held_for(rule))
+
+
 def decide_body(
-    *, is_too_large: bool, is_header_too_large: bool, has_bare_cr_or_lf: bool
+    *,
+    is_too_large: bool,
+    is_header_too_large: bool,
+    has_bare_cr_or_lf: bool,
+    has_too_many_hops: bool,
 ) -> Phrase | None:
     """Decide after the final dot on what the reader noticed."""
     if is_too_large:
@@ -79,7 +149,7 @@ def decide_body(
         return replies.HEADERS_TOO_LARGE
     if has_bare_cr_or_lf:
         return replies.BARE_CR_OR_LF
-    return None
+    return replies.TOO_MANY_HOPS if has_too_many_hops else None
 
 
 def decide_authors(fields: SubmittedFields, owns_address: OwnsAddress) -> Phrase | None:

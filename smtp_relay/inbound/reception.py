@@ -13,19 +13,38 @@ from typing import TYPE_CHECKING
 from aiosmtpd.smtp import Envelope
 
 from mailserver.auth.gate import Granted
+from mailserver.queue.reports import ReportKind, is_owed
+from mailserver.values.address import Address
 from mailserver.values.ids import AcceptId, accept_id_text
-from mailserver.values.message import Acceptance, Body, BodyFacts, Deposit, NewCopy
+from mailserver.values.message import (
+    Acceptance,
+    Body,
+    BodyFacts,
+    Deposit,
+    NewCopy,
+    Notify,
+    Relay,
+)
 from smtp_relay.inbound.body import DataReader
 from smtp_relay.inbound.headers import SubmittedFields, find_fields
-from smtp_relay.inbound.parameters import MailParameters
+from smtp_relay.inbound.parameters import MailParameters, RcptParameters
 from smtp_relay.inbound.paths import Path
-from smtp_relay.inbound.policy import OwnsAddress, decide_authors, decide_body
+from smtp_relay.inbound.policy import (
+    Onward,
+    OwnsAddress,
+    Sending,
+    decide_authors,
+    decide_body,
+)
 from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.trace import Arrival, return_path_line, trace_end
 from smtp_relay.inbound.upload import Upload
 
 if TYPE_CHECKING:
     from smtp_relay.inbound.service import Service
+
+
+PlanRelay = Callable[[Onward], Relay]
 
 
 class Transaction(Envelope):
@@ -39,13 +58,24 @@ class Transaction(Envelope):
         self.original_content = None
         self.rcpt_tos: list[str] = []
         self.rcpt_options: list[str] = []
-        self.routes: list[Deposit] = []
+        self.sender: Address | None = path.address
+        self.return_content = parameters.return_content
+        self.envelope_id = parameters.envelope_id
+        self.routes: list[Deposit | Onward] = []
+        self.wishes: list[RcptParameters] = []
+        self.sending: Sending | None = None  # fixed at the first recipient
+
+    def add(self, recipient: str, route: Deposit | Onward, wishes: RcptParameters) -> None:
+        """One more recipient, accepted."""
+        self.rcpt_tos.append(recipient)
+        self.routes.append(route)
+        self.wishes.append(wishes)
 
 
 class Reception:
     """The data of one message while it comes."""
 
-    __slots__ = ("fields", "reader", "upload")
+    __slots__ = ("_is_submission", "_max_hops", "fields", "reader", "upload")
 
     def __init__(
         self, service: Service, *, is_submission: bool, on_progress: Callable[[], None]
@@ -56,6 +86,8 @@ class Reception:
             keep_header=is_submission,
         )
         self.upload = Upload(service.spooling, on_progress=on_progress)
+        self._is_submission = is_submission
+        self._max_hops = service.settings.relay.max_hops
         self.fields: SubmittedFields | None = None
 
     def take(self, data: bytes) -> bytes | None:
@@ -66,17 +98,18 @@ class Reception:
         return self.reader.rest
 
     def decide(self, owns_address: OwnsAddress | None) -> Phrase | None:
-        """After the dot: None to accept.  `owns_address` on submission only."""
+        """After the dot: None to accept.  `owns_address` where an account sends."""
         reader = self.reader
         refusal = decide_body(
             is_too_large=reader.is_too_large,
             is_header_too_large=reader.header.is_too_large,
             has_bare_cr_or_lf=reader.has_bare_cr_or_lf,
+            has_too_many_hops=reader.header.received_count > self._max_hops,
         )
-        if refusal is not None or owns_address is None:
+        if refusal is not None or not self._is_submission:
             return refusal
         self.fields = find_fields(reader.header.take())
-        return decide_authors(self.fields, owns_address)
+        return None if owns_address is None else decide_authors(self.fields, owns_address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +136,13 @@ def build_acceptance(
     body: Body,
     facts: BodyFacts,
     fields: SubmittedFields | None,
+    plan_relay: PlanRelay,
 ) -> Acceptance:
-    """All that one 250 promises.  `fields` on submission: what is missing is put in front."""
+    """All that one 250 promises.
+
+    fields: on submission; what is missing is put in front.
+    plan_relay: gives a copy for elsewhere its turn, and the time of its first report.
+    """
     recipients = transaction.rcpt_tos
     end = trace_end(
         stamp.arrival,
@@ -127,9 +165,21 @@ def build_acceptance(
         peer=stamp.arrival.peer,
         door=stamp.listener,
         smtputf8=transaction.smtp_utf8,
+        envelope_id=transaction.envelope_id,
+        return_content=transaction.return_content,
         copies=tuple(
-            NewCopy(recipient=recipient, route=route)
-            for recipient, route in zip(recipients, transaction.routes, strict=True)
+            NewCopy(
+                recipient=recipient,
+                route=route if isinstance(route, Deposit) else plan_relay(route),
+                notify=wishes.notify,
+                original_recipient=wishes.original_recipient,
+                owes_report=wishes.notify is not Notify.UNSAID
+                and isinstance(route, Deposit)
+                and is_owed(ReportKind.DELIVERED, notify=wishes.notify, reverse_path=reverse_path),
+            )
+            for recipient, route, wishes in zip(
+                recipients, transaction.routes, transaction.wishes, strict=True
+            )
         ),
     )
 

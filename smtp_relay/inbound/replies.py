@@ -116,12 +116,6 @@ OUR_FAULT = _phrase(
     "Panne passagere de notre cote ; reessayez plus tard",
     "Temporary failure on our side; try again later",
 )
-NO_RELAY_YET = _phrase(
-    451,
-    "4.3.2",
-    "Ce service n'envoie pas encore vers d'autres domaines ; ecrivez a une adresse d'ici",
-    "This service does not send to other domains yet; write to an address of this one",
-)
 DISK_FULL = _phrase(
     452,
     "4.3.1",
@@ -242,6 +236,19 @@ NO_SUCH_USER = _phrase(
     550, "5.1.1", "Personne n'a cette adresse ici", "Nobody has this address here"
 )
 RELAYING_DENIED = _phrase(550, "5.7.1", "Relais refuse", "Relaying denied")
+BAD_DOMAIN = _phrase(
+    550,
+    "5.1.2",
+    "Ce domaine ne peut pas exister ; corrigez ce qui suit le @",
+    "No such domain can exist; correct what stands after the @",
+)
+REFUSED_BY_RULE = _phrase(550, "5.7.1", "Refuse : {reason}", "Refused: {reason}")
+REFUSED_BY_RULE_ALONE = _phrase(
+    550,
+    "5.7.1",
+    "Une regle de ce service refuse ce destinataire",
+    "A rule of this service refuses this recipient",
+)
 NOT_YOUR_ADDRESS = _phrase(
     550,
     "5.7.1",
@@ -259,6 +266,12 @@ BARE_CR_OR_LF = _phrase(
     "5.6.0",
     "Message refuse : il contient un CR ou un LF isole",
     "Message refused: it holds a bare CR or a bare LF",
+)
+TOO_MANY_HOPS = _phrase(
+    554,
+    "5.4.6",
+    "Ce message a deja passe par trop de serveurs ; il tourne en rond",
+    "This message has passed too many servers already; it is going in circles",
 )
 MESSAGE_TOO_LARGE = _phrase(
     552,

@@ -11,23 +11,35 @@ the answer after the dot); RSET drops the second, STARTTLS drops both.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+from mailserver.queue.turns import turn_key
+from mailserver.routing.local import LocalRoute
+from mailserver.routing.relaying import Role
 from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken
 from mailserver.values.address import Address
-from mailserver.values.message import Body, Deposit
+from mailserver.values.message import Body, Deposit, Relay
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.commands import COMMANDS, Command, State, decide_order
 from smtp_relay.inbound.connection import LOG
 from smtp_relay.inbound.eager import FINISHED
 from smtp_relay.inbound.parameters import (
+    NO_RCPT_PARAMETERS,
     BadParameter,
     UnknownParameter,
     parse_mail_parameters,
     parse_rcpt_parameters,
 )
-from smtp_relay.inbound.paths import BadPath, parse_forward_path, parse_reverse_path
-from smtp_relay.inbound.policy import OwnsAddress, Role, decide_mail, decide_rcpt
+from smtp_relay.inbound.paths import BadPath, is_literal_of, parse_forward_path, parse_reverse_path
+from smtp_relay.inbound.policy import (
+    Onward,
+    OwnsAddress,
+    RefusedByRule,
+    Sending,
+    decide_mail,
+    decide_rcpt,
+)
 from smtp_relay.inbound.reception import Reception, Stamp, Transaction, build_acceptance
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.session import SessionCommands
@@ -49,6 +61,8 @@ class SmtpDoor(SessionCommands):
 
     def _greet(self) -> None:
         service, counters = self.service, self.service.counters
+        if service.settings.relay.trusted_networks:
+            self._state = self._first_state()  # now that the peer is known
         counters.connections += 1
         counters.open_connections += 1
         refusal = None
@@ -109,7 +123,7 @@ class SmtpDoor(SessionCommands):
             has_room=self.service.has_room(parameters.size_octets),
         )
         if refusal is not None:
-            LOG.info("sender refused", session=self.name, peer=self.peer, code=refusal.code)
+            self._note("sender refused", code=refusal.code)
             self._say(refusal)
             return
         self.envelope = Transaction(path, parameters)
@@ -120,36 +134,65 @@ class SmtpDoor(SessionCommands):
         if arg is None or arg[:3].upper() != "TO:":
             self._say(replies.BAD_SYNTAX)
             return
+        transaction: Transaction = self.envelope
+        wishes = NO_RCPT_PARAMETERS
         try:
             path, rest = parse_forward_path(arg[3:])
             if rest:
-                parse_rcpt_parameters(rest)
+                wishes = parse_rcpt_parameters(rest, smtputf8=transaction.smtp_utf8)
         except (BadPath, BadParameter, UnknownParameter) as error:
             self._say(_bad_argument(error, replies.BAD_RECIPIENT))
             return
-        transaction: Transaction = self.envelope
         if len(transaction.rcpt_tos) >= self.service.settings.smtp.max_recipients:
             self._say(replies.TOO_MANY_RECIPIENTS)
             return
-        assert path.address is not None  # a forward-path is never null
-        route = self.service.route(path.address)
-        decision = decide_rcpt(path, route, role=self.listener.role, smtputf8=transaction.smtp_utf8)
-        if not isinstance(decision, Deposit):
-            LOG.info("recipient refused", session=self.name, peer=self.peer, code=decision.code,
-                     recipient=path.text)  # fmt: skip
-            self._say(decision)
-            return
-        transaction.rcpt_tos.append(path.text)
-        transaction.routes.append(decision)
-        self._state |= _RECIPIENT
-        self._say(replies.RECIPIENT_OK)
+        address = path.address
+        assert address is not None  # a forward-path is never null
+        sending = transaction.sending or self._fix_sending(transaction)
+        decision = decide_rcpt(path, address, self._route(address), sending)
+        if isinstance(decision, (Deposit, Onward)):
+            transaction.add(path.text, decision, wishes)
+            self._state |= _RECIPIENT
+            self._say(replies.RECIPIENT_OK)
+        else:
+            self._refuse_recipient(path.text, decision)
+
+    def _refuse_recipient(self, recipient: str, refusal: RefusedByRule | replies.Phrase) -> None:
+        if isinstance(refusal, RefusedByRule):
+            phrase = replies.REFUSED_BY_RULE
+            self._fill(phrase, "reason", refusal.reason)
+        else:
+            phrase = refusal
+            self._say(phrase)
+        self._note("recipient refused", code=phrase.code, recipient=recipient)
+
+    def _fix_sending(self, transaction: Transaction) -> Sending:
+        transaction.sending = Sending(
+            asker=self._asker or self._fix_asker(),
+            rules=self.service.settings.routes,
+            sender=transaction.sender,
+            identifier=None if self._account is None else self._account.identifier,
+            smtputf8=transaction.smtp_utf8,
+        )
+        return transaction.sending
+
+    def _route(self, address: Address) -> LocalRoute:
+        """A literal of the address that the peer has reached is ours (RFC 5321 §4.1.3)."""
+        if address.domain.startswith("["):
+            sockname = self.transport.get_extra_info("sockname")
+            if is_literal_of(address.domain, sockname[0] if sockname else ""):
+                address = Address(address.local, self.service.settings.service.domain)
+        return self.service.route(address)
+
+    def _note(self, event: str, **facts: Any) -> None:
+        """What a peer was refused, for the log."""
+        LOG.info(event, session=self.name, peer=self.peer, **facts)
 
     def _owns_address(self) -> OwnsAddress | None:
-        """On submission: does the account own this address?  On MX: None."""
-        if self.listener.role is Role.MX:
-            return None
+        """Does the account that sends own this address?  None: no account sends."""
         account, store = self._account, self.service.store
-        assert account is not None  # MAY_SEND
+        if account is None:
+            return None
 
         def owns(address: Address) -> bool:
             return store.owns_address(account.account_id, address.key)
@@ -229,7 +272,12 @@ class SmtpDoor(SessionCommands):
             self._not_stored(reception, body)
             return
         acceptance = build_acceptance(
-            stamp, transaction, body=body, facts=reception.reader.facts, fields=reception.fields
+            stamp,
+            transaction,
+            body=body,
+            facts=reception.reader.facts,
+            fields=reception.fields,
+            plan_relay=functools.partial(self._plan_relay, transaction, stamp),
         )
 
         def stored(outcome: Outcome) -> None:
@@ -239,6 +287,19 @@ class SmtpDoor(SessionCommands):
                 self._not_stored(reception, outcome.error if isinstance(outcome, Failed) else None)
 
         self.service.writer.submit(acceptance, stored)
+
+    def _plan_relay(self, transaction: Transaction, stamp: Stamp, onward: Onward) -> Relay:
+        sender = turn_key(
+            account_id=None if stamp.account is None else stamp.account.account_id,
+            reverse_path=transaction.mail_from or "",
+            peer=stamp.arrival.peer,
+        )
+        return Relay(
+            next_hop=onward.next_hop,
+            turn_at_s=self.service.turns.take(sender, now_s=stamp.at_s),
+            tell_at_s=self.service.first_tell(stamp.at_s),
+            held_for=onward.held_for,
+        )
 
     def _stored(self, reception: Reception, copy_count: int, message: str) -> None:
         """The commit has ended well.  The peer may have gone meanwhile."""

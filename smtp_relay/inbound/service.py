@@ -16,7 +16,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from mailserver.auth.gate import Authenticator
+from mailserver.queue.schedule import Schedule
+from mailserver.queue.turns import Turns
 from mailserver.routing.local import LocalRoute, decide_local
+from mailserver.routing.relaying import Role, make_schedule
 from mailserver.settings.model import KIB, MIB, Network, Settings
 from mailserver.store.commit import Submitter
 from mailserver.store.ports import Account, Bodies, Credential, LastSeen
@@ -25,7 +28,6 @@ from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
 from mailserver.values.address import Address, fold_domain
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, make_accept_id
-from smtp_relay.inbound.policy import Role
 from smtp_relay.inbound.trace import DateText
 from smtp_relay.inbound.upload import Memory, Spooling
 
@@ -36,6 +38,16 @@ FREE_CHECK_S = 1.0
 SEEN_AGAIN_S = 60.0
 _RANDOM_OCTETS = 9
 _RANDOM_DRAW = _RANDOM_OCTETS * 256
+
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def read_address(peer: str) -> IpAddress:
+    """A peer's address without its zone; IPv4 where it is mapped into IPv6."""
+    address = ipaddress.ip_address(peer.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 class DoorStore(Bodies, Protocol):
@@ -69,9 +81,8 @@ class Listener:
     def admits(self, peer: str) -> bool:
         if self.networks is None:
             return True
-        address = ipaddress.ip_address(peer.partition("%")[0])
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return any((mapped or address) in network for network in self.networks)
+        address = read_address(peer)
+        return any(address in network for network in self.networks)
 
 
 @dataclass(slots=True)
@@ -128,6 +139,8 @@ class Service:
     dates: DateText = field(default_factory=DateText)
     accept_ids: AcceptIds = field(default_factory=AcceptIds)
     peers: PeerWatch = field(default_factory=PeerWatch)
+    turns: Turns = field(default_factory=Turns)
+    gateways: frozenset[IpAddress] = frozenset()  # addresses that may stand for anybody
     is_draining: bool = False
     postmaster_mailbox: MailboxId | None = None
     hostname: str = field(init=False)
@@ -136,6 +149,7 @@ class Service:
     spooling: Spooling = field(init=False)
     domains: frozenset[str] = field(init=False)
     size_offer: str = field(init=False)  # as EHLO says it
+    schedule: Schedule = field(init=False)
     _process: int = field(default_factory=os.getpid)
     _session_count: int = 0
     _free_octets: int = 0
@@ -149,6 +163,7 @@ class Service:
         self.size_offer = f"SIZE {self.max_octets}"
         self.max_header_octets = settings.smtp.max_header_kib * KIB
         self.domains = frozenset(map(fold_domain, settings.service.domains))
+        self.schedule = make_schedule(settings.delivery)
         self.spooling = Spooling(
             loop=self.loop,
             bodies=self.store,
@@ -173,6 +188,27 @@ class Service:
             find_mailbox=self.store.find_mailbox,
             postmaster_mailbox=self.postmaster_mailbox,
         )
+
+    def first_tell(self, accepted_at_s: float) -> float:
+        """When the sender of a copy that is still queued must hear of it first."""
+        return self.schedule.next_tell(accepted_at_s=accepted_at_s, now_s=accepted_at_s)
+
+    def is_trusted(self, peer: str) -> bool:
+        """Is it in a network that may relay without signing in?"""
+        networks = self.settings.relay.trusted_networks
+        if not networks or not peer:
+            return False
+        address = read_address(peer)
+        return any(address in network for network in networks)
+
+    def is_gateway(self, peer: str) -> bool:
+        """May anybody stand behind this address?"""
+        if not peer:
+            return False
+        return read_address(peer) in self.gateways or self.peers.is_gateway(peer)
+
+    def may_relay_unsigned(self, peer: str) -> bool:
+        return self.is_trusted(peer) and not self.is_gateway(peer)
 
     def has_room(self, expected_octets: int) -> bool:
         """Would the disk keep its reserve?  Asked of the disk at most once a second."""

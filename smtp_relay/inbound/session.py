@@ -18,11 +18,12 @@ from typing import Any
 from aiosmtpd.smtp import Session
 
 from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
+from mailserver.routing.relaying import Asker, Role
 from mailserver.values.secret import Secret
 from smtp_relay.inbound import replies, sasl
 from smtp_relay.inbound.commands import COMMANDS, State
 from smtp_relay.inbound.connection import LOG, Connection
-from smtp_relay.inbound.policy import Role, may_sign_in
+from smtp_relay.inbound.policy import may_sign_in
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.trace import Arrival
 
@@ -43,6 +44,7 @@ class SessionCommands(Connection):
         super().__init__(service, listener)
         self._account: Granted | None = None
         self._arrival: Arrival | None = None
+        self._asker: Asker | None = None
         self._beginnings: dict[bool, bytes] = {}  # of trace headers, by SMTPUTF8
         self._failure_count = 0
         self.is_over_tls = listener.is_tls
@@ -50,7 +52,8 @@ class SessionCommands(Connection):
 
     def _first_state(self) -> int:
         state = _TLS if self.is_over_tls else 0
-        return state | _MAY_SEND if self.listener.role is Role.MX else state
+        may_send = self.listener.role is Role.MX or self.service.may_relay_unsigned(self.peer)
+        return state | _MAY_SEND if may_send else state
 
     # --- session ----------------------------------------------------------------
 
@@ -75,7 +78,7 @@ class SessionCommands(Connection):
         return True
 
     def _extensions(self) -> tuple[str, ...]:
-        offered = ["PIPELINING", self.service.size_offer, "8BITMIME", "SMTPUTF8"]
+        offered = ["PIPELINING", self.service.size_offer, "8BITMIME", "SMTPUTF8", "DSN"]
         if self.listener.tls is not None and not self.is_over_tls:
             offered.append("STARTTLS")
         if self._may_sign_in() is None:
@@ -273,8 +276,19 @@ class SessionCommands(Connection):
         )
         return self._arrival
 
+    def _fix_asker(self) -> Asker:
+        service = self.service
+        self._asker = Asker(
+            role=self.listener.role,
+            is_signed_in=self._account is not None,
+            is_trusted=service.is_trusted(self.peer),
+            is_gateway=service.is_gateway(self.peer),
+        )
+        return self._asker
+
     def _forget_arrival(self) -> None:
         self._arrival = None
+        self._asker = None
         self._beginnings.clear()
 
 

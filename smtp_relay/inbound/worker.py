@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import uvloop
 
 from mailserver.auth.gate import open_gate
+from mailserver.routing.relaying import Role
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
 from mailserver.store.ports import Outcome
@@ -35,7 +36,6 @@ from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING
-from smtp_relay.inbound.policy import Role
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.session import TLS_HANDSHAKE_TIMEOUT_S, TLS_SHUTDOWN_TIMEOUT_S

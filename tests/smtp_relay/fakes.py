@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
+from mailserver.routing.relaying import Role
 from mailserver.settings.model import Settings
 from mailserver.store.ports import (
     Accepted,
@@ -28,7 +29,6 @@ from mailserver.store.ports import (
 from mailserver.values.ids import AccountId, MailboxId, MessageId
 from mailserver.values.message import Acceptance, FiledBody, InlineBody
 from mailserver.values.secret import Secret
-from smtp_relay.inbound.policy import Role
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
 
@@ -39,6 +39,7 @@ PIERRE = AccountId(2)
 MARIE_INBOX = MailboxId(11)
 PIERRE_INBOX = MailboxId(12)
 PASSWORD = b"13E0245678ABC"
+OWN_ADDRESS = "198.51.100.25"  # that peers connect to
 
 
 class FakeSpool:
@@ -231,6 +232,8 @@ class ListTransport:
         self.is_aborted = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "sockname":
+            return (OWN_ADDRESS, 25)
         return (self._peer, 40000) if name == "peername" else default
 
     def write(self, octets: bytes) -> None:
@@ -259,9 +262,12 @@ class ListTransport:
         return self.unread
 
 
-def make_settings(**smtp: Any) -> Settings:
+def make_settings(
+    *, relay: Any = None, routes: list[dict[str, Any]] | None = None, **smtp: Any
+) -> Settings:
+    service = {"domain": DOMAIN, "hostname": f"mail.{DOMAIN}"}
     return Settings.model_validate(
-        {"service": {"domain": DOMAIN, "hostname": f"mail.{DOMAIN}"}, "smtp": smtp}
+        {"service": service, "smtp": smtp, "relay": relay or {}, "routes": routes or []}
     )
 
 

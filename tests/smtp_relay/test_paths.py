@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.values.address import Address
+from mailserver.values.message import Notify
 from smtp_relay.inbound.parameters import (
     BadParameter,
     MailParameters,
@@ -17,6 +18,7 @@ from smtp_relay.inbound.parameters import (
 from smtp_relay.inbound.paths import (
     NULL_PATH,
     BadPath,
+    is_literal_of,
     parse_forward_path,
     parse_reverse_path,
 )
@@ -116,12 +118,95 @@ def test_a_malformed_parameter_is_bad(text: str) -> None:
         parse_mail_parameters(text)
 
 
-@pytest.mark.parametrize("text", ["RET=FULL", "ENVID=x", "MT-PRIORITY=3", "X"])
+@pytest.mark.parametrize("text", ["MT-PRIORITY=3", "X"])
 def test_a_parameter_that_was_not_offered_is_unknown(text: str) -> None:
     with pytest.raises(UnknownParameter):
         parse_mail_parameters(text)
     with pytest.raises(UnknownParameter):
-        parse_rcpt_parameters(text)
+        parse_rcpt_parameters(text, smtputf8=False)
+
+
+@pytest.mark.parametrize("text", ["RET=FULL", "ENVID=x", "SIZE=1"])
+def test_a_parameter_of_mail_is_unknown_to_rcpt(text: str) -> None:
+    with pytest.raises(UnknownParameter):
+        parse_rcpt_parameters(text, smtputf8=False)
+
+
+def test_what_mail_asks_of_reports_is_read_and_kept_as_typed() -> None:
+    asked = parse_mail_parameters("ret=hdrs ENVID=QQ+2B31+20x")
+    assert (asked.return_content, asked.envelope_id) == ("HDRS", "QQ+2B31+20x")
+    assert parse_mail_parameters("ENVID=" + "x" * 100).envelope_id == "x" * 100
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["RET", "RET=", "RET=BODY", "RET=FULL,HDRS", "RET=FULL RET=HDRS", "ENVID", "ENVID=", "ENVID=+",
+     "ENVID=+2", "ENVID=+2g", "ENVID=+0D+0AX", "ENVID=+7F", "ENVID=+C3", "ENVID=a=b", "ENVID=é",
+     "ENVID=" + "x" * 101],
+)  # fmt: skip
+def test_a_malformed_wish_of_mail_is_bad(text: str) -> None:
+    with pytest.raises(BadParameter):
+        parse_mail_parameters(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "notify", "original"),
+    [
+        ("NOTIFY=NEVER", Notify.NEVER, ""),
+        ("notify=success,Delay", Notify.SUCCESS | Notify.DELAY, ""),
+        ("NOTIFY=FAILURE,FAILURE", Notify.FAILURE, ""),
+        ("ORCPT=rfc822;Marie+2Bx@B.fr", Notify.UNSAID, "rfc822;Marie+2Bx@B.fr"),
+        ("NOTIFY=FAILURE ORCPT=X400;a+3Db", Notify.FAILURE, "X400;a+3Db"),
+        ("ORCPT=utf-8;fr\\x{E9}d@b.fr", Notify.UNSAID, "utf-8;fr\\x{E9}d@b.fr"),
+        ("ORCPT=UTF-8;fréd@b.fr", Notify.UNSAID, "UTF-8;fréd@b.fr"),
+    ],
+)
+def test_what_rcpt_asks_of_reports_is_read_and_kept_as_typed(
+    text: str, notify: Notify, original: str
+) -> None:
+    asked = parse_rcpt_parameters(text, smtputf8=True)
+    assert (asked.notify, asked.original_recipient) == (notify, original)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["NOTIFY", "NOTIFY=", "NOTIFY=NEVER,SUCCESS", "NOTIFY=SUCCESS,", "NOTIFY=ALWAYS",
+     "NOTIFY=NEVER NOTIFY=NEVER", "ORCPT", "ORCPT=", "ORCPT=rfc822", "ORCPT=rfc822;", "ORCPT=;x",
+     "ORCPT=rf c;x", "ORCPT=rfc822;a=b", "ORCPT=rfc822;a+0D+0Ab", "ORCPT=rfc822;a+zz",
+     "ORCPT=rfc822;é@b.fr", "ORCPT=utf-8;é@b.fr", "ORCPT=utf-8;a+20b", "ORCPT=utf-8;a\\b",
+     "ORCPT=rfc822;" + "x" * 494],
+)  # fmt: skip
+def test_a_malformed_wish_of_rcpt_is_bad(text: str) -> None:
+    with pytest.raises(BadParameter):
+        parse_rcpt_parameters(text, smtputf8=False)
+
+
+@given(st.text(max_size=200), st.booleans())
+def test_any_text_is_wishes_of_rcpt_or_refused(text: str, smtputf8: bool) -> None:
+    try:
+        parse_rcpt_parameters(text, smtputf8=smtputf8)
+    except (BadParameter, UnknownParameter):
+        return
+
+
+@pytest.mark.parametrize(
+    ("domain", "own", "ours"),
+    [
+        ("[192.0.2.1]", "192.0.2.1", True),
+        ("[192.0.2.1]", "192.0.2.2", False),
+        ("[192.0.2.1]", "", False),
+        ("[IPv6:2001:DB8::1]", "2001:db8::1", True),
+        ("[ipv6:2001:db8:0::1]", "2001:db8::1", True),
+        ("[127.0.0.1]", "192.0.2.1", True),
+        ("[0.0.0.0]", "192.0.2.1", True),
+        ("[IPv6:::1]", "192.0.2.1", True),
+        ("[IPv6:fe80::1]", "fe80::1%eth0", True),
+    ],
+)
+def test_a_literal_of_the_address_that_was_reached_is_ours(
+    domain: str, own: str, ours: bool
+) -> None:
+    assert is_literal_of(domain, own) is ours
 
 
 @given(st.text(max_size=200))

@@ -14,9 +14,9 @@ from typing import Self
 import pytest
 import uvloop
 
+from mailserver.routing.relaying import Role
 from mailserver.settings.model import Settings
 from mailserver.supervisor import contract
-from smtp_relay.inbound.policy import Role
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener
 from smtp_relay.inbound.tls import CertificateWatch, make_contexts
