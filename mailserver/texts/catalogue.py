@@ -1,9 +1,9 @@
 """Sentences that a mail user reads, in French and in English.
 
-A `Text` is one sentence in both languages, in ASCII, because SMTP and POP3
-replies are (accents are left out of the French on purpose).  Each door keeps
-its own list of them; `docs/replies.md` shows them all and is tested against
-the code.
+A `Text` is one sentence in both languages.  A reply of a door is ASCII, because
+SMTP and POP3 are (accents are left out of its French on purpose): each door
+keeps its own list, `docs/replies.md` shows them all and is tested against the
+code.  What is read as mail, as a report to a sender, has its accents.
 """
 
 from __future__ import annotations

@@ -1,0 +1,108 @@
+"""Part 2 of a report, for programs: message/delivery-status (RFC 3464 §2, RFC 6533 §3).
+
+    per-message fields CRLF per-recipient fields *( CRLF per-recipient fields )
+
+ASCII, but for the addresses and words of message/global-delivery-status.
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import format_datetime
+
+from mailserver.dsn.encoding import ascii_only, decode_xtext, field, visible
+from mailserver.dsn.facts import House, Task
+from mailserver.queue.reports import ReportKind
+from mailserver.store.queueing import Attempt, OwedCopy
+
+ACTIONS = {
+    ReportKind.FAILED: "failed",
+    ReportKind.DELAYED: "delayed",
+    ReportKind.DELIVERED: "delivered",
+    ReportKind.RELAYED: "relayed",
+    ReportKind.EXPANDED: "expanded",
+}
+_CLASSES = {ReportKind.FAILED: "54", ReportKind.DELAYED: "4"}
+"""The classes of status that each kind may have (RFC 3464 §2.3.4), the usual one first."""
+_STATUS = re.compile(r"([245])(\.(?:0|[1-9][0-9]{0,2})\.(?:0|[1-9][0-9]{0,2}))")
+_REPLY = re.compile(r"[2-5][0-9]{2}(?:[ -]|$)")
+_ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]{1,40}")
+OWN_WORDS = "x-mel-ouvert"
+"""Diagnostic type of words that no SMTP server said."""
+
+
+def status_of(copy: OwedCopy) -> str:
+    """The enhanced code, of a class that goes with what the report says."""
+    classes = _CLASSES.get(copy.kind, "2")
+    found = _STATUS.fullmatch(copy.attempt.status) if copy.attempt is not None else None
+    if found is None:
+        return f"{classes[0]}.0.0"
+    return (found[1] if found[1] in classes else classes[0]) + found[2]
+
+
+def is_reply(words: str) -> bool:
+    """Did an SMTP server say this?  Our own words never begin with a reply code."""
+    return _REPLY.match(words) is not None
+
+
+def delivery_status(task: Task) -> str:
+    """All fields, CRLF lines; ASCII unless the task is international."""
+    groups = [_message_fields(task)]
+    groups += [_copy_fields(task, copy) for copy in task.owed.copies]
+    return "\r\n".join(groups)
+
+
+def _message_fields(task: Task) -> str:
+    house, original = task.house, task.original
+    envelope_id = decode_xtext(original.envelope_id)
+    fields = "" if envelope_id is None else field("Original-Envelope-Id", envelope_id)
+    fields += field("Reporting-MTA", f"dns; {house.hostname}")
+    return fields + field("Arrival-Date", date(house, original.accepted_at_s))
+
+
+def _copy_fields(task: Task, copy: OwedCopy) -> str:
+    fields = _original_recipient(copy.original_recipient)
+    fields += field("Final-Recipient", _typed(copy.recipient))
+    fields += field("Action", ACTIONS[copy.kind])
+    fields += field("Status", status_of(copy))
+    if copy.attempt is not None:
+        fields += _attempt_fields(task, copy.attempt)
+    if copy.kind is ReportKind.DELAYED and copy.expires_at_s is not None:
+        fields += field("Will-Retry-Until", date(task.house, copy.expires_at_s))
+    return fields
+
+
+def _attempt_fields(task: Task, attempt: Attempt) -> str:
+    written = visible if task.is_international else ascii_only
+    fields = field("Remote-MTA", f"dns; {_host(attempt.host)}") if attempt.host else ""
+    if attempt.words:
+        kind = "smtp" if is_reply(attempt.words) else OWN_WORDS
+        fields += field("Diagnostic-Code", f"{kind}; {written(attempt.words)}")
+    return fields + field("Last-Attempt-Date", date(task.house, attempt.at_s))
+
+
+def _host(host: str) -> str:
+    """A literal stands in brackets (RFC 5321 §4.1.3)."""
+    if ":" in host:
+        return f"[IPv6:{host}]"
+    return f"[{host}]" if host.replace(".", "").isdigit() else ascii_only(host)
+
+
+def _original_recipient(typed: str) -> str:
+    """ORCPT, decoded; nothing where it is malformed."""
+    kind, _, encoded = typed.partition(";")
+    if not typed or not _ADDRESS_TYPE.fullmatch(kind):
+        return ""
+    if kind.lower() == "utf-8":  # RFC 6533 §3: its own escapes stay, they are legal here
+        address = encoded if encoded == ascii_only(encoded) else None
+    else:
+        address = decode_xtext(encoded)
+    return "" if not address else field("Original-Recipient", f"{kind}; {address}")
+
+
+def _typed(address: str) -> str:
+    return f"{'rfc822' if address.isascii() else 'utf-8'}; {visible(address)}"
+
+
+def date(house: House, at_s: float) -> str:
+    return format_datetime(house.local_time(at_s))

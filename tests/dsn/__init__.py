@@ -1,0 +1,1 @@
+"""Reports to senders: their octets, read by parsers that other people wrote."""
