@@ -1,0 +1,259 @@
+"""From one owed report to the write that settles it: who gets it, by what way, what it says.
+
+    sender's address      way                       languages        8-bit
+    of a mailbox here     deposited                 the service's    yes
+    of ours, hosted there by its rule               the service's    no
+    elsewhere             by its rule or MX         both             no
+    nobody here, refused  none: cleared, and logged
+
+Blocks (store, files): runs in a pool.  The original is read from its file piece
+by piece, and a large report is written to one; neither is ever in memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Protocol, assert_never
+
+from mailserver.dsn.facts import HEADER_LIMIT_OCTETS, House, Original, Task, cut_block
+from mailserver.dsn.report import Report, compose
+from mailserver.dsn.status import date
+from mailserver.queue.schedule import Schedule
+from mailserver.routing.local import Elsewhere, LocalRoute, Unknown, decide_local
+from mailserver.routing.relaying import held_for, make_schedule
+from mailserver.routing.rules import match_own, match_rule, next_hop_of
+from mailserver.settings.model import KIB, RouteSettings, Settings
+from mailserver.store.ports import Account, Spool
+from mailserver.store.queueing import OwedReport, QueuedMessage, ReportMade
+from mailserver.telemetry.log import get_log
+from mailserver.texts.catalogue import Language
+from mailserver.values.address import Address, fold_domain
+from mailserver.values.ids import AcceptId, MailboxId, MessageId, accept_id_text, make_accept_id
+from mailserver.values.message import (
+    Acceptance,
+    Body,
+    Deposit,
+    InlineBody,
+    NewCopy,
+    Notify,
+    Relay,
+)
+
+Sign = Callable[[bytes, Iterator[bytes]], bytes]
+"""(header block, body in pieces) -> the lines to put in front, each with CRLF."""
+
+DOOR = "reports"
+PIECE_OCTETS = 64 * 1024
+_RANDOM_OCTETS = 9
+_BOTH: dict[Language, tuple[Language, ...]] = {"fr": ("fr", "en"), "en": ("en", "fr")}
+
+
+class ReportStore(Protocol):
+    """What reports ask of the store."""
+
+    def owed_reports(self, *, limit: int) -> list[OwedReport]: ...
+
+    def open_queued(self, message_id: MessageId) -> QueuedMessage | None: ...
+
+    def find_mailbox(self, address_key: str) -> MailboxId | None: ...
+
+    def find_account(self, identifier: str) -> Account | None: ...
+
+    def open_spool(self) -> Spool: ...
+
+
+class OriginalGone(Exception):
+    """A report is owed about a message that is not there: our fault, nobody can be told."""
+
+
+class ReportMaker:
+    """One per process; `make` in one thread at a time."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: ReportStore,
+        wall_s: Callable[[], float],
+        sign: Sign | None,
+        draw: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        service = settings.service
+        self._store = store
+        self._wall_s = wall_s
+        self._sign = sign
+        self._draw = draw
+        self._rules = settings.routes
+        self._schedule: Schedule = make_schedule(settings.delivery)
+        self._domains = tuple(map(fold_domain, service.domains))
+        self._language: Language = service.language
+        self._postmaster = service.postmaster
+        self._inline_limit_octets = settings.store.inline_limit_kib * KIB
+        self._house = House(
+            hostname=service.hostname,
+            domain=self._domains[0],
+            help_address=f"postmaster@{self._domains[0]}",
+        )
+        self._log = get_log("reports")
+
+    def make(self, owed: OwedReport) -> ReportMade:
+        """The write that settles it; without an acceptance where nobody can be told.
+
+        Raises:
+            OriginalGone: see there.
+            StoreUnavailable, StoreBroken: see `mailserver.store.ports`.
+        """
+        message = self._store.open_queued(owed.message_id)
+        if message is None:
+            raise OriginalGone(f"message {owed.message_id}")
+        try:
+            acceptance = self._acceptance(owed, message)
+        finally:
+            message.close()
+        cleared = tuple((copy.ref, copy.kind) for copy in owed.copies)
+        return ReportMade(acceptance=acceptance, cleared=cleared)
+
+    def _acceptance(self, owed: OwedReport, message: QueuedMessage) -> Acceptance | None:
+        now_s = self._wall_s()
+        address = parse_address(message.reverse_path)
+        place = self._place(address)
+        route = self._route(place, address, now_s)
+        if route is None:
+            self._log.warning(
+                "nobody to report to",
+                message=accept_id_text(message.accept_id),
+                kind=owed.kind.name.lower(),
+                sender=message.reverse_path,
+            )
+            return None
+        accept_id = make_accept_id(now_s, self._draw(_RANDOM_OCTETS))
+        task = Task(
+            house=self._house,
+            owed=owed,
+            original=read_original(message),
+            to=message.reverse_path,
+            languages=self._languages(place),
+            made_at_s=now_s,
+            id_text=accept_id_text(accept_id),
+            takes_8bit=isinstance(route, Deposit),
+        )
+        return self._accepted(accept_id, task, compose(task), route)
+
+    def _accepted(
+        self, accept_id: AcceptId, task: Task, report: Report, route: Deposit | Relay
+    ) -> Acceptance:
+        date_text = date(self._house, task.made_at_s)
+        head = f"Received: by {self._house.hostname} id {task.id_text};\r\n\t{date_text}\r\n"
+        lines = head.encode("ascii")
+        if self._sign is not None and isinstance(route, Relay):
+            header = report.lead[: report.header_octets]
+            lines = self._sign(lines + header, report.body_pieces()) + lines
+        return Acceptance(
+            accept_id=accept_id,
+            accepted_at_s=task.made_at_s,
+            return_path=b"Return-Path: <>\r\n",
+            head=lines,
+            body=self._keep(report),
+            facts=report.facts,
+            reverse_path="",
+            account_id=None,
+            peer="",
+            door=DOOR,
+            smtputf8=report.smtputf8,
+            copies=(NewCopy(recipient=task.to, route=route, notify=Notify.NEVER),),
+        )
+
+    def _place(self, address: Address) -> LocalRoute:
+        if not address.local:
+            return Unknown()
+        postmaster = self._store.find_account(self._postmaster)
+        return decide_local(
+            address,
+            domains=self._domains,
+            find_mailbox=self._store.find_mailbox,
+            postmaster_mailbox=None if postmaster is None else postmaster.inbox_id,
+        )
+
+    def _route(self, place: LocalRoute, address: Address, now_s: float) -> Deposit | Relay | None:
+        match place:
+            case Deposit():
+                return place
+            case Unknown():
+                rule = match_own(self._rules, recipient=address, sender=None, identifier=None)
+                return None if rule is None else self._relay(rule, address, now_s)
+            case Elsewhere():
+                rule = match_rule(self._rules, recipient=address, sender=None, identifier=None)
+                is_refused = rule is not None and rule.via == "refuse"
+                return None if is_refused else self._relay(rule, address, now_s)
+            case _:
+                assert_never(place)
+
+    def _relay(self, rule: RouteSettings | None, address: Address, now_s: float) -> Relay:
+        return Relay(
+            next_hop=next_hop_of(rule, address),
+            turn_at_s=now_s,
+            tell_at_s=self._schedule.expires_at(now_s),  # nobody hears of its delays
+            held_for=held_for(rule),
+        )
+
+    def _languages(self, place: LocalRoute) -> tuple[Language, ...]:
+        """Our people read the service's language; of others we know nothing."""
+        return _BOTH[self._language] if isinstance(place, Elsewhere) else (self._language,)
+
+    def _keep(self, report: Report) -> Body:
+        if report.size_octets <= self._inline_limit_octets:
+            return InlineBody(b"".join(report.pieces()))
+        spool = self._store.open_spool()
+        try:
+            for piece in report.pieces():
+                spool.write(piece)
+            return spool.commit()
+        except BaseException:
+            spool.discard()
+            raise
+
+
+def parse_address(path: str) -> Address:
+    """A reverse-path that a door has accepted.  An empty local part: no address at all."""
+    local, _, domain = path.rpartition("@")
+    if local.startswith('"') and local.endswith('"') and len(local) > 1:
+        unescaped = iter(local[1:-1])
+        local = "".join(next(unescaped, "") if c == "\\" else c for c in unescaped)
+    return Address(local, domain)
+
+
+def read_original(message: QueuedMessage) -> Original:
+    """What the report needs of it; usable until the message is closed."""
+    wanted_octets = min(message.header_octets, HEADER_LIMIT_OCTETS)
+    header = b"".join(_pieces(message, end=wanted_octets))
+    return Original(
+        accepted_at_s=message.accepted_at_s,
+        envelope_id=message.envelope_id,
+        return_content=message.return_content,
+        smtputf8=message.smtputf8,
+        size_octets=message.size_octets,
+        block=cut_block(message.head + header),
+        pieces=lambda: chain((message.head,), _pieces(message, end=message.body_octets)),
+    )
+
+
+def _pieces(message: QueuedMessage, *, end: int) -> Iterator[bytes]:
+    """The body's first octets, up to `end`.
+
+    Raises:
+        OSError: the file is shorter than its row says, or cannot be read.
+    """
+    if message.octets is not None:
+        yield message.octets[:end]
+        return
+    if message.fd is None:
+        raise OSError("neither octets nor a file")
+    offset = 0
+    while offset < end:
+        piece = os.pread(message.fd, min(PIECE_OCTETS, end - offset), offset)
+        if not piece:
+            raise OSError(f"the body ends after {offset} octets of {end}")
+        offset += len(piece)
+        yield piece
