@@ -16,6 +16,7 @@ from typing import Protocol
 from mailserver.auth.gate import Authenticator
 from mailserver.store.commit import Submitter
 from mailserver.telemetry.peers import PeerWatch
+from pop3_store.notes import Notebook
 from pop3_store.session import Desk
 
 SWEEP_S = 5.0
@@ -61,6 +62,7 @@ class Lobby:
     desk: Desk
     gate: Authenticator
     committer: Submitter
+    notebook: Notebook
     loop: Loop
     max_connections: int
     idle_timeout_s: float

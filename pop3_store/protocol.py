@@ -221,6 +221,10 @@ class Pop3Protocol(Protocol):
 
     def _note_end(self) -> None:
         circuit, log = self._circuit, self._lobby.desk.log
+        retrieved_count = self._session.retrieved_count
+        collected = self._session.take_collected()
+        if collected is not None:
+            self._lobby.notebook.note(collected)
         # A health check looks in every few seconds: nobody signed in, nothing to tell.
         note = log.info if self._session.identifier else log.debug
         note(
@@ -231,6 +235,6 @@ class Pop3Protocol(Protocol):
             tls=circuit.is_tls,
             identifier=self._session.identifier,
             commands=self._session.line_count,
-            retrieved=self._session.retrieved_count,
+            retrieved=retrieved_count,
             removed=self._session.removed_count,
         )

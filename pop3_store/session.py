@@ -13,16 +13,19 @@ fault of ours is `-ERR [SYS/TEMP]` and a log entry, never its text.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
+from mailserver.store.journeys import Collection
 from mailserver.store.ports import LastSeen, Mailboxes, MaildropLock, Outcome, Removed, StoreBroken
 from mailserver.telemetry.log import Log
-from mailserver.values.ids import AccountId
+from mailserver.values.ids import AccountId, MailboxId, Uid
 from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS
 from pop3_store.listing import OpenMaildrop
+from pop3_store.notes import Collected
 from pop3_store.states import Action, Authenticate, Remove, Signal, State
 from pop3_store.texts import Replies, Say
 
@@ -89,6 +92,7 @@ class Session:
         "_next",
         "_out",
         "_out_octets",
+        "_retrieved",
         "_stream",
         "_waits",
         "circuit",
@@ -97,7 +101,7 @@ class Session:
         "is_draining",
         "line_count",
         "removed_count",
-        "retrieved_count",
+        "retrieved_from",
         "state",
         "tally",
         "user_name",
@@ -111,7 +115,7 @@ class Session:
         self.user_name = b""
         self.identifier = ""  # whose maildrop it is, once known
         self.line_count = 0  # complete lines read: the shell's idle timer watches it
-        self.retrieved_count = 0
+        self.retrieved_from: MailboxId | None = None
         self.removed_count = 0
         self.is_draining = False  # close as soon as nothing received is left to do
         self._inbox = b""
@@ -123,6 +127,7 @@ class Session:
         self._stream: Iterator[bytes] | None = None
         self._waits = False  # for a verdict, an outcome or a handshake
         self._next: Signal | None = None  # to be returned by the next `advance`
+        self._retrieved: array[int] | None = None  # UIDs, typecode 'Q'
         self._out: list[bytes] = []
         self._out_octets = 0
         self.say(Say.GREETING)
@@ -141,6 +146,20 @@ class Session:
     @property
     def takes_passwords(self) -> bool:
         return self.circuit.is_tls or self.circuit.is_clear_allowed
+
+    @property
+    def retrieved_count(self) -> int:
+        """Messages that were handed out in full."""
+        return 0 if self._retrieved is None else len(self._retrieved)
+
+    def take_collected(self) -> Collected | None:
+        """What this session retrieved, once, at its end; None: nothing."""
+        uids, self._retrieved = self._retrieved, None
+        if uids is None or self.retrieved_from is None:
+            return None
+        circuit = self.circuit
+        at = Collection(at_s=self.desk.clock(), door=circuit.door, peer=circuit.peer)
+        return Collected(self.retrieved_from, uids, at)
 
     def receive(self, octets: bytes) -> None:
         """Keep what came.  Ignored once the session has ended."""
@@ -226,6 +245,13 @@ class Session:
         """No further command until the shell has answered `action`."""
         self._waits = True
         return action
+
+    def note_retrieved(self, uid: Uid) -> None:
+        """All octets of this entry are on their way."""
+        if self._retrieved is None:
+            self._retrieved = array("Q")
+            self.retrieved_from = self.maildrop().maildrop.mailbox_id
+        self._retrieved.append(uid)
 
     def maildrop(self) -> OpenMaildrop:
         """Only in TRANSACTION."""

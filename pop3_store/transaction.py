@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mailserver.store.ports import StoredMessage
+from mailserver.values.ids import Uid
 from pop3_store.listing import OpenMaildrop
 from pop3_store.states import Action, Remove, Signal, State
 from pop3_store.stuffing import small_reply, top_lines, whole_lines
@@ -47,19 +49,26 @@ def list_unique_ids(session: Session, args: list[bytes]) -> Action | None:
 
 def retrieve(session: Session, args: list[bytes]) -> Action | None:
     """The size in the reply is that of LIST; see `stuffing.whole_lines`."""
-    message = _fetch(session, args[0])
-    if message is None:
+    found = _fetch(session, args[0])
+    if found is None:
         return None
-    session.retrieved_count += 1
+    uid, message = found
     session.tally.retrieved_count += 1
     session.tally.retrieved_octets += message.size_octets
     session.send(b"+OK %d octets\r\n" % message.size_octets)
     octets = small_reply(message)
     if octets is not None:
         session.send(octets)
+        session.note_retrieved(uid)
     else:
-        session.stream(whole_lines(message))
+        session.stream(_noted(session, uid, whole_lines(message)))
     return None
+
+
+def _noted(session: Session, uid: Uid, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same chunks; the last one makes it a retrieval."""
+    yield from chunks
+    session.note_retrieved(uid)
 
 
 def retrieve_top(session: Session, args: list[bytes]) -> Action | None:
@@ -67,11 +76,11 @@ def retrieve_top(session: Session, args: list[bytes]) -> Action | None:
     if line_count is None:
         session.say(Say.SYNTAX)
         return None
-    message = _fetch(session, args[0])
-    if message is not None:
+    found = _fetch(session, args[0])
+    if found is not None:
         session.tally.top_count += 1
         session.say(Say.LINES_FOLLOW)
-        session.stream(top_lines(message, line_count))
+        session.stream(top_lines(found[1], line_count))
     return None
 
 
@@ -119,12 +128,14 @@ def _find(session: Session, drop: OpenMaildrop, word: bytes) -> int | None:
     return None
 
 
-def _fetch(session: Session, word: bytes) -> StoredMessage | None:
+def _fetch(session: Session, word: bytes) -> tuple[Uid, StoredMessage] | None:
     drop = session.maildrop()
     number = _find(session, drop, word)
     if number is None:
         return None
-    message = session.desk.store.fetch(drop.maildrop.mailbox_id, drop.uid(number))
+    uid = drop.uid(number)
+    message = session.desk.store.fetch(drop.maildrop.mailbox_id, uid)
     if message is None:
         session.say(Say.MESSAGE_GONE)
-    return message
+        return None
+    return uid, message

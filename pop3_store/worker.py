@@ -39,6 +39,7 @@ from mailserver.telemetry.peers import GATEWAY_WARNING
 from pop3_store import reactor as reactor_of_ours
 from pop3_store.entrance import Entrance
 from pop3_store.lobby import SWEEP_S, Lobby
+from pop3_store.notes import NoteThread
 from pop3_store.session import Desk, Tally
 from pop3_store.texts import speak
 from pop3_store.tls import CertificateUnusable, ServerTls, TlsEntrance
@@ -123,10 +124,12 @@ class Worker:
         self._committer = Committer(
             self._store, deliver=self._deliver, on_broken=self._broken_from_thread
         )
+        self._notes = NoteThread(self._store, log=self._log)
         self._lobby = Lobby(
             desk=self._make_desk(settings),
             gate=open_gate(self._store, settings, context.auth_secret),
             committer=self._committer,
+            notebook=self._notes,
             loop=reactor,
             max_connections=settings.pop3.max_connections,
             idle_timeout_s=settings.pop3.idle_timeout_s,
@@ -150,6 +153,7 @@ class Worker:
             self._reactor.run(installSignalHandlers=False)
         finally:
             self._committer.stop()
+            self._notes.stop()
             self._store.close()
 
     # --- making ------------------------------------------------------------------

@@ -28,11 +28,13 @@ from mailserver.demo.welcome import compose
 from mailserver.settings.listeners import wanted_listeners
 from mailserver.settings.model import Settings
 from mailserver.store.journeys import Journey
-from mailserver.store.ports import LastSeen, Store
+from mailserver.store.ports import Store
 from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import AcceptId, parse_accept_id
 
 SHOWN_LINES = 14
+NOTE_LOOKS, NOTE_PAUSE_S = 60, 0.05
+"""How often, and how far apart, the tour looks for the note of what was collected."""
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a bind to all
 _ACCEPT_ID = re.compile(r"\b[a-z2-7]{24}\b")
 _TLS = re.compile(rb"\t\(using (\S+ with cipher \S+ \(\d+ bits\))\)")
@@ -66,8 +68,7 @@ def run(settings: Settings, console: Console) -> None:
         _show_copies(console, _journey(store, accept_id))
         door = _door(demo, "pop3s")
         _show_collected(console, door, collector, collect(door, collector, _marker(letter)))
-        seen = _last_seen(store, collector, door.name)
-        _show_journey(console, _journey(store, accept_id), collector, seen)
+        _show_journey(console, _collected_journey(store, accept_id, collector))
     finally:
         store.close()
 
@@ -112,10 +113,14 @@ def _journey(store: Store, accept_id: AcceptId) -> Journey:
     return journey
 
 
-def _last_seen(store: Store, member: Member, door: str) -> LastSeen | None:
-    account = store.find_account(member.identifier)
-    seen = store.last_seen(account.account_id) if account is not None else ()
-    return next((one for one in seen if one.door == door), None)
+def _collected_journey(store: Store, accept_id: AcceptId, collector: Member) -> Journey:
+    """The journey once the door has noted the end of the session, which it does afterwards."""
+    for _ in range(NOTE_LOOKS):
+        journey = _journey(store, accept_id)
+        if any(copy.collections for copy in journey.copies if copy.owner == collector.identifier):
+            break
+        time.sleep(NOTE_PAUSE_S)
+    return journey
 
 
 def _door(demo: DemoService, name: str) -> Door:
@@ -171,9 +176,7 @@ def _show_collected(console: Console, door: Door, owner: Member, collected: Coll
     _line(console, "  ...")
 
 
-def _show_journey(
-    console: Console, journey: Journey, collector: Member, seen: LastSeen | None
-) -> None:
+def _show_journey(console: Console, journey: Journey) -> None:
     _title(console, "4. Its journey")
     tls = _TLS.search(journey.head)
     over = tls[1].decode("ascii", "replace") if tls else "no TLS"
@@ -184,9 +187,10 @@ def _show_journey(
         if copy.settled_at_s is not None:
             told = f"{copy.state.name.lower()} for {copy.recipient}, uid {copy.uid}"
             _moment(console, copy.settled_at_s, told)
-    if seen is not None:
-        told = f"collected by {collector.identifier} [{seen.peer}] on {seen.door}"
-        _moment(console, seen.at_s, told)
+    for copy in journey.copies:
+        for one in copy.collections:
+            told = f"collected by {copy.owner} [{one.peer}] on {one.door}"
+            _moment(console, one.at_s, told)
     _line(console, "")
 
 

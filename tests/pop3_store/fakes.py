@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import tempfile
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from mailserver.auth.gate import Denied, Granted, Verdict
+from mailserver.store.journeys import Collection
 from mailserver.store.ports import (
     Failed,
     LastSeen,
@@ -29,6 +30,7 @@ from mailserver.store.ports import (
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId, MailboxId, Uid
 from mailserver.values.secret import Secret
+from pop3_store.notes import Collected
 from pop3_store.session import Circuit, Desk, Session, Tally
 from pop3_store.states import Authenticate, Remove, Signal
 from pop3_store.texts import speak
@@ -63,6 +65,9 @@ class FakeStore:
     held: set[MailboxId] = field(default_factory=set)
     broken: dict[str, Exception] = field(default_factory=dict)
     seen: list[LastSeen] = field(default_factory=list)
+    collected_uids: list[tuple[MailboxId, tuple[int, ...], Collection]] = field(
+        default_factory=list
+    )
     listed_count: int = 0
     open_fds: list[int] = field(default_factory=list)
 
@@ -125,11 +130,30 @@ class FakeStore:
         self._check("note_seen")
         self.seen.append(seen)
 
+    def note_collected(
+        self, mailbox_id: MailboxId, uids: Iterable[int], collection: Collection
+    ) -> None:
+        self._check("note_collected")
+        self.collected_uids.append((mailbox_id, tuple(uids), collection))
+
+    def collected(self, mailbox_id: MailboxId, uid: Uid) -> tuple[Collection, ...]:
+        return tuple(
+            at for box, uids, at in self.collected_uids if box == mailbox_id and uid in uids
+        )
+
     def report(self, source: str, values: dict[str, float], *, now_s: float) -> None:
         self._check("report")
 
     def close(self) -> None:
         self.entries.clear()
+
+
+@dataclass
+class FakeNotebook:
+    noted: list[Collected] = field(default_factory=list)
+
+    def note(self, collected: Collected) -> None:
+        self.noted.append(collected)
 
 
 @dataclass

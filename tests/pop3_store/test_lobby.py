@@ -14,6 +14,7 @@ from tests.pop3_store.fakes import (
     PASSWORD,
     FakeCommitter,
     FakeGate,
+    FakeNotebook,
     FakeStore,
     make_circuit,
     make_desk,
@@ -68,11 +69,13 @@ class House:
         self.store = store
         self.gate = gate or FakeGate()
         self.committer = FakeCommitter(store)
+        self.notebook = FakeNotebook()
         self.loop = ManualLoop()
         self.lobby = Lobby(
             desk=make_desk(store),
             gate=self.gate,
             committer=self.committer,
+            notebook=self.notebook,
             loop=self.loop,
             max_connections=10,
             idle_timeout_s=IDLE_S,
