@@ -87,6 +87,16 @@ def match_mx(
     return None
 
 
+def match_tls(rules: Sequence[RouteSettings], *, domain: str) -> RouteSettings | None:
+    """The first rule for this domain alone that leaves it to its MX: its `tls` and limits hold."""
+    for rule in rules:
+        if rule.via != "mx" or rule.mx or rule.senders or rule.accounts:
+            continue
+        if rule.recipient_domains and _is_domain_in(domain, rule.recipient_domains):
+            return rule
+    return None
+
+
 def next_hop_of(rule: RouteSettings | None, recipient: Address) -> str:
     """The name under which a copy waits."""
     if rule is not None and rule.via in {"smarthost", "lmtp"}:

@@ -34,7 +34,11 @@ class Tlsa:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsDemand:
-    """source: where it comes from, for journeys: "DANE", "MTA-STS enforce", "route NAME", ..."""
+    """source: where it comes from, for journeys: "DANE", "MTA-STS enforce", "route NAME", ...
+
+    names: the first is also what the client asks for in the handshake (SNI;
+        RFC 7672 §8.1); none: the host's own name.
+    """
 
     level: TlsLevel
     source: str
@@ -45,12 +49,16 @@ class TlsDemand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """One host, the addresses to try in order, and what it must prove."""
+    """One host, the addresses to try in order, and what it must prove.
+
+    preference: hosts that share it stand in a random order, and may be put in another.
+    """
 
     host: str  # A-labels, without the final dot; an address literal without brackets
     addresses: tuple[str, ...]
     port: int
     tls: TlsDemand
+    preference: int = 0
 
 
 class Protocol(Enum):
@@ -89,7 +97,16 @@ class Itinerary:
 class Unroutable:
     """No way there: for good (NXDOMAIN, null MX, nothing at all) or for now.
 
-    status: enhanced code (RFC 3463): 5.1.2, 5.1.10 (RFC 7505), 5.4.6 (a loop), 4.4.3, 4.7.5.
+    status: enhanced code (RFC 3463).
+        5.1.2   no such domain, or nothing there that could take mail
+        5.1.3   an address literal that is none
+        5.1.10  the domain takes no mail (RFC 7505)
+        5.4.6   the best host is ourselves
+        5.7.1   a rule refuses it
+        4.4.3   name servers did not answer
+        4.4.4   no host that has an address
+        4.3.5   our own settings: a rule that is gone, a password that cannot be read
+        4.7.5   no host can be trusted as its policy demands
     """
 
     next_hop: str
@@ -99,4 +116,14 @@ class Unroutable:
     steps: tuple[str, ...] = ()
 
 
-Way = Itinerary | Unroutable
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diverted:
+    """A rule that matches the domain's MX host holds its mail: nothing is tried."""
+
+    next_hop: str
+    rule: str  # its name
+    reason: str  # for the copies that are held
+    steps: tuple[str, ...] = ()
+
+
+Way = Itinerary | Unroutable | Diverted

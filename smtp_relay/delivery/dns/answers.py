@@ -1,0 +1,75 @@
+"""What one question to the name servers came to.
+
+| answer     | rcode and content                              | for mail           |
+| ---------- | ---------------------------------------------- | ------------------ |
+| Found      | NOERROR with records                           | a way              |
+| NoData     | NOERROR without a record of this type          | look further       |
+| NoSuchName | NXDOMAIN                                       | permanent          |
+| Unanswered | SERVFAIL, REFUSED, nonsense, silence, a loop   | temporary, always  |
+
+`is_authentic` is the AD bit as the resolver set it (RFC 4035 §3.2.3); whether
+it is believed is for `validation` to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from dns.rdata import Rdata
+
+
+class RecordType(Enum):
+    A = "A"
+    AAAA = "AAAA"
+    CNAME = "CNAME"
+    MX = "MX"
+    NS = "NS"
+    TLSA = "TLSA"
+    TXT = "TXT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """canonical: where aliases led, A-labels without the final dot.  ttl_s: what is left of it."""
+
+    records: tuple[Rdata, ...]
+    canonical: str
+    is_authentic: bool
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoData:
+    """The name exists, and has nothing of this type."""
+
+    is_authentic: bool
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoSuchName:
+    is_authentic: bool
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """why: in words for a journey."""
+
+    why: str
+    ttl_s: float
+
+
+Answer = Found | NoData | NoSuchName | Unanswered
+
+
+class Resolver(Protocol):
+    async def ask(self, name: str, record_type: RecordType) -> Answer:
+        """name: A-labels, without the final dot (the root is empty).  Never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Stop asking.  May be called again."""
+        ...

@@ -1,0 +1,195 @@
+"""The front on dnspython's resolver: single-flight, bounded cache, answers as values.
+
+Twenty that ask the same at once cause one question.  What was found is kept
+for its TTL within a floor and a ceiling; that there is nothing, for the
+negative TTL (RFC 2308 §5); that nobody answered, for a few seconds (RFC 2308
+§7), so that a dead server is not asked for every copy.  Lies (another
+identifier, another question) are not heard; what is cut is asked again over
+TCP.  Aliases are followed within one answer, at most 16.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import dns.asyncresolver
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.nameserver
+import dns.rcode
+import dns.resolver
+
+from mailserver.settings.bind import Bind, parse_bind
+from mailserver.settings.model import DnsSettings
+from smtp_relay.delivery.dns.answers import (
+    Answer,
+    Found,
+    NoData,
+    NoSuchName,
+    RecordType,
+    Unanswered,
+)
+
+PAYLOAD_OCTETS: Final = 1232  # what passes every path unfragmented
+FLOOR_S: Final = 30.0
+CEILING_S: Final = 3600.0
+NEGATIVE_CEILING_S: Final = 900.0
+UNANSWERED_S: Final = 10.0
+MAX_CACHED: Final = 20_000
+MAX_ASKED_AT_ONCE: Final = 200
+DNS_PORT: Final = 53
+_LAST_RESORT: Final = Bind("127.0.0.1", DNS_PORT)  # resolv.conf(5): without a line, this machine
+
+Clock = Callable[[], float]
+_Key = tuple[str, RecordType]
+
+
+def find_servers(settings: DnsSettings) -> tuple[Bind, ...]:
+    """The servers of the settings, else the system's."""
+    if settings.servers:
+        return tuple(parse_bind(text) for text in settings.servers)
+    try:
+        system = dns.resolver.Resolver()
+    except dns.resolver.NoResolverConfiguration:
+        return (_LAST_RESORT,)
+    names = [str(server) for server in system.nameservers]
+    return tuple(Bind(name, system.port) for name in names) or (_LAST_RESORT,)
+
+
+class CachingResolver:
+    """Answers `Resolver`.  Belongs to one event loop; open it there."""
+
+    def __init__(
+        self,
+        settings: DnsSettings,
+        *,
+        servers: Sequence[Bind] | None = None,
+        clock: Clock = time.monotonic,
+        max_cached: int = MAX_CACHED,
+    ) -> None:
+        self.servers = tuple(servers or find_servers(settings))
+        self._asker = _make_asker(settings, self.servers)
+        self._clock = clock
+        self._max_cached = max_cached
+        self._cache: OrderedDict[_Key, tuple[float, Answer]] = OrderedDict()
+        self._asking: dict[_Key, asyncio.Task[Answer]] = {}
+        self._slots = asyncio.Semaphore(MAX_ASKED_AT_ONCE)
+
+    async def ask(self, name: str, record_type: RecordType) -> Answer:
+        key = (name, record_type)
+        known = self._known(key)
+        if known is not None:
+            return known
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._ask_and_keep(key))
+            self._asking[key] = task
+            task.add_done_callback(lambda _done: self._asking.pop(key, None))
+        return await asyncio.shield(task)  # whoever gives up leaves the others their answer
+
+    async def close(self) -> None:
+        """Stop asking.  May be called again."""
+        tasks = list(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _known(self, key: _Key) -> Answer | None:
+        entry = self._cache.get(key)
+        if entry is None:
+            return None
+        left_s = entry[0] - self._clock()
+        if left_s <= 0:
+            del self._cache[key]
+            return None
+        return replace(entry[1], ttl_s=left_s)
+
+    async def _ask_and_keep(self, key: _Key) -> Answer:
+        async with self._slots:
+            answer = await self._ask_servers(*key)
+        self._cache[key] = (self._clock() + answer.ttl_s, answer)
+        self._cache.move_to_end(key)
+        if len(self._cache) > self._max_cached:
+            self._cache.popitem(last=False)
+        return answer
+
+    async def _ask_servers(self, name: str, record_type: RecordType) -> Answer:
+        try:
+            question = dns.name.from_text(name)
+            answer = await self._asker.resolve(
+                question, record_type.value, raise_on_no_answer=False, search=False
+            )
+        except dns.resolver.NXDOMAIN as error:
+            return _no_such_name(error)
+        except (dns.exception.DNSException, OSError, UnicodeError) as error:
+            return Unanswered(why=_why(error), ttl_s=UNANSWERED_S)
+        return _read(answer)
+
+
+def _make_asker(settings: DnsSettings, servers: Sequence[Bind]) -> dns.asyncresolver.Resolver:
+    asker = dns.asyncresolver.Resolver(configure=False)
+    asker.nameservers = [
+        dns.nameserver.Do53Nameserver(server.host, server.port) for server in servers
+    ]
+    asker.timeout = settings.timeout_s
+    # Every server twice, and never longer than a whole destination may take.
+    asker.lifetime = min(settings.lifetime_s, 2 * settings.timeout_s * len(servers))
+    asker.use_edns(0, dns.flags.DO, PAYLOAD_OCTETS)
+    asker.flags = dns.flags.RD | dns.flags.AD
+    return asker
+
+
+def _read(answer: dns.resolver.Answer) -> Answer:
+    is_authentic = _has_ad(answer.response)
+    left_s = float(answer.chaining_result.minimum_ttl)
+    if answer.rrset is None:
+        return NoData(is_authentic=is_authentic, ttl_s=_bounded(left_s, NEGATIVE_CEILING_S))
+    return Found(
+        records=tuple(answer.rrset),
+        canonical=answer.canonical_name.to_text(omit_final_dot=True).lower(),
+        is_authentic=is_authentic,
+        ttl_s=_bounded(left_s, CEILING_S),
+    )
+
+
+def _no_such_name(error: dns.resolver.NXDOMAIN) -> NoSuchName:
+    responses: dict[dns.name.Name, dns.message.QueryMessage] = error.kwargs["responses"]
+    response = next(iter(responses.values()))
+    left_s = float(response.resolve_chaining().minimum_ttl)
+    return NoSuchName(is_authentic=_has_ad(response), ttl_s=_bounded(left_s, NEGATIVE_CEILING_S))
+
+
+def _has_ad(response: dns.message.Message) -> bool:
+    return bool(response.flags & dns.flags.AD)
+
+
+def _bounded(ttl_s: float, ceiling_s: float) -> float:
+    return min(max(ttl_s, FLOOR_S), ceiling_s)
+
+
+def _why(error: Exception) -> str:
+    """`SERVFAIL from 127.0.0.1:53`: what each server did, each said once."""
+    match error:
+        case dns.resolver.LifetimeTimeout() | dns.resolver.NoNameservers():
+            said = [_server_words(one) for one in error.kwargs["errors"]]
+            return ", ".join(dict.fromkeys(said)) or "no answer in time"
+        case _:
+            return " ".join(str(error).split()) or type(error).__name__
+
+
+def _server_words(one: tuple[str, bool, int, Any, dns.message.Message | None]) -> str:
+    server, _is_tcp, _port, error, response = one
+    where = server.removeprefix("Do53:").replace("@", " port ")
+    if response is not None and response.rcode() != dns.rcode.NOERROR:
+        return f"{dns.rcode.to_text(response.rcode())} from {where}"
+    if isinstance(error, dns.exception.Timeout):
+        return f"no answer from {where}"
+    words = " ".join(str(error).split()) or type(error).__name__
+    return f"no usable answer from {where} ({words})"
