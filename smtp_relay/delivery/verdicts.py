@@ -46,6 +46,9 @@ class Verdict:
     words: the remote's reply as it came, lines joined, unprintable octets
         escaped, at most 1,000 characters; or ours, for what it did not say.
     is_after_dot: the whole message was sent, so it may have been taken (RFC 1047).
+    has_dsn: TAKEN by a hop that took over NOTIFY, so no report of ours is owed.
+    is_over_limit: LATER for no other reason than that this transaction was full
+        (RFC 5321 §4.5.3.1.10): another one may carry it at once.
     """
 
     kind: Kind
@@ -53,14 +56,15 @@ class Verdict:
     status: str
     words: str
     is_after_dot: bool = False
-    has_dsn: bool = False  # TAKEN by a hop that took over NOTIFY, so no report of ours is owed
+    has_dsn: bool = False
+    is_over_limit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
     """One message for some recipients of one destination: one transaction.
 
-    max_recipients is kept by who makes it.
+    max_recipients is kept by who makes it, and the message is closed by them.
     """
 
     message: QueuedMessage
@@ -80,8 +84,10 @@ class LinkFacts:
 class LinkFailure(Exception):
     """A link that could not be opened, or was refused as a whole, before any transaction.
 
-    is_permanent: the host said 5yz to the greeting, EHLO or AUTH; another host may say better.
+    is_permanent: the host said 5yz to the greeting or EHLO; another host may say better.
     is_policy: a TLS demand was not met; never to be tried in clear.
+    may_try_in_clear: the handshake failed where TLS was only wished for: the
+        same hop with `TlsLevel.NONE` may do.
     """
 
     phase: Phase
@@ -89,3 +95,4 @@ class LinkFailure(Exception):
     words: str
     is_permanent: bool = False
     is_policy: bool = False
+    may_try_in_clear: bool = False

@@ -1,0 +1,93 @@
+"""A message as it goes out: head, body, and what DATA makes of them.
+
+RFC 5321 §4.5.2: a line that begins with a dot gets another one in front.  A
+line ends with CRLF and nothing else, since the store takes no bare LF.  Where
+no line begins with a dot, and the receive path has counted them, nothing is
+looked for.  A body in a file is read piece by piece, never whole.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from mailserver.store.queueing import QueuedMessage
+from smtp_relay.delivery.client.envelope import is_complete
+
+CHUNK_OCTETS: Final = 64 * 1024
+DOT: Final = b".\r\n"
+
+
+class ContentLost(Exception):
+    """The body cannot be read, or is shorter than the store says.  Our fault."""
+
+
+class Stuffer:
+    """Doubles the dot at the beginning of a line; a chunk may end anywhere, in a CRLF too."""
+
+    __slots__ = ("_tail",)
+
+    def __init__(self) -> None:
+        self._tail = b"\r\n"  # the last two octets before the next chunk
+
+    def feed(self, chunk: bytes) -> bytes:
+        window = self._tail + chunk
+        kept = len(self._tail)
+        self._tail = window[-2:]
+        if b"\r\n." not in window:
+            return chunk
+        return window.replace(b"\r\n.", b"\r\n..")[kept:]
+
+
+def needs_stuffing(message: QueuedMessage) -> bool:
+    head = message.head
+    return message.dotted_line_count > 0 or head.startswith(b".") or b"\r\n." in head
+
+
+def ending(message: QueuedMessage) -> bytes:
+    """The final dot; a last line that does not end is ended first."""
+    return DOT if is_complete(message) else b"\r\n" + DOT
+
+
+def small_content(message: QueuedMessage) -> bytes | None:
+    """All that follows 354 but for the final dot; None for a body in a file."""
+    if message.octets is None:
+        return None
+    content = message.head + message.octets
+    return Stuffer().feed(content) if needs_stuffing(message) else content
+
+
+def raw_chunks(message: QueuedMessage) -> Iterator[bytes]:
+    """The octets as they are.
+
+    Raises:
+        ContentLost: the file cannot be read, or ends too early.
+    """
+    yield message.head
+    if message.octets is not None:
+        yield message.octets
+        return
+    offset = 0
+    while offset < message.body_octets:
+        chunk = _read(message, offset)
+        offset += len(chunk)
+        yield chunk
+
+
+def stuffed_chunks(message: QueuedMessage) -> Iterator[bytes]:
+    """The same for DATA, but for the final dot.  Raises as `raw_chunks`."""
+    chunks = raw_chunks(message)
+    return map(Stuffer().feed, chunks) if needs_stuffing(message) else chunks
+
+
+def _read(message: QueuedMessage, offset: int) -> bytes:
+    if message.fd is None:
+        raise ContentLost("the body is neither in memory nor in an open file")
+    try:
+        chunk = os.pread(message.fd, min(CHUNK_OCTETS, message.body_octets - offset), offset)
+    except OSError as error:
+        raise ContentLost(f"the body cannot be read: {error.strerror}") from error
+    if not chunk:
+        raise ContentLost(f"the body ends after {offset} of {message.body_octets} octets")
+    return chunk

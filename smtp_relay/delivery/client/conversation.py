@@ -1,0 +1,402 @@
+"""One connection without its socket: octets in, octets out, verdicts.
+
+    opening -> open <-> one parcel on the wire, one behind it -> QUIT -> over
+
+With PIPELINING (RFC 2920 §3.1) the envelope of the next parcel travels behind
+the final dot of the one before, so that a message costs one write and one
+read; without it, one command at a time.  At most two parcels are here, so a
+lost connection loses little.
+
+Whatever the peer says, nothing here raises: nonsense ends the conversation in
+words, each parcel gets its verdicts exactly once or is handed back untouched,
+and memory is bounded by `ReplyReader` and by one chunk of content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from smtp_relay.delivery.client.content import (
+    DOT,
+    ContentLost,
+    ending,
+    raw_chunks,
+    small_content,
+    stuffed_chunks,
+)
+from smtp_relay.delivery.client.opening import Opening, Step
+from smtp_relay.delivery.client.replies import CLOSING, Reply, ReplyReader, readable
+from smtp_relay.delivery.client.transaction import Next, Senseless, Stage, Transaction
+from smtp_relay.delivery.plan import Protocol
+from smtp_relay.delivery.verdicts import Kind, LinkFailure, Parcel, Phase, Verdict
+
+_QUIT: Final = b"QUIT\r\n"
+_AWAITED: Final = {
+    Phase.TLS: "its answer to STARTTLS",
+    Phase.GREETING: "its greeting",
+    Phase.BODY: "it to take the message",
+    Phase.DOT: "its answer to the end of the message",
+}
+
+
+class Conversation:
+    """
+    is_still_ours: asked right before content and before its end; False ends the
+        conversation, and the peer never sees the final dot.
+    finished: parcels with their verdicts, for the shell to take away.
+    is_over, failure, untouched: how it ended.  failure is None at a clean end.
+    progress_count: changes whenever the peer has moved on; the time-outs rest on it.
+    """
+
+    __slots__ = (
+        "_asked_count",
+        "_awaited_count",
+        "_begun_count",
+        "_content",
+        "_has_said_quit",
+        "_is_closing",
+        "_is_still_ours",
+        "_needs_reset",
+        "_next",
+        "_now",
+        "_opening",
+        "_output",
+        "_protocol",
+        "_reader",
+        "failure",
+        "finished",
+        "is_over",
+        "progress_count",
+        "untouched",
+    )
+
+    def __init__(
+        self, opening: Opening, protocol: Protocol, *, is_still_ours: Callable[[], bool]
+    ) -> None:
+        self._opening = opening
+        self._protocol = protocol
+        self._is_still_ours = is_still_ours
+        self._reader = ReplyReader()
+        self._awaited_count = 1  # answers to what the peer has surely got: first its greeting
+        self._asked_count = 0  # and to what is said since the last octets came
+        self._output: list[bytes] = []
+        self._now: Transaction | None = None
+        self._next: Transaction | None = None
+        self._content: Iterator[bytes] | None = None
+        self._needs_reset = False
+        self._begun_count = 0
+        self._is_closing = False
+        self._has_said_quit = False
+        self.finished: list[tuple[Parcel, list[Verdict]]] = []
+        self.is_over = False
+        self.failure: LinkFailure | None = None
+        self.untouched: list[Parcel] = []
+        self.progress_count = 0
+
+    # --- what the shell asks ---------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        return self._opening.step is Step.OPEN and not self.is_over
+
+    @property
+    def wants_handshake(self) -> bool:
+        return self._opening.step is Step.HANDSHAKE and not self.is_over
+
+    @property
+    def clear_note(self) -> str:
+        return self._opening.clear_note
+
+    @property
+    def max_recipients(self) -> int | None:
+        """Of one transaction, where the peer says so (RFC 9422)."""
+        return self._opening.offers.max_recipients
+
+    @property
+    def is_idle(self) -> bool:
+        return self._now is None
+
+    @property
+    def is_leaving(self) -> bool:
+        return self._has_said_quit and not self.is_over
+
+    @property
+    def has_room(self) -> bool:
+        if self._next is not None or self._is_closing or not self.is_open:
+            return False
+        limit = self._opening.offers.max_messages
+        return limit is None or self._begun_count < limit
+
+    @property
+    def phase(self) -> Phase | None:
+        """In which the peer is to do something; None: it is our turn."""
+        if self._now is not None:
+            return self._now.phase
+        if self._has_said_quit:
+            return Phase.MAIL
+        return None if self._opening.step is Step.OPEN else self._opening.phase
+
+    def take_output(self) -> bytes:
+        output = self._output
+        if not output:
+            return b""
+        self._output = []
+        return output[0] if len(output) == 1 else b"".join(output)
+
+    # --- what happens -----------------------------------------------------------------
+
+    def receive(self, octets: bytes) -> None:
+        """Octets from the peer, cut anywhere."""
+        self._awaited_count += self._asked_count
+        self._asked_count = 0
+        for reply in self._reader.feed(octets):
+            if self.is_over:
+                return
+            self.progress_count += 1
+            self._hear(reply)
+        if self._reader.fault:
+            self.lose("4.5.0", self._reader.fault)
+        elif self.wants_handshake and not self._reader.is_empty:
+            self._fail_before_handshake()
+
+    def be_encrypted(self) -> None:
+        """The handshake is done and what it proved is enough."""
+        self._say(self._opening.be_encrypted(), 1)
+
+    def refuse(self, failure: LinkFailure) -> None:
+        """The handshake proved too little."""
+        self._end(failure)
+
+    def offer(self, parcel: Parcel) -> None:
+        """Take one more parcel; only while `has_room`."""
+        transaction = Transaction(parcel, self._opening.offers, self._protocol)
+        if transaction.stage is Stage.DONE:
+            self.finished.append((parcel, transaction.final_verdicts()))
+            return
+        self._begun_count += 1
+        self.progress_count += 1
+        if self._now is None:
+            self._now = transaction
+            self._begin(transaction)
+            return
+        self._next = transaction
+        if self._now.stage is Stage.DOT and self._opening.offers.pipelining:
+            self._begin(transaction)
+
+    def next_chunk(self) -> bytes | None:
+        """More content of a large message; None: there is none to send now."""
+        if self._content is None or self._now is None or self.is_over:
+            return None
+        self.progress_count += 1
+        try:
+            chunk = next(self._content, None)
+        except ContentLost as error:
+            self._break_off(Kind.LATER, "4.3.0", str(error))
+            return None
+        if chunk is not None:
+            return chunk
+        self._content = None
+        self._end_content(self._now)
+        return self.take_output() or None
+
+    def close(self) -> None:
+        """QUIT once what is here is done; what waits behind the wire goes out too."""
+        self._is_closing = True
+        if self._now is None and self.is_open and not self._has_said_quit:
+            self._has_said_quit = True
+            self._say(_QUIT, 1)
+
+    def lose(self, status: str, words: str) -> None:
+        """The connection is gone, or must go: nothing more will be said or heard."""
+        if not self.is_over:
+            self._fail(status, words)
+
+    def end_of_stream(self) -> None:
+        """The peer closed: after QUIT or between messages that is its right."""
+        if self.is_over:
+            return
+        if self._now is None and self._opening.step is Step.OPEN:
+            self._end(None)
+        else:
+            self._fail("4.4.2", f"it closed the connection while we waited for {self._awaited()}")
+
+    def time_out(self, waited_s: float) -> None:
+        if not self.is_over:
+            self._fail("4.4.2", f"no answer in {waited_s:.0f} s: we waited for {self._awaited()}")
+
+    # --- answers -----------------------------------------------------------------------
+
+    def _hear(self, reply: Reply) -> None:
+        if self._awaited_count == 0:
+            self._hear_unasked(reply)
+            return
+        self._awaited_count -= 1
+        if self._now is not None:
+            self._hear_about(self._now, reply)
+        elif self._has_said_quit:
+            self._end(None)
+        else:
+            self._hear_opening(reply)
+
+    def _hear_opening(self, reply: Reply) -> None:
+        try:
+            command = self._opening.answer(reply)
+        except LinkFailure as failure:
+            self._end(failure)
+            return
+        if command:
+            self._say(command, 1)
+
+    def _hear_about(self, transaction: Transaction, reply: Reply) -> None:
+        if reply.code == CLOSING:
+            self._break_off(Kind.LATER, reply.status, reply.words)
+            return
+        try:
+            wanted = transaction.answer(reply)
+        except Senseless:
+            words = f"an answer that makes no sense here: {reply.words}"
+            self._fail("4.5.0", words)
+            return
+        if wanted is Next.CONTENT:
+            self._send_content(transaction)
+        elif wanted is Next.DONE:
+            self._finish(transaction)
+        elif wanted is Next.COMMAND:
+            self._say(transaction.next_command(), 1)
+        elif wanted is Next.EMPTY_DOT:
+            self._send_nothing()
+
+    def _hear_unasked(self, reply: Reply) -> None:
+        """421 may come at any time; a refusal may come before the message has ended."""
+        now = self._now
+        if self._opening.step is Step.HANDSHAKE:
+            self._fail_before_handshake()
+        elif now is None and reply.code == CLOSING:
+            self._end(None)
+        elif now is None or now.stage is not Stage.BODY or reply.code < 400:
+            self._fail("4.5.0", f"an answer to nothing: {reply.words}")
+        elif reply.code == CLOSING:
+            self._break_off(Kind.LATER, reply.status, reply.words)
+        else:
+            now.refuse_early(reply)
+            self._fail(reply.status, f"it stopped the message: {reply.words}")
+
+    def _fail_before_handshake(self) -> None:
+        """What comes here in clear would pose as an answer over TLS (command injection)."""
+        self._end(
+            LinkFailure(
+                phase=Phase.TLS,
+                status="4.7.0",
+                words="it sent more than the answer to STARTTLS before the handshake",
+            )
+        )
+
+    # --- parcels -------------------------------------------------------------------------
+
+    def _begin(self, transaction: Transaction) -> None:
+        octets, count = transaction.begin(with_reset=self._needs_reset)
+        self._needs_reset = False
+        self._say(octets, count)
+
+    def _send_content(self, transaction: Transaction) -> None:
+        message = transaction.parcel.message
+        if not self._is_still_ours():
+            self._fail_lease()
+            return
+        if transaction.has_chunking:
+            self._output.append(b"BDAT %d LAST\r\n" % message.size_octets)
+            self._content = raw_chunks(message)
+            return
+        content = small_content(message)
+        if content is None:
+            self._content = stuffed_chunks(message)
+            return
+        self._output.append(content)
+        self._say(ending(message), transaction.content_answer_count)
+        self._content_sent(transaction)
+
+    def _end_content(self, transaction: Transaction) -> None:
+        if not self._is_still_ours():
+            self._fail_lease()
+            return
+        octets = b"" if transaction.has_chunking else ending(transaction.parcel.message)
+        self._say(octets, transaction.content_answer_count)
+        self._content_sent(transaction)
+
+    def _content_sent(self, transaction: Transaction) -> None:
+        transaction.content_sent()
+        if self._next is not None and self._opening.offers.pipelining:
+            self._begin(self._next)
+
+    def _send_nothing(self) -> None:
+        """354 although every recipient was refused: one dot, and what it gets is no matter.
+
+        An LMTP server answers once per recipient, so here it never would.
+        """
+        if self._protocol is Protocol.LMTP:
+            self._fail("4.5.0", "it wants a message for which it refused every recipient")
+        else:
+            self._say(DOT, 1)
+
+    def _finish(self, transaction: Transaction) -> None:
+        self.finished.append((transaction.parcel, transaction.final_verdicts()))
+        self._needs_reset = transaction.needs_reset
+        self._now, self._next = self._next, None
+        if self._now is not None and self._now.stage is Stage.WAITING:
+            self._begin(self._now)
+        elif self._now is None and (self._is_closing or not self._may_begin()):
+            self.close()
+
+    def _may_begin(self) -> bool:
+        limit = self._opening.offers.max_messages
+        return limit is None or self._begun_count < limit
+
+    # --- ends ------------------------------------------------------------------------------
+
+    def _fail(self, status: str, words: str) -> None:
+        self._break_off(Kind.BROKEN, status, words)
+
+    def _fail_lease(self) -> None:
+        self._fail("4.3.0", "this copy was no longer ours to send, so the message was not ended")
+
+    def _break_off(self, kind: Kind, status: str, words: str) -> None:
+        """The failure of a link is temporary, whatever the peer called it."""
+        phase = self.phase or Phase.MAIL
+        words = readable(words.encode("utf-8"))
+        if self._now is not None and not self._is_untouched(self._now):
+            self._now.break_off(kind, status, words)
+            self._needs_reset = True
+            self.finished.append((self._now.parcel, self._now.final_verdicts()))
+            self._now = None
+        self._end(LinkFailure(phase=phase, status=f"4{status[1:]}", words=words))
+
+    def _is_untouched(self, transaction: Transaction) -> bool:
+        """It may go elsewhere at once: nothing of its content was sent.
+
+        Also the first one after others that nobody answered: a server may close a
+        connection that was idle just when we write.  On a new connection it
+        counts as an attempt, or a server that always does this would be asked for ever.
+        """
+        if transaction.stage is Stage.WAITING:
+            return True
+        is_first = self._begun_count <= 1 + (self._next is not None)
+        return not is_first and not transaction.has_answer
+
+    def _end(self, failure: LinkFailure | None) -> None:
+        waiting = (self._now, self._next)
+        self.untouched = [one.parcel for one in waiting if one is not None]
+        self._now = self._next = self._content = None
+        self._output = []
+        self.failure = failure
+        self.is_over = True
+
+    def _say(self, octets: bytes, answer_count: int) -> None:
+        self._output.append(octets)
+        self._asked_count += answer_count
+
+    def _awaited(self) -> str:
+        phase = self.phase
+        if phase is None:
+            return "nothing"
+        return _AWAITED.get(phase, f"its answer to {phase.value}")

@@ -1,0 +1,176 @@
+"""MAIL and RCPT for one parcel, and what this hop cannot take at all.
+
+Nothing is ever rewritten for a hop that lacks an extension: such a copy is
+REFUSED here, with the code of the extension's own RFC.  The one liberty: the
+domain of an address whose local part is ASCII travels as A-labels, which are
+the same domain (RFC 5890 §2.3.2.1).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from mailserver.store.queueing import LeasedCopy, QueuedMessage
+from mailserver.values.address import fold_domain
+from mailserver.values.message import Notify
+from smtp_relay.delivery.client.offers import Offers
+from smtp_relay.delivery.verdicts import Kind, Parcel, Phase, Verdict
+
+_UNSAFE = re.compile(rb"[\x00-\x1f\x7f]")
+_XTEXT = re.compile(r"[!-~]+")
+_NOTIFY_WORDS = ((Notify.SUCCESS, "SUCCESS"), (Notify.FAILURE, "FAILURE"), (Notify.DELAY, "DELAY"))
+
+
+@dataclass(slots=True, kw_only=True)
+class Envelope:
+    """mail, rcpts: whole commands with CRLF.
+
+    copy_nos: to which place in `Parcel.copies` each of `rcpts` belongs.
+    verdicts: one for each copy; None where only the peer can tell.
+    has_chunking: BDAT instead of DATA.
+    """
+
+    mail: bytes = b""
+    rcpts: list[bytes] = field(default_factory=list)
+    copy_nos: list[int] = field(default_factory=list)
+    verdicts: list[Verdict | None]
+    has_chunking: bool = False
+
+
+def write_envelope(parcel: Parcel, offers: Offers) -> Envelope:
+    """The commands for what this hop can take, and verdicts for what it cannot."""
+    message = parcel.message
+    sender = encode_address(message.reverse_path)
+    needs_utf8 = not sender.isascii() or _has_utf8_header(message)
+    refusal = _refusal_of_message(message, sender, offers, needs_utf8=needs_utf8)
+    envelope = Envelope(verdicts=[refusal] * len(parcel.copies))
+    if refusal is not None:
+        return envelope
+    for copy_no, copy in enumerate(parcel.copies):
+        recipient = encode_address(copy.recipient)
+        verdict = _refusal_of_copy(recipient, offers, len(envelope.rcpts))
+        if verdict is not None:
+            envelope.verdicts[copy_no] = verdict
+            continue
+        needs_utf8 = needs_utf8 or not recipient.isascii()
+        envelope.rcpts.append(_rcpt_command(copy, recipient, offers))
+        envelope.copy_nos.append(copy_no)
+    envelope.mail = _mail_command(message, sender, offers, needs_utf8=needs_utf8)
+    envelope.has_chunking = offers.chunking and _is_changed_by_data(message)
+    return envelope
+
+
+def wire_octets(message: QueuedMessage) -> int:
+    """What SIZE declares: with every CRLF, without stuffing (RFC 1870 §5)."""
+    return message.size_octets + (0 if is_complete(message) else 2)
+
+
+def is_complete(message: QueuedMessage) -> bool:
+    """Does its last line end?  The head's does, so an empty body is complete."""
+    return message.ends_with_crlf or message.body_octets == 0
+
+
+@lru_cache(maxsize=4096)
+def encode_address(address: str) -> bytes:
+    """As it goes between the angle brackets; octets over 127 only where the local part has some."""
+    if address.isascii():
+        return address.encode("ascii")
+    local, at, domain = address.rpartition("@")
+    if at and local.isascii():
+        return f"{local}@{fold_domain(domain)}".encode()
+    return address.encode("utf-8", "surrogateescape")
+
+
+def _is_changed_by_data(message: QueuedMessage) -> bool:
+    """DATA doubles dots and ends the last line; BDAT carries the octets as they are (RFC 3030)."""
+    return message.dotted_line_count > 0 or not is_complete(message)
+
+
+def _has_utf8_header(message: QueuedMessage) -> bool:
+    """Only mail that came as SMTPUTF8 may need it onward; raw octets in old mail do not."""
+    if not message.smtputf8:
+        return False
+    if not message.head.isascii():
+        return True
+    if not message.is_8bit:
+        return False
+    if message.octets is not None:
+        return not message.octets[: message.header_octets].isascii()
+    assert message.fd is not None
+    return not os.pread(message.fd, message.header_octets, 0).isascii()
+
+
+def _refusal_of_message(
+    message: QueuedMessage, sender: bytes, offers: Offers, *, needs_utf8: bool
+) -> Verdict | None:
+    if _UNSAFE.search(sender):
+        return _refuse("5.1.7", "the sender's address cannot be written in a command")
+    octet_count = wire_octets(message)
+    if offers.max_octets is not None and octet_count > offers.max_octets:
+        limit = f"this server takes messages of at most {offers.max_octets} octets"
+        return _refuse("5.3.4", f"{limit}; this one has {octet_count}")
+    if needs_utf8 and not offers.utf8:
+        status = "5.6.9" if sender.isascii() else "5.6.7"
+        what = "header lines" if sender.isascii() else "a sender"
+        return _refuse(status, f"this server does not take {what} outside ASCII (no SMTPUTF8)")
+    if message.is_8bit and not offers.eight_bit:
+        return _refuse("5.6.3", "this server does not take 8-bit messages (no 8BITMIME)")
+    return None
+
+
+def _refusal_of_copy(recipient: bytes, offers: Offers, written_count: int) -> Verdict | None:
+    if _UNSAFE.search(recipient):
+        return _refuse("5.1.3", "this address cannot be written in a command")
+    if not offers.utf8 and not recipient.isascii():
+        return _refuse("5.6.7", "this server does not take addresses outside ASCII (no SMTPUTF8)")
+    if offers.max_recipients is not None and written_count >= offers.max_recipients:
+        return Verdict(
+            kind=Kind.LATER,
+            phase=Phase.RCPT,
+            status="4.5.3",
+            words=f"this server takes {offers.max_recipients} recipients at a time (LIMITS)",
+            is_over_limit=True,
+        )
+    return None
+
+
+def _refuse(status: str, words: str) -> Verdict:
+    return Verdict(kind=Kind.REFUSED, phase=Phase.MAIL, status=status, words=words)
+
+
+def _mail_command(
+    message: QueuedMessage, sender: bytes, offers: Offers, *, needs_utf8: bool
+) -> bytes:
+    command = b"MAIL FROM:<" + sender + b">"
+    if offers.size:
+        command += b" SIZE=%d" % wire_octets(message)
+    if message.is_8bit:
+        command += b" BODY=8BITMIME"
+    if needs_utf8:
+        command += b" SMTPUTF8"
+    if offers.dsn:
+        command += _parameter(" RET=", message.return_content)
+        command += _parameter(" ENVID=", message.envelope_id)
+    return command + b"\r\n"
+
+
+def _rcpt_command(copy: LeasedCopy, recipient: bytes, offers: Offers) -> bytes:
+    command = b"RCPT TO:<" + recipient + b">"
+    if offers.dsn and (copy.notify or copy.original_recipient):
+        command += _parameter(" NOTIFY=", _notify_words(copy.notify))
+        command += _parameter(" ORCPT=", copy.original_recipient)
+    return command + b"\r\n"
+
+
+def _notify_words(notify: Notify) -> str:
+    if notify & Notify.NEVER:
+        return "NEVER"
+    return ",".join(word for flag, word in _NOTIFY_WORDS if notify & flag)
+
+
+def _parameter(lead: str, value: str) -> bytes:
+    """As it was typed; what no parameter may hold is left out."""
+    return (lead + value).encode() if _XTEXT.fullmatch(value) else b""

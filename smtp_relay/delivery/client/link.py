@@ -1,0 +1,409 @@
+"""The socket around a conversation, on asyncio.
+
+One timer for each link, and it only looks now and then whether the peer has
+moved; no task, no future and no timer for a message.  What a listener offers
+while it is being told of a parcel goes out in the same write as what that
+answer called for.
+
+A link that was opened tells its listener once that it is lost, also after
+`close` and `abort`; verdicts come before that.  Messages are not closed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from ipaddress import ip_address
+from typing import Any, Protocol, cast
+
+from smtp_relay.delivery.client.conversation import Conversation
+from smtp_relay.delivery.client.opening import Opening
+from smtp_relay.delivery.client.options import LinkOptions
+from smtp_relay.delivery.client.trust import Untrusted, check_chain
+from smtp_relay.delivery.plan import Hop, Login, TlsDemand, TlsLevel
+from smtp_relay.delivery.plan import Protocol as MailProtocol
+from smtp_relay.delivery.verdicts import LinkFacts, LinkFailure, Parcel, Phase, Verdict
+
+_HANDSHAKE_ERRORS = (OSError, ValueError, EOFError)  # ssl.SSLError is an OSError
+_SHUTDOWN_S = 2.0
+
+
+class LinkListener(Protocol):
+    """Called on the loop; may offer, close or abort from within."""
+
+    def parcel_done(self, link: Link, parcel: Parcel, verdicts: list[Verdict]) -> None:
+        """verdicts: in the order of `parcel.copies`."""
+        ...
+
+    def link_lost(self, link: Link, failure: LinkFailure | None, untouched: list[Parcel]) -> None:
+        """failure: None where nothing went wrong.  untouched: may go elsewhere at once."""
+        ...
+
+
+class _Stop(Enum):
+    """Why the opening pauses."""
+
+    HANDSHAKE = "handshake"
+    OPEN = "open"
+
+
+class Link(asyncio.Protocol):
+    """Made by `open_link` only."""
+
+    def __init__(
+        self,
+        hop: Hop,
+        address: str,
+        conversation: Conversation,
+        *,
+        options: LinkOptions,
+        loop: asyncio.AbstractEventLoop,
+        listener: LinkListener,
+    ) -> None:
+        self._hop = hop
+        self._address = f"[{address}]:{hop.port}"
+        self._conversation = conversation
+        self._options = options
+        self._loop = loop
+        self._listener = listener
+        self._transport: asyncio.Transport | None = None
+        self._stop: asyncio.Future[_Stop] | None = loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._quit_timer: asyncio.TimerHandle | None = None
+        self._seen_count = -1
+        self._seen_at_s = 0.0
+        self._is_paused = False
+        self._is_settling = False
+        self._is_ended = False
+        self._facts = LinkFacts(hop=hop, address=self._address, tls="")
+
+    # --- what the agent uses -----------------------------------------------------------
+
+    @property
+    def facts(self) -> LinkFacts:
+        return self._facts
+
+    @property
+    def has_room(self) -> bool:
+        """One more parcel may be offered: at most one on the wire and one behind it."""
+        return self._conversation.has_room
+
+    @property
+    def is_idle(self) -> bool:
+        return self._conversation.is_idle
+
+    @property
+    def max_recipients(self) -> int | None:
+        """Of one parcel, where the peer says so (RFC 9422 §3)."""
+        return self._conversation.max_recipients
+
+    def offer(self, parcel: Parcel) -> None:
+        """Only while `has_room`.  Its verdicts never come before this returns."""
+        assert self.has_room
+        self._conversation.offer(parcel)
+        if self._conversation.finished:
+            self._loop.call_soon(self._settle)
+        else:
+            self._settle()
+
+    def close(self) -> None:
+        """QUIT once what was offered is done.  Returns at once."""
+        self._conversation.close()
+        self._settle()
+
+    def abort(self) -> None:
+        """End now: what is on the wire is BROKEN."""
+        self._conversation.lose("4.4.2", "we ended the connection")
+        self._settle()
+
+    # --- what the loop calls -------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if self._hop.tls.is_implicit and (failure := self._check_certificate()) is not None:
+            self._conversation.refuse(failure)
+        self._tick()
+        self._settle()
+
+    def data_received(self, data: bytes) -> None:
+        self._conversation.receive(data)
+        self._settle()
+
+    def eof_received(self) -> bool:
+        self._conversation.end_of_stream()
+        self._settle()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is None:
+            self._conversation.end_of_stream()
+        else:
+            self._conversation.lose("4.4.2", f"the connection broke: {_reason(exc)}")
+        self._settle()
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._settle()
+
+    # --- the opening ------------------------------------------------------------------------
+
+    async def pause_of_opening(self) -> _Stop:
+        """Until the opening has ended or needs a handshake.
+
+        Raises:
+            LinkFailure: it went no further.
+        """
+        assert self._stop is not None
+        stop = await self._stop
+        self._stop = self._loop.create_future() if stop is _Stop.HANDSHAKE else None
+        return stop
+
+    async def encrypt(self) -> None:
+        """
+        Raises:
+            LinkFailure: the handshake failed, or the certificate proves too little.
+        """
+        assert self._transport is not None
+        tls = self._hop.tls
+        self._raise_if_over()
+        try:
+            transport = await self._loop.start_tls(
+                self._transport,
+                self,
+                self._options.contexts.of(tls.level),
+                server_hostname=self._hop.host,
+                ssl_handshake_timeout=self._options.times.handshake_s,
+                ssl_shutdown_timeout=_SHUTDOWN_S,
+            )
+        except _HANDSHAKE_ERRORS as error:
+            raise _handshake_failure(tls, error) from error
+        self._raise_if_over()
+        if transport is None:
+            raise _handshake_failure(tls, EOFError())
+        self._transport = transport
+        if (failure := self._check_certificate()) is not None:
+            raise failure
+        self._conversation.be_encrypted()
+        self._settle()
+
+    def _raise_if_over(self) -> None:
+        if self._conversation.is_over:
+            raise _failure_of(self._conversation)
+
+    def _check_certificate(self) -> LinkFailure | None:
+        """Before anything is said; None: it proves enough."""
+        assert self._transport is not None
+        session = self._transport.get_extra_info("ssl_object")
+        try:
+            proof = check_chain(_chain_of(session), self._hop.tls, datetime.now(UTC))
+        except Untrusted as error:
+            return _trust_failure(self._hop.tls, str(error))
+        name, version, _ = session.cipher()
+        version = session.version() or version
+        self._facts = LinkFacts(
+            hop=self._hop, address=self._address, tls=f"{version} {name}, {proof}"
+        )
+        return None
+
+    def _note_opening(self) -> None:
+        if self._stop is None or self._stop.done():
+            return
+        if self._conversation.wants_handshake:
+            self._stop.set_result(_Stop.HANDSHAKE)
+        elif self._conversation.is_open:
+            if not self._facts.tls:
+                note = f"in clear ({self._conversation.clear_note})"
+                self._facts = LinkFacts(hop=self._hop, address=self._address, tls=note)
+            self._stop.set_result(_Stop.OPEN)
+
+    # --- the work ------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Tell what is done, send what is due, notice the end.  A listener may call back in."""
+        if self._is_settling or self._is_ended:
+            return
+        self._is_settling = True
+        try:
+            self._tell_and_send()
+        finally:
+            self._is_settling = False
+        if self._conversation.is_over:
+            self._end()
+        elif self._stop is not None:
+            self._note_opening()
+        elif self._conversation.is_leaving and self._quit_timer is None:
+            self._quit_timer = self._loop.call_later(self._options.times.quit_s, self._leave)
+
+    def _tell_and_send(self) -> None:
+        conversation = self._conversation
+        while True:
+            while conversation.finished:
+                parcel, verdicts = conversation.finished.pop(0)
+                self._listener.parcel_done(self, parcel, verdicts)
+            if conversation.is_over:
+                return
+            self._send()
+            if not conversation.finished:
+                return
+
+    def _send(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        if output := self._conversation.take_output():
+            transport.write(output)
+        while not self._is_paused:
+            chunk = self._conversation.next_chunk()
+            if chunk is None:
+                return
+            transport.write(chunk)
+
+    def _tick(self) -> None:
+        """RFC 5321 §4.5.3.2, to within a tick: has the peer moved since the last look?"""
+        conversation, now_s = self._conversation, self._loop.time()
+        if conversation.is_over:
+            return
+        phase = conversation.phase
+        if conversation.progress_count != self._seen_count or phase is None:
+            self._seen_count, self._seen_at_s = conversation.progress_count, now_s
+        elif now_s - self._seen_at_s >= self._options.times.of(phase):
+            conversation.time_out(self._options.times.of(phase))
+            self._settle()
+            return
+        self._timer = self._loop.call_later(self._options.times.tick_s, self._tick)
+
+    def _leave(self) -> None:
+        """QUIT was said, and that is enough."""
+        self._conversation.end_of_stream()
+        self._settle()
+
+    def _end(self) -> None:
+        self._is_ended = True
+        for timer in (self._timer, self._quit_timer):
+            if timer is not None:
+                timer.cancel()
+        conversation = self._conversation
+        if self._transport is not None:
+            if conversation.failure is None:
+                self._transport.close()
+            else:
+                self._transport.abort()
+        if self._stop is None:
+            self._listener.link_lost(self, conversation.failure, conversation.untouched)
+        elif not self._stop.done():
+            self._stop.set_exception(_failure_of(conversation))
+            self._stop.exception()  # looked at, should nobody else
+
+
+async def open_link(
+    hop: Hop,
+    address: str,
+    *,
+    protocol: MailProtocol,
+    login: Login | None,
+    options: LinkOptions,
+    loop: asyncio.AbstractEventLoop,
+    listener: LinkListener,
+) -> Link:
+    """A connection that takes mail: greeted, secured as `hop.tls` demands, logged in.
+
+    address: one of `hop.addresses`.
+
+    Raises:
+        LinkFailure: there is none; nothing else is raised, and nothing stays open.
+    """
+    opening = Opening(
+        hostname=options.hostname,
+        protocol=protocol,
+        demand=hop.tls,
+        login=login,
+        may_log_in_clear=ip_address(address).is_loopback,
+    )
+    conversation = Conversation(opening, protocol, is_still_ours=options.is_still_ours)
+    link = Link(hop, address, conversation, options=options, loop=loop, listener=listener)
+    try:
+        await _connect(link, hop, address, options, loop)
+        if await link.pause_of_opening() is _Stop.HANDSHAKE:
+            await link.encrypt()
+            await link.pause_of_opening()
+    except BaseException:
+        link.abort()
+        raise
+    return link
+
+
+async def _connect(
+    link: Link, hop: Hop, address: str, options: LinkOptions, loop: asyncio.AbstractEventLoop
+) -> None:
+    tls: dict[str, Any] = {}
+    if hop.tls.is_implicit:
+        tls = {
+            "ssl": options.contexts.of(hop.tls.level),
+            "server_hostname": hop.host,
+            "ssl_handshake_timeout": options.times.handshake_s,
+            "ssl_shutdown_timeout": _SHUTDOWN_S,
+        }
+    limit_s = options.times.connect_s + (options.times.handshake_s if tls else 0)
+    source = options.source_for(address)
+    try:
+        async with asyncio.timeout(limit_s):
+            await loop.create_connection(lambda: link, address, hop.port, local_addr=source, **tls)
+    except TimeoutError:
+        raise LinkFailure(
+            phase=Phase.CONNECT, status="4.4.1", words=f"no connection within {limit_s:.0f} s"
+        ) from None
+    except (ssl.SSLError, ConnectionAbortedError, ValueError) as error:
+        raise _handshake_failure(hop.tls, error) from error
+    except OSError as error:
+        words = f"no connection: {_reason(error)}"
+        raise LinkFailure(phase=Phase.CONNECT, status="4.4.1", words=words) from error
+
+
+def _failure_of(conversation: Conversation) -> LinkFailure:
+    if conversation.failure is not None:
+        return conversation.failure
+    return LinkFailure(phase=Phase.GREETING, status="4.4.2", words="the connection was ended")
+
+
+def _handshake_failure(tls: TlsDemand, error: BaseException) -> LinkFailure:
+    """Wished for: another try in clear.  Demanded: never."""
+    is_demanded = tls.level > TlsLevel.OPPORTUNISTIC
+    words = f"the TLS handshake failed: {_reason(error)}"
+    return LinkFailure(
+        phase=Phase.TLS,
+        status="4.7.5",
+        words=f"{tls.source} demands TLS, but {words}" if is_demanded else words,
+        is_policy=is_demanded,
+        may_try_in_clear=not is_demanded and not tls.is_implicit,
+    )
+
+
+def _trust_failure(tls: TlsDemand, why: str) -> LinkFailure:
+    words = f"{tls.source} demands a certificate that can be trusted: {why}"
+    return LinkFailure(phase=Phase.TLS, status="4.7.5", words=words, is_policy=True)
+
+
+def _reason(error: BaseException) -> str:
+    """The part of an exception that a person can read."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate not trusted ({error.verify_message})"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or "the other side ended it"
+
+
+def _chain_of(session: ssl.SSLObject) -> Sequence[bytes]:
+    """The certificates that the peer showed, DER, its own first."""
+    public = getattr(session, "get_unverified_chain", None)  # from Python 3.13 on
+    if public is not None:
+        return list(public() or [])
+    inner = session._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - no other way before 3.13
+    return [one.public_bytes(ssl._ssl.ENCODING_DER) for one in inner.get_unverified_chain() or []]  # type: ignore[attr-defined]  # noqa: SLF001
