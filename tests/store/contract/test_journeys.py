@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailserver.queue.copies import CopyState
+from mailserver.queue.reports import ReportKind
+from mailserver.store.journeys import Waiting
 from mailserver.store.ports import Store
+from mailserver.store.queueing import Lane
 from tests.store.letters import (
     BODY,
     HEAD,
@@ -17,6 +20,7 @@ from tests.store.letters import (
     person,
     remove,
 )
+from tests.store.places import Place
 
 
 def test_a_journey_tells_who_brought_the_message_and_where_each_copy_is(store: Store) -> None:
@@ -60,3 +64,38 @@ def test_a_journey_from_a_stranger_has_no_submitter(store: Store) -> None:
 
 def test_what_was_never_accepted_has_no_journey(store: Store) -> None:
     assert store.journey(new_accept_id()) is None
+
+
+def test_a_journey_tells_each_attempt_and_why_a_copy_waits(store: Store, place: Place) -> None:
+    (box,) = people(store, 1)
+    accept_id = new_accept_id()
+    (message_id,) = accept(store, letter(("un@d", box), ("loin@e", box), accept_id=accept_id))
+    place.write("UPDATE copy SET state = 1, mailbox_id = NULL, uid = NULL WHERE copy_no = 1")
+    place.write("INSERT INTO destination VALUES (7, 'e', 5.0, 9.0, 3, 'no host answers', 2.0, 4.0)")
+    place.write(
+        "INSERT INTO queue VALUES (?, 1, 7, 3, 5.0, 6.0, 2, NULL, 'wait for me')", (message_id,)
+    )
+    for number, state in ((1, CopyState.QUEUED), (2, CopyState.HELD)):
+        place.write(
+            "INSERT INTO attempt VALUES (?, 1, ?, ?, ?, 'mx.e', '192.0.2.9:25', 'TLSv1.3', '4.7.1',"
+            " 'come back later')",
+            (message_id, number, NOW_S + number, state.value),
+        )
+    place.write("INSERT INTO owed_report VALUES (?, 1, 2, ?)", (message_id, NOW_S))
+    journey = store.journey(accept_id)
+    assert journey is not None
+    here, away = journey.copies
+    assert (here.waiting, here.attempts, here.owed) == (None, (), ())
+    assert away.waiting == Waiting(
+        lane=Lane.HELD,
+        next_hop="e",
+        due_at_s=5.0,
+        attempt_count=2,
+        reason="wait for me",
+        hop_not_before_s=9.0,
+        hop_error="no host answers",
+        suspended_until_s=4.0,
+    )
+    assert [one.outcome for one in away.attempts] == [CopyState.QUEUED, CopyState.HELD]
+    assert away.attempts[0].attempt.words == "come back later"
+    assert away.owed == (ReportKind.DELAYED,)
