@@ -27,7 +27,12 @@ _PRINTABLE = re.compile(r"[ -~]++")
 
 def visible(text: str) -> str:
     """One line, nothing in it that a screen would obey: such characters are shown as `\\x0a`."""
-    return _UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return _UNSHOWN.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def ascii_only(text: str) -> str:

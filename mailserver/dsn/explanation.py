@@ -5,7 +5,8 @@
     for each cause: its recipients, what it means, what to do, the exact words
     what is attached, where help is
 
-Once in each language of the task, in their order.
+Once in each language of the task, in their order; then a line that ends it,
+because mail programs show part 2 right below.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _RULE = "-" * 60
 def explain(task: Task, *, has_full_original: bool) -> str:
     """Lines end with LF; at most 76 characters, but for the exact words of others."""
     texts = [_in_language(task, one, has_full_original=has_full_original) for one in task.languages]
-    return f"\n\n{_RULE}\n\n".join(texts) + "\n"
+    below = " ".join(words.FOR_PROGRAMS.in_language(one) for one in task.languages)
+    return f"\n\n{_RULE}\n\n".join([*texts, _wrapped(below)]) + "\n"
 
 
 def subject_line(task: Task) -> str:

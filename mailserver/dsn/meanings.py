@@ -78,8 +78,10 @@ _WAIT = Text(
 MEANINGS: Final[dict[str, Meaning]] = {
     "1.1": Meaning(
         Text(
-            fr="cette adresse n'existe pas (ou plus) chez ce destinataire.",
-            en="this address does not exist, or no longer, at the recipient's.",
+            fr="le serveur du destinataire ne connaît pas cette adresse : elle est mal écrite, ou"
+            " n'existe plus.",
+            en="the recipient's server does not know this address: it is misspelt, or no longer"
+            " exists.",
         ),
         _CHECK_ADDRESS,
     ),

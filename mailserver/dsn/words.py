@@ -50,8 +50,8 @@ OPENINGS: Final = {
 }
 
 OTHER_LANGUAGE_BELOW: Final = Text(fr="(Texte français plus bas.)", en="(English text below.)")
-SUBJECT_LABEL: Final = Text(fr="Objet :     ", en="Subject:   ")
-SENT_LABEL: Final = Text(fr="Envoyé le : ", en="Sent on:   ")
+SUBJECT_LABEL: Final = Text(fr="Objet :  ", en="Subject: ")
+SENT_LABEL: Final = Text(fr="Envoyé : ", en="Sent:    ")
 ONE_RECIPIENT: Final = Text(fr="Destinataire :", en="Recipient:")
 MANY_RECIPIENTS: Final = Text(fr="Destinataires ({count}) :", en="Recipients ({count}):")
 MORE_RECIPIENTS: Final = Text(fr="... et {count} autres", en="... and {count} others")
@@ -96,6 +96,11 @@ HELP: Final = Text(
     " à {address}.",
     en="This mail was written by a machine, there is no need to answer. For help, forward it to"
     " {address}.",
+)
+
+FOR_PROGRAMS: Final = Text(
+    fr="La suite est pour les programmes et les techniciens.",
+    en="What follows is for programs and technicians.",
 )
 
 _DAYS = "lundi mardi mercredi jeudi vendredi samedi dimanche".split()
