@@ -37,7 +37,6 @@ NOTE_LOOKS, NOTE_PAUSE_S = 60, 0.05
 """How often, and how far apart, the tour looks for the note of what was collected."""
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a bind to all
 _ACCEPT_ID = re.compile(r"\b[a-z2-7]{24}\b")
-_TLS = re.compile(rb"\t\(using (\S+ with cipher \S+ \(\d+ bits\))\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,11 +177,9 @@ def _show_collected(console: Console, door: Door, owner: Member, collected: Coll
 
 def _show_journey(console: Console, journey: Journey) -> None:
     _title(console, "4. Its journey")
-    tls = _TLS.search(journey.head)
-    over = tls[1].decode("ascii", "replace") if tls else "no TLS"
     submitter = journey.submitter or "a stranger"
     _moment(console, journey.accepted_at_s, f"accepted from {submitter} [{journey.peer}]")
-    _line(console, f"              on {journey.door}, {over}")
+    _line(console, f"              on {journey.door}, {journey.tls or 'no TLS'}")
     for copy in journey.copies:
         if copy.settled_at_s is not None:
             told = f"{copy.state.name.lower()} for {copy.recipient}, uid {copy.uid}"

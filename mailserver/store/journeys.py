@@ -11,6 +11,7 @@ and says how many it has not looked at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -22,6 +23,8 @@ from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid
 
 UNINDEXED_LIMIT: Final = 20_000
 """Messages that are not indexed yet and that one search looks at itself, the newest first."""
+
+_TLS = re.compile(rb"\t\(using (\S+ with cipher \S+ \(\d+ bits\))\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,12 @@ class Journey:
     body_octets: int
     header_id: str  # Message-ID of the author's header; empty: none, or its octets are gone
     copies: tuple[CopyStep, ...]
+
+    @property
+    def tls(self) -> str:
+        """Over which TLS it came, as the trace header says; empty: none."""
+        found = _TLS.search(self.head)
+        return found[1].decode("ascii", "replace") if found is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,52 @@
+"""Times and durations as people read and type them.  All times are UTC, as in trace headers."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_ENDLESS_S: Final = 4_000_000_000.0  # the year 2096
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+
+
+def clock(at_s: float) -> str:
+    """`2026-11-24 04:20:11Z`."""
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def iso(at_s: float | None) -> str | None:
+    """For programs: `2026-11-24T04:20:11Z`; None and the end of time are None."""
+    if at_s is None or at_s >= _ENDLESS_S:
+        return None
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def until(at_s: float) -> str:
+    """How long a suspension lasts."""
+    return "until it is resumed" if at_s >= _ENDLESS_S else f"until {clock(at_s)}"
+
+
+def parse_duration(text: str) -> float:
+    """`30m`, `2h`, `1d`: seconds.
+
+    Raises:
+        ValueError: it is none; the text says what to write.
+    """
+    found = _DURATION.fullmatch(text.strip().lower())
+    if found is None or int(found[1]) == 0:
+        raise ValueError(f"{text!r} is not a duration: write one, as 30m, 2h or 1d")
+    return float(int(found[1]) * _UNITS_S[found[2]])
+
+
+def span(seconds: float) -> str:
+    """Roughly how long: `45 s`, `12 min`, `3 h`, `2 d`."""
+    if seconds < 60:
+        return f"{max(0, math.ceil(seconds))} s"
+    if seconds < 3600:
+        return f"{round(seconds / 60)} min"
+    if seconds < 86_400:
+        return f"{seconds / 3600:.1f} h".replace(".0", "")
+    return f"{seconds / 86_400:.1f} d".replace(".0", "")
