@@ -6,7 +6,6 @@ RFC 2045 §6.7, RFC 5322 §2.2.3, RFC 2047 §2, RFC 3461 §4.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 
 from mailserver.values.message import BodyFacts
@@ -17,6 +16,12 @@ _FOLD_AT = 76
 # A longer word is cut, so that no line is over the limit; letters take up to 4 octets.
 _LONGEST_ASCII_WORD, _LONGEST_WORD = 900, 230
 _ENCODED_WORD_OCTETS = 39  # of UTF-8: 52 characters of base64, 64 with what stands around them
+_QUOTED_OCTETS = 76  # RFC 2045 §6.7, rule 5
+_PLAIN_LINE = re.compile(rb"(?:[ -<>-~]*[!-<>-~])?+")
+_QUOTED = [
+    bytes([octet]) if octet == 9 or (32 <= octet < 127 and octet != 61) else b"=%02X" % octet
+    for octet in range(256)
+]
 # Line breaks of every kind, controls, and marks that turn the direction of what follows.
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})++")
@@ -46,9 +51,19 @@ def quoted_printable(octets: bytes) -> bytes:
 
 
 def _quoted_line(line: bytes) -> bytes:
-    quoted = binascii.b2a_qp(line, quotetabs=False, istext=False, header=False)
-    # In it an LF is only ever the end of a soft line break.
-    return quoted.replace(b"\n", CRLF)
+    """One line without its CRLF, cut by soft line breaks (`=` CRLF) at 76 characters."""
+    if len(line) <= _QUOTED_OCTETS and _PLAIN_LINE.fullmatch(line):
+        return line
+    words = [_QUOTED[octet] for octet in line]
+    if line[-1:] in {b" ", b"\t"}:
+        words[-1] = b"=%02X" % line[-1]
+    rows, row = [], b""
+    for word in words:
+        if len(row) + len(word) > _QUOTED_OCTETS - 1:
+            rows.append(row)
+            row = b""
+        row += word
+    return b"=\r\n".join([*rows, row])
 
 
 def field(name: str, value: str) -> str:
