@@ -52,6 +52,15 @@ def print_settings(*, config: ConfigOption = None, as_json: JsonOption = False) 
         _print_section(section, values)
 
 
+@app.command("dns")
+def print_dns(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print what to publish in the DNS, in the form of a zone file: MX, SPF, DKIM."""
+    from mailserver.setup.service import dns_records
+
+    records = dns_records(read_settings(config))
+    print(json.dumps(records, ensure_ascii=False) if as_json else "\n".join(records))
+
+
 def _print_section(section: str, values: dict[str, Any]) -> None:
     from mailserver.settings.template import toml_value
 

@@ -53,7 +53,7 @@ def init(
     high_ports: HighPortsOption = False,
     if_missing: IfMissingOption = False,
 ) -> None:
-    """Make a service: settings, key, self-signed certificate, store, postmaster's account."""
+    """Make a service: settings, certificate, DKIM keys, store, postmaster's account."""
     from mailserver.settings.load import load_settings
     from mailserver.setup import service
 
@@ -73,6 +73,7 @@ def init(
         return
     settings = load_settings(file)
     is_self_signed = service.make_certificate(settings)
+    service.make_dkim_keys(settings)
     service.prepare_store(settings, now_s=time.time())
     _tell(file, settings, is_self_signed=is_self_signed)
 
@@ -115,6 +116,7 @@ def _tell(file: Path, settings: Settings, *, is_self_signed: bool) -> None:
     print("\nPublish in the DNS, beside the address of this machine:\n")
     for record in dns_records(settings):
         print(f"    {record}")
+    print("\n`mailserver config dns` prints them again.")
     print(
         "\nNext, the first account (the password is read from the keyboard, or a pipe), then run:\n"
     )

@@ -28,7 +28,7 @@ from mailserver.settings.load import FILE_NAME, load_settings
 from mailserver.settings.model import Settings
 from mailserver.settings.template import Value
 from mailserver.setup.certificate import issue, make_authority
-from mailserver.setup.service import NewService, ensure_postmaster, write_settings
+from mailserver.setup.service import NewService, ensure_postmaster, make_dkim_keys, write_settings
 from mailserver.store.ports import Account, Failed, Store
 from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import AccountId, make_accept_id
@@ -89,6 +89,7 @@ def create(
         _make_tls(folder / TLS_FOLDER, cast)
         write_settings(folder, _wanted(cast, more or {}))
     demo = read_demo(folder / FILE_NAME, is_new=is_new)
+    make_dkim_keys(demo.settings)
     store = open_store(demo.settings)
     try:
         _populate(store, demo, progress=progress, now_s=now_s)

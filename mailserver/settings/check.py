@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mailserver.settings.check_disk import check_disk
+from mailserver.settings.check_dkim import check_dkim
 from mailserver.settings.check_ports import Ports, check_ports
 from mailserver.settings.check_tls import check_tls
 from mailserver.settings.finding import Finding, error, warning
@@ -34,6 +35,7 @@ def check_settings(
     findings += check_ports(wanted, ports)
     findings += check_tls(settings, now_s=time.time() if now_s is None else now_s)
     findings += check_disk(settings.store)
+    findings += check_dkim(settings.dkim)
     return findings
 
 

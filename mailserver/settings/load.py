@@ -284,4 +284,5 @@ def _absolute(settings: Settings, source: Path) -> Settings:
             "key": folder / settings.tls.key,
         }
     )
-    return settings.model_copy(update={"store": store, "tls": tls, "source": source})
+    dkim = settings.dkim.model_copy(update={"folder": folder / settings.dkim.folder})
+    return settings.model_copy(update={"store": store, "tls": tls, "dkim": dkim, "source": source})

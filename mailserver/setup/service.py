@@ -3,18 +3,31 @@
 DIR/mailserver.toml          settings, commented
 DIR/tls/certificate.pem      self-signed, until a real one takes its place
 DIR/tls/key.pem              mode 600
+DIR/dkim/<selector>.pem      mode 600, what signs the mail that leaves
 DIR/store/                   mode 700, with the postmaster's account, which has no password yet
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
+from mailserver.dkim.keys import (
+    Algorithm,
+    BadKey,
+    SigningKey,
+    check_selector,
+    key_file,
+    load_key,
+    make_key,
+)
+from mailserver.dkim.record import record_name, zone_text
 from mailserver.settings.load import FILE_NAME, load_settings
 from mailserver.settings.model import Settings
 from mailserver.settings.template import Value, fill_in, read_config
-from mailserver.setup.certificate import issue
+from mailserver.setup.certificate import issue, write_private
 from mailserver.store.ports import Account, Directory, NameTaken
 from mailserver.store.sqlite.store import open_store
 from mailserver.values.address import Address, fold_domain
@@ -92,6 +105,27 @@ def make_certificate(settings: Settings) -> bool:
     return True
 
 
+def make_dkim_keys(settings: Settings, selectors: Sequence[str] = ()) -> list[Path]:
+    """Make what is missing, RSA and Ed25519 in turn; returns the new files.
+
+    selectors: other ones than those of the settings, for keys that will follow them.
+
+    Raises:
+        ValueError: a selector is none.
+        OSError: the folder cannot be written.
+    """
+    folder = settings.dkim.folder
+    names = [check_selector(name) for name in selectors or settings.dkim.selectors]
+    made: list[Path] = []
+    for name, algorithm in zip(names, cycle(Algorithm)):
+        path = key_file(folder, name)
+        if not path.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(path, make_key(algorithm))
+            made.append(path)
+    return made
+
+
 def prepare_store(settings: Settings, *, now_s: float) -> int:
     """Make or migrate the store and its postmaster; returns the number of accounts.
 
@@ -138,8 +172,34 @@ def key_of(address: str) -> str:
 def dns_records(settings: Settings) -> list[str]:
     """What to publish, in zone file form (RFC 1035 §5), for each domain."""
     host = fold_domain(settings.service.hostname)
+    keys = _readable_keys(settings, settings.dkim.selectors) if settings.dkim.enabled else []
     records = []
     for domain in map(fold_domain, settings.service.domains):
         records.append(f"{domain}. IN MX 10 {host}.")
         records.append(f'{domain}. IN TXT "v=spf1 mx -all"')
+        records += _key_records(domain, keys)
     return records
+
+
+def dkim_records(settings: Settings, selectors: Sequence[str] = ()) -> list[str]:
+    """The records of these keys (none named: of those that sign), for each domain."""
+    keys = _readable_keys(settings, selectors or settings.dkim.selectors)
+    domains = map(fold_domain, settings.service.domains)
+    return [record for domain in domains for record in _key_records(domain, keys)]
+
+
+def _key_records(domain: str, keys: Iterable[SigningKey]) -> list[str]:
+    return [
+        f"{record_name(key.selector, domain)}. IN TXT {zone_text(key.record())}" for key in keys
+    ]
+
+
+def _readable_keys(settings: Settings, selectors: Iterable[str]) -> list[SigningKey]:
+    """Without those that are missing or spoilt: `config check` names them."""
+    keys: list[SigningKey] = []
+    for selector in selectors:
+        try:
+            keys.append(load_key(settings.dkim.folder, selector))
+        except (OSError, BadKey):
+            continue
+    return keys

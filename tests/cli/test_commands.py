@@ -303,3 +303,35 @@ def test_without_settings_the_line_says_where_they_are_looked_for(
 def test_a_service_without_store_is_told(service: Path, run: Run) -> None:
     (service.parent / "store").rename(service.parent / "elsewhere")
     assert is_mistake(run("account", "list", "--config", service), "no store at")
+
+
+# --- dkim -------------------------------------------------------------------------
+
+
+def test_init_prints_the_records_that_config_dns_prints_again(tmp_path: Path, run: Run) -> None:
+    said = run("init", tmp_path / "s", "--domain", "a.test")
+    again = run("config", "dns", "--config", tmp_path / "s/mailserver.toml")
+    assert again.status == 0
+    assert len(again.out.splitlines()) == 4
+    assert all(f"    {record}\n" in said.out for record in again.out.splitlines())
+    assert "mo1._domainkey.a.test. IN TXT" in again.out
+    as_json = run("config", "dns", "--json", "--config", tmp_path / "s/mailserver.toml")
+    assert json.loads(as_json.out) == again.out.splitlines()
+
+
+def test_dkim_keys_makes_what_an_old_service_lacks(service: Path, run: Run) -> None:
+    folder = service.parent / "dkim"
+    (folder / "mo1.pem").unlink()
+    said = run("dkim", "keys", "--config", service)
+    assert said.status == 0
+    assert f"{folder / 'mo1.pem'} is new" in said.out
+    assert "mo2.pem" not in said.out
+    assert "mo2._domainkey.a.test." in said.out
+
+
+def test_dkim_keys_makes_the_next_ones_ahead(service: Path, run: Run) -> None:
+    said = run("dkim", "keys", "mo3", "mo4", "--json", "--config", service)
+    told = json.loads(said.out)
+    assert told["made"] == [str(service.parent / f"dkim/{name}.pem") for name in ("mo3", "mo4")]
+    assert [record.split(".")[0] for record in told["records"]] == ["mo3", "mo4"]
+    assert is_mistake(run("dkim", "keys", "../x", "--config", service), "no selector")

@@ -32,6 +32,7 @@ def settings_for(tmp_path: Path, **sections: dict[str, Any]) -> Settings:
         },
         "smtp": {"mx": ["127.0.0.1:0"], "submission": [], "submissions": []},
         "pop3": {"pop3": [], "pop3s": []},
+        "dkim": {"enabled": False},
     }
     for section, values in sections.items():
         tree.setdefault(section, {}).update(values)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
 
+from mailserver.dkim.keys import Algorithm, load_key
 from mailserver.settings.load import SettingsError, load_settings
 from mailserver.settings.model import Settings
 from mailserver.setup.service import (
     NewService,
     ServiceExists,
+    dkim_records,
     dns_records,
     ensure_postmaster,
     make_certificate,
+    make_dkim_keys,
     prepare_store,
     write_settings,
 )
@@ -97,3 +101,43 @@ def test_the_records_are_in_the_form_of_a_zone_file() -> None:
         "xn--9ca.test. IN MX 10 mail.a.test.",
         'xn--9ca.test. IN TXT "v=spf1 mx -all"',
     ]
+
+
+def test_keys_are_made_where_they_are_missing(tmp_path: Path) -> None:
+    settings = load_settings(write_settings(tmp_path, WANTED), {})
+    first, second = make_dkim_keys(settings)
+    assert first == tmp_path / "dkim/mo1.pem"
+    assert stat.S_IMODE(first.stat().st_mode) == 0o600
+    assert stat.S_IMODE(first.parent.stat().st_mode) == 0o700
+    before = first.read_bytes()
+    second.unlink()
+    assert make_dkim_keys(settings) == [second]
+    assert first.read_bytes() == before
+    folder = settings.dkim.folder
+    assert load_key(folder, "mo1").algorithm is Algorithm.RSA
+    assert load_key(folder, "mo2").algorithm is Algorithm.ED25519
+
+
+def test_keys_can_be_made_ahead(tmp_path: Path) -> None:
+    settings = load_settings(write_settings(tmp_path, WANTED), {})
+    assert make_dkim_keys(settings, ["mo4"]) == [tmp_path / "dkim/mo4.pem"]
+    assert [record.split()[0] for record in dkim_records(settings, ["mo4"])] == [
+        "mo4._domainkey.a.test."
+    ]
+    with pytest.raises(ValueError, match="no selector"):
+        make_dkim_keys(settings, ["../mo5"])
+
+
+def test_the_record_of_each_key_is_published_for_each_domain(tmp_path: Path) -> None:
+    settings = load_settings(write_settings(tmp_path, WANTED), {})
+    assert len(dns_records(settings)) == 2
+    make_dkim_keys(settings)
+    records = dns_records(settings)
+    assert [record.split(" IN ")[0] for record in records[2:]] == [
+        "mo1._domainkey.a.test.",
+        "mo2._domainkey.a.test.",
+    ]
+    strings = records[2].split('"')[1::2]
+    assert len(strings[0]) == 255
+    assert "".join(strings) == load_key(settings.dkim.folder, "mo1").record()
+    assert dkim_records(settings) == records[2:]
