@@ -2,7 +2,7 @@
 
 | state     | meaning                                       | who moves it on          |
 | --------- | --------------------------------------------- | ------------------------ |
-| queued    | promised, due at some time                    | the agent that leases it |
+| queued    | promised, due at some time                    | who leases it; its expiry|
 | leased    | an agent is trying it, until its lease ends   | that agent, then any     |
 | held      | waits for a person or a policy                | release, or return       |
 | deposited | in a mailbox                                  | final                    |
@@ -41,7 +41,9 @@ FIRST_FINAL: Final = CopyState.DEPOSITED
 """States from this number on are final; the store's SQL compares with it."""
 
 TRANSITIONS: Final[dict[CopyState, frozenset[CopyState]]] = {
-    CopyState.QUEUED: frozenset({CopyState.LEASED, CopyState.HELD, CopyState.CANCELLED}),
+    CopyState.QUEUED: frozenset(
+        {CopyState.LEASED, CopyState.HELD, CopyState.RETURNED, CopyState.CANCELLED}
+    ),
     CopyState.LEASED: frozenset(
         {
             CopyState.QUEUED,

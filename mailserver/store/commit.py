@@ -17,8 +17,9 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from mailserver.store.ports import Failed, Outcome, Removal, StoreBroken, Write, Writes
+from mailserver.store.queueing import HopNote, Lease, ReportMade, Settlement
 from mailserver.telemetry.log import get_log
-from mailserver.values.message import InlineBody
+from mailserver.values.message import Acceptance, InlineBody
 
 Done = Callable[[Outcome], None]
 Settled = list[tuple[Done, Outcome]]
@@ -119,10 +120,23 @@ class Committer:
 
 
 def _row_count(write: Write) -> int:
-    return len(write.uids) if isinstance(write, Removal) else len(write.copies)
+    match write:
+        case Removal():
+            return len(write.uids)
+        case Acceptance():
+            return len(write.copies)
+        case Lease():
+            return write.limit
+        case Settlement():
+            return len(write.outcomes)
+        case ReportMade():
+            return len(write.cleared)
+        case HopNote():
+            return 1
 
 
 def _inline_octets(write: Write) -> int:
-    if isinstance(write, Removal) or not isinstance(write.body, InlineBody):
+    acceptance = write.acceptance if isinstance(write, ReportMade) else write
+    if not isinstance(acceptance, Acceptance) or not isinstance(acceptance.body, InlineBody):
         return 0
-    return len(write.body.octets)
+    return len(acceptance.body.octets)

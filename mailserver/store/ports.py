@@ -23,6 +23,14 @@ from enum import Enum
 from typing import Protocol
 
 from mailserver.store.journeys import Collections, Journeys
+from mailserver.store.queueing import (
+    HopNote,
+    Lease,
+    Leased,
+    ReportMade,
+    Settled,
+    Settlement,
+)
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
 from mailserver.values.message import Acceptance, FiledBody
 
@@ -83,8 +91,8 @@ class Failed:
     error: BaseException
 
 
-Write = Acceptance | Removal
-Outcome = Accepted | Removed | Failed
+Write = Acceptance | Removal | Lease | Settlement | ReportMade | HopNote
+Outcome = Accepted | Removed | Leased | Settled | Failed
 
 
 class Writes(Protocol):

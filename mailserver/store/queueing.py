@@ -7,7 +7,7 @@ so that they share one fsync with whatever else waits.
     accept          queued: lane FIRST, in the order of turns
     Lease           FIRST, or WAITING and due  ->  LEASED by an agent
     Settlement      LEASED -> gone (final), WAITING (deferred) or HELD
-    agent's end     LEASED -> WAITING, due at once (`take_over`)
+    agent's end     LEASED -> where it was, due at once (`take_over`)
 
 A settlement counts only for what its agent still holds: an agent that was
 taken over changes nothing.  A final state, its attempt, and the report that it

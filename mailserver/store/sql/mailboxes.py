@@ -14,7 +14,7 @@ from itertools import chain
 
 from mailserver.store.ports import Listing, Maildrop, StoredMessage, StoreUnavailable
 from mailserver.store.sql.engine import Engine, first
-from mailserver.store.sql.writes import ENDS_WITH_CRLF
+from mailserver.store.sql.flags import ENDS_WITH_CRLF
 from mailserver.values.ids import MailboxId, Uid
 
 OpenFile = Callable[[str], int | None]

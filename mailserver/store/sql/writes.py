@@ -1,20 +1,19 @@
-"""Accepting messages and removing entries: the transactions behind 250 and +OK.
+"""Every durable write: accepting, removing, leasing, settling; the transactions behind 250 and +OK.
 
 A batch costs a constant number of statements, each of many rows, because each
 statement is one trip out of Python and one fight for the interpreter lock.
 Numbers of messages are taken from a counter and are never used again.
 
     counter += n; mailbox: next_uid, entry_count, octets += ... (one UPDATE);
-    message, copy, entry (one INSERT of many rows each); COMMIT.
+    message, copy, entry (one INSERT of many rows each);
+    destination, queue, owed_report where something is queued or owed; COMMIT.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 from mailserver.queue.copies import CopyState
 from mailserver.store.ports import (
@@ -28,13 +27,17 @@ from mailserver.store.ports import (
     StoreUnavailable,
     Write,
 )
-from mailserver.store.sql.engine import Connection, Engine, first, powers_of_two, rows_of
+from mailserver.store.queueing import HopNote, Lease, ReportMade, Settled, Settlement
+from mailserver.store.sql import queue_lease, queue_reports, queue_settle
+from mailserver.store.sql.bulk import chunks, insert
+from mailserver.store.sql.engine import Connection, Engine, first
+from mailserver.store.sql.flags import ENDS_WITH_CRLF, HAS_NUL, IS_8BIT, SMTPUTF8
+from mailserver.store.sql.queue_accept import NewQueue
 from mailserver.values.ids import AcceptId, MailboxId, MessageId
-from mailserver.values.message import Acceptance, InlineBody, delivered_to_line
-
-ENDS_WITH_CRLF, IS_8BIT, HAS_NUL, SMTPUTF8 = 1, 2, 4, 8  # message.flags
+from mailserver.values.message import Acceptance, InlineBody, Relay, delivered_to_line
 
 _DEPOSITED = CopyState.DEPOSITED.value
+_QUEUED = CopyState.QUEUED.value
 
 RECENT_MESSAGES = 10_000
 """How far back an accept is looked for: far more than are in flight at once."""
@@ -53,7 +56,8 @@ _INSERT_MESSAGES = """
         peer, flags, envelope_id, return_content, header_octets, longest_line_octets,
         dotted_line_count, body_octets, file_name, return_path, head, body) VALUES {rows}"""
 _INSERT_COPIES = """
-    INSERT INTO copy (message_id, copy_no, recipient, state, mailbox_id, uid, settled_at_s)
+    INSERT INTO copy (message_id, copy_no, recipient, state, mailbox_id, uid, settled_at_s, notify,
+        original_recipient)
     VALUES {rows}"""
 _INSERT_ENTRIES = """
     INSERT INTO entry (mailbox_id, uid, message_id, octets, prefix) VALUES {rows}"""
@@ -92,13 +96,18 @@ class _Rows:
     messages: list[Sequence[Any]] = field(default_factory=list)
     copies: list[Sequence[Any]] = field(default_factory=list)
     entries: list[Sequence[Any]] = field(default_factory=list)
+    queue: NewQueue = field(default_factory=NewQueue)
 
 
 class SqlWrites:
     """The `Writes` port over an `Engine`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, wake: Callable[[], None]) -> None:
+        """
+        wake: called after a commit that queued something, or that owes a report.
+        """
         self._engine = engine
+        self._wake = wake
 
     def apply(self, batch: Sequence[Write]) -> list[Outcome]:
         return self.apply_waiting(lambda: batch)
@@ -156,20 +165,77 @@ class SqlWrites:
     def _commit(self, batch: Sequence[Write]) -> list[Outcome]:
         if not batch:
             return []
-        acceptances = [write for write in batch if isinstance(write, Acceptance)]
         with self._engine.transaction() as connection:
-            accepted = iter(_accept(connection, acceptances) if acceptances else ())
-            return [
-                _remove(connection, write) if isinstance(write, Removal) else next(accepted)
-                for write in batch
-            ]
+            outcomes, has_work = _write_all(connection, batch)
+        if has_work:
+            self._wake()
+        return outcomes
+
+
+_W = TypeVar("_W", bound=Write)
+
+
+def _write_all(connection: Connection, batch: Sequence[Write]) -> tuple[list[Outcome], bool]:
+    """One transaction's writes; (outcomes in the order of the batch, is there work for agents?).
+
+    Acceptances go together, and so do settlements: their statements do not grow with their number.
+    """
+    cleared = {i: queue_reports.clear(connection, write) for i, write in _only(ReportMade, batch)}
+    acceptances = [
+        (i, acceptance)
+        for i, write in enumerate(batch)
+        if (acceptance := _acceptance_of(write, cleared.get(i))) is not None
+    ]
+    outcomes: dict[int, Outcome] = dict(cleared)
+    has_work = False
+    if acceptances:
+        accepted, has_work = _accept(connection, [acceptance for _, acceptance in acceptances])
+        outcomes.update(zip((i for i, _ in acceptances), accepted, strict=True))
+    settlements = list(_only(Settlement, batch))
+    if settlements:
+        settled = queue_settle.settle(connection, [settlement for _, settlement in settlements])
+        outcomes.update(zip((i for i, _ in settlements), settled, strict=True))
+        has_work = has_work or any(_concerns_agents(one) for _, one in settlements)
+    for i, write in enumerate(batch):
+        if isinstance(write, Removal | Lease | HopNote):
+            outcomes[i] = _write_one(connection, write)
+    return [outcomes[i] for i in range(len(batch))], has_work
+
+
+def _write_one(connection: Connection, write: Removal | Lease | HopNote) -> Outcome:
+    match write:
+        case Removal():
+            return _remove(connection, write)
+        case Lease():
+            return queue_lease.lease(connection, write)
+        case HopNote():
+            return queue_settle.note_hop(connection, write)
+
+
+def _only(kind: type[_W], batch: Sequence[Write]) -> Iterator[tuple[int, _W]]:
+    return ((i, write) for i, write in enumerate(batch) if isinstance(write, kind))
+
+
+def _acceptance_of(write: Write, cleared: Settled | None) -> Acceptance | None:
+    """What this write accepts: a report too, unless somebody else made it."""
+    if isinstance(write, ReportMade):
+        return None if cleared is None or cleared.lost else write.acceptance
+    return write if isinstance(write, Acceptance) else None
+
+
+def _concerns_agents(settlement: Settlement) -> bool:
+    """Somebody else than an agent queued something, or a report is owed."""
+    return settlement.agent_id is None or any(o.owes is not None for o in settlement.outcomes)
 
 
 def _is_long(write: Write) -> bool:
     return isinstance(write, Removal) and len(write.uids) > REMOVAL_SLICE
 
 
-def _accept(connection: Connection, acceptances: Sequence[Acceptance]) -> list[Accepted]:
+def _accept(
+    connection: Connection, acceptances: Sequence[Acceptance]
+) -> tuple[list[Accepted], bool]:
+    """(one for each, was anything queued or is a report owed?)."""
     last = first(connection.execute(_NEXT_MESSAGES, (len(acceptances),)))
     if last is None:
         raise StoreUnavailable("the counter of messages is missing")
@@ -181,10 +247,13 @@ def _accept(connection: Connection, acceptances: Sequence[Acceptance]) -> list[A
         rows.messages.append(_message_row(next_id + i, acceptance))
         uids = _add_entries(rows, next_id + i, deposits[i], growths)
         _add_copies(rows, next_id + i, acceptance, uids)
-    _insert(connection, _INSERT_MESSAGES, rows.messages, largest=32)
-    _insert(connection, _INSERT_COPIES, rows.copies, largest=128)
-    _insert(connection, _INSERT_ENTRIES, rows.entries, largest=128)
-    return [Accepted(MessageId(next_id + i)) for i in range(len(acceptances))]
+    insert(connection, _INSERT_MESSAGES, rows.messages, largest=32)
+    insert(connection, _INSERT_COPIES, rows.copies, largest=128)
+    insert(connection, _INSERT_ENTRIES, rows.entries, largest=128)
+    if rows.queue.has_work:
+        rows.queue.write(connection)
+    accepted = [Accepted(MessageId(next_id + i)) for i in range(len(acceptances))]
+    return accepted, rows.queue.has_work
 
 
 def _grow_mailboxes(
@@ -200,7 +269,7 @@ def _grow_mailboxes(
             growth.count += 1
             growth.octets += octets
     wanted = [(m, growths[m].count, growths[m].octets) for m in sorted(growths)]
-    for statement, chunk in _chunks(_GROW_MAILBOXES, wanted, largest=128):
+    for statement, chunk in chunks(_GROW_MAILBOXES, wanted, largest=128):
         for mailbox_id, next_uid in connection.execute(statement, chunk):
             growths[mailbox_id].next_uid = next_uid - growths[mailbox_id].count
     missing = [m for m, growth in growths.items() if growth.next_uid == 0]
@@ -214,6 +283,8 @@ def _deposits(acceptance: Acceptance) -> _Deposits:
     base = len(acceptance.return_path) + len(acceptance.head) + acceptance.body.size_octets
     deposits: _Deposits = {}
     for copy in acceptance.copies:
+        if isinstance(copy.route, Relay):
+            continue
         mailbox_id = copy.route.mailbox_id
         if mailbox_id not in deposits:
             prefix = delivered_to_line(copy.recipient)
@@ -267,13 +338,18 @@ def _add_entries(
 def _add_copies(
     rows: _Rows, message_id: int, acceptance: Acceptance, uids: dict[MailboxId, int]
 ) -> None:
-    """One copy for each recipient, final already: accepting is delivering."""
+    """One copy for each recipient: for a mailbox of ours final already, else queued."""
     at_s = acceptance.accepted_at_s
     for copy_no, copy in enumerate(acceptance.copies):
-        mailbox_id = copy.route.mailbox_id
-        rows.copies.append(
-            (message_id, copy_no, copy.recipient, _DEPOSITED, mailbox_id, uids[mailbox_id], at_s)
-        )
+        route = copy.route
+        said = (copy.notify or None, copy.original_recipient or None)
+        if isinstance(route, Relay):
+            place: Sequence[Any] = (_QUEUED, None, None, None)
+            rows.queue.add(message_id, copy_no, route, at_s)
+        else:
+            place = (_DEPOSITED, route.mailbox_id, uids[route.mailbox_id], at_s)
+            rows.queue.add_owed(message_id, copy_no, copy, at_s)
+        rows.copies.append((message_id, copy_no, copy.recipient, *place, *said))
 
 
 def _remove(connection: Connection, removal: Removal) -> Removed:
@@ -289,27 +365,3 @@ def _remove(connection: Connection, removal: Removal) -> Removed:
         sizes.extend(row[0] for row in connection.execute(statement, parameters))
     connection.execute(_SHRINK_MAILBOX, (len(sizes), sum(sizes), removal.mailbox_id))
     return Removed(len(sizes))
-
-
-def _insert(
-    connection: Connection, template: str, rows: list[Sequence[Any]], *, largest: int
-) -> None:
-    for statement, chunk in _chunks(template, rows, largest=largest):
-        connection.execute(statement, chunk)
-
-
-def _chunks(
-    template: str, rows: Sequence[Sequence[Any]], *, largest: int
-) -> Iterable[tuple[str, Sequence[Any]]]:
-    """(statement, flat parameters), in chunks of a few sizes."""
-    start = 0
-    for size in powers_of_two(len(rows), largest):
-        part = rows[start : start + size]
-        start += size
-        statement = _for_rows(template, size, len(part[0]))
-        yield statement, part[0] if size == 1 else list(chain.from_iterable(part))
-
-
-@lru_cache(maxsize=64)
-def _for_rows(template: str, rows: int, columns: int) -> str:
-    return template.format(rows=rows_of(rows, columns))

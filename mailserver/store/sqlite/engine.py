@@ -33,6 +33,8 @@ RESTART_WAIT_MS = 200
 READER_CACHE_KIB = 4096
 WRITER_CACHE_KIB = 8192
 HEAP_KEPT_OCTETS = 1024 * 1024
+STATEMENTS_KEPT = 256
+"""Prepared ones of a connection: the shapes of all writes have room."""
 LOG_GUARD_FACTOR = 1.5
 """A writer that finds the log this many times over its limit moves it itself."""
 
@@ -245,7 +247,7 @@ def _connect(
     Without the stability guarantee SQLite prepares a statement afresh for each
     new value, because a value might let it use a partial index: half of a read.
     """
-    connection = apsw.Connection(path, flags=flags)
+    connection = apsw.Connection(path, flags=flags, statementcachesize=STATEMENTS_KEPT)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.set_busy_timeout(BUSY_MS)
     return connection

@@ -5,6 +5,8 @@
     scratch.db                          what may be lost
     trace.db                            the index of journeys, made from mail.db
     locks/<mailbox>                     maildrop locks
+    locks/agent-<n>                     delivery agents that live
+    wakeup                              a FIFO that tells them that something is due
     write.lock, keeper.lock             the write turn; who keeps house
 
 Open it once per process, after the fork.  SQLite's rules hold: nothing else in
@@ -42,13 +44,17 @@ from mailserver.store.sql.directory import SqlDirectory
 from mailserver.store.sql.engine import first
 from mailserver.store.sql.journeys import SqlJourneys
 from mailserver.store.sql.mailboxes import SqlMailboxes
+from mailserver.store.sql.queue_agents import SqlAgents
+from mailserver.store.sql.queue_reads import SqlQueueReads
 from mailserver.store.sql.reclaim import SqlReclaimer
 from mailserver.store.sql.tracing import SqlTracing
 from mailserver.store.sql.writes import SqlWrites
 from mailserver.store.sqlite.engine import DIALECT, SqliteEngine, migrations_to_run
 from mailserver.store.sqlite.locks import MaildropLocks
 from mailserver.store.sqlite.scratch import SqliteScratch
+from mailserver.store.sqlite.slots import AgentSlots
 from mailserver.store.sqlite.trace_index import SqliteTraceIndex
+from mailserver.store.sqlite.wakeup import WakeupPipe
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
 
 DAY_S = 86_400.0
@@ -95,7 +101,9 @@ class SqliteStore:
         _migrate(self._engine)
         self._scratch = SqliteScratch(folder / "scratch.db")
         self._locks = MaildropLocks(folder / "locks")
-        self._writes = SqlWrites(self._engine)
+        self._wakeup = WakeupPipe(folder / "wakeup")
+        self._slots = AgentSlots(folder / "locks")
+        self._writes = SqlWrites(self._engine, wake=self._wakeup.wake)
         self._mailboxes = SqlMailboxes(self._engine, self._files.open_file)
         self._index = SqliteTraceIndex(folder / "trace.db")
         self._tracing = SqlTracing(self._engine, self._index, open_file=self._files.open_file)
@@ -107,6 +115,7 @@ class SqliteStore:
         self._keeper_fd = -1
         self._next_shard = 0
         self._bind_hot_paths()
+        self._bind_queue()
 
     def _bind_hot_paths(self) -> None:
         """Calls that happen per command skip one frame."""
@@ -114,6 +123,20 @@ class SqliteStore:
         self.fetch = self._mailboxes.fetch
         self.open_maildrop = self._mailboxes.open_maildrop
         self.lock_maildrop: Callable[[MailboxId], MaildropLock | None] = self._locks.lock_maildrop
+
+    def _bind_queue(self) -> None:
+        agents = SqlAgents(self._engine, self._slots, wake=self._wakeup.wake)
+        self.register_agent = agents.register_agent
+        self.renew_agent = agents.renew_agent
+        self.take_over = agents.take_over
+        self.resign_agent = agents.resign_agent
+        reads = SqlQueueReads(self._engine, open_file=self._files.open_file)
+        self.due_destinations = reads.due_destinations
+        self.next_due = reads.next_due
+        self.open_queued = reads.open_queued
+        self.overdue = reads.overdue
+        self.wake_agents = self._wakeup.wake
+        self.wakeup_fd = self._wakeup.fd
 
     def _prepare_folder(self) -> None:
         if not self._folder.is_dir():
@@ -276,6 +299,8 @@ class SqliteStore:
     def close(self) -> None:
         self._scratch.close()
         self._index.close()
+        self._slots.close()
+        self._wakeup.close()
         self._engine.close()
         if self._keeper_fd >= 0:
             os.close(self._keeper_fd)

@@ -26,12 +26,12 @@ CREATE TABLE queue (
     tell_at_s      {real} NOT NULL,       -- when its sender must hear of it next: delay, then expiry
     attempt_count  {integer} NOT NULL,
     agent_id       {integer},             -- who holds the lease
-    reason         TEXT,                  -- why it is held
+    reason         TEXT,                  -- why it is held; NULL in the other lanes
     PRIMARY KEY (message_id, copy_no)
 ) {clustered};
 
 CREATE INDEX queue_order ON queue (destination_id, lane, due_at_s);
-CREATE INDEX queue_tell ON queue (tell_at_s);
+CREATE INDEX queue_tell ON queue (tell_at_s) WHERE reason IS NULL; -- a lease does not touch it
 
 CREATE TABLE agent (
     agent_id {id},
@@ -61,6 +61,8 @@ CREATE TABLE owed_report (
     owed_at_s  {real} NOT NULL,
     PRIMARY KEY (message_id, copy_no, kind)
 ) {clustered};
+
+CREATE INDEX owed_report_order ON owed_report (owed_at_s);
 
 -- Messages whose last copy has left the queue: the reclaimer frees their bodies.
 CREATE TABLE spent (

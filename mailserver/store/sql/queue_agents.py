@@ -1,0 +1,123 @@
+"""Agents: who may hold leases, and giving back what the dead and the late held.
+
+Whether an agent lives is the engine's to know (`Slots`); its row says until
+when its leases last.  An agent that is being given up has `until_s` 0, so it
+leases nothing more while what it held goes back in slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from mailserver.store.ports import StoreUnavailable
+from mailserver.store.sql import queue_places
+from mailserver.store.sql.bulk import insert
+from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.values.ids import AgentId
+
+SLICE: Final = 1_000
+"""Copies that one turn of the write lock gives back."""
+
+_ADD = "INSERT INTO agent (slot, until_s) VALUES (?, ?) RETURNING agent_id"
+_RENEW = "UPDATE agent SET until_s = ? WHERE agent_id = ? AND until_s > 0 RETURNING 1"
+_ALL = "SELECT agent_id, slot, until_s FROM agent"
+_GIVE_UP = "UPDATE agent SET until_s = 0 WHERE agent_id = ?"
+_DELETE = "DELETE FROM agent WHERE agent_id = ?"
+# By destination, because there is an index of that, and leases come and go all the time.
+_HELD_BY = """
+    SELECT queue.message_id, queue.copy_no, queue.destination_id, queue.due_at_s
+    FROM destination JOIN queue ON queue.destination_id = destination.destination_id
+        AND queue.lane = 2
+    WHERE queue.agent_id = ? LIMIT ?"""
+# Untried, a copy goes back to its turn; tried, it is due when it was: both are now.
+_GIVE_BACK = """
+    WITH held (message_id, copy_no) AS (VALUES {rows})
+    UPDATE queue SET lane = CASE WHEN attempt_count = 0 THEN 0 ELSE 1 END, agent_id = NULL
+    FROM held WHERE queue.message_id = held.message_id AND queue.copy_no = held.copy_no"""
+
+
+class Slots(Protocol):
+    """Places for agents; each is held by one process, and free when that is dead."""
+
+    def take(self) -> int:
+        """The number of a place that was free."""
+        ...
+
+    def is_free(self, slot: int) -> bool: ...
+
+    def leave(self, slot: int) -> None: ...
+
+
+class SqlAgents:
+    def __init__(self, engine: Engine, slots: Slots, *, wake: Callable[[], None]) -> None:
+        self._engine = engine
+        self._slots = slots
+        self._wake = wake
+        self._mine: dict[AgentId, int] = {}
+        self._seen_s = 0.0
+
+    def register_agent(self, *, now_s: float, until_s: float) -> AgentId:
+        """First of all, what the dead held goes back."""
+        slot = self._slots.take()
+        self.take_over(now_s=now_s, but_slot=slot)
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            row = first(connection.execute(_ADD, (slot, until_s)))
+        if row is None:
+            raise StoreUnavailable("no row for a new agent")
+        agent_id = AgentId(row[0])
+        self._mine[agent_id] = slot
+        return agent_id
+
+    def renew_agent(self, agent_id: AgentId, *, until_s: float) -> bool:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            is_ours = first(connection.execute(_RENEW, (until_s, agent_id))) is not None
+        if not is_ours:
+            self._leave(agent_id)
+        return is_ours
+
+    def take_over(self, *, now_s: float, but_slot: int | None = None) -> int:
+        """
+        but_slot: ours since a moment ago; whoever has a row with it is dead.
+        """
+        self._seen_s = now_s
+        gone = [
+            agent_id
+            for agent_id, slot, until_s in self._engine.read(_ALL)
+            if until_s < now_s or slot == but_slot or self._slots.is_free(slot)
+        ]
+        return sum(map(self._give_back, gone))
+
+    def resign_agent(self, agent_id: AgentId) -> None:
+        self._give_back(agent_id)
+        self._leave(agent_id)
+
+    def _give_back(self, agent_id: AgentId) -> int:
+        """In slices, so that no turn is long; the row goes last, so that a crash loses none."""
+        count = 0
+        while True:
+            with self._engine.write_turn(), self._engine.transaction() as connection:
+                connection.execute(_GIVE_UP, (agent_id,))
+                held = list(connection.execute(_HELD_BY, (agent_id, SLICE)))
+                insert(connection, _GIVE_BACK, [row[:2] for row in held])
+                queue_places.lower(connection, self._due(held))
+                if len(held) < SLICE:
+                    connection.execute(_DELETE, (agent_id,))
+            count += len(held)
+            if held:
+                self._wake()
+            if len(held) < SLICE:
+                return count
+
+    def _due(self, held: list[Row]) -> dict[int, float]:
+        """A turn may lie ahead, and the copy is due all the same: since we last looked."""
+        due: dict[int, float] = {}
+        for _, _, destination_id, due_at_s in held:
+            earliest = due.get(destination_id, self._seen_s)
+            due[destination_id] = min(earliest, due_at_s)
+        return due
+
+    def _leave(self, agent_id: AgentId) -> None:
+        slot = self._mine.pop(agent_id, None)
+        if slot is not None:
+            self._slots.leave(slot)

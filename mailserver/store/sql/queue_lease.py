@@ -1,0 +1,105 @@
+"""Leasing: an agent takes some copies of one destination, and learns what is left.
+
+Half of them come from each lane while both have some.  What is left decides
+when the destination is due next, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, zip_longest
+
+from mailserver.store.queueing import CopyRef, Lane, Lease, Leased, LeasedCopy
+from mailserver.store.sql.bulk import insert, select
+from mailserver.store.sql.engine import Connection, Row, first
+from mailserver.values.ids import MessageId
+from mailserver.values.message import Notify
+
+_FIRST, _WAITING = Lane.FIRST.value, Lane.WAITING.value
+
+_MAY = """
+    SELECT (SELECT 1 FROM agent WHERE agent_id = ? AND until_s > 0),
+        (SELECT 1 FROM destination WHERE destination_id = ? AND suspended_until_s > ?)"""
+_DEFERRED = """
+    SELECT message_id, copy_no FROM queue
+    WHERE destination_id = ? AND lane = 1 AND due_at_s <= ?
+    ORDER BY due_at_s, message_id, copy_no LIMIT ?"""
+_UNTRIED = """
+    SELECT message_id, copy_no FROM queue WHERE destination_id = ? AND lane = 0
+    ORDER BY due_at_s, message_id, copy_no LIMIT ?"""
+_READ = """
+    WITH taken (message_id, copy_no) AS (VALUES {rows})
+    SELECT taken.message_id, taken.copy_no, recipient, notify, original_recipient, attempt_count,
+        accepted_at_s
+    FROM taken
+        JOIN queue ON queue.message_id = taken.message_id AND queue.copy_no = taken.copy_no
+        JOIN copy ON copy.message_id = taken.message_id AND copy.copy_no = taken.copy_no
+        JOIN message ON message.message_id = taken.message_id"""
+_TAKE = """
+    WITH taken (message_id, copy_no, agent_id) AS (VALUES {rows})
+    UPDATE queue SET lane = 2, agent_id = taken.agent_id
+    FROM taken WHERE queue.message_id = taken.message_id AND queue.copy_no = taken.copy_no"""
+_HEAD_OF_LANE = """
+    SELECT due_at_s FROM queue WHERE destination_id = ? AND lane = ? ORDER BY due_at_s LIMIT 1"""
+_SET_DUE = "UPDATE destination SET next_due_at_s = ? WHERE destination_id = ?"
+
+Keys = list[tuple[int, int]]
+
+
+def lease(connection: Connection, wanted: Lease) -> Leased:
+    """An agent that has been taken over gets nothing, nor does anyone of a suspended hop."""
+    hop = wanted.destination_id
+    may = first(connection.execute(_MAY, (wanted.agent_id, hop, wanted.now_s)))
+    if may is None or may[0] is None or may[1] is not None:
+        return Leased((), None)
+    keys = _choose(connection, wanted)
+    found = {row[:2]: row for row in select(connection, _READ, keys)}
+    insert(connection, _TAKE, [(*key, wanted.agent_id) for key in keys])
+    next_due_at_s = _next_due(connection, hop, wanted.now_s)
+    connection.execute(_SET_DUE, (next_due_at_s, hop))
+    rows = (found[key] for key in keys if key in found)
+    return Leased(tuple(map(_leased, _together(rows))), next_due_at_s)
+
+
+def _choose(connection: Connection, wanted: Lease) -> Keys:
+    """The lanes in turn: a deferred one, an untried one, ..."""
+    hop, limit = wanted.destination_id, wanted.limit
+    deferred: Keys = list(_keys(connection, _DEFERRED, (hop, wanted.now_s, limit)))
+    untried_limit = limit - min(len(deferred), limit // 2)
+    untried: Keys = list(_keys(connection, _UNTRIED, (hop, untried_limit)))
+    pairs = zip_longest(untried, deferred[: limit - len(untried)])
+    return [key for key in chain.from_iterable(pairs) if key is not None]
+
+
+def _keys(connection: Connection, statement: str, parameters: Sequence[float]) -> Keys:
+    return [(row[0], row[1]) for row in connection.execute(statement, parameters)]
+
+
+def _next_due(connection: Connection, hop: int, now_s: float) -> float | None:
+    """Of what is left; untried ones are due at once, whenever their turn is."""
+    untried = first(connection.execute(_HEAD_OF_LANE, (hop, _FIRST)))
+    deferred = first(connection.execute(_HEAD_OF_LANE, (hop, _WAITING)))
+    due = [min(untried[0], now_s)] if untried is not None else []
+    if deferred is not None:
+        due.append(deferred[0])
+    return min(due, default=None)
+
+
+def _together(rows: Iterable[Row]) -> Iterable[Row]:
+    """In order, but those of one message stand where its first one does."""
+    by_message: dict[int, list[Row]] = {}
+    for row in rows:
+        by_message.setdefault(row[0], []).append(row)
+    return chain.from_iterable(by_message.values())
+
+
+def _leased(row: Row) -> LeasedCopy:
+    message_id, copy_no, recipient, notify, original_recipient, attempt_count, at_s = row
+    return LeasedCopy(
+        ref=CopyRef(MessageId(message_id), copy_no),
+        recipient=recipient,
+        notify=Notify(notify or 0),
+        original_recipient=original_recipient or "",
+        attempt_count=attempt_count,
+        accepted_at_s=at_s,
+    )
