@@ -59,14 +59,16 @@ def small_content(message: QueuedMessage) -> bytes | None:
 
 
 def raw_chunks(message: QueuedMessage) -> Iterator[bytes]:
-    """The octets as they are.
+    """The octets as they are; no chunk is empty.
 
     Raises:
         ContentLost: the file cannot be read, or ends too early.
     """
-    yield message.head
+    if message.head:
+        yield message.head
     if message.octets is not None:
-        yield message.octets
+        if message.octets:
+            yield message.octets
         return
     offset = 0
     while offset < message.body_octets:

@@ -55,6 +55,7 @@ class Conversation:
         "_begun_count",
         "_content",
         "_has_said_quit",
+        "_held",
         "_is_closing",
         "_is_still_ours",
         "_needs_reset",
@@ -84,6 +85,7 @@ class Conversation:
         self._now: Transaction | None = None
         self._next: Transaction | None = None
         self._content: Iterator[bytes] | None = None
+        self._held = b""  # a chunk of BDAT, until it is known whether another one follows
         self._needs_reset = False
         self._begun_count = 0
         self._is_closing = False
@@ -194,11 +196,13 @@ class Conversation:
         except ContentLost as error:
             self._break_off(Kind.LATER, "4.3.0", str(error))
             return None
-        if chunk is not None:
-            return chunk
-        self._content = None
-        self._end_content(self._now)
-        return self.take_output() or None
+        if chunk is None:
+            self._content = None
+            self._end_content(self._now)
+            return self.take_output() or None
+        if self._now.has_chunking:  # its last octet ends it, as a dot would
+            chunk, self._held = self._held, chunk
+        return chunk
 
     def close(self) -> None:
         """QUIT once what is here is done; what waits behind the wire goes out too."""
@@ -272,7 +276,7 @@ class Conversation:
         now = self._now
         if self._opening.step is Step.HANDSHAKE:
             self._fail_before_handshake()
-        elif now is None and reply.code == CLOSING:
+        elif now is None and reply.code == CLOSING and self._opening.step is Step.OPEN:
             self._end(None)
         elif now is None or now.stage is not Stage.BODY or reply.code < 400:
             self._fail("4.5.0", f"an answer to nothing: {reply.words}")
@@ -306,6 +310,7 @@ class Conversation:
             return
         if transaction.has_chunking:
             self._output.append(b"BDAT %d LAST\r\n" % message.size_octets)
+            self._held = b""
             self._content = raw_chunks(message)
             return
         content = small_content(message)
@@ -320,7 +325,7 @@ class Conversation:
         if not self._is_still_ours():
             self._fail_lease()
             return
-        octets = b"" if transaction.has_chunking else ending(transaction.parcel.message)
+        octets = self._held if transaction.has_chunking else ending(transaction.parcel.message)
         self._say(octets, transaction.content_answer_count)
         self._content_sent(transaction)
 
@@ -387,7 +392,9 @@ class Conversation:
         waiting = (self._now, self._next)
         self.untouched = [one.parcel for one in waiting if one is not None]
         self._now = self._next = self._content = None
+        self._held = b""
         self._output = []
+        self._reader.stop()
         self.failure = failure
         self.is_over = True
 

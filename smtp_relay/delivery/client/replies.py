@@ -105,6 +105,10 @@ class ReplyReader:
         self._hold(octets, start)
         return replies
 
+    def stop(self) -> None:
+        """Nothing more is wanted."""
+        self._fail(self.fault or "the conversation is over")
+
     def _take(self, line: re.Match[bytes], octet_count: int, replies: list[Reply]) -> bool:
         code, mark, text = line.groups()
         text = text.rstrip(b"\r") if text else b""

@@ -1,0 +1,115 @@
+"""Whatever octets a peer sends, in whatever pieces: no exception, each parcel ends exactly once."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smtp_relay.delivery.plan import Protocol, TlsDemand, TlsLevel
+from smtp_relay.delivery.verdicts import Parcel, Verdict
+from tests.smtp_relay.delivery.client.letters import Side, make_message, make_parcel
+
+EHLO = b"250-peer\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
+ANSWERS = st.sampled_from(
+    [
+        b"220 peer\r\n",
+        EHLO,
+        b"250 plain\r\n",
+        b"250-peer\r\n250-STARTTLS\r\n250 LIMITS MAILMAX=2 RCPTMAX=1\r\n",
+        b"250 2.0.0 ok\r\n",
+        b"250 ok\r\n250 ok\r\n354 go\r\n",
+        b"250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n",
+        b"354 go\r\n",
+        b"452 4.5.3 more\r\n",
+        b"550-5.1.1 no\r\n550 5.1.1 no\r\n",
+        b"421 bye\r\n",
+        b"250-",
+        b"nonsense\r\n",
+    ]
+)
+TALK = st.lists(st.one_of(ANSWERS, st.binary(max_size=6)), max_size=20)
+USUAL = [b"220 peer\r\n", EHLO]
+
+
+class Ledger:
+    """Every parcel that was offered, and how it ended."""
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.offered: list[Parcel] = []
+
+    def feed(self, kinds: int) -> None:
+        """Offer what there is room for; the number says what kind of parcel."""
+        while self.side.talk.has_room and len(self.offered) < 40:
+            recipients = ["jean@b.test", "anne@b.test"][: 1 + kinds % 2]
+            body = b".dot" if kinds % 3 == 0 else b"S: x\r\n\r\nx\r\n"
+            parcel = make_parcel(*recipients, message=make_message(body))
+            self.offered.append(parcel)
+            self.side.offer(parcel)
+
+    def check(self) -> None:
+        ended = [id(parcel) for parcel, _ in self.side.done]
+        ended += [id(parcel) for parcel in self.side.talk.untouched]
+        assert sorted(ended) == sorted(map(id, self.offered))
+        for parcel, verdicts in self.side.done:
+            assert len(verdicts) == len(parcel.copies)
+            assert all(isinstance(verdict, Verdict) for verdict in verdicts)
+
+
+@given(
+    talk=TALK,
+    cuts=st.lists(st.integers(1, 30), max_size=30),
+    kinds=st.integers(0, 5),
+    is_lmtp=st.booleans(),
+    is_usual=st.booleans(),
+    level=st.sampled_from([TlsLevel.NONE, TlsLevel.OPPORTUNISTIC, TlsLevel.DANE]),
+)
+def test_whatever_a_peer_says_each_parcel_ends_once(
+    talk: list[bytes],
+    cuts: list[int],
+    kinds: int,
+    level: TlsLevel,
+    *,
+    is_lmtp: bool,
+    is_usual: bool,
+) -> None:
+    demand = TlsDemand(level=TlsLevel.NONE if is_usual else level, source="test")
+    side = Side(protocol=Protocol.LMTP if is_lmtp else Protocol.SMTP, demand=demand)
+    ledger = Ledger(side)
+    if is_usual:
+        for octets in USUAL:
+            side.hear_octets(octets)
+        ledger.feed(kinds)
+    octets, start = b"".join(talk), 0
+    for size in [*cuts, len(octets)]:
+        side.hear_octets(octets[start : start + size])
+        start += size
+        ledger.feed(kinds)
+        if side.talk.wants_handshake and size % 2:
+            side.talk.be_encrypted()
+    side.talk.close()
+    side.said()
+    side.talk.end_of_stream()
+    side.take_finished()
+    assert side.talk.is_over
+    ledger.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [b"250-" + b"x" * 90 + b"\r\n", b"x" * 96, b"250 ok\r\n", b"2"])
+def test_sixty_megabytes_of_anything_cost_little_memory(line: bytes) -> None:
+    side = Side()
+    side.hear("220 peer")
+    chunk = line * (65536 // len(line))
+    tracemalloc.start()
+    try:
+        for _ in range(1000):
+            side.hear_octets(chunk)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert side.talk.is_over
+    assert peak < 4 * 1024 * 1024
