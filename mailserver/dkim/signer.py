@@ -7,7 +7,7 @@ Signing one message costs about a millisecond of CPU, nearly all of it RSA; see
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,6 @@ from mailserver.settings.model import Settings
 from mailserver.telemetry.log import get_log
 from mailserver.values.address import fold_domain
 
-_EMPTY_LINE: Final = b"\r\n\r\n"
 _FROM: Final = b"from"
 _MOST_AUTHORS: Final = 100
 _DOMAIN: Final = re.compile(rb'@[ \t]*+([^\s@<>()\[\]",:;\\]++)')
@@ -68,12 +67,12 @@ class Signer:
             octets += draft.signed(key.sign(draft.to_sign))
         return octets
 
-    def sign_message(self, message: bytes, *, now_s: float) -> bytes:
-        """As `sign`, for a message that is at hand as a whole."""
-        head, _, body = message.partition(_EMPTY_LINE)
+    def sign_pieces(self, header_block: bytes, body: Iterable[bytes], *, now_s: float) -> bytes:
+        """As `sign`, for a body that is at hand, in pieces of any size."""
         body_hash = BodyHash()
-        body_hash.feed(body)
-        return self.sign(head, body_hash=body_hash.digest(), now_s=now_s)
+        for octets in body:
+            body_hash.feed(octets)
+        return self.sign(header_block, body_hash=body_hash.digest(), now_s=now_s)
 
     def _domain_of(self, author: bytes) -> str:
         """The author's, if it is ours: that is the one that DMARC compares (RFC 9989)."""

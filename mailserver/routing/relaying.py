@@ -66,12 +66,19 @@ class Asker:
     is_trusted: bool
     is_gateway: bool
 
+    @property
+    def has_account(self) -> bool:
+        return self.role is Role.SUBMISSION and self.is_signed_in
+
+    @property
+    def is_known(self) -> bool:
+        """One of our people or machines, whose mail leaves in our name."""
+        return self.has_account or (self.is_trusted and not self.is_gateway)
+
 
 def decide_relaying(asker: Asker, place: Place) -> Relaying:
     """May this asker send to a recipient there?"""
-    has_account = asker.role is Role.SUBMISSION and asker.is_signed_in
-    is_known = has_account or (asker.is_trusted and not asker.is_gateway)
-    if asker.role is Role.SUBMISSION and not is_known:
+    if asker.role is Role.SUBMISSION and not asker.is_known:
         return Relaying.DENIED
     match place:
         case Place.OURS:
@@ -79,9 +86,9 @@ def decide_relaying(asker: Asker, place: Place) -> Relaying:
         case Place.NOBODY:
             return Relaying.UNKNOWN
         case Place.ELSEWHERE:
-            return Relaying.ACCEPT if is_known else Relaying.DENIED
+            return Relaying.ACCEPT if asker.is_known else Relaying.DENIED
         case Place.LITERAL:
-            return Relaying.ACCEPT if has_account else Relaying.DENIED
+            return Relaying.ACCEPT if asker.has_account else Relaying.DENIED
 
 
 def is_reachable(recipient: Address, rule: RouteSettings | None) -> bool:

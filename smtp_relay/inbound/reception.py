@@ -37,6 +37,7 @@ from smtp_relay.inbound.policy import (
     decide_body,
 )
 from smtp_relay.inbound.replies import Phrase
+from smtp_relay.inbound.signing import Signing
 from smtp_relay.inbound.trace import Arrival, return_path_line, trace_end
 from smtp_relay.inbound.upload import Upload
 
@@ -71,20 +72,33 @@ class Transaction(Envelope):
         self.routes.append(route)
         self.wishes.append(wishes)
 
+    @property
+    def leaves_as_ours(self) -> bool:
+        """Does somebody of ours send it, and at least one copy elsewhere?"""
+        is_ours = self.sending is not None and self.sending.asker.is_known
+        return is_ours and any(isinstance(route, Onward) for route in self.routes)
+
 
 class Reception:
     """The data of one message while it comes."""
 
-    __slots__ = ("_is_submission", "_max_hops", "fields", "reader", "upload")
+    __slots__ = ("_is_submission", "_max_hops", "fields", "reader", "signing", "upload")
 
     def __init__(
-        self, service: Service, *, is_submission: bool, on_progress: Callable[[], None]
+        self,
+        service: Service,
+        *,
+        is_submission: bool,
+        leaves_as_ours: bool,
+        on_progress: Callable[[], None],
     ) -> None:
+        signer = service.signer if leaves_as_ours else None
         self.reader = DataReader(
             max_octets=service.max_octets,
             max_header_octets=service.max_header_octets,
-            keep_header=is_submission,
+            keep_header=is_submission or signer is not None,
         )
+        self.signing = None if signer is None else Signing(signer, self.reader.header)
         self.upload = Upload(service.spooling, on_progress=on_progress)
         self._is_submission = is_submission
         self._max_hops = service.settings.relay.max_hops
@@ -95,6 +109,8 @@ class Reception:
         octets = self.reader.feed(data)
         if octets:
             self.upload.add(octets)
+            if self.signing is not None:
+                self.signing.feed(octets)
         return self.reader.rest
 
     def decide(self, owns_address: OwnsAddress | None) -> Phrase | None:
@@ -106,9 +122,14 @@ class Reception:
             has_bare_cr_or_lf=reader.has_bare_cr_or_lf,
             has_too_many_hops=reader.header.received_count > self._max_hops,
         )
-        if refusal is not None or not self._is_submission:
+        if refusal is not None:
             return refusal
-        self.fields = find_fields(reader.header.take())
+        block = reader.header.take()
+        if self.signing is not None:
+            self.signing.block = block
+        if not self._is_submission:
+            return None
+        self.fields = find_fields(block)
         return None if owns_address is None else decide_authors(self.fields, owns_address)
 
 
@@ -136,11 +157,13 @@ def build_acceptance(
     body: Body,
     facts: BodyFacts,
     fields: SubmittedFields | None,
+    signing: Signing | None,
     plan_relay: PlanRelay,
 ) -> Acceptance:
     """All that one 250 promises.
 
     fields: on submission; what is missing is put in front.
+    signing: of a message that leaves as ours; its signatures stand above all we add.
     plan_relay: gives a copy for elsewhere its turn, and the time of its first report.
     """
     recipients = transaction.rcpt_tos
@@ -152,6 +175,8 @@ def build_acceptance(
     head = stamp.beginning + stamp.text.encode("ascii") + end
     if fields is not None:
         head += _missing_fields(stamp, fields)
+    if signing is not None:
+        head = signing.sign(head, now_s=stamp.at_s) + head
     reverse_path = transaction.mail_from or ""
     return Acceptance(
         accept_id=stamp.accept_id,

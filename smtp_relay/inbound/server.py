@@ -208,6 +208,7 @@ class SmtpDoor(SessionCommands):
         self._reception = Reception(
             self.service,
             is_submission=self.listener.role is Role.SUBMISSION,
+            leaves_as_ours=self.envelope.leaves_as_ours,
             on_progress=self._disk_progressed,
         )
         self._is_receiving = True
@@ -277,6 +278,7 @@ class SmtpDoor(SessionCommands):
             body=body,
             facts=reception.reader.facts,
             fields=reception.fields,
+            signing=reception.signing,
             plan_relay=functools.partial(self._plan_relay, transaction, stamp),
         )
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from mailserver.auth.gate import Authenticator
+from mailserver.dkim.signer import Signer
 from mailserver.queue.schedule import Schedule
 from mailserver.queue.turns import Turns
 from mailserver.routing.local import LocalRoute, decide_local
@@ -134,6 +135,7 @@ class Service:
     wall_s: Callable[[], float]  # Unix time
     clock_s: Callable[[], float]  # never goes back; timeouts only
     on_broken: Callable[[], None]  # the disk failed: the process is to end
+    signer: Signer | None = None  # None: what leaves is not signed
     sessions: set[Connection] = field(default_factory=set)
     counters: Counters = field(default_factory=Counters)
     dates: DateText = field(default_factory=DateText)

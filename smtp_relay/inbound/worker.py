@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import uvloop
 
 from mailserver.auth.gate import open_gate
+from mailserver.dkim.signer import Signer, open_signer
 from mailserver.routing.relaying import Role
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
@@ -57,6 +58,7 @@ class Prepared:
     """What the parent made and all its workers share."""
 
     contexts: Contexts
+    signer: Signer | None = None
 
 
 def prepare(settings: Settings) -> Prepared:
@@ -64,7 +66,7 @@ def prepare(settings: Settings) -> Prepared:
     Raises:
         OSError, ssl.SSLError: the certificate or its key cannot be used.
     """
-    return Prepared(make_contexts(settings))
+    return Prepared(make_contexts(settings), open_signer(settings))
 
 
 def serve(prepared: Prepared, context: contract.WorkerContext) -> None:
@@ -138,6 +140,7 @@ class Worker:
             wall_s=time.time,
             clock_s=loop.time,
             on_broken=self._broken,
+            signer=prepared.signer,
         )
 
     async def run(self) -> None:

@@ -147,8 +147,8 @@ def test_real_messages_verify() -> None:
             for line in message.split(b"\r\n")
             if not line.lower().startswith(b"dkim-signature:")
         )
-        fields = signer.sign_message(HEAD + own, now_s=NOW_S)
-        if fields and can_read(own):
+        signed = sign(HEAD + own, signer)
+        if signed != HEAD + own and can_read(own):
             count += 1
-            assert verdicts(fields + HEAD + own, zone)[0], name
+            assert verdicts(signed, zone)[0], name
     assert count > 200

@@ -19,16 +19,30 @@ def make_signing_key(algorithm: Algorithm, selector: str) -> SigningKey:
 
 
 KEYS = (make_signing_key(Algorithm.RSA, "mo1"), make_signing_key(Algorithm.ED25519, "mo2"))
-SIGNER = Signer(keys=KEYS, domains=frozenset({"a.test", "xn--9ca.test"}), domain="a.test")
-ZONE = {
-    f"{key.selector}._domainkey.{domain}": key.record() for key in KEYS for domain in SIGNER.domains
-}
+
+
+def make_signer(*domains: str) -> Signer:
+    return Signer(keys=KEYS, domains=frozenset(domains), domain=domains[0])
+
+
+def zone_of(signer: Signer) -> dict[str, str]:
+    """What the DNS says of its keys."""
+    return {
+        f"{key.selector}._domainkey.{domain}": key.record()
+        for key in signer.keys
+        for domain in signer.domains
+    }
+
+
+SIGNER = make_signer("a.test", "xn--9ca.test")
+ZONE = zone_of(SIGNER)
 NOW_S = 1_764_000_000.5
 
 
 def sign(message: bytes, signer: Signer = SIGNER) -> bytes:
     """The message with its signatures in front."""
-    return signer.sign_message(message, now_s=NOW_S) + message
+    head, _, body = message.partition(b"\r\n\r\n")
+    return signer.sign_pieces(head, [body], now_s=NOW_S) + message
 
 
 def verdicts(message: bytes, zone: Zone = ZONE) -> list[bool]:
