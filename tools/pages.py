@@ -60,8 +60,9 @@ def settings() -> str:
     for line in read_config("mailserver.toml").splitlines():
         if line.startswith("# "):
             comment.append(line[2:])
-        elif line.startswith("["):
-            lines += ["", f"## {line}", ""]
+        elif line.startswith(("[", "#[[")):
+            lines += ["", f"## {line.removeprefix('#')}", ""]
+            lines += [" ".join(comment), ""] if comment else []
             comment = []
         elif " = " in line:
             lines.append(f"- `{line.removeprefix('#')}`: {' '.join(comment)}")

@@ -48,8 +48,15 @@ def print_settings(*, config: ConfigOption = None, as_json: JsonOption = False) 
     if as_json:
         print(json.dumps(tree, indent=2, ensure_ascii=False))
         return
+    empty = [name for name, values in tree.items() if values == []]
+    if empty:  # TOML wants what stands in no section first
+        print("\n".join(f"{name} = []" for name in empty), end="\n\n")
     for section, values in tree.items():
-        _print_section(section, values)
+        if isinstance(values, list):  # [[routes]]
+            for entry in values:
+                _print_section(f"[{section}]", entry)
+        else:
+            _print_section(section, values)
 
 
 @app.command("dns")
@@ -66,7 +73,8 @@ def _print_section(section: str, values: dict[str, Any]) -> None:
 
     print(f"[{section}]")
     for key, value in values.items():
-        print(f"{key} = {toml_value(value)}")
+        if value is not None:  # which TOML has no word for: the key is left out
+            print(f"{key} = {toml_value(value)}")
     print()
 
 

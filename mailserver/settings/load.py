@@ -2,7 +2,8 @@
 
 Every mistake is one sentence that names the file, the line, the key and what
 to write instead.  The environment wins over the file:
-`MAILSERVER_SECTION__KEY`, lists with commas or as JSON.
+`MAILSERVER_SECTION__KEY`, lists with commas or as JSON; the list of routes as
+JSON in `MAILSERVER_ROUTES`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from mailserver.settings.model import Settings
+from mailserver.settings.model import RouteSettings, Settings
 from mailserver.settings.template import line_of, toml_value
 
 FILE_NAME = "mailserver.toml"
@@ -69,7 +70,8 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
         raise SettingsError(f"{path}: not TOML: {error}") from error
     where = _Places(path, text, environment)
     unknown = [
-        f"{where.name(key)}: unknown key {key}{_nearest(key)}" for key in _unknown(from_file)
+        f"{where.name(key)}: unknown key {_shown(key)}{_nearest(_shown(key))}"
+        for key in _unknown(from_file)
     ]
     unknown += [
         f"{name}: this variable sets no known key{_nearest(key)}"
@@ -86,11 +88,15 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     return _absolute(settings, path.resolve())
 
 
+LISTS: dict[str, type[BaseModel]] = {"routes": RouteSettings}
+"""Sections that come several times, in double brackets; their order counts."""
+
+
 def known_keys() -> dict[str, FieldInfo]:
-    """Every dotted key and its field, in the order of the model."""
+    """Every dotted key and its field, in the order of the model; those of a list's entries last."""
     return {
         f"{section}.{key}": field
-        for section, model in _sections().items()
+        for section, model in (_sections() | LISTS).items()
         for key, field in model.model_fields.items()
     }
 
@@ -121,11 +127,25 @@ def _unknown(tree: Mapping[str, Any]) -> Iterator[str]:
     """Dotted names in the file that the model does not have."""
     sections = _sections()
     for name, value in tree.items():
-        if name not in sections:
+        if name in LISTS:
+            yield from _unknown_in_entries(name, value)
+        elif name not in sections:
             yield name
         elif isinstance(value, Mapping):
             fields = sections[name].model_fields
             yield from (f"{name}.{key}" for key in value if key not in fields)
+
+
+def _unknown_in_entries(name: str, entries: Any) -> Iterator[str]:
+    fields = LISTS[name].model_fields
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        if isinstance(entry, Mapping):
+            yield from (f"{name}.{index}.{key}" for key in entry if key not in fields)
+
+
+def _shown(key: str) -> str:
+    """`routes.0.host` as people write it: `routes.host`; the line says which entry."""
+    return ".".join(part for part in key.split(".") if not part.isdigit())
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -133,7 +153,8 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, st
     for name in environment:
         if name.upper().startswith(PREFIX):
             key = name[len(PREFIX) :].lower().replace(_DELIMITER, ".", 1)
-            if key not in known:
+            is_in_list = key.partition(".")[0] in LISTS  # which is one variable as a whole
+            if key not in LISTS and (is_in_list or key not in known):
                 yield name, key
 
 
@@ -141,9 +162,9 @@ def _nearest(key: str) -> str:
     """`; did you mean smtp.mx?`, or where to look when no key is near."""
     section, _, last = key.rpartition(".")
     if not section:
-        near = difflib.get_close_matches(key, _sections(), n=1, cutoff=0.7)
+        near = difflib.get_close_matches(key, [*_sections(), *LISTS], n=1, cutoff=0.7)
         if near:
-            return f"; did you mean [{near[0]}]?"
+            return f"; did you mean {_header(near[0])}?"
     known = list(known_keys())
     own = [full for full in known if full.startswith(f"{section}.")] if section else []
     by_last = {full.rpartition(".")[2]: full for full in reversed([*known, *_sections()])}
@@ -153,6 +174,10 @@ def _nearest(key: str) -> str:
         or difflib.get_close_matches(key, known, n=1, cutoff=0.75)
     )
     return f"; did you mean {near[0]}?" if near else "; config/mailserver.toml shows every key"
+
+
+def _header(section: str) -> str:
+    return f"[[{section}]]" if section in LISTS else f"[{section}]"
 
 
 # --- the environment ------------------------------------------------------------
@@ -189,7 +214,8 @@ class _Source(EnvSettingsSource):
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found = _Source({k: v for k, v in environment.items() if k.upper().startswith(PREFIX)})()
-    return {section: values for section, values in found.items() if section in _sections()}
+    known = _sections() | LISTS
+    return {section: values for section, values in found.items() if section in known}
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,10 +238,14 @@ class _Places:
         self._variables = {name.upper(): name for name in environment}
 
     def name(self, key: str) -> str:
-        variable = self._variables.get(PREFIX + key.upper().replace(".", _DELIMITER, 1))
+        section = key.partition(".")[0]
+        wanted = section if section in LISTS else key
+        variable = self._variables.get(PREFIX + wanted.upper().replace(".", _DELIMITER, 1))
         if variable:
             return variable
         line = line_of(self._text, key)
+        if line is None and section in LISTS:  # a key that is missing: where its entry begins
+            line = line_of(self._text, key.rpartition(".")[0])
         return f"{self._path}:{line}" if line else str(self._path)
 
 
@@ -233,22 +263,34 @@ _WANTED = {
     "tuple_type": "must be a list in [square brackets]",
     "ip_v4_network": "must be a list of networks",
     "ip_v6_network": "must be a list of networks",
+    "ip_v4_address": "must be a list of IP addresses",
+    "ip_v6_address": "must be a list of IP addresses",
+    "extra_forbidden": "is not a key of this section",
 }
 
 
 def _sentence(error: Any, where: _Places) -> str:
     """One line: where, which key, what is wrong, what to write instead."""
-    parts = [part for part in error["loc"] if isinstance(part, str)]
-    key = ".".join(parts[:2])
+    place, key = _named(error["loc"])
     kind = str(error["type"])
     if kind == "value_error":
         wrong = str(error["ctx"]["error"])
-    elif kind == "model_type":
-        return f"{where.name(key)}: {key} must be a section: write [{key}] on a line of its own"
+    elif kind in {"model_type", "tuple_type"} and "." not in key:
+        told = f"must be a section: write {_header(key)} on a line of its own"
+        return f"{where.name(place)}: {key} {told}"
     else:
         message = str(error["msg"]).removeprefix("Input should be ").replace("'", '"')
         wrong = _WANTED.get(kind, f"must be {message}")
-    return f"{where.name(key)}: {key}: {wrong}{_example(key)}"
+    return f"{where.name(place)}: {key}: {wrong}{_example(key)}"
+
+
+def _named(loc: Sequence[str | int]) -> tuple[str, str]:
+    """(`routes.0.host`: where it stands, `routes.host`: what people call it)."""
+    if loc and loc[0] in LISTS:
+        place = ".".join(str(part) for part in loc[:3])
+        return place, _shown(place)
+    key = ".".join([part for part in loc if isinstance(part, str)][:2])
+    return key, key
 
 
 _EXAMPLES = {
@@ -256,6 +298,12 @@ _EXAMPLES = {
     "service.domain": '; for instance domain = "ac-exemple.fr"',
     "service.hostname": '; for instance hostname = "mail.ac-exemple.fr"',
     "legacy.networks": '; for instance networks = ["10.0.0.0/8"]',
+    "relay.trusted_networks": '; for instance trusted_networks = ["10.1.2.3/32"]',
+    "dns.servers": '; for instance servers = ["127.0.0.1:53"]',
+    "delivery.source_addresses": '; for instance source_addresses = ["192.0.2.25"]',
+    "routes.name": '; for instance name = "provider"',
+    "routes.password_file": '; for instance password_file = "provider-password.txt"',
+    "routes.tls": '; for instance tls = "verify"',
 }
 
 
@@ -267,6 +315,8 @@ def _example(key: str) -> str:
     if field is None or field.is_required():
         return ""
     value = field.default
+    if value is None:
+        return ""
     return f"; for instance {key.rpartition('.')[2]} = {toml_value(_plain(value))}"
 
 
@@ -285,4 +335,12 @@ def _absolute(settings: Settings, source: Path) -> Settings:
         }
     )
     dkim = settings.dkim.model_copy(update={"folder": folder / settings.dkim.folder})
-    return settings.model_copy(update={"store": store, "tls": tls, "dkim": dkim, "source": source})
+    routes = tuple(
+        rule
+        if rule.password_file is None
+        else rule.model_copy(update={"password_file": folder / rule.password_file})
+        for rule in settings.routes
+    )
+    return settings.model_copy(
+        update={"store": store, "tls": tls, "dkim": dkim, "routes": routes, "source": source}
+    )

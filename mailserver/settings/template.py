@@ -2,13 +2,15 @@
 
 One source: `config/` of a checkout, which the wheel carries as
 `mailserver/config/`.  In those files `#key = value` (no space) is a key at its
-default, `# text` is a comment.
+default, `# text` is a comment, and what follows `#[[name]]` an example of one
+entry of a list.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +18,8 @@ import mailserver
 
 Value = str | int | float | bool | Sequence[str]
 _SECTION = re.compile(r"\s*\[([A-Za-z0-9_.-]+)\]\s*(?:#.*)?")
+_ENTRY = re.compile(r"\s*\[\[([A-Za-z0-9_.-]+)\]\]\s*(?:#.*)?")
+_SHOWN_ENTRY = re.compile(r"(?m)^#\[\[.*(?:\n.+)*\n?")
 _KEY = re.compile(r"\s*(#?)([A-Za-z0-9_-]+)\s*=")
 
 
@@ -51,19 +55,37 @@ def fill_in(text: str, values: Mapping[str, Value]) -> str:
 
 
 def with_defaults(text: str) -> str:
-    """The file with every key that is commented out put in force."""
-    return re.sub(r"(?m)^#(?=[A-Za-z0-9_-]+\s*=)", "", text)
+    """The file with every key that is commented out put in force, but for the example entries."""
+    return _uncommented(_SHOWN_ENTRY.sub("", text))
+
+
+def example_entries(text: str) -> str:
+    """The examples of entries of lists (`[[routes]]`), put in force."""
+    return _uncommented("\n".join(_SHOWN_ENTRY.findall(text)))
+
+
+def _uncommented(text: str) -> str:
+    return re.sub(r"(?m)^#(?=[A-Za-z0-9_-]+\s*=|\[\[)", "", text)
 
 
 def line_of(text: str, dotted: str) -> int | None:
-    """Number of the line that sets this key or opens this section; None if it cannot be seen."""
-    section = ""
+    """Number of the line that sets this key or opens this section; None if it cannot be seen.
+
+    An entry of a list has its index in its name: `routes.0`, `routes.0.host`.
+    """
+    section, counts = "", Counter[str]()
     for number, line in enumerate(text.splitlines(), start=1):
-        section, key = _place(line, section)
         if line.lstrip().startswith("#"):
             continue
+        if entry := _ENTRY.fullmatch(line):
+            if entry[1] == dotted:
+                return number
+            section, key = f"{entry[1]}.{counts[entry[1]]}", ""
+            counts[entry[1]] += 1
+        else:
+            section, key = _place(line, section)
         here = f"{section}.{key}".strip(".")
-        if here == dotted and (key or _SECTION.fullmatch(line)):
+        if here == dotted and (key or line.lstrip().startswith("[")):
             return number
     return None
 
@@ -83,7 +105,7 @@ def toml_value(value: Value) -> str:
 
 def _place(line: str, section: str) -> tuple[str, str]:
     """(the section that holds from this line on, the key that the line names or "")."""
-    if header := _SECTION.fullmatch(line):
+    if header := _SECTION.fullmatch(line) or _ENTRY.fullmatch(line.removeprefix("#")):
         return header[1], ""
     key = _KEY.match(line)
     return section, key[2] if key else ""

@@ -18,7 +18,14 @@ from mailserver.settings.load import (
     load_settings,
 )
 from mailserver.settings.model import Settings
-from mailserver.settings.template import fill_in, line_of, read_config, toml_value, with_defaults
+from mailserver.settings.template import (
+    example_entries,
+    fill_in,
+    line_of,
+    read_config,
+    toml_value,
+    with_defaults,
+)
 
 SERVICE = '[service]\ndomain = "a.test"\nhostname = "mail.a.test"\n'
 
@@ -36,7 +43,9 @@ def problems(file: Path, text: str, environment: dict[str, str] | None = None) -
 
 
 def test_every_key_stands_in_the_commented_file_and_the_reverse() -> None:
-    tree = tomllib.loads(with_defaults(read_config("mailserver.toml")))
+    text = read_config("mailserver.toml")
+    tree = tomllib.loads(with_defaults(text))
+    tree |= {name: entry for name, (entry,) in tomllib.loads(example_entries(text)).items()}
     shown = {f"{section}.{key}" for section, values in tree.items() for key in values}
     assert shown == set(known_keys())
 
@@ -146,6 +155,69 @@ def test_relative_paths_are_relative_to_the_file(file: Path) -> None:
     assert settings.tls.certificate == file.parent / "tls/certificate.pem"
     assert settings.tls.key == Path("/elsewhere/key.pem")
     assert settings.source == file
+
+
+ROUTES = (
+    SERVICE
+    + """[[routes]]
+name = "a"
+[smtp]
+[[routes]]
+name = "b"
+via = "lmtp"
+password_file = "b.txt"
+"""
+)
+
+
+def test_routes_are_read_in_their_order_and_their_files_are_relative_to_the_folder(
+    file: Path,
+) -> None:
+    file.write_text(ROUTES)
+    settings = load_settings(file, {})
+    assert [rule.name for rule in settings.routes] == ["a", "b"]
+    assert [rule.password_file for rule in settings.routes] == [None, file.parent / "b.txt"]
+    assert settings.dkim.folder == file.parent / "dkim"
+
+
+def test_the_example_of_a_route_is_a_good_one(file: Path) -> None:
+    file.write_text(SERVICE + example_entries(read_config("mailserver.toml")))
+    (rule,) = load_settings(file, {}).routes
+    assert (rule.name, rule.via, rule.host) == ("provider", "smarthost", "relay.example.net")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (ROUTES + 'hots = "x"\n', ":11: unknown key routes.hots; did you mean routes.host?"),
+        (SERVICE + "[[route]]\n", ":4: unknown key route; did you mean [[routes]]?"),
+        (ROUTES + 'senders = "x"\n', ":11: routes.senders: must be a list in [square brackets];"),
+        (SERVICE + '[[routes]]\nvia = "mx"\n', ":4: routes.name: is missing; for instance name ="),
+        (ROUTES.replace('"lmtp"', '"pigeon"'), ":9: routes.via: must be "),
+        (ROUTES.replace('"b"', '"b c"'), ":8: routes.name: 'b c' is not a name for a route: "),
+        (ROUTES + "port = 99999\n", ":11: routes.port: must be less than or equal to 65535"),
+        (ROUTES + 'tls = "maybe"\n', ":11: routes.tls: must be "),
+        (SERVICE + "[routes]\n", ":4: routes must be a section: write [[routes]] on a line"),
+        ("routes = 3\n" + SERVICE, ":1: routes must be a section: write [[routes]] on a line"),
+        ("routes = [3]\n" + SERVICE, "routes must be a section: write [[routes]] on a line"),
+    ],
+)
+def test_a_mistake_in_a_route_is_told_with_the_line_of_its_own_entry(
+    file: Path, text: str, told: str
+) -> None:
+    (problem,) = problems(file, text)
+    assert told in problem
+
+
+def test_routes_of_the_environment_are_one_list_in_json(file: Path) -> None:
+    file.write_text(ROUTES)
+    settings = load_settings(file, {"MAILSERVER_ROUTES": '[{"name": "c", "via": "hold"}]'})
+    assert [(rule.name, rule.via) for rule in settings.routes] == [("c", "hold")]
+    assert problems(file, ROUTES, {"MAILSERVER_ROUTES": '[{"name": "c", "x": 1}]'}) == (
+        "MAILSERVER_ROUTES: routes.x: is not a key of this section",
+    )
+    (told,) = problems(file, ROUTES, {"MAILSERVER_ROUTES__0__NAME": "c"})
+    assert told.startswith("MAILSERVER_ROUTES__0__NAME: this variable sets no known key")
 
 
 def test_the_environment_wins_and_lists_may_have_commas(file: Path) -> None:
