@@ -15,6 +15,8 @@ PACKAGES = {
     "msmtp": ("msmtp",),
     "thunderbird": ("thunderbird",),
     "Xvfb": ("xvfb",),
+    "knotd": ("knot",),
+    "unbound": ("unbound",),
     "certutil": ("libnss3-tools",),
 }
 _MARK = "needs the program "

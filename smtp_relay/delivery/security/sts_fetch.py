@@ -33,7 +33,7 @@ class CannotFetch(Exception):
     """No policy could be had; the text says why."""
 
 
-class _Incomplete(Exception):
+class Incomplete(Exception):
     """More octets must come."""
 
 
@@ -101,7 +101,7 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         while len(octets) < MAX_RESPONSE_OCTETS:
             more = await reader.read(MAX_RESPONSE_OCTETS)
             octets += more
-            with suppress(_Incomplete):
+            with suppress(Incomplete):
                 return parse_response(octets, is_all=not more)
     except OSError as error:
         raise CannotFetch(f"the connection broke: {error}") from error
@@ -117,29 +117,30 @@ def parse_response(octets: bytes, *, is_all: bool) -> bytes:
 
     Raises:
         CannotFetch: not 200, not text/plain, too long, no HTTP.
-        _Incomplete: ask again with more octets.
+        Incomplete: ask again with more octets.
     """
     if b"\r\n\r\n" not in octets:
         if is_all:
             raise CannotFetch("its answer ended early")
-        raise _Incomplete
+        raise Incomplete
     response = http.client.HTTPResponse(cast("Any", _Octets(octets)))
     try:
         response.begin()
         _check_head(response)
+        wanted_octets = response.length
         body = response.read(MAX_BODY_OCTETS + 1)
     except http.client.IncompleteRead:
         if is_all:
             raise CannotFetch("its answer ended early") from None
-        raise _Incomplete from None
+        raise Incomplete from None
     except (http.client.HTTPException, ValueError) as error:
         raise CannotFetch("its answer is no HTTP") from error
     if len(body) > MAX_BODY_OCTETS:
         raise CannotFetch(f"it is longer than {MAX_BODY_OCTETS // 1024} KiB")
-    if not response.isclosed() and not is_all:
-        raise _Incomplete
-    if response.length:
+    if is_all and len(body) < (wanted_octets or 0):
         raise CannotFetch("its answer ended early")
+    if not is_all and not response.chunked and len(body) != wanted_octets:
+        raise Incomplete  # without a length, the end of the connection is the end
     return body
 
 

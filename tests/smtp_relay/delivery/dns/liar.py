@@ -1,6 +1,6 @@
 """A name server of our own in the test's loop: it answers from zone text, or as badly as told.
 
-    async with lying({"a.test": "..."}) as server: ... server.bind ...
+async with lying({"a.test": "..."}) as server: ... server.bind ...
 """
 
 from __future__ import annotations
