@@ -101,6 +101,8 @@ def _header(task: Task, boundary: str, *, is_8bit: bool) -> bytes:
     message_id = message_id_of(header_lines(task.original.block))
     lines = [
         field("From", f"{_phrase(' / '.join(names))} <mailer-daemon@{task.house.domain}>"),
+        # Nobody reads what is sent to the daemon, and people do answer.
+        f"Reply-To: <{task.house.help_address}>\r\n",
         field("To", visible(task.to)),
         field("Subject", encoded_words(subject_line(task))),
         field("Date", date(task.house, task.made_at_s)),

@@ -106,7 +106,7 @@ class ReportMaker:
             StoreUnavailable, StoreBroken: see `mailserver.store.ports`.
         """
         message = self._store.open_queued(owed.message_id)
-        if message is None:
+        if message is None or not owed.copies:
             raise OriginalGone(f"message {owed.message_id}")
         try:
             acceptance = self._acceptance(owed, message)

@@ -92,6 +92,7 @@ def test_the_header_is_that_of_an_automatic_answer_which_programs_thread() -> No
     assert message["In-Reply-To"] == message["References"] == "<sortie@ac-exemple.fr>"
     assert message["To"] == "marie.dupont@ac-exemple.fr"
     assert message["From"] == "Distribution du courrier <mailer-daemon@ac-exemple.fr>"
+    assert message["Reply-To"] == "postmaster@ac-exemple.fr"
     assert message["Subject"] == "Message non remis : Sortie au musée"
     assert message["Message-ID"] == "<aghlfn7xgy3tmojrgaydamjs@mail.ac-exemple.fr>"
     assert message["MIME-Version"] == "1.0"
