@@ -17,6 +17,8 @@ PACKAGES = {
     "Xvfb": ("xvfb",),
     "knotd": ("knot",),
     "unbound": ("unbound",),
+    "smtp-sink": ("postfix",),
+    "postfix": ("postfix",),
     "certutil": ("libnss3-tools",),
 }
 _MARK = "needs the program "
