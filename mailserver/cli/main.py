@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from mailserver.cli import account, config, demo, dkim, init, queue, run, status, trace
+from mailserver.cli import account, config, demo, dkim, init, queue, route, run, status, trace
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import JsonOption
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("status")(status.status)
+app.command("route")(route.route)
 app.command("trace")(trace.trace)
 app.add_typer(config.app, name="config")
 app.add_typer(account.app, name="account")

@@ -7,11 +7,14 @@ as it may not know the door's types.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, assert_never
+from typing import Any, NoReturn, assert_never
+
+import structlog
 
 from mailserver.settings.model import Settings
 from mailserver.store.queueing import Policies, StsPolicy
-from smtp_relay.delivery.itinerary import Wayfinder, open_wayfinder
+from mailserver.telemetry.log import Log
+from smtp_relay.delivery.itinerary import open_wayfinder
 from smtp_relay.delivery.plan import Diverted, Hop, Itinerary, Unroutable, Way
 
 Explanation = dict[str, Any]
@@ -41,10 +44,11 @@ def explain(settings: Settings, next_hop: str, policies: Policies) -> Explanatio
         steps, a list of sentences; status and words, where there is no way; and where there
         is one: protocol, site, user_name, hosts (host, addresses, port, tls).
     """
-    return asyncio.run(_explain(open_wayfinder(settings, _Peek(policies)), settings, next_hop))
+    return asyncio.run(_explain(settings, next_hop, _Peek(policies)))
 
 
-async def _explain(wayfinder: Wayfinder, settings: Settings, next_hop: str) -> Explanation:
+async def _explain(settings: Settings, next_hop: str, policies: Policies) -> Explanation:
+    wayfinder = open_wayfinder(settings, policies, log=_silence())
     try:
         await wayfinder.test_resolver()
         way = await wayfinder.find(next_hop)
@@ -55,6 +59,16 @@ async def _explain(wayfinder: Wayfinder, settings: Settings, next_hop: str) -> E
         return told
     finally:
         await wayfinder.close()
+
+
+def _silence() -> Log:
+    """What the log would say stands in the steps and in `dane`."""
+    log: Log = structlog.wrap_logger(None, processors=[_drop])
+    return log
+
+
+def _drop(*_event: object) -> NoReturn:
+    raise structlog.DropEvent
 
 
 def tell(way: Way) -> Explanation:

@@ -141,6 +141,7 @@ def open_wayfinder(
     *,
     https_port: int = HTTPS_PORT,
     https_context: ssl.SSLContext | None = None,
+    log: Log | None = None,
 ) -> Wayfinder:
     """The one that asks real name servers.
 
@@ -148,13 +149,16 @@ def open_wayfinder(
     https_port, https_context: where MTA-STS policies are fetched and whom to trust; for tests.
     """
     resolver = CachingResolver(settings.dns)
-    validation = Validation(resolver, servers=resolver.servers, validates=settings.dns.validates)
+    validation = Validation(
+        resolver, servers=resolver.servers, validates=settings.dns.validates, log=log
+    )
     fetch = HttpsPolicies(resolver=resolver, port=https_port, context=https_context)
     pool = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="policies")
     return Wayfinder(
         settings,
         resolver,
         validation=validation,
-        sts=StsKeeper(policies, fetch, pool=pool),
+        sts=StsKeeper(policies, fetch, pool=pool, log=log),
         is_ours=find_own(settings),
+        log=log,
     )

@@ -107,7 +107,7 @@ async def test_one_unsigned_link_and_there_is_no_dane(unsigned: dict[str, Answer
 
 
 async def test_a_domain_without_mx_may_have_dane() -> None:
-    table = {
+    table: dict[str, Answer] = {
         "MX a.test": no_data(signed=True),
         "A a.test": found("A", "192.0.2.1", signed=True),
         "TLSA _25._tcp.a.test": EE,

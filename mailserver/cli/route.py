@@ -1,0 +1,169 @@
+"""`mailserver route`: where mail for an address would go, and why.  Nothing is sent."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, cast
+
+import typer
+
+from mailserver.cli.access import account_named, opened_store, read_settings
+from mailserver.cli.mistake import Mistake
+from mailserver.cli.options import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from mailserver.settings.model import RouteSettings, Settings
+    from mailserver.store.ports import Store
+    from mailserver.store.queueing import Policies
+    from mailserver.values.address import Address
+
+# The door that answers; by name, since the hall imports no door.
+EXPLAIN_MODULE: Final = "smtp_relay.delivery.explain"
+
+AddressArgument = Annotated[
+    str, typer.Argument(metavar="ADDRESS", help="The recipient, as marie@example.org.")
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", metavar="ADDRESS", help='The sender; "<>" is the null sender.'),
+]
+AccountOption = Annotated[
+    str | None, typer.Option("--account", metavar="IDENTIFIER", help="Who would submit it.")
+]
+Facts = dict[str, Any]
+
+
+class _Explainer(Protocol):
+    def explain(self, settings: Settings, next_hop: str, policies: Policies) -> Facts: ...
+
+
+def route(
+    address: AddressArgument,
+    *,
+    sender: FromOption = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain where mail for ADDRESS goes: mailbox, rule, look-ups, hosts, TLS. Sends nothing."""
+    recipient = _parse(address)
+    writer = None if sender is None or sender in {"", "<>"} else _parse(sender)
+    settings = read_settings(config)
+    with opened_store(settings) as store:
+        if account is not None:
+            account_named(store, account)
+        facts = _local_facts(settings, store, recipient) or _relay_facts(
+            settings, store, recipient, writer, account
+        )
+    facts = {"address": str(recipient), **facts}
+    if as_json:
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        _show(facts)
+
+
+def _parse(text: str) -> Address:
+    """
+    Raises:
+        Mistake: not an address.
+    """
+    from mailserver.routing.mx import parse_literal
+    from mailserver.settings.names import check_domain
+    from mailserver.values.address import Address
+
+    local, at, domain = text.strip().removeprefix("<").removesuffix(">").rpartition("@")
+    if not at or not local or not domain:
+        raise Mistake(f"{text!r} is not an address: write one, as marie@example.org")
+    try:
+        if parse_literal(domain) is None:
+            check_domain(domain)
+    except ValueError as error:
+        raise Mistake(f"{text!r} is not an address: {error}") from None
+    return Address(local, domain)
+
+
+def _local_facts(settings: Settings, store: Store, recipient: Address) -> Facts | None:
+    """None: it is not for one of our domains."""
+    from mailserver.routing.local import Elsewhere, Unknown, decide_local
+    from mailserver.values.address import fold_domain
+
+    postmaster = store.find_account(settings.service.postmaster)
+    decided = decide_local(
+        recipient,
+        domains=[fold_domain(domain) for domain in settings.service.domains],
+        find_mailbox=store.find_mailbox,
+        postmaster_mailbox=postmaster.inbox_id if postmaster else None,
+    )
+    match decided:
+        case Elsewhere():
+            return None
+        case Unknown():
+            words = "one of our domains, and nobody there has this name"
+            return {"outcome": "refuse", "status": "5.1.1", "words": words, "steps": []}
+        case _:
+            owner = store.find_sign_in(recipient.key)
+            whose = owner.identifier if owner else None
+            return {"outcome": "deposit", "account": whose, "steps": []}
+
+
+def _relay_facts(
+    settings: Settings,
+    store: Store,
+    recipient: Address,
+    sender: Address | None,
+    account: str | None,
+) -> Facts:
+    from mailserver.routing.rules import match_rule, next_hop_of
+
+    rule = match_rule(settings.routes, recipient=recipient, sender=sender, identifier=account)
+    said: Facts = {"rule": rule.name if rule else None}
+    if rule is not None and rule.via in {"hold", "refuse"}:
+        return said | _stopped(rule)
+    explainer = cast("_Explainer", importlib.import_module(EXPLAIN_MODULE))
+    return said | explainer.explain(settings, next_hop_of(rule, recipient), store)
+
+
+def _stopped(rule: RouteSettings) -> Facts:
+    facts: Facts = {"outcome": rule.via, "words": rule.text, "steps": []}
+    return facts | ({"status": "5.7.1"} if rule.via == "refuse" else {})
+
+
+_POSTMASTER: Final = "the postmaster's"
+_VERDICTS: Final = {
+    "deposit": "deposited here",
+    "relay": "relayed",
+    "hold": "held",
+    "refuse": "refused, or returned to its sender",
+    "defer": "kept, and tried again later",
+}
+
+
+def _show(facts: Facts) -> None:
+    print(f"{facts['address']}: {_VERDICTS[facts['outcome']]}{_why(facts)}")
+    if facts["outcome"] == "deposit":
+        print(f"    account    {facts['account'] or _POSTMASTER}")
+        return
+    if "rule" in facts:
+        print(f"    rule       {facts['rule'] or 'none: by MX'}")
+    for name in ("next_hop", "dane", "user_name", "fallback"):
+        if facts.get(name):
+            print(f"    {name.replace('_', ' '):<10} {facts[name]}")
+    for step in facts["steps"]:
+        print(f"    - {step}")
+    for place, host in enumerate(facts.get("hosts", ()), 1):
+        _show_host(place, host, facts["protocol"])
+
+
+def _why(facts: Facts) -> str:
+    said = " ".join(str(facts[name]) for name in ("status", "words") if facts.get(name))
+    return f": {said}" if said else ""
+
+
+def _show_host(place: int, host: Facts, protocol: str) -> None:
+    tls = host["tls"]
+    names = f", for {', '.join(tls['names'])}" if tls["names"] else ""
+    implicit = ", from the first octet" if tls["is_implicit"] else ""
+    print(f"    {place}. {host['host']} port {host['port']} ({protocol.upper()})")
+    print(f"       addresses  {', '.join(host['addresses'])}")
+    print(f"       TLS        {tls['level']}{names}{implicit} ({tls['source']})")
