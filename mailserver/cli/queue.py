@@ -334,7 +334,9 @@ def _act(
             raise Failure(f"nothing in the queue {'is held' if name == 'RELEASE' else 'matches'}")
         question = _QUESTION[name].format(what=acts.counted(total), via=hop)
         acts.confirm(question, is_sure=yes or total == 1)
-        tally = acts.watched(total, lambda advance: acts.act(store, filters, deed, advance=advance))
+        tally = acts.watched(
+            total, lambda advance: acts.act(store, filters, deed, total=total, advance=advance)
+        )
     acts.say(tally, _DONE[name].format(via=hop))
 
 

@@ -1,8 +1,8 @@
 """Acting on queued copies: which ones, how many, is it meant, then slice by slice.
 
 A copy that an agent is trying at this moment is left alone: what becomes of it
-is not ours to say.  What came after the command began is left alone too, so
-that it ends.
+is not ours to say.  As many copies are looked at as were counted, so a command
+ends although new mail comes in.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -161,22 +162,20 @@ def confirm(question: str, *, is_sure: bool) -> None:
     typer.confirm(question, abort=True)
 
 
-def act(queue: Queue, filters: list[QueueFilter], deed: Deed, *, advance: Advance) -> Tally:
+def act(
+    queue: Queue, filters: list[QueueFilter], deed: Deed, *, total: int, advance: Advance
+) -> Tally:
     """Slice by slice, each durable before the next."""
     from mailserver.store.queueing import Lane
 
     tally = Tally()
-    slices = _sliced(copies_in(queue, filters, limit=SLICE))
-    for copies in slices:
-        meant = [copy for copy in copies if copy.accepted_at_s <= deed.at_s]
-        free = [copy.ref for copy in meant if copy.lane is not Lane.LEASED]
+    for copies in _sliced(islice(copies_in(queue, filters, limit=SLICE), total)):
+        free = [copy.ref for copy in copies if copy.lane is not Lane.LEASED]
         done = queue.act_on(free, deed) if free else []
         tally.done_count += len(done)
-        tally.leased_count += len(meant) - len(free)
+        tally.leased_count += len(copies) - len(free)
         tally.gone_count += len(free) - len(done)
         advance(len(copies))
-        if not meant:
-            break  # only what came since the command began
     return tally
 
 

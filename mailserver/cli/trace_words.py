@@ -63,6 +63,8 @@ def copy_lines(copy: CopyStep) -> Iterator[str]:
 def attempt_words(past: PastAttempt) -> str:
     """`deferred by mx.example.org [192.0.2.9:25], TLSv1.3: 450 4.2.0 greylisted`."""
     attempt = past.attempt
+    if not attempt.status:
+        return shown(attempt.words)  # what a person did, not a try
     word = _outcome_word(past.outcome)
     address = f"[{attempt.address}]" if attempt.address else ""
     where = " ".join(part for part in (attempt.host, address) if part)
@@ -92,7 +94,8 @@ def waiting_words(waiting: Waiting) -> str:
 def _origin(journey: Journey) -> str:
     sender = f"<{shown(journey.reverse_path)}>"
     who = journey.submitter or "a stranger"
-    return f"{who} {sender} [{shown(journey.peer)}]"
+    peer = f" [{shown(journey.peer)}]" if journey.peer else ""  # none: made here
+    return f"{who} {sender}{peer}"
 
 
 def _is_told(copy: CopyStep) -> bool:
@@ -160,7 +163,7 @@ def _attempt_facts(past: PastAttempt) -> dict[str, Any]:
     attempt = past.attempt
     return {
         "at": iso(attempt.at_s),
-        "outcome": _outcome_word(past.outcome),
+        "led_to": past.outcome.name.lower(),
         "host": attempt.host,
         "address": attempt.address,
         "tls": attempt.tls,

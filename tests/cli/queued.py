@@ -16,7 +16,7 @@ from mailserver.values.ids import AcceptId, AgentId
 from mailserver.values.message import Acceptance, NewCopy, Relay
 from tests.store.letters import FACTS, accept, letter
 
-AT_S = 1_795_494_011.0  # 2026-11-24 04:20:11Z
+AT_S = 1_699_935_611.0  # 2023-11-14 04:20:11Z
 BLOCK = b"Subject: essai\r\nMessage-ID: <1.essai@pc.a.test>\r\n\r\n"
 WORDS = "450 4.2.0 Greylisted, come back later"
 

@@ -113,6 +113,12 @@ def test_an_attempt_that_reached_nobody_shows_its_status_before_our_words() -> N
     ]
 
 
+def test_what_a_person_did_stands_in_their_words() -> None:
+    note = Attempt(at_s=AT_S, status="", words="hold by marie: look first")
+    copy = replace(AWAY, attempts=(PastAttempt(attempt=note, outcome=CopyState.HELD),))
+    assert list(copy_lines(copy)) == ["    2026-11-24 04:20:11Z  hold by marie: look first"]
+
+
 def test_a_final_state_without_an_attempt_has_its_own_line() -> None:
     copy = replace(AWAY, state=CopyState.CANCELLED, settled_at_s=AT_S)
     assert list(copy_lines(copy)) == ["    2026-11-24 04:20:11Z  cancelled"]
