@@ -27,6 +27,8 @@ from mailserver.store.queueing import (
     HopNote,
     Lease,
     Leased,
+    Policies,
+    Queue,
     ReportMade,
     Settled,
     Settlement,
@@ -402,11 +404,13 @@ class Upkeep(Protocol):
 
 class Store(
     Writes,
+    Queue,
     Bodies,
     Mailboxes,
     Journeys,
     Directory,
     Credentials,
+    Policies,
     Scratch,
     Collections,
     Upkeep,

@@ -294,7 +294,7 @@ class DestinationState:
     failure_count: int
     last_error: str
     last_error_at_s: float | None
-    suspended_until_s: float | None
+    suspended_until_s: float | None  # infinite: until it is resumed
 
 
 class Act(Enum):
@@ -383,7 +383,7 @@ class Queue(Protocol):
         ...
 
     def resume(self, next_hop: str) -> bool:
-        """False: it was not suspended.  What waits for it is due at once."""
+        """False: it was not suspended.  What came due meanwhile is due at once."""
         ...
 
 

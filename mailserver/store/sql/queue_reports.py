@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
-from mailserver.store.queueing import CopyRef, ReportMade, Settled
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, Final
+
+from mailserver.queue.reports import REPORT_COPIES, ReportKind
+from mailserver.store.queueing import Attempt, CopyRef, OwedCopy, OwedReport, ReportMade, Settled
 from mailserver.store.sql.bulk import insert, select
-from mailserver.store.sql.engine import Connection
+from mailserver.store.sql.engine import Connection, Engine, Row
+from mailserver.values.ids import MessageId
+
+LOOK_AHEAD: Final = 2_000
+"""Owed lines, the oldest first, among which the next reports are found."""
+
+_OLDEST = """
+    SELECT message_id, kind FROM owed_report
+    ORDER BY owed_at_s, message_id, copy_no, kind LIMIT ?"""
+# Notes of operators have no status and say nothing to a sender.
+_LINES = """
+    SELECT owed_report.copy_no, owed_report.kind, owed_at_s, recipient, original_recipient,
+        CASE WHEN queue.message_id IS NULL THEN NULL ELSE accepted_at_s END,
+        at_s, host, address, tls, status, words
+    FROM owed_report
+        JOIN copy ON copy.message_id = owed_report.message_id
+            AND copy.copy_no = owed_report.copy_no
+        JOIN message ON message.message_id = owed_report.message_id
+        LEFT JOIN queue ON queue.message_id = owed_report.message_id
+            AND queue.copy_no = owed_report.copy_no
+        LEFT JOIN attempt ON attempt.message_id = owed_report.message_id
+            AND attempt.copy_no = owed_report.copy_no
+            AND attempt.number = (SELECT max(number) FROM attempt AS tried
+                WHERE tried.message_id = owed_report.message_id
+                    AND tried.copy_no = owed_report.copy_no AND tried.status <> '')
+    WHERE owed_report.message_id = ? AND owed_report.kind = ?
+    ORDER BY owed_report.copy_no LIMIT ?"""
 
 _STILL_OWED = """
     WITH cleared (message_id, copy_no, kind) AS (VALUES {rows})
@@ -26,3 +57,42 @@ def clear(connection: Connection, made: ReportMade) -> Settled:
         # Its body may have been kept for this report alone: the reclaimer looks again.
         insert(connection, _SPEND, sorted({key[:1] for key in wanted}))
     return Settled(tuple(lost))
+
+
+class SqlOwedReports:
+    def __init__(self, engine: Engine, *, expire_after_s: float) -> None:
+        """
+        expire_after_s: how long a copy is tried at all.
+        """
+        self._engine = engine
+        self._expire_after_s = expire_after_s
+
+    def owed_reports(self, *, limit: int) -> list[OwedReport]:
+        oldest = dict.fromkeys(self._engine.read(_OLDEST, (LOOK_AHEAD,)))
+        return [self._read(message_id, kind) for message_id, kind in islice(oldest, limit)]
+
+    def _read(self, message_id: MessageId, kind: int) -> OwedReport:
+        rows = self._engine.read(_LINES, (message_id, kind, REPORT_COPIES))
+        return OwedReport(
+            message_id=message_id,
+            kind=ReportKind(kind),
+            copies=tuple(self._line(message_id, row) for row in rows),
+        )
+
+    def _line(self, message_id: MessageId, row: Row) -> OwedCopy:
+        copy_no, kind, owed_at_s, recipient, original_recipient, queued_since_s, *tried = row
+        expires_at_s = None if queued_since_s is None else queued_since_s + self._expire_after_s
+        return OwedCopy(
+            ref=CopyRef(message_id, copy_no),
+            kind=ReportKind(kind),
+            owed_at_s=owed_at_s,
+            recipient=recipient,
+            original_recipient=original_recipient or "",
+            attempt=None if tried[0] is None else _attempt(tried),
+            expires_at_s=expires_at_s,
+        )
+
+
+def _attempt(row: Sequence[Any]) -> Attempt:
+    at_s, host, address, tls, status, words = row
+    return Attempt(at_s=at_s, host=host, address=address, tls=tls, status=status, words=words)

@@ -1,8 +1,11 @@
 """Freeing what nobody needs, in slices, each one short turn of the write lock.
 
     entry hidden by QUIT  --keep_removed-->  row deleted
-    message without entry and without unfinished copy: its body is freed
-    final copies  --keep_history-->  deleted; a message with neither entry nor copy too
+    last copy of a message left the queue (`spent`)  --at once-->  looked at
+    message without entry, unfinished copy and owed report: its body is freed
+    final copies  --keep_history-->  deleted, and their attempts; a message with neither
+        entry nor copy too
+    destination for which nothing waits and that nobody suspended: deleted
 
 A body's row lets go of its file first; the file is unlinked after the commit,
 so a crash in between leaves an orphan for the sweep and never a row without
@@ -21,6 +24,7 @@ from dataclasses import dataclass, field
 
 from mailserver.queue.copies import FIRST_FINAL
 from mailserver.store.ports import MaildropLock, Reclaimed
+from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection, Engine, first
 from mailserver.values.ids import MailboxId
 
@@ -49,7 +53,23 @@ _FREE_BODY = """
         AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.message_id = message.message_id)
         AND NOT EXISTS (SELECT 1 FROM copy
             WHERE copy.message_id = message.message_id AND copy.state < ?)
+        AND NOT EXISTS (SELECT 1 FROM owed_report
+            WHERE owed_report.message_id = message.message_id)
     RETURNING 1"""
+_SPENT = "SELECT message_id FROM spent WHERE message_id > ? ORDER BY message_id LIMIT ?"
+_FREEABLE = """
+    SELECT message_id, file_name FROM message WHERE message_id IN (VALUES {rows})
+        AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.message_id = message.message_id)
+        AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.message_id = message.message_id)
+        AND NOT EXISTS (SELECT 1 FROM owed_report
+            WHERE owed_report.message_id = message.message_id)"""
+_FREE_BODIES = """
+    UPDATE message SET body = NULL, file_name = NULL WHERE message_id IN (VALUES {rows})"""
+# What a report is owed of stays until it is made; an entry frees its message when it goes.
+_FORGET_SPENT = """
+    DELETE FROM spent WHERE message_id IN (VALUES {rows})
+        AND NOT EXISTS (SELECT 1 FROM owed_report
+            WHERE owed_report.message_id = spent.message_id)"""
 _FILE_OF = "SELECT file_name FROM message WHERE message_id = ?"
 _DELETE_MESSAGE = """
     DELETE FROM message WHERE message_id = ?
@@ -57,10 +77,20 @@ _DELETE_MESSAGE = """
         AND NOT EXISTS (SELECT 1 FROM copy WHERE copy.message_id = message.message_id)"""
 _OLD_MESSAGES = """
     SELECT copy.message_id, count(*), min(copy.state),
-        (SELECT accepted_at_s FROM message WHERE message.message_id = copy.message_id)
+        (SELECT accepted_at_s FROM message WHERE message.message_id = copy.message_id),
+        EXISTS (SELECT 1 FROM owed_report WHERE owed_report.message_id = copy.message_id)
     FROM copy WHERE copy.message_id > ?
     GROUP BY copy.message_id ORDER BY copy.message_id LIMIT ?"""
 _DELETE_COPIES = "DELETE FROM copy WHERE message_id = ?"
+_DELETE_ATTEMPTS = "DELETE FROM attempt WHERE message_id = ?"
+_IDLE_HOPS = """
+    SELECT destination_id FROM destination
+    WHERE next_due_at_s IS NULL AND (suspended_until_s IS NULL OR suspended_until_s <= ?)
+        AND (failure_count = 0 OR last_error_at_s < ?)
+        AND NOT EXISTS (SELECT 1 FROM queue
+            WHERE queue.destination_id = destination.destination_id)
+    LIMIT ?"""
+_DELETE_HOPS = "DELETE FROM destination WHERE destination_id IN (VALUES {rows})"
 _IS_NAMED = "SELECT 1 FROM message WHERE file_name = ?"
 
 Entry = tuple[int, int, int]  # mailbox_id, uid, message_id
@@ -86,25 +116,29 @@ class SqlReclaimer:
         self._removed_after: tuple[float, int, int] = _START
         self._deleted_after = 0
         self._history_after = 0
+        self._spent_after = 0
 
     def reclaim(self, *, removed_before_s: float) -> Reclaimed:
-        """One slice of hidden entries, and one of the mail of deleted accounts."""
+        """One slice of hidden entries, of the mail of deleted accounts, of what was relayed."""
         freed = _Freed()
         entries = self._removed_entries(removed_before_s)
         if entries:
             with self._engine.write_turn(), self._engine.transaction() as connection:
                 _delete_entries(connection, entries, freed)
         self._clear_deleted(freed)
+        self._clear_spent(freed)
         for name in freed.file_names:
             self._unlink(name)
         return Reclaimed(freed.entry_count, freed.message_count, len(freed.file_names))
 
-    def expire(self, *, accepted_before_s: float) -> int:
+    def expire(self, *, accepted_before_s: float, now_s: float) -> int:
         """One slice of the history, oldest first; starts over when it has reached the young.
 
-        Messages with an unfinished copy keep all of theirs.  Slices full of those
-        are passed over, so 0 means that nothing is left to forget.
+        Messages with an unfinished copy, or of which a report is owed, keep all of
+        theirs.  Slices full of those are passed over, so 0 means that nothing is
+        left to forget.
         """
+        self._forget_idle_hops(accepted_before_s, now_s)
         while True:
             expired, count, is_last = self._next_expired(accepted_before_s)
             if expired or is_last:
@@ -113,6 +147,7 @@ class SqlReclaimer:
             with self._engine.write_turn(), self._engine.transaction() as connection:
                 for message_id in expired:
                     connection.execute(_DELETE_COPIES, (message_id,))
+                    connection.execute(_DELETE_ATTEMPTS, (message_id,))
                     connection.execute(_DELETE_MESSAGE, (message_id,))
         return count
 
@@ -154,19 +189,40 @@ class SqlReclaimer:
             _delete_entries(connection, entries, freed)
             connection.execute(_DELETE_MAILBOX, (mailbox_id,))
 
+    def _clear_spent(self, freed: _Freed) -> None:
+        """A slice of messages whose last copy has left the queue."""
+        spent = self._engine.read(_SPENT, (self._spent_after, SLICE))
+        self._spent_after = spent[-1][0] if len(spent) == SLICE else 0
+        if not spent:
+            return
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            freeable = select(connection, _FREEABLE, spent)
+            insert(connection, _FREE_BODIES, [row[:1] for row in freeable])
+            insert(connection, _FORGET_SPENT, spent)
+        freed.message_count += len(freeable)
+        freed.file_names += [name for _, name in freeable if name is not None]
+
+    def _forget_idle_hops(self, error_before_s: float, now_s: float) -> None:
+        """A slice of destinations that say nothing any more; who writes there makes a new one."""
+        which = (now_s, error_before_s, SLICE)
+        if self._engine.read(_IDLE_HOPS, which):
+            with self._engine.write_turn(), self._engine.transaction() as connection:
+                # Asked again: somebody may have queued or suspended meanwhile.
+                insert(connection, _DELETE_HOPS, list(connection.execute(_IDLE_HOPS, which)))
+
     def _next_expired(self, accepted_before_s: float) -> tuple[list[int], int, bool]:
         """(messages whose copies may go, how many copies, was that the last slice?)."""
         rows = self._engine.read(_OLD_MESSAGES, (self._history_after, SLICE))
         expired: list[int] = []
         count = 0
-        for message_id, copies, lowest_state, at_s in rows:
+        for message_id, copies, lowest_state, at_s, is_owed in rows:
             if at_s is not None and at_s >= accepted_before_s:
                 self._history_after = 0
                 return expired, count, True
             if expired and count + copies > COPIES_SLICE:
                 return expired, count, False
             self._history_after = message_id
-            if lowest_state >= FIRST_FINAL.value:
+            if lowest_state >= FIRST_FINAL.value and not is_owed:
                 expired.append(message_id)
                 count += copies
         if len(rows) < SLICE:

@@ -44,8 +44,12 @@ from mailserver.store.sql.directory import SqlDirectory
 from mailserver.store.sql.engine import first
 from mailserver.store.sql.journeys import SqlJourneys
 from mailserver.store.sql.mailboxes import SqlMailboxes
+from mailserver.store.sql.policies import SqlPolicies
+from mailserver.store.sql.queue_acts import SqlQueueActs
 from mailserver.store.sql.queue_agents import SqlAgents
 from mailserver.store.sql.queue_reads import SqlQueueReads
+from mailserver.store.sql.queue_reports import SqlOwedReports
+from mailserver.store.sql.queue_search import SqlQueueSearch
 from mailserver.store.sql.reclaim import SqlReclaimer
 from mailserver.store.sql.tracing import SqlTracing
 from mailserver.store.sql.writes import SqlWrites
@@ -75,6 +79,7 @@ def open_store(settings: Settings) -> SqliteStore:
         keep_removed_s=settings.store.keep_removed_days * DAY_S,
         keep_history_s=settings.store.keep_history_days * DAY_S,
         sign_in_lifetime_s=settings.auth.cache_hours * 3600.0,
+        expire_after_s=settings.delivery.expire_hours * 3600.0,
     )
 
 
@@ -89,12 +94,14 @@ class SqliteStore:
         keep_removed_s: float = 7 * DAY_S,
         keep_history_s: float = 30 * DAY_S,
         sign_in_lifetime_s: float = DAY_S,
+        expire_after_s: float = 5 * DAY_S,
     ) -> None:
         self._folder = folder
         self._wal_limit_octets = wal_limit_octets
         self._keep_removed_s = keep_removed_s
         self._keep_history_s = keep_history_s
         self._sign_in_lifetime_s = sign_in_lifetime_s
+        self._expire_after_s = expire_after_s
         self._files = BodyFiles(folder / "bodies")
         self._prepare_folder()
         self._engine = SqliteEngine(folder, log_limit_octets=wal_limit_octets)
@@ -116,6 +123,7 @@ class SqliteStore:
         self._next_shard = 0
         self._bind_hot_paths()
         self._bind_queue()
+        self._bind_operators()
 
     def _bind_hot_paths(self) -> None:
         """Calls that happen per command skip one frame."""
@@ -135,8 +143,24 @@ class SqliteStore:
         self.next_due = reads.next_due
         self.open_queued = reads.open_queued
         self.overdue = reads.overdue
+        reports = SqlOwedReports(self._engine, expire_after_s=self._expire_after_s)
+        self.owed_reports = reports.owed_reports
         self.wake_agents = self._wakeup.wake
         self.wakeup_fd = self._wakeup.fd
+
+    def _bind_operators(self) -> None:
+        search = SqlQueueSearch(self._engine)
+        self.list_queue = search.list_queue
+        self.count_queue = search.count_queue
+        self.list_destinations = search.list_destinations
+        acts = SqlQueueActs(self._engine, wake=self._wakeup.wake)
+        self.act_on = acts.act_on
+        self.suspend = acts.suspend
+        self.resume = acts.resume
+        policies = SqlPolicies(self._engine)
+        self.read_sts_policy = policies.read_sts_policy
+        self.write_sts_policy = policies.write_sts_policy
+        self.forget_sts_policy = policies.forget_sts_policy
 
     def _prepare_folder(self) -> None:
         if not self._folder.is_dir():
@@ -291,7 +315,7 @@ class SqliteStore:
     def expire_history(self, *, now_s: float) -> int:
         self._scratch.forget_sign_ins(before_s=now_s - self._sign_in_lifetime_s)
         self._scratch.forget_collected(before_s=now_s - self._keep_history_s)
-        return self._reclaimer.expire(accepted_before_s=now_s - self._keep_history_s)
+        return self._reclaimer.expire(accepted_before_s=now_s - self._keep_history_s, now_s=now_s)
 
     def index_journeys(self) -> int:
         return self._tracing.follow()
