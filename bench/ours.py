@@ -18,6 +18,9 @@ from mailserver.settings.template import Value, fill_in
 _CLI = (sys.executable, "-c", "import sys; from mailserver.cli.main import main; sys.exit(main())")
 _START_TIMEOUT_S = 30.0
 _RELAY_TIMEOUT_S = 120.0
+_QUEUED_FOR_SINK = """
+    SELECT 1 FROM queue WHERE destination_id =
+        (SELECT destination_id FROM destination WHERE next_hop = 'route:sink') LIMIT 1"""
 _STOP_GRACE_S = 15.0  # a worker may take 10 s to drain
 
 
@@ -30,10 +33,12 @@ class Ours:
         processes: int | None = None,
         label: str = "Mél ouvert",
         sink_port: int = 0,
+        bad_ports: tuple[int, int] | None = None,
         signs: bool = False,
     ) -> None:
         """processes: of each door; None: the default, by the number of cores.
         sink_port: where everything goes that is not for a mailbox; 0: nothing is relayed.
+        bad_ports: of a slow and of a mute next hop (lent.example, muet.example).
         signs: what leaves is signed (DKIM).
         """
         smtp, pop3, *self._other_ports = find_free_ports(5)
@@ -45,6 +50,7 @@ class Ours:
         self._names = list(names)
         self._processes = processes
         self._sink_port = sink_port
+        self._bad_ports = bad_ports
         self._signs = signs
         self._process: subprocess.Popen[bytes] | None = None
         self._marked = 0
@@ -57,7 +63,7 @@ class Ours:
         """Make the service, give it ports of its own, and its accounts."""
         run([*_CLI, "init", str(self._folder), "--domain", DOMAIN, "--high-ports"])
         text = fill_in(self.config.read_text("utf-8"), self._choose())
-        self.config.write_text(text + self._route(), "utf-8")
+        self.config.write_text(text + self._routes(), "utf-8")
         command = [sys.executable, "-m", "bench.fill", "accounts", str(self.config)]
         run(command, stdin="\n".join(self._names))
 
@@ -71,23 +77,33 @@ class Ours:
             "pop3.pop3s": [f"127.0.0.1:{pop3s}"],
             "relay.trusted_networks": ["127.0.0.0/8"],
             "dkim.enabled": self._signs,
+            "dns.servers": ["127.0.0.1:9"],  # nobody: no traffic beyond this machine
         }
         if self._processes is not None:
             chosen |= {"smtp.processes": self._processes, "pop3.processes": self._processes}
         return chosen
 
-    def _route(self) -> str:
-        if not self._sink_port:
-            return ""
+    def _routes(self) -> str:
+        slow, mute = self._bad_ports or (0, 0)
         return (
-            '\n[[routes]]\nname = "sink"\nvia = "smarthost"\nhost = "127.0.0.1"\n'
-            f'port = {self._sink_port}\ntls = "none"\n'
+            _route("lent", slow, domain="lent.example")
+            + _route("muet", mute, domain="muet.example")
+            + _route("sink", self._sink_port)
         )
+
+    def queue_command(self, *words: str) -> None:
+        """`mailserver queue ...` on this service."""
+        run([*_CLI, "queue", *words, "--config", str(self.config)])
 
     def fill(self, name: str, count: int) -> None:
         """Put `count` small messages into a mailbox.  Only while it is not running."""
         command = [sys.executable, "-m", "bench.fill", "mailbox", str(self.config), name]
         run([*command, str(count)], timeout_s=600)
+
+    def fill_queue(self, count: int, hops: Sequence[str]) -> None:
+        """Queue `count` small messages, spread evenly over the next hops."""
+        command = [sys.executable, "-m", "bench.fill", "queue", str(self.config), str(count)]
+        run([*command, *hops], timeout_s=600)
 
     def start(self) -> None:
         command = self.meter.wrap([*_CLI, "run", "--config", str(self.config)])
@@ -118,13 +134,13 @@ class Ours:
         """Nothing to wait for: 250 means that the copies are in their mailboxes."""
 
     def wait_relayed(self) -> None:
-        """The queue's table is empty: every copy is settled, durably."""
+        """Nothing is queued for the sink: every copy is settled, durably."""
         store = apsw.Connection(
             str(self._folder / "store" / "mail.db"), flags=apsw.SQLITE_OPEN_READONLY
         )
         try:
             wait_until(
-                lambda: not store.execute("SELECT 1 FROM queue LIMIT 1").fetchall(),
+                lambda: not store.execute(_QUEUED_FOR_SINK).fetchall(),
                 what="our queue",
                 timeout_s=_RELAY_TIMEOUT_S,
             )
@@ -141,6 +157,17 @@ class Ours:
             end_process(self._process, grace_s=_STOP_GRACE_S)
             self._process = None
         self.meter.close()
+
+
+def _route(name: str, port: int, *, domain: str = "") -> str:
+    """A rule that sends a domain, or everything, to a loopback port; nothing for port 0."""
+    if not port:
+        return ""
+    matcher = f'recipient_domains = ["{domain}"]\n' if domain else ""
+    return (
+        f'\n[[routes]]\nname = "{name}"\n{matcher}via = "smarthost"\nhost = "127.0.0.1"\n'
+        f'port = {port}\ntls = "none"\n'
+    )
 
 
 def explain_missing() -> str | None:

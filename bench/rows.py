@@ -241,12 +241,32 @@ class Scale:
     shelf: int  # messages in each mailbox of the RETR row
     large: int  # large messages in each mailbox of their RETR row
     big_mailbox: int  # messages
+    queue: int  # copies that wait
+    slow_queue: int  # copies that wait for a slow hop
 
 
 FULL = Scale(
-    rounds=5, round_s=4.0, spread=1000, mailboxes=50, shelf=500, large=4, big_mailbox=100_000
+    rounds=5,
+    round_s=4.0,
+    spread=1000,
+    mailboxes=50,
+    shelf=500,
+    large=4,
+    big_mailbox=100_000,
+    queue=300_000,
+    slow_queue=50_000,
 )
-QUICK = Scale(rounds=1, round_s=0, spread=50, mailboxes=8, shelf=20, large=1, big_mailbox=2000)
+QUICK = Scale(
+    rounds=1,
+    round_s=0,
+    spread=50,
+    mailboxes=8,
+    shelf=20,
+    large=1,
+    big_mailbox=2000,
+    queue=2000,
+    slow_queue=500,
+)
 
 
 def make_groups(scale: Scale) -> dict[str, Group]:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import figures
+from bench import figures, queue_figures
 from bench.cpu import read_machine_busy_s
 from bench.disk import Disk, look_at_disk
 from bench.ours import Ours
@@ -33,7 +33,7 @@ OTHERS_NOTE = (
     "Everything else on the machine, the kernel included, kept {cores:.2f} cores busy "
     "on average: measure on a machine where that is near 0"
 )
-FIGURE_KEYS = ("rest", "memory", "big-mailbox")
+FIGURE_KEYS = ("rest", "memory", "big-mailbox", "queue", "slow-hop")
 
 OnStep = Callable[[str], None]
 
@@ -139,6 +139,49 @@ class Session:
             self.on_step("a big mailbox")
             count = self.plan.scale.big_mailbox
             found.append(figures.measure_big_mailbox(self.open_one(), BIG_NAME, count))
+        if "queue" in self.plan.figures:
+            self.on_step("a large queue")
+            found += self._measure_queue(self.plan.scale.queue)
+        if "slow-hop" in self.plan.figures:
+            self.on_step("slow and mute next hops")
+            found += self._measure_slow_hops(self.plan.scale)
+        return found
+
+    def _measure_queue(self, count: int) -> list[Figure]:
+        empty, full = (
+            Ours(self.folder / label, (), label=label) for label in ("queue-empty", "queue-full")
+        )
+        for one in (empty, full):
+            self._stack.callback(one.stop)
+            one.configure()
+        hops = [f"d{number}.example" for number in range(queue_figures.DOMAINS)]
+        full.fill_queue(count, hops)
+        found = queue_figures.measure_queue_cost(empty, full)
+        found += queue_figures.measure_queue_start(full, count)
+        full.stop()
+        return found
+
+    def _measure_slow_hops(self, scale: Scale) -> list[Figure]:
+        with queue_figures.open_bad_hops() as ports:
+            ours = Ours(
+                self.folder / "slow", (), sink_port=self._open_sink(), bad_ports=ports, label="slow"
+            )
+            self._stack.callback(ours.stop)
+            ours.configure()
+            for hop in (queue_figures.SLOW_HOP, queue_figures.MUTE_HOP):
+                ours.fill_queue(scale.slow_queue, [hop])
+            ours.start()
+            row = make_relay_rows(scale)[0]
+            ours.queue_command("suspend", queue_figures.SLOW_HOP)
+            ours.queue_command("suspend", queue_figures.MUTE_HOP)
+            row.prepare(ours)
+            found = [
+                queue_figures.measure_slow_hop(
+                    ours, row, hop, rounds=scale.rounds, loads=5000 if scale.round_s else 100
+                )
+                for hop in (queue_figures.SLOW_HOP, queue_figures.MUTE_HOP)
+            ]
+            ours.stop()
         return found
 
     def used_s(self) -> float:

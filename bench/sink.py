@@ -17,10 +17,12 @@ _STOP_GRACE_S = 5.0
 class Sink:
     """A running smtp-sink on a loopback port."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, data_delay_s: int = 0) -> None:
+        """data_delay_s: it waits so long before each answer to DATA."""
         self.port = find_free_ports(1)[0]
         # As root it wants to be told which user to become.
-        command = ["smtp-sink", "-u", "postfix", f"127.0.0.1:{self.port}", str(BACKLOG)]
+        command = ["smtp-sink", "-u", "postfix", "-w", str(data_delay_s)]
+        command += [f"127.0.0.1:{self.port}", str(BACKLOG)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
