@@ -17,6 +17,7 @@ from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.queue_words import (
     COPY_COLUMNS,
     HOP_COLUMNS,
+    copy_cells,
     copy_facts,
     copy_row,
     hop_facts,
@@ -103,7 +104,8 @@ def list_copies(
             for copy in shown:
                 print(json.dumps(copy_facts(copy), ensure_ascii=False))
         elif total:
-            print_rows(COPY_COLUMNS, map(copy_row, shown), console=console)
+            cells = copy_row if console is None else copy_cells
+            print_rows(COPY_COLUMNS, map(cells, shown), console=console)
     if not as_json:
         _say_rest(total, limit, is_whole=selection.is_empty and state is None)
 

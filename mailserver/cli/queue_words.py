@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mailserver.store.queueing import DestinationState, QueuedCopy
 
-COPY_COLUMNS = ("id", "state", "tries", "recipient", "sender", "destination", "next try", "why")
+COPY_COLUMNS = ("id", "state", "from, to, by", "next try, why")
 HOP_COLUMNS = ("destination", "first", "waiting", "leased", "held", "next try", "why")
 
 
@@ -25,8 +25,16 @@ def copy_id(copy: QueuedCopy) -> str:
     return f"{accept_id_text(copy.accept_id)}:{copy.ref.copy_no}"
 
 
+def copy_cells(copy: QueuedCopy) -> tuple[str, ...]:
+    """The cells of `COPY_COLUMNS`, of several lines each: ids and addresses are long."""
+    _, state, tries, recipient, sender, hop, next_try, why = copy_row(copy)
+    tried = "" if tries == "0" else f"{state}\n{tries} {'try' if tries == '1' else 'tries'}"
+    last = "\n".join(part for part in (next_try, why) if part != "-")
+    return (copy_id(copy), tried or state, f"{sender}\n{recipient}\n{hop}", last or "-")
+
+
 def copy_row(copy: QueuedCopy) -> tuple[str, ...]:
-    """The cells of `COPY_COLUMNS`, harmless on a terminal."""
+    """One line, harmless on a terminal: id, state, tries, recipient, sender, hop, next try, why."""
     return (
         copy_id(copy),
         copy.lane.name.lower(),
@@ -94,8 +102,11 @@ def print_rows(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=box.SIMPLE_HEAD)
-    table.columns[0].overflow = "fold"
+    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False)
+    for column in table.columns:
+        column.overflow = "fold"
+    for column in table.columns[:-2]:
+        column.no_wrap = True
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)

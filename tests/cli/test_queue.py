@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mailserver.cli import queue_acts
 from mailserver.cli.main import main
-from mailserver.cli.queue_words import COPY_COLUMNS, copy_row, print_rows
+from mailserver.cli.queue_words import COPY_COLUMNS, copy_cells, print_rows
 from mailserver.store.queueing import QueueFilter
 from mailserver.values.ids import accept_id_text
 from tests.cli.conftest import Run, Said
@@ -93,12 +93,15 @@ def test_a_terminal_gets_a_table_and_peers_move_no_cursor(run: Run, service: Pat
     try_once(service, "far.test", words="450 \x1b[2J[red]no[/red]")
     with store_of(service) as store:
         copies = store.list_queue(QueueFilter(), after=None, limit=10)
-    console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
-    print_rows(COPY_COLUMNS, map(copy_row, copies), console=console)
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    print_rows(COPY_COLUMNS, map(copy_cells, copies), console=console)
     assert isinstance(console.file, io.StringIO)
     told = console.file.getvalue()
-    assert "destination" in told
-    assert r"450 \x1b[2J[red]no[/red]" in told
+    rows = [" ".join(line.split()) for line in told.splitlines()]
+    assert rows[0] == "id state from, to, by next try, why"
+    assert rows[2].endswith(":0 waiting <jean@a.test> 2023-11-14 04:25:13Z")
+    assert r"450 \x1b[2J[red]no" in told
+    assert all(len(line) <= 80 for line in told.splitlines())
     assert "\x1b[2J" not in told
 
 
