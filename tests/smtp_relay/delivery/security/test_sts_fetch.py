@@ -12,6 +12,8 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smtp_relay.delivery.itinerary import open_wayfinder
+from smtp_relay.delivery.plan import Itinerary, TlsLevel
 from smtp_relay.delivery.security.sts_fetch import (
     MAX_BODY_OCTETS,
     CannotFetch,
@@ -19,7 +21,9 @@ from smtp_relay.delivery.security.sts_fetch import (
     Incomplete,
     parse_response,
 )
-from tests.smtp_relay.delivery.dns.table import TableResolver, found
+from tests.smtp_relay.delivery.dns.liar import lying
+from tests.smtp_relay.delivery.dns.table import TableResolver, found, settings_with
+from tests.smtp_relay.delivery.security.policies import KeptPolicies
 
 BODY = b"version: STSv1\r\nmode: none\r\nmax_age: 1\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -155,3 +159,37 @@ def test_whatever_the_octets_there_is_a_body_or_a_reason(junk: bytes, is_all: bo
             continue
         except Incomplete:
             assert not is_all
+
+
+@pytest.mark.asyncio
+async def test_a_policy_in_force_binds_the_hosts_of_its_domain_alone(
+    authority: trustme.CA,
+) -> None:
+    """From the TXT record over HTTPS to the demand; the other domain shares the host."""
+    body = b"version: STSv1\r\nmode: enforce\r\nmx: mx.a.test\r\nmax_age: 86400\r\n"
+    records = {
+        "a.test MX": ["10 mx.a.test."],
+        "b.test MX": ["10 mx.a.test."],
+        "mx.a.test A": ["192.0.2.1"],
+        "mta-sts.a.test A": ["127.0.0.1"],
+        "_mta-sts.a.test TXT": ['"v=STSv1; id=7"'],
+    }
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    policies = KeptPolicies()
+    async with (
+        lying(records) as server,
+        serving(authority, HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body) as (port, _),
+    ):
+        settings = settings_with(dns={"servers": (str(server.bind),), "validates": "no"})
+        finder = open_wayfinder(settings, policies, https_port=port, https_context=context)
+        bound, free = await finder.find("a.test"), await finder.find("b.test")
+        await finder.close()
+    assert isinstance(bound, Itinerary)
+    assert isinstance(free, Itinerary)
+    assert [way.hops[0].tls.level for way in (bound, free)] == [
+        TlsLevel.VERIFY,
+        TlsLevel.OPPORTUNISTIC,
+    ]
+    assert bound.site != free.site
+    assert policies.kept["a.test"].policy_id == "7"
