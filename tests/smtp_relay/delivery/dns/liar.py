@@ -14,6 +14,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
@@ -136,6 +137,15 @@ def wrong_question(reply: dns.message.Message) -> dns.message.Message:
 def other_name(reply: dns.message.Message) -> dns.message.Message:
     """Records, of a name that nobody asked for."""
     reply.answer = [dns.rrset.from_text("elsewhere.test.", 120, "IN", "A", "192.0.2.66")]
+    return reply
+
+
+def malformed_tlsa(reply: dns.message.Message) -> dns.message.Message:
+    """A SHA-256 digest of two octets."""
+    one = reply.question[0]
+    rrset = dns.rrset.RRset(one.name, one.rdclass, one.rdtype)
+    rrset.add(dns.rdata.GenericRdata(one.rdclass, one.rdtype, bytes([3, 1, 1, 0xAB, 0xCD])), 120)
+    reply.answer = [rrset]
     return reply
 
 

@@ -136,6 +136,14 @@ async def test_records_of_another_name_are_not_taken(
 
 
 @pytest.mark.asyncio
+async def test_a_record_that_cannot_be_read_makes_its_set_unanswered(
+    resolver: CachingResolver, server: liar.Server
+) -> None:
+    server.changes["_25._tcp.a.test"] = liar.malformed_tlsa
+    assert isinstance(await resolver.ask("_25._tcp.a.test", RecordType.TLSA), Unanswered)
+
+
+@pytest.mark.asyncio
 async def test_what_was_cut_is_asked_again_over_tcp(
     resolver: CachingResolver, server: liar.Server
 ) -> None:
