@@ -19,6 +19,7 @@ from mailserver.store.ports import Accepted, Removed, Store
 from mailserver.values.ids import MailboxId
 from tests.store.letters import letter_to, removal, uids_of
 from tests.store.places import PLACES
+from tests.store.queued import Agent
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,6 +89,9 @@ class _Commands:
 
     def reclaim(self, now_s: float) -> int:
         return self._store.reclaim(now_s=now_s).entry_count
+
+    def lease(self, hop: str) -> int:
+        return len(Agent(self._store).lease(hop))
 
     def become_keeper(self) -> bool:
         return self._store.become_keeper()

@@ -14,7 +14,6 @@ from tests.store.places import Place, count
 from tests.store.queued import (
     HOP,
     Agent,
-    attempt,
     deferred,
     outgoing,
     relayed,
@@ -221,4 +220,3 @@ def test_settling_for_an_agent_that_never_was_changes_nothing(store: Store) -> N
     (message_id,) = accept(store, outgoing())
     ref = CopyRef(message_id, 0)
     assert settle(store, AgentId(77), relayed(ref)) == [ref]
-    assert attempt().status == "2.0.0"
