@@ -18,6 +18,7 @@ from smtp_relay.delivery.dns.answers import (
 
 MAX_TTL_S: Final = 3600.0
 GIVEN_UP_S: Final = 10.0
+MAX_WORDS: Final = 1000  # of one answer in a step
 
 
 class Inquiry:
@@ -49,7 +50,9 @@ class Inquiry:
 
     def tell(self, name: str, record_type: RecordType, answer: Answer) -> None:
         """One look-up and its answer, in words."""
-        self.say(f"{record_type.value} of {name}: {words_of(answer, name)}")
+        words = words_of(answer, name)
+        cut = f"{words[:MAX_WORDS]}..." if len(words) > MAX_WORDS else words
+        self.say(f"{record_type.value} of {name}: {cut}")
 
 
 def words_of(answer: Answer, name: str) -> str:

@@ -148,7 +148,7 @@ def _check_head(response: http.client.HTTPResponse) -> None:
     if response.status != http.client.OK:
         raise CannotFetch(f"the server answered {response.status}")
     if response.headers.get_content_type() != "text/plain":
-        raise CannotFetch(f"it is {response.headers.get_content_type()}, not text/plain")
+        raise CannotFetch(f"it is {response.headers.get_content_type()[:60]!r}, not text/plain")
     if (response.length or 0) > MAX_BODY_OCTETS:
         raise CannotFetch(f"it is longer than {MAX_BODY_OCTETS // 1024} KiB")
 

@@ -133,6 +133,12 @@ async def test_a_host_that_does_not_exist_is_skipped() -> None:
     assert "A of gone.test: no such name (NXDOMAIN)" in way.steps
 
 
+async def test_a_step_is_bounded() -> None:
+    many = found("A", *(f"192.0.2.{n}" for n in range(200)))
+    way = await found_way({**ONE, "A mx.a.test": many})
+    assert max(map(len, way.steps)) < 1100
+
+
 async def test_one_family_without_an_answer_leaves_the_other() -> None:
     way = await found_way({**ONE, "AAAA mx.a.test": servfail()})
     assert way.hops[0].addresses == ("192.0.2.1",)
