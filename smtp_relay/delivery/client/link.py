@@ -13,17 +13,22 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from ipaddress import ip_address
 from typing import Any, Protocol, cast
 
 from smtp_relay.delivery.client.conversation import Conversation
+from smtp_relay.delivery.client.failures import (
+    chain_of,
+    handshake_failure,
+    reason_of,
+    trust_failure,
+)
 from smtp_relay.delivery.client.opening import Opening
 from smtp_relay.delivery.client.options import LinkOptions
 from smtp_relay.delivery.client.trust import Untrusted, check_chain
-from smtp_relay.delivery.plan import Hop, Login, TlsDemand, TlsLevel
+from smtp_relay.delivery.plan import Hop, Login
 from smtp_relay.delivery.plan import Protocol as MailProtocol
 from smtp_relay.delivery.verdicts import LinkFacts, LinkFailure, Parcel, Phase, Verdict
 
@@ -141,7 +146,7 @@ class Link(asyncio.Protocol):
         if exc is None:
             self._conversation.end_of_stream()
         else:
-            self._conversation.lose("4.4.2", f"the connection broke: {_reason(exc)}")
+            self._conversation.lose("4.4.2", f"the connection broke: {reason_of(exc)}")
         self._settle()
 
     def pause_writing(self) -> None:
@@ -182,10 +187,10 @@ class Link(asyncio.Protocol):
                 ssl_shutdown_timeout=_SHUTDOWN_S,
             )
         except _HANDSHAKE_ERRORS as error:
-            raise _handshake_failure(tls, error) from error
+            raise handshake_failure(tls, error) from error
         self._raise_if_over()
         if transport is None:
-            raise _handshake_failure(tls, EOFError())
+            raise handshake_failure(tls, EOFError())
         self._transport = transport
         if (failure := self._check_certificate()) is not None:
             raise failure
@@ -201,9 +206,9 @@ class Link(asyncio.Protocol):
         assert self._transport is not None
         session = self._transport.get_extra_info("ssl_object")
         try:
-            proof = check_chain(_chain_of(session), self._hop.tls, datetime.now(UTC))
+            proof = check_chain(chain_of(session), self._hop.tls, datetime.now(UTC))
         except Untrusted as error:
-            return _trust_failure(self._hop.tls, str(error))
+            return trust_failure(self._hop.tls, str(error))
         name, version, _ = session.cipher()
         version = session.version() or version
         self._facts = LinkFacts(
@@ -359,9 +364,9 @@ async def _connect(
             phase=Phase.CONNECT, status="4.4.1", words=f"no connection within {limit_s:.0f} s"
         ) from None
     except (ssl.SSLError, ConnectionAbortedError, ValueError) as error:
-        raise _handshake_failure(hop.tls, error) from error
+        raise handshake_failure(hop.tls, error) from error
     except OSError as error:
-        words = f"no connection: {_reason(error)}"
+        words = f"no connection: {reason_of(error)}"
         raise LinkFailure(phase=Phase.CONNECT, status="4.4.1", words=words) from error
 
 
@@ -369,41 +374,3 @@ def _failure_of(conversation: Conversation) -> LinkFailure:
     if conversation.failure is not None:
         return conversation.failure
     return LinkFailure(phase=Phase.GREETING, status="4.4.2", words="the connection was ended")
-
-
-def _handshake_failure(tls: TlsDemand, error: BaseException) -> LinkFailure:
-    """Wished for: another try in clear.  Demanded: never."""
-    is_demanded = tls.level > TlsLevel.OPPORTUNISTIC
-    words = f"the TLS handshake failed: {_reason(error)}"
-    return LinkFailure(
-        phase=Phase.TLS,
-        status="4.7.5",
-        words=f"{tls.source} demands TLS, but {words}" if is_demanded else words,
-        is_policy=is_demanded,
-        may_try_in_clear=not is_demanded and not tls.is_implicit,
-    )
-
-
-def _trust_failure(tls: TlsDemand, why: str) -> LinkFailure:
-    words = f"{tls.source} demands a certificate that can be trusted: {why}"
-    return LinkFailure(phase=Phase.TLS, status="4.7.5", words=words, is_policy=True)
-
-
-def _reason(error: BaseException) -> str:
-    """The part of an exception that a person can read."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate not trusted ({error.verify_message})"
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or "the other side ended it"
-
-
-def _chain_of(session: ssl.SSLObject) -> Sequence[bytes]:
-    """The certificates that the peer showed, DER, its own first."""
-    public = getattr(session, "get_unverified_chain", None)  # from Python 3.13 on
-    if public is not None:
-        return list(public() or [])
-    inner = session._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - no other way before 3.13
-    return [one.public_bytes(ssl._ssl.ENCODING_DER) for one in inner.get_unverified_chain() or []]  # type: ignore[attr-defined]  # noqa: SLF001

@@ -80,7 +80,7 @@ def test_a_peer_that_stops_reading_a_large_message_is_given_up(tmp_path: Path) -
         message = make_message(b"", octets=None, fd=fd, body_octets=size)
         async with Peer(script) as peer:
             listener = Listener(more=[make_parcel(message=message)])
-            link = await connect(peer.port, listener, times=BRIEF)
+            link = await connect(peer.port, listener, times=Times(block_s=0.05))
             listener.feed(link)
             failure = await listener.until_lost()
             message.close()
@@ -117,8 +117,15 @@ def test_a_peer_that_is_silent_before_it_is_open(script: object) -> None:
     run(play())
 
 
-@pytest.mark.parametrize("silent_after", ["MAIL", "DATA", "."])
-def test_a_peer_that_falls_silent_in_a_transaction(silent_after: str) -> None:
+@pytest.mark.parametrize(
+    ("silent_after", "times"),
+    [
+        ("MAIL", Times(command_s=0.1)),
+        ("DATA", Times(data_s=0.05)),
+        (".", Times(dot_s=0.05)),
+    ],
+)
+def test_a_peer_that_falls_silent_in_a_transaction(silent_after: str, times: Times) -> None:
     async def script(wire: Wire) -> None:
         await wire.greet("PIPELINING")
         if silent_after != "MAIL":
@@ -133,7 +140,7 @@ def test_a_peer_that_falls_silent_in_a_transaction(silent_after: str) -> None:
     async def play() -> None:
         async with Peer(script) as peer:
             listener = Listener(more=[make_parcel(), make_parcel()])
-            link = await connect(peer.port, listener, times=BRIEF)
+            link = await connect(peer.port, listener, times=times)
             listener.feed(link)
             await listener.until_lost()
             assert listener.kinds() == [Kind.BROKEN]
