@@ -13,7 +13,7 @@ by piece, and a large report is written to one; neither is ever in memory.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Protocol, assert_never
 
@@ -41,13 +41,16 @@ from mailserver.values.message import (
     Relay,
 )
 
-Sign = Callable[[bytes, Iterator[bytes]], bytes]
-"""(header block, body in pieces) -> the lines to put in front, each with CRLF."""
-
 DOOR = "reports"
 PIECE_OCTETS = 64 * 1024
 _RANDOM_OCTETS = 9
 _BOTH: dict[Language, tuple[Language, ...]] = {"fr": ("fr", "en"), "en": ("en", "fr")}
+
+
+class Sign(Protocol):
+    """`Signer.sign_pieces` of `mailserver.dkim`: the lines to put in front, each with CRLF."""
+
+    def __call__(self, header_block: bytes, body: Iterable[bytes], /, *, now_s: float) -> bytes: ...
 
 
 class ReportStore(Protocol):
@@ -149,7 +152,8 @@ class ReportMaker:
         lines = head.encode("ascii")
         if self._sign is not None and isinstance(route, Relay):
             header = report.lead[: report.header_octets]
-            lines = self._sign(lines + header, report.body_pieces()) + lines
+            signed = self._sign(lines + header, report.body_pieces(), now_s=task.made_at_s)
+            lines = signed + lines
         return Acceptance(
             accept_id=accept_id,
             accepted_at_s=task.made_at_s,
