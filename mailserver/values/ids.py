@@ -15,6 +15,8 @@ MailboxId = NewType("MailboxId", int)
 MessageId = NewType("MessageId", int)
 Uid = NewType("Uid", int)
 """Number of an entry inside one mailbox: 1-based, ascending, never reused."""
+UnitId = NewType("UnitId", int)
+ListId = NewType("ListId", int)
 DestinationId = NewType("DestinationId", int)
 AgentId = NewType("AgentId", int)
 """One run of one delivery agent; a successor has another."""
