@@ -31,7 +31,7 @@ from mailserver.store.queueing import (
 )
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId, MessageId
-from mailserver.values.message import Acceptance, Body, InlineBody, NewCopy, Relay
+from mailserver.values.message import Acceptance, Body, Deposit, InlineBody, NewCopy, Notify, Relay
 from smtp_relay.delivery.reporter import Reporter
 from tests.smtp_relay.delivery.report_house import make_settings
 from tests.smtp_relay.fakes import NowExecutor
@@ -156,6 +156,31 @@ def test_a_returned_copy_is_told_to_its_sender_once(house: House) -> None:
     assert text.count("Final-Recipient: ") == 2
     assert "550 5.1.1 Unknown" in text
     assert house.store.owed_reports(limit=10) == []
+
+
+def test_a_deposit_whose_sender_asked_is_told_and_so_is_a_delay(house: House) -> None:
+    asked = NewCopy(
+        recipient=MARIE,
+        route=Deposit(mailbox_id=house.inbox),
+        notify=Notify.SUCCESS,
+        original_recipient="rfc822;Marie+40x",
+        owes_report=True,
+    )
+    accept(house.store, replace(letter(), reverse_path=MARIE, copies=(asked,), envelope_id="a+41"))
+    house.send("paul@example.net")
+    late = house.store.overdue(now_s=NOW_S + 7200, limit=1)[0]
+    told = CopyOutcome(
+        ref=late.ref, state=CopyState.QUEUED, tell_at_s=NOW_S + 86_400, owes=ReportKind.DELAYED
+    )
+    settlement = Settlement(agent_id=None, outcomes=(told,), at_s=NOW_S + 7200)
+    assert house.store.apply([settlement]) == [Settled()]
+    house.report()
+    _, delivered, delayed = house.reports()
+    assert delivered["Subject"] == "Message déposé : essai"
+    assert "Original-Envelope-Id: aA" in str(delivered)
+    assert "Original-Recipient: rfc822; Marie@x" in str(delivered)
+    assert delayed["Subject"] == "Message retardé : essai"
+    assert "Will-Retry-Until: " in str(delayed)
 
 
 @pytest.mark.parametrize("cut", ["before", "after"])
