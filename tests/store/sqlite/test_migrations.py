@@ -1,0 +1,65 @@
+"""A store that an older program made, with mail in it, opened by this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailserver.queue.copies import CopyState
+from mailserver.store.sqlite import store as sqlite_store
+from mailserver.store.sqlite.engine import SqliteEngine, migrations_to_run
+from mailserver.store.sqlite.store import SqliteStore
+from mailserver.values.ids import MailboxId
+from tests.store.letters import BODY, HEAD, NOW_S, RETURN_PATH, accept, fetch, new_accept_id
+from tests.store.queued import Agent, outgoing
+
+PREFIX = b"Delivered-To: un@d\r\n"
+BOX = MailboxId(1)
+
+
+def trunk_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first release wrote: one account, one message in its INBOX."""
+    folder.mkdir()
+    engine = SqliteEngine(folder, log_limit_octets=1_000_000)
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            sqlite_store, "migrations_to_run", lambda v, names: migrations_to_run(v, names)[: 1 - v]
+        )
+        sqlite_store._migrate(engine)
+    octets = len(RETURN_PATH + PREFIX + HEAD + BODY)
+    message = (1, new_accept_id(), NOW_S, None, "a@b", "mx", "192.0.2.1", 1, "", "", 18, 0, 0)
+    body = (len(BODY), None, RETURN_PATH, HEAD, BODY)
+    rows = {
+        "account": (1, "un", "un", "Un", "active", 1, NOW_S, None, None, 1, 0),
+        "mailbox": (1, 1, "INBOX", "e", 2, 0, 1, octets),
+        "message": (*message, *body),
+        "copy": (1, 0, "un@d", CopyState.DEPOSITED.value, 1, 1, NOW_S),
+        "entry": (1, 1, 1, octets, PREFIX, None, None),
+    }
+    with engine.write_turn(), engine.transaction() as connection:
+        for table, row in rows.items():
+            marks = ",".join("?" * len(row))
+            connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)
+        connection.execute("UPDATE counter SET value = 1")
+    engine.close()
+
+
+def test_the_queue_is_added_once_beside_the_mail_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "store"
+    trunk_store(folder, monkeypatch)
+    for _ in range(2):
+        store = SqliteStore(folder)
+        assert fetch(store, BOX, 1) == RETURN_PATH + PREFIX + HEAD + BODY
+        agent = Agent(store)
+        (message_id,) = accept(store, outgoing())
+        assert [ref.message_id for ref in agent.lease()] == [message_id]
+        numbers = store._engine.read("SELECT number FROM migration ORDER BY number")
+        assert numbers[:2] == [(1,), (2,)]
+        assert len(set(numbers)) == len(numbers)
+        store.resign_agent(agent.agent_id)
+        agent = Agent(store)
+        agent.relay(agent.lease())
+        store.close()
