@@ -88,8 +88,12 @@ def _sum(reports: Reports) -> dict[str, float]:
 
 def _warnings(reports: Reports) -> list[str]:
     from mailserver.telemetry.peers import GATEWAY_WARNING, reports_show_a_gateway
+    from mailserver.telemetry.reports import OPEN_RELAY, OPEN_RELAY_WARNING
 
-    return [GATEWAY_WARNING] if reports_show_a_gateway(list(reports.values())) else []
+    warnings = [GATEWAY_WARNING] if reports_show_a_gateway(list(reports.values())) else []
+    if any(values.get(OPEN_RELAY) for values in reports.values()):
+        warnings.append(OPEN_RELAY_WARNING)
+    return warnings
 
 
 def _told_workers(count: int) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from mailserver.settings.check_disk import check_disk
 from mailserver.settings.check_dkim import check_dkim
 from mailserver.settings.check_ports import Ports, check_ports
+from mailserver.settings.check_relay import check_relay
 from mailserver.settings.check_tls import check_tls
 from mailserver.settings.finding import Finding, error, warning
 from mailserver.settings.listeners import WantedListener, wanted_listeners
@@ -31,6 +32,7 @@ def check_settings(
     wanted = [w for w in wanted_listeners(settings) if doors is None or w.kind.door in doors]
     findings = [*_check_service(settings), *_check_legacy(settings)]
     findings += _check_plaintext(settings)
+    findings += check_relay(settings)
     findings += _check_twice(wanted)
     findings += check_ports(wanted, ports)
     findings += check_tls(settings, now_s=time.time() if now_s is None else now_s)

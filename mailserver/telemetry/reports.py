@@ -7,6 +7,7 @@ seconds; `mailserver status` reads them.  They may be lost and cost no fsync.
     peers.recent       connections noted by the worker's `PeerWatch` in its window
     peers.distinct     different addresses among them
     peers.private      1 if all of them came from one private address that is not loopback
+    open_relay         1 if a stranger could relay through the worker, so that its MX is shut
     wal_octets         keeper only: the write-ahead log in use
 
 Other names are the door's own and are shown as they are.
@@ -20,7 +21,13 @@ CONNECTIONS: Final = "connections"
 PEERS_RECENT: Final = "peers.recent"
 PEERS_DISTINCT: Final = "peers.distinct"
 PEERS_PRIVATE: Final = "peers.private"
+OPEN_RELAY: Final = "open_relay"
 WAL_OCTETS: Final = "wal_octets"
+
+OPEN_RELAY_WARNING: Final = (
+    "this service would relay for strangers: MX is shut, the log says what was accepted."
+    " Correct [relay] and [[routes]], then start again"
+)
 
 FRESH_S: Final = 120.0
 """A report older than this is of a process that is gone."""

@@ -89,6 +89,12 @@ STOPPING = _phrase(
     "Le service redemarre ; reessayez dans une minute",
     "The service is restarting; try again in a minute",
 )
+SHUT = _phrase(
+    421,
+    "4.3.2",
+    "Ce port est ferme par precaution ; reessayez plus tard",
+    "This port is shut as a precaution; try again later",
+)
 IDLE_TOO_LONG = _phrase(
     421,
     "4.4.2",

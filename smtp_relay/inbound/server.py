@@ -68,6 +68,8 @@ class SmtpDoor(SessionCommands):
         refusal = None
         if not self.listener.admits(self.peer):
             refusal = replies.NOT_FROM_THERE
+        elif self.listener.is_shut:
+            refusal = replies.SHUT
         elif service.is_draining:
             refusal = replies.STOPPING
         elif counters.open_connections > service.settings.smtp.max_connections:
@@ -76,7 +78,7 @@ class SmtpDoor(SessionCommands):
             self._fill(replies.BANNER, "hostname", service.hostname)
             return
         counters.refused_connections += 1
-        LOG.info("connection refused", session=self.name, peer=self.peer, code=refusal.code)
+        self._note("connection refused", code=refusal.code)
         self._say(refusal)
         self._close()
 

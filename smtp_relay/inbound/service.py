@@ -78,6 +78,7 @@ class Listener:
     is_tls: bool = False  # from the first octet
     allows_plaintext: bool = False  # bound to loopback, and the settings allow it
     networks: tuple[Network, ...] | None = None  # None: open to all
+    is_shut: bool = False  # 421 to everybody: it would relay for strangers
 
     def admits(self, peer: str) -> bool:
         if self.networks is None:

@@ -1,7 +1,8 @@
 """The worker process of this door: `prepare` before the fork, `serve` after it.
 
 See `mailserver.supervisor.contract`.  `prepare` imports everything and loads
-the certificates; `serve` opens the store, listens and runs until:
+the certificates; `serve` opens the store, plays a stranger against itself
+(`stranger`), listens and runs until:
 
     told by               what happens
     SIGTERM, SIGINT       no new connections; 421 at each one's next command border;
@@ -23,13 +24,14 @@ import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uvloop
 
 from mailserver.auth.gate import open_gate
 from mailserver.dkim.signer import Signer, open_signer
 from mailserver.routing.relaying import Role
+from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
 from mailserver.store.ports import Outcome
@@ -37,9 +39,11 @@ from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING
+from mailserver.telemetry.reports import OPEN_RELAY
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.session import TLS_HANDSHAKE_TIMEOUT_S, TLS_SHUTDOWN_TIMEOUT_S
+from smtp_relay.inbound.stranger import find_leaks
 from smtp_relay.inbound.tls import CertificateWatch, Contexts, make_contexts
 
 SWEEP_S = 1.0
@@ -50,6 +54,7 @@ BROKEN_GRACE_S = 0.2  # for the 451s to leave
 BACKLOG = 1024
 DISK_THREADS = 4
 EX_TEMPFAIL = 75
+MAX_LEAKS_LOGGED = 10
 LEGACY = "legacy-submissions"
 
 
@@ -141,7 +146,9 @@ class Worker:
             clock_s=loop.time,
             on_broken=self._broken,
             signer=prepared.signer,
+            gateways=default_gateways(),
         )
+        self._is_open_relay = False
 
     async def run(self) -> None:
         """Listen, and return when drained."""
@@ -151,8 +158,8 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._drain)
         self._loop.add_signal_handler(signal.SIGHUP, self._renew)
-        for listener in self._context.listeners:
-            self._servers.append(await self._listen(listener))
+        for listener, meaning in self._meanings():
+            self._servers.append(await self._listen(listener, meaning))
         self._report()
         self._every(SWEEP_S, self._service.sweep)
         self._every(REPORT_S, self._report)
@@ -171,9 +178,31 @@ class Worker:
 
     # --- beginning ----------------------------------------------------------------
 
-    async def _listen(self, listener: contract.Listener) -> asyncio.Server:
+    def _meanings(self) -> list[tuple[contract.Listener, Listener]]:
+        """What each listener means; MX and what leaks are shut, where a stranger can relay."""
+        listeners = self._context.listeners
+        settings = self._context.settings
+        meanings = [make_listener(one, settings, self._contexts) for one in listeners]
+        leaks = find_leaks(self._service, meanings)
+        for leak in leaks[:MAX_LEAKS_LOGGED]:
+            self._log.error(
+                "a stranger could relay through this service, so MX is shut",
+                listener=leak.listener,
+                peer=leak.peer,
+                sender=leak.sender,
+                recipient=leak.recipient,
+                answer=leak.answer,
+            )
+        self._is_open_relay = bool(leaks)
+        leaking = {leak.listener for leak in leaks}
+        shut = [
+            replace(one, is_shut=bool(leaks) and (one.role is Role.MX or one.name in leaking))
+            for one in meanings
+        ]
+        return list(zip(listeners, shut, strict=True))
+
+    async def _listen(self, listener: contract.Listener, meaning: Listener) -> asyncio.Server:
         service = self._service
-        meaning = make_listener(listener, self._context.settings, self._contexts)
         if listener.name == LEGACY:
             legacy = self._context.settings.legacy
             self._log.warning(
@@ -210,6 +239,8 @@ class Worker:
         if peers.is_news():
             self._log.warning(GATEWAY_WARNING)
         counters = self._service.counters.values() | peers.counters()
+        if self._is_open_relay:
+            counters[OPEN_RELAY] = 1.0
         self._pool.submit(self._report_counters, counters)
 
     def _report_counters(self, counters: dict[str, float]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from mailserver.settings.model import Settings
+from mailserver.store.queueing import Lane, QueueFilter
 from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.values.address import Address
 from mailserver.values.ids import Uid
@@ -231,6 +232,38 @@ def test_swaks_sends(live: House, listener: str, options: list[str]) -> None:
     sent = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert sent.returncode == 0, sent.stdout + sent.stderr
     assert len(live.stored()) == before + 1
+
+
+@needs_program("swaks")
+def test_swaks_sends_elsewhere_for_a_person_and_a_stranger_may_not(live: House) -> None:
+    to = ["--to", "x@elsewhere.example", "--from"]
+    signed_in = ["--tls", "--auth-user", "mdupont", "--auth-password", house.NUMEN]
+    trials = (("submission", [*to, MARIE, *signed_in]), ("mx", [*to, "a@example.org"]))
+    said = {}
+    for listener, options in trials:
+        command = ["swaks", "--server", f"localhost:{live.ports[listener]}", *options]
+        said[listener] = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert said["submission"].returncode == 0, said["submission"].stdout
+    assert "550 5.7.1 Relaying denied" in said["mx"].stdout
+    store = open_store(live.settings)
+    try:
+        wanted = QueueFilter(recipient="x@elsewhere.example")
+        (copy,) = store.list_queue(wanted, after=None, limit=10)
+    finally:
+        store.close()
+    assert (copy.next_hop, copy.reverse_path, copy.lane) == ("elsewhere.example", MARIE, Lane.FIRST)
+
+
+def test_a_service_that_would_relay_for_strangers_keeps_its_mx_shut(tmp_path: Path) -> None:
+    with running(tmp_path, relay__trusted_networks=["0.0.0.0/0", "::/0"]) as live:
+        with socket.create_connection(("127.0.0.1", live.ports["mx"]), timeout=10) as sock:
+            assert sock.recv(512).startswith(b"421 4.3.2")
+        store = open_store(live.settings)
+        try:
+            reports = store.read_reports()
+        finally:
+            store.close()
+    assert reports["smtp.0"][1]["open_relay"] == 1
 
 
 @needs_program("curl")
