@@ -93,6 +93,7 @@ class Session:
         "_out",
         "_out_octets",
         "_retrieved",
+        "_retrieved_at_s",
         "_stream",
         "_waits",
         "circuit",
@@ -128,6 +129,7 @@ class Session:
         self._waits = False  # for a verdict, an outcome or a handshake
         self._next: Signal | None = None  # to be returned by the next `advance`
         self._retrieved: array[int] | None = None  # UIDs, typecode 'Q'
+        self._retrieved_at_s = 0.0  # of the first one
         self._out: list[bytes] = []
         self._out_octets = 0
         self.say(Say.GREETING)
@@ -158,7 +160,7 @@ class Session:
         if uids is None or self.retrieved_from is None:
             return None
         circuit = self.circuit
-        at = Collection(at_s=self.desk.clock(), door=circuit.door, peer=circuit.peer)
+        at = Collection(at_s=self._retrieved_at_s, door=circuit.door, peer=circuit.peer)
         return Collected(self.retrieved_from, uids, at)
 
     def receive(self, octets: bytes) -> None:
@@ -250,6 +252,7 @@ class Session:
         """All octets of this entry are on their way."""
         if self._retrieved is None:
             self._retrieved = array("Q")
+            self._retrieved_at_s = self.desk.clock()
             self.retrieved_from = self.maildrop().maildrop.mailbox_id
         self._retrieved.append(uid)
 

@@ -28,6 +28,7 @@ def copy_id(copy: QueuedCopy) -> str:
 def copy_cells(copy: QueuedCopy) -> tuple[str, ...]:
     """The cells of `COPY_COLUMNS`, of several lines each: ids and addresses are long."""
     _, state, tries, recipient, sender, hop, next_try, why = copy_row(copy)
+    sender = sender if sender == "<>" else sender[1:-1]
     tried = "" if tries == "0" else f"{state}\n{tries} {'try' if tries == '1' else 'tries'}"
     last = "\n".join(part for part in (next_try, why) if part != "-")
     return (copy_id(copy), tried or state, f"{sender}\n{recipient}\n{hop}", last or "-")

@@ -53,7 +53,7 @@ class Waiting:
 class Collection:
     """One POP3 session that retrieved the entry."""
 
-    at_s: float
+    at_s: float  # its first retrieval
     door: str
     peer: str
 

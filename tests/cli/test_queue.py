@@ -99,8 +99,8 @@ def test_a_terminal_gets_a_table_and_peers_move_no_cursor(run: Run, service: Pat
     told = console.file.getvalue()
     rows = [" ".join(line.split()) for line in told.splitlines()]
     assert rows[0] == "id state from, to, by next try, why"
-    assert rows[2].endswith(":0 waiting <jean@a.test> 2023-11-14 04:25:13Z")
-    assert r"450 \x1b[2J[red]no" in told
+    assert rows[2].endswith(":0 waiting jean@a.test 2023-11-14 04:25:13Z")
+    assert r"\x1b[2J[red]no[/red]" in told
     assert all(len(line) <= 80 for line in told.splitlines())
     assert "\x1b[2J" not in told
 
