@@ -278,13 +278,18 @@ class Conversation:
             self._fail_before_handshake()
         elif now is None and reply.code == CLOSING and self._opening.step is Step.OPEN:
             self._end(None)
+        elif now is not None and reply.code == CLOSING and self._is_unsent(now):
+            self._break_off(Kind.LATER, reply.status, reply.words)
         elif now is None or now.stage is not Stage.BODY or reply.code < 400:
             self._fail("4.5.0", f"an answer to nothing: {reply.words}")
-        elif reply.code == CLOSING:
-            self._break_off(Kind.LATER, reply.status, reply.words)
         else:
             now.refuse_early(reply)
             self._fail(reply.status, f"it stopped the message: {reply.words}")
+
+    def _is_unsent(self, transaction: Transaction) -> bool:
+        """The final dot has not left: not said yet, or said since the octets came that we read."""
+        is_said_just_now = transaction.stage is Stage.DOT and self._asked_count > 0
+        return transaction.stage is Stage.BODY or is_said_just_now
 
     def _fail_before_handshake(self) -> None:
         """What comes here in clear would pose as an answer over TLS (command injection)."""

@@ -161,8 +161,17 @@ def _rcpt_command(copy: LeasedCopy, recipient: bytes, offers: Offers) -> bytes:
     command = b"RCPT TO:<" + recipient + b">"
     if offers.dsn and (copy.notify or copy.original_recipient):
         command += _parameter(" NOTIFY=", _notify_words(copy.notify))
-        command += _parameter(" ORCPT=", copy.original_recipient)
+        command += _original_recipient(copy.original_recipient, offers)
     return command + b"\r\n"
+
+
+def _original_recipient(value: str, offers: Offers) -> bytes:
+    """Outside ASCII only under SMTPUTF8 (RFC 6533 §3); else it is left out, as if never said."""
+    if value.isascii() or not offers.utf8:
+        return _parameter(" ORCPT=", value)
+    octets = value.encode("utf-8", "surrogateescape")
+    is_safe = not _UNSAFE.search(octets) and b" " not in octets
+    return b" ORCPT=" + octets if is_safe else b""
 
 
 def _notify_words(notify: Notify) -> str:

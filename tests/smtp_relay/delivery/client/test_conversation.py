@@ -500,3 +500,21 @@ def test_nothing_good_is_believed_in_the_middle_of_the_message() -> None:
     side = in_body()
     side.hear("250 ok")
     assert side.kinds() == [BROKEN]
+
+
+def test_an_original_recipient_outside_ascii_travels_where_the_peer_takes_it() -> None:
+    copy = make_copy(original_recipient="utf-8;jörg@b.test")
+    said = [
+        open_side("PIPELINING", "DSN", *more).offer(make_parcel(copies=[copy]))
+        for more in ((), ("SMTPUTF8",))
+    ]
+    assert b"ORCPT" not in said[0]
+    assert " ORCPT=utf-8;jörg@b.test".encode() in said[1]
+
+
+def test_421_beside_354_comes_before_the_message_and_defers_it() -> None:
+    side = open_side("PIPELINING")
+    side.offer(make_parcel())
+    side.hear("250 ok", "250 ok", "354 go", "421 4.3.2 bye")
+    verdict = side.last()[0]
+    assert (verdict.kind, verdict.is_after_dot) == (Kind.LATER, False)
