@@ -503,7 +503,7 @@ def test_nothing_good_is_believed_in_the_middle_of_the_message() -> None:
 
 
 def test_an_original_recipient_outside_ascii_travels_where_the_peer_takes_it() -> None:
-    copy = make_copy(original_recipient="utf-8;jörg@b.test")
+    copy = make_copy("jorg@b.test", original_recipient="utf-8;jörg@b.test")
     said = [
         open_side("PIPELINING", "DSN", *more).offer(make_parcel(copies=[copy]))
         for more in ((), ("SMTPUTF8",))
