@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from mailserver.store.ports import StoreUnavailable
 from mailserver.store.sql import queue_places
-from mailserver.store.sql.bulk import insert
+from mailserver.store.sql.bulk import select
 from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.values.ids import AgentId
 
@@ -26,15 +26,17 @@ _GIVE_UP = "UPDATE agent SET until_s = 0 WHERE agent_id = ?"
 _DELETE = "DELETE FROM agent WHERE agent_id = ?"
 # By destination, because there is an index of that, and leases come and go all the time.
 _HELD_BY = """
-    SELECT queue.message_id, queue.copy_no, queue.destination_id, queue.due_at_s
-    FROM destination JOIN queue ON queue.destination_id = destination.destination_id
-        AND queue.lane = 2
-    WHERE queue.agent_id = ? LIMIT ?"""
+    SELECT message_id, copy_no, agent_id, destination_id, due_at_s FROM queue
+    WHERE destination_id IN (SELECT destination_id FROM destination) AND lane = 2
+        AND agent_id = ?
+    LIMIT ?"""
 # Untried, a copy goes back to its turn; tried, it is due when it was: both are now.
 _GIVE_BACK = """
-    WITH held (message_id, copy_no) AS (VALUES {rows})
+    WITH held (message_id, copy_no, agent_id) AS (VALUES {rows})
     UPDATE queue SET lane = CASE WHEN attempt_count = 0 THEN 0 ELSE 1 END, agent_id = NULL
-    FROM held WHERE queue.message_id = held.message_id AND queue.copy_no = held.copy_no"""
+    FROM held WHERE queue.message_id = held.message_id AND queue.copy_no = held.copy_no
+        AND queue.agent_id = held.agent_id
+    RETURNING 1"""
 
 
 class Slots(Protocol):
@@ -94,27 +96,24 @@ class SqlAgents:
 
     def _give_back(self, agent_id: AgentId) -> int:
         """In slices, so that no turn is long; the row goes last, so that a crash loses none."""
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            connection.execute(_GIVE_UP, (agent_id,))
         count = 0
-        while True:
+        while held := self._engine.read(_HELD_BY, (agent_id, SLICE)):
             with self._engine.write_turn(), self._engine.transaction() as connection:
-                connection.execute(_GIVE_UP, (agent_id,))
-                held = list(connection.execute(_HELD_BY, (agent_id, SLICE)))
-                insert(connection, _GIVE_BACK, [row[:2] for row in held])
+                # Not what its agent settled since we looked.
+                count += len(select(connection, _GIVE_BACK, [row[:3] for row in held]))
                 queue_places.lower(connection, self._due(held))
-                if len(held) < SLICE:
-                    connection.execute(_DELETE, (agent_id,))
-            count += len(held)
-            if held:
-                self._wake()
-            if len(held) < SLICE:
-                return count
+            self._wake()
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            connection.execute(_DELETE, (agent_id,))
+        return count
 
     def _due(self, held: list[Row]) -> dict[int, float]:
         """A turn may lie ahead, and the copy is due all the same: since we last looked."""
         due: dict[int, float] = {}
-        for _, _, destination_id, due_at_s in held:
-            earliest = due.get(destination_id, self._seen_s)
-            due[destination_id] = min(earliest, due_at_s)
+        for *_, destination_id, due_at_s in held:
+            due[destination_id] = min(due.get(destination_id, self._seen_s), due_at_s)
         return due
 
     def _leave(self, agent_id: AgentId) -> None:
