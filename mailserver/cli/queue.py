@@ -102,7 +102,7 @@ def list_copies(
         shown = (copy for copy, _ in zip(copies, range(limit), strict=False))
         if as_json:
             for copy in shown:
-                print(json.dumps(copy_facts(copy), ensure_ascii=False))
+                print(json.dumps(copy_facts(copy)))
         elif total:
             cells = copy_row if console is None else copy_cells
             print_rows(COPY_COLUMNS, map(cells, shown), console=console)
@@ -127,7 +127,7 @@ def show(message: IdArgument, *, config: ConfigOption = None, as_json: JsonOptio
     copies = tuple(copy for copy in found[0].copies if copy.copy_no in waiting)
     journey = replace(found[0], copies=copies)
     if as_json:
-        print(json.dumps(journey_facts(journey), ensure_ascii=False))
+        print(json.dumps(journey_facts(journey)))
     else:
         print("\n".join(journey_lines(journey)))
 
@@ -139,7 +139,7 @@ def destinations(*, config: ConfigOption = None, as_json: JsonOption = False) ->
         hops = store.list_destinations()
     if as_json:
         for hop in hops:
-            print(json.dumps(hop_facts(hop), ensure_ascii=False))
+            print(json.dumps(hop_facts(hop)))
     elif hops:
         print_rows(HOP_COLUMNS, map(hop_row, hops), console=_console())
     else:

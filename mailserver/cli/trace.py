@@ -47,7 +47,7 @@ def trace(
         journeys, unsearched_count = find(store, wanted.strip(), limit=limit)
     for journey in journeys:
         if as_json:
-            print(json.dumps(journey_facts(journey), ensure_ascii=False))
+            print(json.dumps(journey_facts(journey)))
         else:
             print("\n".join(journey_lines(journey)))
     if unsearched_count:

@@ -105,6 +105,20 @@ def test_a_terminal_gets_a_table_and_peers_move_no_cursor(run: Run, service: Pat
     assert "\x1b[2J" not in told
 
 
+def test_json_moves_no_cursor_either(run: Run, service: Path) -> None:
+    evil = "450 \x1b[2J \x9b2J \u202e no"
+    (accept_id,) = queue_up(service, to_relay("un@far.test"))
+    try_once(service, "far.test", words=evil)
+    assert listed(run, service)[0]["last_words"] == evil
+    for words in (("queue", "list"), ("queue", "show", accept_id_text(accept_id))):
+        assert run(*words, "--json", "--config", service).out.rstrip("\n").isprintable()
+    assert trace_json(run, service, accept_id_text(accept_id)).rstrip("\n").isprintable()
+
+
+def trace_json(run: Run, service: Path, wanted: str) -> str:
+    return run("trace", wanted, "--json", "--config", service).out
+
+
 def test_show_tells_the_attempts_of_what_waits(run: Run, service: Path) -> None:
     (accept_id,) = queue_up(service, to_relay("un@far.test", "deux@other.test"))
     try_once(service, "far.test")
