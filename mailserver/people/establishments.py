@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailserver.people.names import MAX_LOCAL_OCTETS
-from mailserver.people.words import search_key, split_words
+from mailserver.values.words import search_key, split_words
 
 FILE_NAME = "establishments.toml"
 _DIGITS_ROOM = 4

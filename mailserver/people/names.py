@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mailserver.people.words import BadName, split_words
+from mailserver.values.words import BadName, split_words
 
 MAX_IDENTIFIER_LENGTH: Final = 32
 """With its digits: many systems that take the same identifier stop here."""

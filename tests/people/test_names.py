@@ -15,7 +15,7 @@ from mailserver.people.names import (
     identifier_base,
     numbered,
 )
-from mailserver.people.words import BadName, search_key, split_words
+from mailserver.values.words import BadName, search_key, split_words
 
 
 @pytest.mark.parametrize(
