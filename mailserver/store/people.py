@@ -61,8 +61,10 @@ class PersonDoc:
     """All that an import says of one person, and what was decided for them.
 
     source_key: how the import knows the person again: its own id, else a keyed
-        digest of the NUMEN under a label of its own; never the NUMEN.
+        digest of the NUMEN under a label of its own; never the NUMEN.  Empty: made
+        by hand, and no import touches them.
     addresses: as given, the canonical one first.
+    posts, correspondent_of: kept sorted, each once, whatever the order given.
     """
 
     source_key: str
@@ -79,12 +81,19 @@ class PersonDoc:
     posts: tuple[PostDoc, ...] = ()
     correspondent_of: tuple[str, ...] = ()  # codes of units
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "posts", tuple(sorted(set(self.posts))))
+        units = tuple(sorted(set(self.correspondent_of)))
+        object.__setattr__(self, "correspondent_of", units)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitDoc:
     """A node of the tree, and the mailbox that an establishment has.
 
-    identifier, addresses: of its account; both empty where it has none.
+    code, parent_code: folded, as 0170705z.
+    identifier, addresses: of its account, which is made and kept by this
+        document; both empty where it has none.
     """
 
     code: str
@@ -110,14 +119,21 @@ Doc = PersonDoc | UnitDoc
 class Change:
     """before: None: not there yet (or gone).  after: None: it goes (undo of a creation).
 
-    verifier: of the first password of an account that is made; never read back.
+    A person who goes keeps account, mailbox and history; the names go into
+    quarantine.  A later change with the same source key brings the account back.
+
+    verifier: of the first password of an account that is made, or that has
+        none; never read back.
     reasons: in words, for the plan.
+    homonyms: (base_key, number) of each name that was numbered for this
+        change, 1 for the one without a digit.  The counters only grow.
     """
 
     before: Doc | None
     after: Doc | None
     verifier: str | None = None
     reasons: tuple[str, ...] = ()
+    homonyms: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +169,7 @@ class Person:
     is_hidden: bool
     telephone: str
     posts: tuple[PostDoc, ...]
+    language: str = ""  # fr, en; empty: the service's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +198,9 @@ class Relation:
     since_s: float
     until_s: float | None
 
+    def holds_at(self, now_s: float) -> bool:
+        return self.since_s <= now_s and (self.until_s is None or now_s < self.until_s)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -194,7 +214,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Every field that is set must match; words are folded and match beginnings of words."""
+    """Every field that is set must match; words are folded and match beginnings of words.
+
+    with_hidden: as an administrator sees it: the liste rouge, and people who
+        have not come yet or have left.  Nobody sees those who are gone.
+    """
 
     name: str = ""
     unit_code: str = ""  # that unit and all below it
@@ -235,10 +259,15 @@ class People(Names, Protocol):
     # Imports
 
     def read_subjects(self, kind: type[Doc]) -> Iterator[Doc]:
-        """Every person (or unit) that an import made and that is not gone, in slices."""
+        """Every person (or unit) that an import made and that is not gone, in slices.
+
+        Units: by code.  People: as they were made.
+        """
         ...
 
-    def read_person(self, source_key: str) -> PersonDoc | None: ...
+    def read_person(self, source_key: str) -> PersonDoc | None:
+        """One who is gone too, with life GONE and the names they had."""
+        ...
 
     def read_unit(self, code: str) -> UnitDoc | None: ...
 
@@ -249,25 +278,52 @@ class People(Names, Protocol):
     def apply_changes(
         self, run_id: int, changes: Sequence[Change], *, now_s: float, quarantine_s: float
     ) -> list[Conflict | None]:
-        """The next slice of the run, one transaction: subjects, names, events, progress."""
+        """The next slice of the run, one transaction: subjects, names, events, progress.
+
+        Conflicts are counted as done, and are not taken back by an undo.
+
+        Raises:
+            StoreUnavailable: there is no such run, or it is not being applied.
+        """
         ...
 
-    def end_import(self, run_id: int) -> None: ...
+    def end_import(self, run_id: int) -> None:
+        """All is in (applied), or all was taken back (undone)."""
+        ...
 
-    def last_import(self) -> ImportRun | None: ...
+    def last_import(self) -> ImportRun | None:
+        """The latest that was not undone: what an undo takes back, or goes on taking back."""
+        ...
 
-    def read_changes(self, run_id: int, *, after: int, limit: int) -> list[tuple[int, Change]]: ...
+    def read_changes(self, run_id: int, *, after: int, limit: int) -> list[tuple[int, Change]]:
+        """(number, change) of what is in and was not undone; numbers above `after`, ascending.
+
+        The first number is 1.
+        """
+        ...
 
     def undo_changes(
         self, run_id: int, numbers: Sequence[int], *, now_s: float, quarantine_s: float
-    ) -> list[Conflict | None]: ...
+    ) -> list[Conflict | None]:
+        """Take these changes back, one transaction; numbers in the order to undo: the last first.
+
+        Those that make a conflict are left as they are, and are not offered again.
+        """
+        ...
 
     # One at a time
+
+    def find_doc(self, identifier: str) -> PersonDoc | None:
+        """A living person's document, whoever made it; `source_key` is empty where no import did."""
+        ...
 
     def put(
         self, change: Change, *, by_whom: str, now_s: float, quarantine_s: float
     ) -> Conflict | None:
-        """A change outside of any import: the command line, later the webmail."""
+        """A change outside of any import: the command line, later the webmail.
+
+        A person with an empty `source_key` is known by the identifier in `before`.
+        """
         ...
 
     def due_lives(self, *, now_s: float, limit: int) -> list[PersonDoc]:
@@ -282,9 +338,13 @@ class People(Names, Protocol):
         """None: the roots.  By name."""
         ...
 
-    def search_people(self, which: Search, *, after: str, limit: int) -> list[Person]: ...
+    def search_people(self, which: Search, *, after: str, limit: int) -> list[Person]:
+        """By name.  after: identifier of the last one that was shown; empty: from the start."""
+        ...
 
-    def search_units(self, which: Search, *, after: str, limit: int) -> list[Unit]: ...
+    def search_units(self, which: Search, *, after: str, limit: int) -> list[Unit]:
+        """By name.  after: code of the last one that was shown; empty: from the start."""
+        ...
 
     def find_person(self, identifier: str) -> Person | None: ...
 
@@ -304,7 +364,7 @@ class People(Names, Protocol):
     def end_relation(self, relation_id: int, *, at_s: float) -> None: ...
 
     def relations_of(self, account_id: AccountId) -> list[Relation]:
-        """What this account may."""
+        """What this account may, might and may yet: ask each whether it holds."""
         ...
 
     def relations_over(
