@@ -314,7 +314,7 @@ class People(Names, Protocol):
     # One at a time
 
     def find_doc(self, identifier: str) -> PersonDoc | None:
-        """A living person's document, whoever made it; `source_key` is empty where no import did."""
+        """A living person's document; `source_key` is empty where no import made them."""
         ...
 
     def put(
