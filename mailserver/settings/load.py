@@ -20,7 +20,12 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from mailserver.settings.model import RouteSettings, Settings
+from mailserver.settings.model import (
+    CatchAllSettings,
+    ClassSettings,
+    RouteSettings,
+    Settings,
+)
 from mailserver.settings.template import line_of, toml_value
 
 FILE_NAME = "mailserver.toml"
@@ -88,7 +93,11 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     return _absolute(settings, path.resolve())
 
 
-LISTS: dict[str, type[BaseModel]] = {"routes": RouteSettings}
+LISTS: dict[str, type[BaseModel]] = {
+    "routes": RouteSettings,
+    "classes": ClassSettings,
+    "catch_all": CatchAllSettings,
+}
 """Sections that come several times, in double brackets; their order counts."""
 
 
@@ -303,6 +312,9 @@ _EXAMPLES = {
     "delivery.source_addresses": '; for instance source_addresses = ["192.0.2.25"]',
     "routes.name": '; for instance name = "provider"',
     "routes.password_file": '; for instance password_file = "provider-password.txt"',
+    "classes.name": '; for instance name = "default"',
+    "catch_all.domain": '; for instance domain = "ac-exemple.fr"',
+    "catch_all.address": '; for instance address = "accueil@ac-exemple.fr"',
     "routes.tls": '; for instance tls = "verify"',
 }
 

@@ -69,6 +69,7 @@ class SmtpSettings(Section):
     max_message_mib: float = Field(default=50, gt=0)
     max_header_kib: int = Field(default=1024, ge=16)
     max_recipients: int = Field(default=1000, ge=100)
+    max_unknown_recipients: int = Field(default=50, ge=1)  # of one session, then 421
     max_connections: int = Field(default=2000, ge=1)  # of one process
     command_timeout_s: float = Field(default=300, gt=0)
     data_timeout_s: float = Field(default=180, gt=0)
@@ -165,6 +166,37 @@ class DkimSettings(Section):
     selectors: tuple[str, ...] = ("mo1", "mo2")  # RSA and Ed25519, whatever each key is
 
 
+class QuotaSettings(Section):
+    grace_percent: float = Field(default=110, ge=100, le=200)  # 452 up to here, then 552
+
+
+class ClassSettings(Section):
+    """What accounts of one class may keep and send; 0: no limit.  "default": all the others."""
+
+    name: Annotated[str, AfterValidator(check_route_name)]
+    quota_mib: float = Field(default=0, ge=0)
+    quota_messages: int = Field(default=0, ge=0)
+    sends_per_hour: int = Field(default=0, ge=0)
+    sends_per_day: int = Field(default=0, ge=0)
+    recipients_per_day: int = Field(default=0, ge=0)
+    new_recipients_per_day: int = Field(default=0, ge=0)
+    bulk: bool = False  # sends as much as it wants
+
+
+class ForwardingSettings(Section):
+    """Copies that leave our domains because a person wants their mail elsewhere."""
+
+    enabled: bool = True
+    sender_days: int = Field(default=21, ge=1, le=500)  # bounces come back for this long
+
+
+class CatchAllSettings(Section):
+    """One domain of ours whose unknown addresses all lead to one address."""
+
+    domain: Domain
+    address: str
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
@@ -183,5 +215,9 @@ class Settings(Section):
     routes: tuple[RouteSettings, ...] = ()
     dns: DnsSettings = DnsSettings()
     dkim: DkimSettings = DkimSettings()
+    quota: QuotaSettings = QuotaSettings()
+    classes: tuple[ClassSettings, ...] = ()
+    forwarding: ForwardingSettings = ForwardingSettings()
+    catch_all: tuple[CatchAllSettings, ...] = ()
     log: LogSettings = LogSettings()
     source: Annotated[Path | None, Field(exclude=True)] = None  # the file this came from

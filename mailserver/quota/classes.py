@@ -1,0 +1,79 @@
+"""Classes of accounts: what each may keep and send.
+
+An account names its class, or none: then `default` holds, as it does for a
+class that the settings do not have.  0 means no limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mailserver.settings.model import MIB, ClassSettings
+
+DEFAULT: Final = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Of one class.
+
+    hard_octets, hard_count: where "not now" becomes "no": the quota and its grace margin.
+    """
+
+    name: str
+    quota_octets: int = 0
+    quota_count: int = 0
+    hard_octets: int = 0
+    hard_count: int = 0
+    sends_per_hour: int = 0
+    sends_per_day: int = 0
+    recipients_per_day: int = 0
+    new_recipients_per_day: int = 0
+    is_bulk: bool = False
+
+    @property
+    def has_quota(self) -> bool:
+        return self.quota_octets > 0 or self.quota_count > 0
+
+    @property
+    def limits_sending(self) -> bool:
+        """Must what this account sends be counted?"""
+        counted = (
+            self.sends_per_hour,
+            self.sends_per_day,
+            self.recipients_per_day,
+            self.new_recipients_per_day,
+        )
+        return not self.is_bulk and any(counted)
+
+
+class Classes:
+    """The classes of the settings, by name."""
+
+    __slots__ = ("_by_name", "_default")
+
+    def __init__(self, settings: Sequence[ClassSettings], *, grace_percent: float) -> None:
+        """grace_percent: of the quota, at least 100: what is below it is told to try again."""
+        self._by_name = {one.name: _limits(one, grace_percent) for one in settings}
+        self._default = self._by_name.setdefault(DEFAULT, Limits(name=DEFAULT))
+
+    def of(self, class_name: str) -> Limits:
+        return self._by_name.get(class_name, self._default)
+
+
+def _limits(one: ClassSettings, grace_percent: float) -> Limits:
+    quota_octets = int(one.quota_mib * MIB)
+    return Limits(
+        name=one.name,
+        quota_octets=quota_octets,
+        quota_count=one.quota_messages,
+        hard_octets=int(quota_octets * grace_percent / 100),
+        hard_count=int(one.quota_messages * grace_percent / 100),
+        sends_per_hour=one.sends_per_hour,
+        sends_per_day=one.sends_per_day,
+        recipients_per_day=one.recipients_per_day,
+        new_recipients_per_day=one.new_recipients_per_day,
+        is_bulk=one.bulk,
+    )
