@@ -91,6 +91,7 @@ class NewCopy:
 
     original_recipient: ORCPT as it was typed, `rfc822;...` in xtext, or empty.
     owes_report: a Deposit whose sender asked to hear of success, and may be told.
+    sender: the reverse-path under which this copy leaves; None: the message's.
     """
 
     recipient: str
@@ -98,6 +99,7 @@ class NewCopy:
     notify: Notify = Notify.UNSAID
     original_recipient: str = ""
     owes_report: bool = False
+    sender: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,11 @@ class Acceptance:
     envelope_id: str = ""  # RFC 3461 ENVID, as typed (xtext)
     return_content: str = ""  # RFC 3461 RET: FULL, HDRS or empty
     copies: tuple[NewCopy, ...] = field(default=())
+
+    @property
+    def base_octets(self) -> int:
+        """What every reader gets of it, whoever they are."""
+        return len(self.return_path) + len(self.head) + self.body.size_octets
 
 
 def delivered_to_line(recipient: str) -> bytes:

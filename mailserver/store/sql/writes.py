@@ -11,11 +11,9 @@ Numbers of messages are taken from a counter and are never used again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from mailserver.queue.copies import CopyState
 from mailserver.store.ports import (
     Accepted,
     Failed,
@@ -23,21 +21,24 @@ from mailserver.store.ports import (
     Removal,
     Removed,
     StoreBroken,
-    StoreError,
     StoreUnavailable,
     Write,
 )
 from mailserver.store.queueing import HopNote, Lease, ReportMade, Settled, Settlement
 from mailserver.store.sql import queue_lease, queue_reports, queue_settle
-from mailserver.store.sql.bulk import chunks, insert
+from mailserver.store.sql.bulk import insert
+from mailserver.store.sql.deposits import (
+    Rows,
+    add_copies,
+    add_entries,
+    deposits_of,
+    grow_mailboxes,
+    write_deposits,
+)
 from mailserver.store.sql.engine import Connection, Engine, first
 from mailserver.store.sql.flags import ENDS_WITH_CRLF, HAS_NUL, IS_8BIT, SMTPUTF8
-from mailserver.store.sql.queue_accept import NewQueue
-from mailserver.values.ids import AcceptId, MailboxId, MessageId
-from mailserver.values.message import Acceptance, InlineBody, Relay, delivered_to_line
-
-_DEPOSITED = CopyState.DEPOSITED.value
-_QUEUED = CopyState.QUEUED.value
+from mailserver.values.ids import AcceptId, MessageId
+from mailserver.values.message import Acceptance, InlineBody
 
 RECENT_MESSAGES = 10_000
 """How far back an accept is looked for: far more than are in flight at once."""
@@ -45,22 +46,10 @@ REMOVAL_SLICE = 2_000
 """Entries removed per turn of the write lock, so that no QUIT holds it for long."""
 
 _NEXT_MESSAGES = "UPDATE counter SET value = value + ? WHERE name = 'message' RETURNING value"
-_GROW_MAILBOXES = """
-    WITH grown (mailbox_id, added_count, added_octets) AS (VALUES {rows})
-    UPDATE mailbox SET next_uid = next_uid + added_count,
-        entry_count = entry_count + added_count, octets = octets + added_octets
-    FROM grown WHERE mailbox.mailbox_id = grown.mailbox_id
-    RETURNING mailbox_id, next_uid"""
 _INSERT_MESSAGES = """
     INSERT INTO message (message_id, accept_id, accepted_at_s, account_id, reverse_path, door,
         peer, flags, envelope_id, return_content, header_octets, longest_line_octets,
         dotted_line_count, body_octets, file_name, return_path, head, body) VALUES {rows}"""
-_INSERT_COPIES = """
-    INSERT INTO copy (message_id, copy_no, recipient, state, mailbox_id, uid, settled_at_s, notify,
-        original_recipient)
-    VALUES {rows}"""
-_INSERT_ENTRIES = """
-    INSERT INTO entry (mailbox_id, uid, message_id, octets, prefix) VALUES {rows}"""
 _NEXT_MODSEQ = "UPDATE mailbox SET modseq = modseq + 1 WHERE mailbox_id = ? RETURNING modseq"
 _HIDE_ENTRIES = """
     UPDATE entry SET removed_modseq = ?, removed_at_s = ?
@@ -70,33 +59,6 @@ _SHRINK_MAILBOX = """
 _RECENT_ACCEPT = """
     SELECT message_id FROM message
     WHERE message_id > (SELECT value FROM counter WHERE name = 'message') - ? AND accept_id = ?"""
-
-
-_Deposits = dict[MailboxId, tuple[int, bytes]]
-"""What one message puts into each mailbox: the size of its entry, and its prefix."""
-
-
-class MailboxGone(StoreError):
-    """The mailbox was deleted between RCPT and the final dot."""
-
-
-@dataclass(slots=True)
-class _Growth:
-    """What one batch adds to one mailbox."""
-
-    count: int = 0
-    octets: int = 0
-    next_uid: int = 0
-
-
-@dataclass(slots=True)
-class _Rows:
-    """The rows of one batch, table by table; mailbox growth by mailbox."""
-
-    messages: list[Sequence[Any]] = field(default_factory=list)
-    copies: list[Sequence[Any]] = field(default_factory=list)
-    entries: list[Sequence[Any]] = field(default_factory=list)
-    queue: NewQueue = field(default_factory=NewQueue)
 
 
 class SqlWrites:
@@ -240,56 +202,18 @@ def _accept(
     if last is None:
         raise StoreUnavailable("the counter of messages is missing")
     next_id = last[0] - len(acceptances) + 1
-    deposits = [_deposits(acceptance) for acceptance in acceptances]
-    growths = _grow_mailboxes(connection, deposits)
-    rows = _Rows()
+    deposits = [deposits_of(one.copies, one.base_octets) for one in acceptances]
+    growths = grow_mailboxes(connection, deposits)
+    rows, messages = Rows(), []
     for i, acceptance in enumerate(acceptances):
-        rows.messages.append(_message_row(next_id + i, acceptance))
-        uids = _add_entries(rows, next_id + i, deposits[i], growths)
-        _add_copies(rows, next_id + i, acceptance, uids)
-    insert(connection, _INSERT_MESSAGES, rows.messages, largest=32)
-    insert(connection, _INSERT_COPIES, rows.copies, largest=128)
-    insert(connection, _INSERT_ENTRIES, rows.entries, largest=128)
-    if rows.queue.has_work:
-        rows.queue.write(connection)
+        messages.append(_message_row(next_id + i, acceptance))
+        uids = add_entries(rows, next_id + i, deposits[i], growths)
+        at_s = acceptance.accepted_at_s
+        add_copies(rows, next_id + i, acceptance.copies, uids, at_s=at_s)
+    insert(connection, _INSERT_MESSAGES, messages, largest=32)
+    write_deposits(connection, rows)
     accepted = [Accepted(MessageId(next_id + i)) for i in range(len(acceptances))]
     return accepted, rows.queue.has_work
-
-
-def _grow_mailboxes(
-    connection: Connection, deposits: Iterable[_Deposits]
-) -> dict[MailboxId, _Growth]:
-    """Reserve UIDs for the batch; rows in id order, so that engines with row locks never cross."""
-    growths: dict[MailboxId, _Growth] = {}
-    for of_message in deposits:
-        for mailbox_id, (octets, _) in of_message.items():
-            growth = growths.get(mailbox_id)
-            if growth is None:
-                growth = growths[mailbox_id] = _Growth()
-            growth.count += 1
-            growth.octets += octets
-    wanted = [(m, growths[m].count, growths[m].octets) for m in sorted(growths)]
-    for statement, chunk in chunks(_GROW_MAILBOXES, wanted, largest=128):
-        for mailbox_id, next_uid in connection.execute(statement, chunk):
-            growths[mailbox_id].next_uid = next_uid - growths[mailbox_id].count
-    missing = [m for m, growth in growths.items() if growth.next_uid == 0]
-    if missing:
-        raise MailboxGone(f"no mailbox {missing[0]}")
-    return growths
-
-
-def _deposits(acceptance: Acceptance) -> _Deposits:
-    """One entry for each mailbox; the first recipient that leads there names it."""
-    base = len(acceptance.return_path) + len(acceptance.head) + acceptance.body.size_octets
-    deposits: _Deposits = {}
-    for copy in acceptance.copies:
-        if isinstance(copy.route, Relay):
-            continue
-        mailbox_id = copy.route.mailbox_id
-        if mailbox_id not in deposits:
-            prefix = delivered_to_line(copy.recipient)
-            deposits[mailbox_id] = (base + len(prefix), prefix)
-    return deposits
 
 
 def _message_row(message_id: int, acceptance: Acceptance) -> Sequence[Any]:
@@ -320,36 +244,6 @@ def _message_row(message_id: int, acceptance: Acceptance) -> Sequence[Any]:
         acceptance.head,
         body.octets if isinstance(body, InlineBody) else None,
     )
-
-
-def _add_entries(
-    rows: _Rows, message_id: int, deposits: _Deposits, growths: dict[MailboxId, _Growth]
-) -> dict[MailboxId, int]:
-    """Give each entry the next UID of its mailbox; returns them by mailbox."""
-    uids: dict[MailboxId, int] = {}
-    for mailbox_id, (octets, prefix) in deposits.items():
-        growth = growths[mailbox_id]
-        uid = uids[mailbox_id] = growth.next_uid
-        growth.next_uid += 1
-        rows.entries.append((mailbox_id, uid, message_id, octets, prefix))
-    return uids
-
-
-def _add_copies(
-    rows: _Rows, message_id: int, acceptance: Acceptance, uids: dict[MailboxId, int]
-) -> None:
-    """One copy for each recipient: for a mailbox of ours final already, else queued."""
-    at_s = acceptance.accepted_at_s
-    for copy_no, copy in enumerate(acceptance.copies):
-        route = copy.route
-        said = (copy.notify or None, copy.original_recipient or None)
-        if isinstance(route, Relay):
-            place: Sequence[Any] = (_QUEUED, None, None, None)
-            rows.queue.add(message_id, copy_no, route, at_s)
-        else:
-            place = (_DEPOSITED, route.mailbox_id, uids[route.mailbox_id], at_s)
-            rows.queue.add_owed(message_id, copy_no, copy, at_s)
-        rows.copies.append((message_id, copy_no, copy.recipient, *place, *said))
 
 
 def _remove(connection: Connection, removal: Removal) -> Removed:
