@@ -25,6 +25,7 @@ KEEPER = "keeper"
 DOOR_MODULES = {
     "smtp": "smtp_relay.inbound.worker",
     "pop3": "pop3_store.worker",
+    "delivery": "smtp_relay.delivery.worker",
     KEEPER: "mailserver.supervisor.keeper",
 }
 """Every door that `run` starts; a new one is a line here."""
@@ -76,6 +77,8 @@ def _worker_count(settings: Settings, name: str) -> int:
             wanted = settings.smtp.processes
         case "pop3":
             wanted = settings.pop3.processes
+        case "delivery":
+            return settings.delivery.processes
         case _:
             return 1
     return wanted or len(os.sched_getaffinity(0))

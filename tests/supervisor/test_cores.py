@@ -80,7 +80,7 @@ def test_the_plan_has_every_door_or_those_that_are_named() -> None:
 def test_workers_default_to_the_cores_and_the_keeper_is_alone() -> None:
     workers = {one.name: one.workers for one in make_plan(SETTINGS).doors}
     cores = len(os.sched_getaffinity(0))
-    assert workers == {"smtp": cores, "pop3": cores, "keeper": 1}
+    assert workers == {"smtp": cores, "pop3": cores, "delivery": 1, "keeper": 1}
 
 
 def test_a_memory_file_gives_back_what_was_written() -> None:

@@ -1,0 +1,398 @@
+"""The delivery agent: carries out what `dispatch` decides, on the loop.
+
+    wake-up, timers --> Dispatch --orders--> leases, links, settlements
+                           ^                        |
+                           +------- facts ----------+
+
+Everything happens on the loop's own thread, by call-backs: no task and no
+future for a message.  What is durable goes through the committer; one
+settlement is under way at a time, and what is decided meanwhile joins the next.
+A settlement that could not be written is written again: what a remote took
+must not be offered twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final, Protocol, assert_never
+
+from mailserver.queue.copies import CopyState
+from mailserver.store.commit import Submitter
+from mailserver.store.ports import Failed, Outcome, StoreError
+from mailserver.store.queueing import (
+    CopyOutcome,
+    HopNote,
+    Lease,
+    Leased,
+    LeasedCopy,
+    Queue,
+    Settled,
+    Settlement,
+)
+from mailserver.telemetry.log import get_log
+from mailserver.values.ids import AgentId, DestinationId
+from smtp_relay.delivery.agent_links import Carrier, OpenLink
+from smtp_relay.delivery.dispatch import Dispatch
+from smtp_relay.delivery.dispatch_orders import (
+    Ask,
+    Bundle,
+    Close,
+    Fate,
+    Give,
+    Note,
+    Open,
+    Order,
+    Resolve,
+    Result,
+    Settle,
+    Trouble,
+)
+from smtp_relay.delivery.outcomes import Judge, given_back, result_of, unroutable
+from smtp_relay.delivery.plan import Unroutable, Way
+from smtp_relay.delivery.verdicts import LinkFailure, Parcel, Verdict
+
+LOOK_AT_MOST_S: Final = 0.02  # each commit of the receiving side wakes us
+POLL_S: Final = 1.0
+TICK_S: Final = 0.1
+WRITE_AGAIN_S: Final = 1.0
+SETTLE_COPIES: Final = 500
+DUE_MARGIN: Final = 200
+_WAKEUP_OCTETS: Final = 65_536
+
+_NO_BODY = Trouble(status="4.3.0", words="the message could not be read from our own store")
+_BUG = Unroutable(
+    next_hop="", is_permanent=False, status="4.3.0", words="the way could not be looked up"
+)
+_COUNTED = {
+    CopyState.RELAYED: "relayed",
+    CopyState.RETURNED: "returned",
+}
+
+
+class Ways(Protocol):
+    """What the agent asks of the way-finder."""
+
+    async def find(self, next_hop: str) -> Way: ...
+
+    def forget(self, next_hop: str) -> None:
+        """Look again at the next `find`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What the agent works with.
+
+    wall_s: Unix time.  told: reports may be owed now.
+    """
+
+    store: Queue
+    writer: Submitter
+    ways: Ways
+    open_link: OpenLink
+    judge: Judge
+    wall_s: Callable[[], float]
+    told: Callable[[], None]
+
+
+class Agent:
+    """One per process.  `start` on the loop."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        agent_id: AgentId,
+        dispatch: Dispatch,
+        means: Means,
+    ) -> None:
+        self.counters: Counter[str] = Counter(relayed=0, deferred=0, returned=0, lost=0)
+        self._loop = loop
+        self._agent_id = agent_id
+        self._dispatch = dispatch
+        self._means = means
+        self._log = get_log("delivery")
+        self._carriers: dict[int, Carrier] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._outcomes: list[CopyOutcome] = []
+        self._open_writes = 0
+        self._is_settling = False
+        self._is_running = False
+        self._is_draining = False
+        self._is_look_planned = False
+        self._looked_at_s = 0.0
+
+    # --- life ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._loop.add_reader(self._means.store.wakeup_fd(), self._woken)
+        self._tick()
+
+    def drain(self) -> None:
+        """Lease nothing more; finish what is on links."""
+        if self._is_draining:
+            return
+        self._is_draining = True
+        self._loop.remove_reader(self._means.store.wakeup_fd())
+        self._dispatch.drain()
+        for carrier in self._carriers.values():
+            carrier.stop_opening()
+        self._run()
+
+    def abort(self) -> None:
+        """Cut every link; what was on the wire is deferred."""
+        for carrier in tuple(self._carriers.values()):
+            carrier.abort()
+
+    @property
+    def is_done(self) -> bool:
+        """After `drain`: nothing is on the way any more, neither out nor to the disk."""
+        return not (self._carriers or self._outcomes or self._open_writes)
+
+    @property
+    def link_count(self) -> int:
+        return len(self._carriers)
+
+    @property
+    def held_count(self) -> int:
+        return self._dispatch.held_count
+
+    # --- what is due -------------------------------------------------------------------
+
+    def _woken(self) -> None:
+        try:
+            os.read(self._means.store.wakeup_fd(), _WAKEUP_OCTETS)
+        except BlockingIOError:
+            return  # another process was faster
+        if not self._is_look_planned:
+            self._is_look_planned = True
+            wait_s = self._looked_at_s + LOOK_AT_MOST_S - self._loop.time()
+            self._loop.call_later(max(0.0, wait_s), self._look)
+
+    def _look(self) -> None:
+        self._is_look_planned = False
+        self._looked_at_s = self._loop.time()
+        if self._is_draining:
+            return
+        limit = self._dispatch.destination_count + DUE_MARGIN
+        try:
+            found = self._means.store.due_destinations(now_s=self._means.wall_s(), limit=limit)
+        except StoreError as error:
+            self._log.warning("the queue could not be read", error=str(error))
+            return
+        self._dispatch.due(found, self._loop.time())
+        self._run()
+
+    def _tick(self) -> None:
+        if self._is_draining:
+            return
+        now_s = self._loop.time()
+        self._dispatch.tick(now_s)
+        self._run()
+        if now_s - self._looked_at_s >= POLL_S:
+            self._look()
+        self._loop.call_later(POLL_S if self._dispatch.is_at_rest else TICK_S, self._tick)
+
+    # --- orders ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Carry out orders until there are none; facts that come meanwhile are among them."""
+        if self._is_running:
+            return
+        self._is_running = True
+        try:
+            while orders := self._dispatch.take_orders():
+                for order in orders:
+                    self._carry_out(order)
+        finally:
+            self._is_running = False
+        self._flush()
+
+    def _carry_out(self, order: Order) -> None:
+        match order:
+            case Give():
+                self._give(order.number, order.bundle)
+            case Ask():
+                self._ask(order.destination_id, order.limit)
+            case Open():
+                self._carriers[order.number] = Carrier(self, self._means.open_link, order)
+                self._spawn(self._carriers[order.number].open())
+            case Close():
+                self._carriers[order.number].close()
+            case Resolve():
+                self._spawn(self._find(order))
+            case Settle():
+                self._settle_unsent(order)
+            case Note():
+                self._note(order)
+            case _:
+                assert_never(order)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _find(self, order: Resolve) -> None:
+        way: Way = _BUG
+        try:
+            way = await self._means.ways.find(order.next_hop)
+        except Exception as error:  # noqa: BLE001 - the top of a task
+            self._log.error("way not found", next_hop=order.next_hop, exc_info=error)
+        self._dispatch.way_found(order.destination_id, way, self._loop.time())
+        self._run()
+
+    def _ask(self, destination_id: DestinationId, limit: int) -> None:
+        wanted = Lease(
+            agent_id=self._agent_id,
+            destination_id=destination_id,
+            limit=limit,
+            now_s=self._means.wall_s(),
+        )
+        self._write(wanted, lambda outcome: self._leased(destination_id, outcome))
+
+    def _leased(self, destination_id: DestinationId, outcome: Outcome) -> None:
+        if isinstance(outcome, Leased):
+            next_s = outcome.next_due_at_s
+            has_more = next_s is not None and next_s <= self._means.wall_s()
+            self._dispatch.leased(
+                destination_id, outcome.copies, has_more=has_more, now_s=self._loop.time()
+            )
+        else:
+            self._dispatch.lease_failed(destination_id)
+
+    def _note(self, order: Note) -> None:
+        now_s = self._means.wall_s()
+        failed = order.failure_count
+        judge = self._means.judge
+        until_s = judge.schedule.next_try(failed, now_s=now_s, chance=judge.chance())
+        note = HopNote(
+            destination_id=order.destination_id,
+            not_before_s=until_s if failed else 0.0,
+            failure_count=failed,
+            error=order.error,
+            at_s=now_s,
+        )
+        if failed:
+            self._means.ways.forget(order.next_hop)
+            self._log.info("next hop rests", next_hop=order.next_hop, error=order.error)
+        self._write(note, lambda _outcome: self._dispatch.hop_noted(order.destination_id))
+
+    # --- parcels ------------------------------------------------------------------------------
+
+    def _give(self, number: int, bundle: Bundle) -> None:
+        try:
+            message = self._means.store.open_queued(bundle.message_id)
+        except StoreError as error:
+            self._log.error("message not read", message=bundle.message_id, error=str(error))
+            message = None
+        if message is None:
+            self._outcomes += self._means.judge.unsent(
+                bundle.copies, _NO_BODY, self._means.wall_s()
+            )
+            self._dispatch.parcel_done(number, bundle, Result.SERVED, self._loop.time())
+            return
+        self._carriers[number].offer(Parcel(message=message, copies=bundle.copies), bundle)
+
+    def parcel_done(
+        self, carrier: Carrier, parcel: Parcel, bundle: Bundle, verdicts: Sequence[Verdict]
+    ) -> None:
+        """Called by a carrier; the parcel's message is closed here."""
+        parcel.message.close()
+        self._outcomes += self._means.judge.outcomes(
+            parcel, verdicts, carrier.facts, self._means.wall_s()
+        )
+        self._dispatch.parcel_done(carrier.number, bundle, result_of(verdicts), self._loop.time())
+        self._run()
+
+    def parcel_not_taken(self, carrier: Carrier, bundle: Bundle) -> None:
+        self._dispatch.parcel_not_taken(carrier.number, bundle)
+
+    def link_opened(self, carrier: Carrier) -> None:
+        self._dispatch.link_opened(carrier.number, self._loop.time())
+        self._run()
+
+    def link_lost(
+        self, carrier: Carrier, failure: LinkFailure | None, untouched: Sequence[Bundle]
+    ) -> None:
+        del self._carriers[carrier.number]
+        self._dispatch.link_lost(carrier.number, failure, untouched, self._loop.time())
+        self._run()
+
+    # --- what is written --------------------------------------------------------------------
+
+    def _settle_unsent(self, order: Settle) -> None:
+        now_s = self._means.wall_s()
+        match order.fate:
+            case Fate.GIVE_BACK:
+                self._outcomes += given_back(order.copies)
+            case Fate.DEFER:
+                assert order.trouble is not None
+                self._outcomes += self._means.judge.unsent(order.copies, order.trouble, now_s)
+            case Fate.RETURN:
+                assert order.trouble is not None
+                self._return(order.copies, order.trouble, now_s)
+
+    def _return(self, copies: Sequence[LeasedCopy], trouble: Trouble, now_s: float) -> None:
+        """Whom to tell stands with the message."""
+        for message_id, some in groupby(copies, key=lambda copy: copy.ref.message_id):
+            try:
+                message = self._means.store.open_queued(message_id)
+            except StoreError:
+                message = None
+            if message is None:
+                self._outcomes += self._means.judge.unsent(some, _NO_BODY, now_s)
+                continue
+            message.close()
+            self._outcomes += unroutable(some, trouble, message.reverse_path, now_s)
+
+    def _flush(self) -> None:
+        if self._is_settling or not self._outcomes:
+            return
+        self._is_settling = True
+        outcomes = tuple(self._outcomes[:SETTLE_COPIES])
+        del self._outcomes[:SETTLE_COPIES]
+        self._settle(
+            Settlement(agent_id=self._agent_id, outcomes=outcomes, at_s=self._means.wall_s())
+        )
+
+    def _settle(self, settlement: Settlement) -> None:
+        self._write(settlement, lambda outcome: self._settled(settlement, outcome))
+
+    def _settled(self, settlement: Settlement, outcome: Outcome) -> None:
+        if isinstance(outcome, Failed):
+            self._open_writes += 1
+            self._loop.call_later(WRITE_AGAIN_S, self._settle_again, settlement)
+            return
+        self._is_settling = False
+        self._count(settlement, outcome)
+        self._flush()
+
+    def _settle_again(self, settlement: Settlement) -> None:
+        self._open_writes -= 1
+        self._settle(settlement)
+
+    def _count(self, settlement: Settlement, outcome: Outcome) -> None:
+        lost = set(outcome.lost) if isinstance(outcome, Settled) else set()
+        owes = False
+        for one in settlement.outcomes:
+            if one.ref in lost:
+                self.counters["lost"] += 1
+            elif one.attempt is not None:
+                self.counters[_COUNTED.get(one.state, "deferred")] += 1
+                owes = owes or one.owes is not None
+        if owes:
+            self._means.told()
+
+    def _write(self, write: Lease | Settlement | HopNote, done: Callable[[Outcome], None]) -> None:
+        self._open_writes += 1
+        self._means.writer.submit(write, lambda outcome: self._written(done, outcome))
+
+    def _written(self, done: Callable[[Outcome], None], outcome: Outcome) -> None:
+        self._open_writes -= 1
+        done(outcome)
+        self._run()

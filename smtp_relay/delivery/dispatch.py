@@ -1,0 +1,495 @@
+"""Which destination, how many links, when: the delivery agent's decisions, without sockets.
+
+Facts come in as calls, each with `now_s` (monotonic); orders go out through
+`take_orders`.  Invariants:
+
+    a copy that was leased is given to one link at a time, and settles once
+    links of a site never exceed its width, all links never exceed `max_links`
+    destinations with one site share its links in turn; sites get links in turn
+    what is leased and not settled is at most `max_leased` copies
+
+    due -> resolve -> ask for a lease -> open links -> give bundles -> parcel done
+                  \\-> no way: ask once, return or defer, note the hop
+    every host failed: the fall-back relay, else defer what is leased, note the hop
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+
+from mailserver.store.queueing import DueDestination, LeasedCopy
+from mailserver.values.ids import DestinationId
+from smtp_relay.delivery.destination import LEASE_COPIES, Destination, make_bundles
+from smtp_relay.delivery.dispatch_orders import (
+    Ask,
+    Bundle,
+    Close,
+    Fate,
+    Give,
+    Limits,
+    Note,
+    Open,
+    Order,
+    Resolve,
+    Result,
+    Settle,
+    Trouble,
+)
+from smtp_relay.delivery.plan import Itinerary, Unroutable, Way
+from smtp_relay.delivery.site import Line, Site, make_site
+from smtp_relay.delivery.verdicts import LinkFailure, Phase
+
+_ENDED_AT_ONCE = LinkFailure(
+    phase=Phase.MAIL, status="4.4.2", words="the host ended the connection before any message"
+)
+
+
+class Dispatch:
+    """The core.  One per agent."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._destinations: dict[DestinationId, Destination] = {}
+        self._sites: dict[str, Site] = {}
+        self._lines: dict[int, Line] = {}
+        self._hungry: dict[str, Site] = {}  # in turn
+        self._numbers = count(1)
+        self._held_count = 0
+        self._asked_count = 0
+        self._is_draining = False
+        self._orders: list[Order] = []
+
+    # --- what the shell may ask -----------------------------------------------------
+
+    def take_orders(self) -> list[Order]:
+        orders, self._orders = self._orders, []
+        return orders
+
+    @property
+    def held_count(self) -> int:
+        """Copies that are leased and not settled."""
+        return self._held_count
+
+    @property
+    def link_count(self) -> int:
+        return len(self._lines)
+
+    @property
+    def destination_count(self) -> int:
+        return len(self._destinations)
+
+    @property
+    def flying_count(self) -> int:
+        """Parcels on links."""
+        return sum(line.load for line in self._lines.values())
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Nothing here needs a tick."""
+        return not self._lines and not any(site.waiting_count for site in self._sites.values())
+
+    # --- facts about destinations ---------------------------------------------------
+
+    def due(self, found: Iterable[DueDestination], now_s: float) -> None:
+        """What the store says is due; may name what is looked after already."""
+        for one in found:
+            destination = self._destinations.get(one.destination_id)
+            if destination is None:
+                if len(self._destinations) >= self._limits.max_destinations:
+                    continue
+                destination = Destination(one.destination_id, one.next_hop, one.failure_count)
+                self._destinations[one.destination_id] = destination
+            if destination.is_noting:
+                continue
+            destination.failure_count = max(destination.failure_count, one.failure_count)
+            destination.has_more = True
+            self._advance(destination, now_s)
+
+    def way_found(self, destination_id: DestinationId, way: Way, now_s: float) -> None:
+        destination = self._destinations[destination_id]
+        destination.is_resolving = False
+        match way:
+            case Itinerary():
+                self._attach(destination, way, now_s)
+            case Unroutable():
+                self._doom(destination, way)
+        self._advance(destination, now_s)
+
+    def leased(
+        self,
+        destination_id: DestinationId,
+        copies: Sequence[LeasedCopy],
+        *,
+        has_more: bool,
+        now_s: float,
+    ) -> None:
+        """has_more: more of it is due already."""
+        destination = self._destinations[destination_id]
+        self._lease_ended(destination)
+        destination.slow_down(now_s)
+        destination.has_more = has_more and bool(copies)
+        if self._is_draining or (destination.is_noting and destination.doom is None):
+            self._settle(copies, Fate.GIVE_BACK)
+        elif destination.doom is not None:
+            self._meet_doom(destination, copies)
+        else:
+            self._held_count += len(copies)
+            bundles = list(make_bundles(destination_id, copies, self._limits.max_recipients))
+            destination.take_in(bundles)
+            self._queue_up(destination, len(bundles))
+        self._advance(destination, now_s)
+
+    def lease_failed(self, destination_id: DestinationId) -> None:
+        """The store could not; what is due is found again."""
+        destination = self._destinations[destination_id]
+        self._lease_ended(destination)
+        destination.has_more = False
+
+    def hop_noted(self, destination_id: DestinationId) -> None:
+        """Its note is on disk; the store names it again when its back-off is over."""
+        self._destinations[destination_id].is_noting = False
+
+    # --- facts about links ----------------------------------------------------------
+
+    def link_opened(self, number: int, now_s: float) -> None:
+        line = self._lines[number]
+        line.is_open, line.idle_since_s = True, now_s
+        line.site.opening_count -= 1
+        self._serve(line.site, now_s)
+
+    def parcel_done(self, number: int, bundle: Bundle, result: Result, now_s: float) -> None:
+        """Each of its copies has its verdict."""
+        line = self._lines[number]
+        site = line.site
+        line.load -= 1
+        line.done_count += 1
+        line.idle_since_s = now_s
+        destination = self._landed(bundle)
+        match result:
+            case Result.SERVED:
+                site.served()
+            case Result.BUSY:
+                site.refused(now_s)
+            case Result.BROKEN:
+                site.broke(line, now_s)
+        if site.pause_s:
+            site.give_not_before_s = now_s + site.pause_s
+        if result is not Result.BROKEN and destination.failure_count:
+            self._note_works(destination)
+        self._hunt(destination, now_s)
+        self._serve(site, now_s)
+
+    def parcel_not_taken(self, number: int, bundle: Bundle) -> None:
+        """The link takes no more (it is ending, or its peer said how many): another one will."""
+        line = self._lines[number]
+        line.load -= 1
+        self._close(line)
+        self._landed_untouched(bundle)
+
+    def link_lost(
+        self, number: int, failure: LinkFailure | None, untouched: Sequence[Bundle], now_s: float
+    ) -> None:
+        """It is gone: never opened, ended by its peer, or closed as was ordered.
+
+        untouched: parcels of which nothing was said to the peer; in order.
+        """
+        line = self._lines.pop(number)
+        site = line.site
+        del site.lines[number]
+        if not line.is_open:
+            site.opening_count -= 1
+        if not line.done_count and not line.is_closing and (failure is not None or untouched):
+            site.failed_to_open(line, failure or _ENDED_AT_ONCE, now_s)
+        for bundle in reversed(untouched):
+            self._landed_untouched(bundle)
+        for bundle in untouched:
+            self._advance(self._destinations[bundle.destination_id], now_s)
+        self._serve(site, now_s)
+        self._open_hungry(now_s)
+
+    # --- time -------------------------------------------------------------------------
+
+    def tick(self, now_s: float) -> None:
+        """A few times a second: what is idle, and what may go on."""
+        for line in self._lines.values():
+            if line.is_open and not line.load and now_s - line.idle_since_s >= self._limits.idle_s:
+                self._close(line)
+        used = {id(one.site) for one in self._destinations.values()}
+        for site in tuple(self._sites.values()):
+            if site.waiting_count:
+                self._serve(site, now_s)
+            elif not site.lines and id(site) not in used and site.is_blank(now_s):
+                del self._sites[site.itinerary.site]
+        for destination in tuple(self._destinations.values()):
+            if destination.is_quiet:
+                self._forget(destination, now_s)
+
+    def drain(self) -> None:
+        """No lease and no parcel any more; what is on links comes through."""
+        self._is_draining = True
+        for line in self._lines.values():
+            self._close(line)
+
+    # --- destinations -----------------------------------------------------------------
+
+    def _advance(self, destination: Destination, now_s: float) -> None:
+        if self._is_draining or destination.is_noting or destination.is_resolving:
+            return
+        if destination.doom is not None:
+            if destination.has_more:
+                self._ask(destination, LEASE_COPIES)
+        elif destination.site is None or destination.way_until_s <= now_s:
+            if destination.has_more or destination.backlog:
+                self._resolve(destination, destination.next_hop)
+        else:
+            self._hunt(destination, now_s)
+            self._serve(destination.site, now_s)
+
+    def _resolve(self, destination: Destination, next_hop: str) -> None:
+        self._detach(destination)
+        destination.is_resolving = True
+        destination.is_detoured = next_hop != destination.next_hop
+        self._orders.append(Resolve(destination.destination_id, next_hop))
+
+    def _attach(self, destination: Destination, way: Itinerary, now_s: float) -> None:
+        site = self._sites.get(way.site)
+        if site is None:
+            site = self._sites[way.site] = make_site(way, self._limits)
+        else:
+            site.follow(way)
+        if not site.lines and site.next_endpoint(now_s) is None:
+            site.start_again()  # the back-off of the hop is over, or this hop is new to it
+        destination.site, destination.way_until_s = site, way.valid_until_s
+        if destination.backlog:
+            self._queue_up(destination, len(destination.backlog))
+
+    def _detach(self, destination: Destination) -> None:
+        site = destination.site
+        if site is not None and destination.backlog:
+            site.waiting_count -= len(destination.backlog)
+            site.turns.remove(destination)
+        destination.site = None
+
+    def _queue_up(self, destination: Destination, bundle_count: int) -> None:
+        """Its new bundles wait for links of its site, in turn with others."""
+        site = destination.site
+        if site is None or not bundle_count:
+            return
+        if len(destination.backlog) == bundle_count:
+            site.turns.append(destination)
+        site.waiting_count += bundle_count
+
+    def _hunt(self, destination: Destination, now_s: float) -> None:
+        """Ask for the next lease early enough."""
+        site = destination.site
+        if (
+            not destination.has_more
+            or destination.is_leasing
+            or site is None
+            or destination.is_noting
+            or self._is_draining
+        ):
+            return
+        if destination.way_until_s <= now_s:
+            if not destination.backlog and not destination.is_resolving:
+                self._resolve(destination, destination.next_hop)
+            return
+        self._ask(destination, destination.lease_limit(site.width))
+
+    def _ask(self, destination: Destination, wanted: int) -> None:
+        room = self._limits.max_leased - self._held_count - self._asked_count
+        limit = min(wanted, room)
+        if limit > 0 and not destination.is_leasing:
+            destination.is_leasing, destination.asked_count = True, limit
+            self._asked_count += limit
+            self._orders.append(Ask(destination.destination_id, limit))
+
+    def _lease_ended(self, destination: Destination) -> None:
+        destination.is_leasing = False
+        self._asked_count -= destination.asked_count
+
+    def _forget(self, destination: Destination, now_s: float) -> None:
+        is_full = len(self._destinations) * 2 > self._limits.max_destinations
+        if is_full or destination.site is None or destination.way_until_s <= now_s:
+            del self._destinations[destination.destination_id]
+
+    # --- no way ------------------------------------------------------------------------
+
+    def _doom(self, destination: Destination, way: Unroutable) -> None:
+        """Nothing is for good of what only the fall-back relay lacks."""
+        is_for_good = way.is_permanent and not destination.is_detoured
+        trouble = Trouble(
+            status=way.status if is_for_good else temporary(way.status), words=way.words
+        )
+        destination.doom, destination.is_doomed_for_good = trouble, is_for_good
+        self._settle_backlog(destination)
+        if not destination.has_more:
+            self._end_doom(destination, trouble)
+
+    def _end_doom(self, destination: Destination, trouble: Trouble) -> None:
+        if destination.is_doomed_for_good:
+            destination.doom = None  # asked again when something new is due
+        else:
+            self._note_failed(destination, trouble)
+
+    def _meet_doom(self, destination: Destination, copies: Sequence[LeasedCopy]) -> None:
+        """For good: all of it, lease by lease.  For now: one lease, then the hop rests."""
+        fate = Fate.RETURN if destination.is_doomed_for_good else Fate.DEFER
+        self._settle(copies, fate, destination.doom)
+        if destination.doom is not None and not (
+            destination.is_doomed_for_good and destination.has_more
+        ):
+            self._end_doom(destination, destination.doom)
+
+    def _settle_backlog(self, destination: Destination, fate: Fate | None = None) -> None:
+        copies = destination.drop_backlog()
+        self._held_count -= len(copies)
+        meant = Fate.RETURN if destination.is_doomed_for_good else Fate.DEFER
+        self._settle(copies, fate or meant, destination.doom)
+
+    def _settle(
+        self, copies: Sequence[LeasedCopy], fate: Fate, trouble: Trouble | None = None
+    ) -> None:
+        if copies:
+            self._orders.append(Settle(tuple(copies), fate, trouble))
+
+    def _note_failed(self, destination: Destination, trouble: Trouble) -> None:
+        destination.failure_count += 1
+        destination.is_noting, destination.has_more, destination.doom = True, False, None
+        error = " ".join(filter(None, (trouble.host, trouble.address, trouble.words)))
+        self._orders.append(_note(destination, error))
+
+    def _note_works(self, destination: Destination) -> None:
+        destination.failure_count = 0
+        self._orders.append(_note(destination, ""))
+
+    # --- sites ----------------------------------------------------------------------------
+
+    def _serve(self, site: Site, now_s: float) -> None:
+        """Give what waits to links that have room, and see whether it needs more of them."""
+        if site.has_failed(now_s):
+            self._fail(site)
+            return
+        if self._is_draining or not site.waiting_count:
+            return
+        for line in tuple(site.lines.values()):
+            while site.waiting_count and site.may_give(line, now_s):
+                self._give(line, now_s)
+        if site.wants_line(now_s) and site.next_endpoint(now_s) is not None:
+            self._hungry[site.itinerary.site] = site
+            self._open_hungry(now_s)
+
+    def _give(self, line: Line, now_s: float) -> None:
+        site = line.site
+        destination = site.turns.popleft()
+        bundle = destination.take_out()
+        site.waiting_count -= 1
+        if destination.backlog:
+            site.turns.append(destination)
+        elif destination.has_more and destination.is_leasing:
+            destination.starve()
+        destination.flying_count += len(bundle.copies)
+        line.load += 1
+        line.given_count += 1
+        self._orders.append(Give(line.number, bundle))
+        if line.given_count >= self._limits.max_messages:
+            self._close(line)
+        if not destination.is_leasing:
+            self._hunt(destination, now_s)
+
+    def _open_hungry(self, now_s: float) -> None:
+        """One link for each site in turn, as long as the process may have more."""
+        while self._hungry and len(self._lines) < self._limits.max_links:
+            key = next(iter(self._hungry))
+            site = self._hungry.pop(key)
+            endpoint = site.next_endpoint(now_s)
+            if self._is_draining or endpoint is None or not site.wants_line(now_s):
+                continue
+            number = next(self._numbers)
+            line = Line(number, site, endpoint, endpoint.is_in_clear)
+            self._lines[number] = site.lines[number] = line
+            site.opening_count += 1
+            hop = endpoint.demanded()
+            self._orders.append(Open(number, site.itinerary, hop, endpoint.address))
+            self._hungry[key] = site
+        if self._hungry:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """A site without any link gets one of who is idle, or of who has most."""
+        poor = sum(1 for site in self._hungry.values() if not site.lines)
+        closing = sum(1 for line in self._lines.values() if line.is_closing)
+        while closing < poor:
+            open_lines = [line for line in self._lines.values() if not line.is_closing]
+            spare = [line for line in open_lines if not line.load and line.is_open] or [
+                line for line in open_lines if len(line.site.lines) > 1
+            ]
+            if not spare:
+                return
+            self._close(max(spare, key=lambda line: len(line.site.lines)))
+            closing += 1
+
+    def _close(self, line: Line) -> None:
+        if not line.is_closing:
+            line.is_closing = True
+            self._orders.append(Close(line.number))
+
+    def _fail(self, site: Site) -> None:
+        """Every host failed: the fall-back relay, else what is leased is deferred."""
+        trouble = _trouble_of(site)
+        may_detour = bool(self._limits.fallback) and not site.policy_failed
+        site.start_again()
+        for destination in tuple(self._destinations.values()):
+            if destination.site is not site or destination.is_quiet:
+                continue
+            if may_detour and self._may_detour(destination):
+                self._resolve(destination, "route:" + self._limits.fallback)
+                continue
+            self._detach(destination)
+            destination.doom, destination.is_doomed_for_good = trouble, False
+            self._settle_backlog(destination)
+            self._note_failed(destination, trouble)
+
+    def _may_detour(self, destination: Destination) -> bool:
+        is_route = destination.next_hop.startswith("route:")
+        return not is_route and not destination.is_detoured and not destination.is_noting
+
+    # --- bundles that come back --------------------------------------------------------------
+
+    def _landed(self, bundle: Bundle) -> Destination:
+        destination = self._destinations[bundle.destination_id]
+        destination.flying_count -= len(bundle.copies)
+        self._held_count -= len(bundle.copies)
+        return destination
+
+    def _landed_untouched(self, bundle: Bundle) -> None:
+        destination = self._destinations[bundle.destination_id]
+        destination.flying_count -= len(bundle.copies)
+        if destination.is_noting or self._is_draining:
+            self._held_count -= len(bundle.copies)
+            self._settle(bundle.copies, Fate.GIVE_BACK)
+            return
+        destination.put_back(bundle)
+        self._queue_up(destination, 1)
+
+
+def _note(destination: Destination, error: str) -> Note:
+    return Note(destination.destination_id, destination.next_hop, destination.failure_count, error)
+
+
+def _trouble_of(site: Site) -> Trouble:
+    failure, endpoint = site.last_failure, site.last_endpoint
+    if failure is None or endpoint is None:
+        return Trouble(status="4.4.2", words="each connection broke during a transaction")
+    return Trouble(
+        status=temporary(failure.status),
+        words=f"{failure.phase.value}: {failure.words}",
+        host=endpoint.hop.host,
+        address=endpoint.address,
+    )
+
+
+def temporary(status: str) -> str:
+    """Its copies are tried again, so their attempt says so (RFC 3463 §2)."""
+    return f"4{status[1:]}" if status.startswith("5") else status

@@ -1,0 +1,138 @@
+"""From verdicts to what is written about each copy.  Pure: clock and chance come in.
+
+| verdict         | the copy  | its sender                                          |
+| --------------- | --------- | --------------------------------------------------- |
+| TAKEN           | relayed   | told, where asked, if the hop does not take that on  |
+| REFUSED         | returned  | told, unless asked not to                            |
+| LATER, BROKEN   | deferred  | hears from the timekeeper: `tell_at_s` stays         |
+
+BROKEN after the dot is deferred like any other: the message may arrive twice,
+which RFC 1047 prefers to never; the words say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from mailserver.queue.copies import CopyState
+from mailserver.queue.reports import ReportKind, is_owed
+from mailserver.queue.schedule import Schedule
+from mailserver.store.queueing import Attempt, CopyOutcome, LeasedCopy
+from mailserver.values.message import Notify
+from smtp_relay.delivery.dispatch_orders import Result, Trouble
+from smtp_relay.delivery.verdicts import Kind, LinkFacts, Parcel, Verdict
+
+MAY_HAVE_ARRIVED = " (the whole message was sent: it may have been taken all the same)"
+_SHUTTING_DOWN = "421"  # RFC 5321 §3.8
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What every outcome needs to know besides the verdict."""
+
+    schedule: Schedule
+    chance: Callable[[], float]
+
+    def outcomes(
+        self, parcel: Parcel, verdicts: Sequence[Verdict], facts: LinkFacts, now_s: float
+    ) -> list[CopyOutcome]:
+        reverse_path = parcel.message.reverse_path
+        return [
+            self._outcome(copy, verdict, facts, reverse_path, now_s)
+            for copy, verdict in zip(parcel.copies, verdicts, strict=True)
+        ]
+
+    def unsent(
+        self, copies: Iterable[LeasedCopy], trouble: Trouble, now_s: float
+    ) -> list[CopyOutcome]:
+        """Deferred before they could be offered to anybody."""
+        attempt = _attempt_of(trouble, now_s)
+        return [self._deferred(copy, attempt, now_s) for copy in copies]
+
+    def _outcome(
+        self,
+        copy: LeasedCopy,
+        verdict: Verdict,
+        facts: LinkFacts,
+        reverse_path: str,
+        now_s: float,
+    ) -> CopyOutcome:
+        words = verdict.words + (MAY_HAVE_ARRIVED if _is_in_doubt(verdict) else "")
+        attempt = Attempt(
+            at_s=now_s,
+            host=facts.hop.host,
+            address=facts.address,
+            tls=facts.tls,
+            status=verdict.status,
+            words=words,
+        )
+        if verdict.kind is Kind.TAKEN:
+            return _relayed(copy, attempt, verdict, reverse_path)
+        if verdict.kind is Kind.REFUSED:
+            return _returned(copy, attempt, reverse_path)
+        return self._deferred(copy, attempt, now_s)
+
+    def _deferred(self, copy: LeasedCopy, attempt: Attempt, now_s: float) -> CopyOutcome:
+        due_at_s = self.schedule.next_try(copy.attempt_count + 1, now_s=now_s, chance=self.chance())
+        return CopyOutcome(ref=copy.ref, state=CopyState.QUEUED, attempt=attempt, due_at_s=due_at_s)
+
+
+def unroutable(
+    copies: Iterable[LeasedCopy], trouble: Trouble, reverse_path: str, now_s: float
+) -> list[CopyOutcome]:
+    """Returned for good: there is no way to their domain.  Copies of one message."""
+    attempt = _attempt_of(trouble, now_s)
+    return [_returned(copy, attempt, reverse_path) for copy in copies]
+
+
+def given_back(copies: Iterable[LeasedCopy]) -> list[CopyOutcome]:
+    """As if they had never been leased."""
+    return [CopyOutcome(ref=copy.ref, state=CopyState.QUEUED) for copy in copies]
+
+
+def result_of(verdicts: Sequence[Verdict]) -> Result:
+    """What a parcel's answers say about its hosts."""
+    kinds = {verdict.kind for verdict in verdicts}
+    if kinds == {Kind.BROKEN}:
+        return Result.BROKEN
+    if kinds == {Kind.LATER} and verdicts[0].words.startswith(_SHUTTING_DOWN):
+        return Result.BUSY
+    return Result.SERVED
+
+
+def _relayed(
+    copy: LeasedCopy, attempt: Attempt, verdict: Verdict, reverse_path: str
+) -> CopyOutcome:
+    wants = bool(copy.notify & Notify.SUCCESS) and not verdict.has_dsn
+    owes = wants and is_owed(ReportKind.RELAYED, notify=copy.notify, reverse_path=reverse_path)
+    return CopyOutcome(
+        ref=copy.ref,
+        state=CopyState.RELAYED,
+        attempt=attempt,
+        owes=ReportKind.RELAYED if owes else None,
+    )
+
+
+def _returned(copy: LeasedCopy, attempt: Attempt, reverse_path: str) -> CopyOutcome:
+    owes = is_owed(ReportKind.FAILED, notify=copy.notify, reverse_path=reverse_path)
+    return CopyOutcome(
+        ref=copy.ref,
+        state=CopyState.RETURNED,
+        attempt=attempt,
+        owes=ReportKind.FAILED if owes else None,
+    )
+
+
+def _is_in_doubt(verdict: Verdict) -> bool:
+    return verdict.kind is Kind.BROKEN and verdict.is_after_dot
+
+
+def _attempt_of(trouble: Trouble, now_s: float) -> Attempt:
+    return Attempt(
+        at_s=now_s,
+        host=trouble.host,
+        address=trouble.address,
+        status=trouble.status,
+        words=trouble.words,
+    )

@@ -1,0 +1,295 @@
+"""The delivery agent's process: `prepare` before the fork, `serve` after it.
+
+See `mailserver.supervisor.contract`.  It runs until:
+
+    told by               what happens
+    SIGTERM, SIGINT       no new lease; what is on links is finished, for at most DRAIN_S;
+                          settled, and the rest of the leases is given back
+    `life_fd` at its end  the supervisor is gone: stop at once; leases end by themselves
+    a broken disk         stop with status 75 (EX_TEMPFAIL)
+    its leases were       stop with status 75: another agent holds what was its own
+    taken over
+
+The first worker also keeps the time and makes reports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import uvloop
+
+from mailserver.dkim.signer import Signer, open_signer
+from mailserver.routing.relaying import make_schedule
+from mailserver.settings.model import Settings
+from mailserver.store.commit import Committer, Done
+from mailserver.store.ports import Outcome, StoreBroken
+from mailserver.store.sqlite.store import open_store
+from mailserver.supervisor import contract
+from mailserver.telemetry.log import get_log
+from mailserver.telemetry.reports import source_name
+from smtp_relay.delivery.agent import Agent, Means
+from smtp_relay.delivery.agent_links import OpenLink
+from smtp_relay.delivery.client.link import Link, LinkListener, open_link
+from smtp_relay.delivery.client.options import LinkOptions, make_times
+from smtp_relay.delivery.client.trust import Contexts, make_contexts
+from smtp_relay.delivery.dispatch import Dispatch
+from smtp_relay.delivery.dispatch_orders import Limits, Open
+from smtp_relay.delivery.itinerary import open_wayfinder
+from smtp_relay.delivery.outcomes import Judge
+from smtp_relay.delivery.reporter import Reporter
+from smtp_relay.delivery.tenure import LEASE_S, Tenure
+from smtp_relay.delivery.timekeeper import SLICE_COPIES, Timekeeper
+
+DOOR: Final = "delivery"
+REPORT_S: Final = 5.0
+OVERDUE_S: Final = 30.0
+REPORTER_S: Final = 60.0
+DRAIN_CHECK_S: Final = 0.05
+SETTLE_S: Final = 2.0  # of the drain time: kept for the outcomes of what was cut
+EX_TEMPFAIL: Final = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the parent made and all its workers share."""
+
+    contexts: Contexts
+    signer: Signer | None
+
+
+def prepare(settings: Settings) -> Prepared:
+    """
+    Raises:
+        OSError, ssl.SSLError: the system's trust, or a key of ours, cannot be read.
+    """
+    return Prepared(make_contexts(), open_signer(settings))
+
+
+def serve(prepared: Prepared, context: contract.WorkerContext) -> None:
+    """Run until told to stop.
+
+    Raises:
+        StoreError, OSError: the store cannot be opened.
+    """
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = Worker(loop, prepared, context)
+    try:
+        loop.run_until_complete(worker.run())
+    finally:
+        worker.close()
+        loop.close()
+
+
+def make_limits(settings: Settings) -> Limits:
+    delivery = settings.delivery
+    return Limits(
+        max_links=delivery.max_connections,
+        site_links=delivery.destination_connections,
+        site_pause_s=delivery.destination_pause_s,
+        max_recipients=delivery.max_recipients,
+        max_messages=delivery.max_messages,
+        idle_s=delivery.idle_s,
+        fallback=delivery.fallback,
+    )
+
+
+class Worker:
+    """One process of this door, on its own loop."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, prepared: Prepared, context: contract.WorkerContext
+    ) -> None:
+        settings = context.settings
+        self._loop = loop
+        self._context = context
+        self._log = get_log("delivery")
+        self._stopped = asyncio.Event()
+        self._upkeep: list[asyncio.Task[None]] = []
+        self._store = open_store(settings)
+        self._committer = Committer(
+            self._store, deliver=self._deliver, on_broken=self._broken_from_thread
+        )
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="agent")
+        self._report_pool = ThreadPoolExecutor(1, thread_name_prefix="reports")
+        self._schedule = make_schedule(settings.delivery)
+        self._tenure = Tenure(self._store, wall_s=time.time, clock_s=time.monotonic)
+        self._wayfinder = open_wayfinder(settings, self._store)
+        self._reporter = Reporter(
+            settings=settings,
+            store=self._store,
+            submit=self._committer.submit,
+            pool=self._report_pool,
+            wall_s=time.time,
+            on_broken=self._broken_from_thread,
+            sign=prepared.signer.sign_pieces if prepared.signer else None,
+        )
+        self._timekeeper = Timekeeper(
+            self._store,
+            self._schedule,
+            submit=self._committer.submit,
+            told=lambda _outcome: self._reporter.poke(),
+            wall_s=time.time,
+        )
+        self._agent = self._make_agent(prepared.contexts)
+
+    def _make_agent(self, contexts: Contexts) -> Agent:
+        settings = self._context.settings
+        options = LinkOptions(
+            hostname=settings.service.hostname,
+            contexts=contexts,
+            is_still_ours=self._tenure.is_still_ours,
+            times=make_times(settings.delivery),
+            source_addresses=settings.delivery.source_addresses,
+        )
+        means = Means(
+            store=self._store,
+            writer=self._committer,
+            ways=self._wayfinder,
+            open_link=_opener(self._loop, options),
+            judge=Judge(self._schedule, random.random),
+            wall_s=time.time,
+            told=self._reporter.poke,
+        )
+        return Agent(self._loop, self._tenure.begin(), Dispatch(make_limits(settings)), means)
+
+    async def run(self) -> None:
+        """Deliver, and return when drained."""
+        self._committer.start()
+        self._loop.add_reader(self._context.life_fd, self._life_ended)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stopped.set)
+        self._loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        await self._wayfinder.test_resolver()
+        self._store.take_over(now_s=time.time())
+        self._agent.start()
+        self._begin_upkeep()
+        self._report()
+        await self._stopped.wait()
+        await self._drain()
+        for task in self._upkeep:
+            task.cancel()
+        await self._wayfinder.close()
+
+    def close(self) -> None:
+        """Write what waits, give back what is left, then let go of everything."""
+        self._reporter.stop()
+        self._report_pool.shutdown(wait=True)
+        self._pool.shutdown(wait=True)
+        self._committer.stop()
+        self._tenure.end()
+        self._store.close()
+
+    # --- upkeep -------------------------------------------------------------------
+
+    def _begin_upkeep(self) -> None:
+        self._every(REPORT_S, self._report)
+        self._every(LEASE_S / 3, lambda: self._in_pool(self._renew))
+        self._every(LEASE_S / 2, lambda: self._in_pool(self._take_over))
+        if self._context.index == 0:
+            self._every(OVERDUE_S, lambda: self._in_pool(self._keep_time))
+            self._every(REPORTER_S, self._reporter.poke)
+            self._in_pool(self._keep_time)
+            self._reporter.poke()
+
+    def _every(self, seconds: float, act: Callable[[], None]) -> None:
+        self._upkeep.append(self._loop.create_task(self._repeat(seconds, act)))
+
+    async def _repeat(self, seconds: float, act: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - the top of a task
+                self._log.error("upkeep of the delivery agent failed", exc_info=error)
+
+    def _in_pool(self, act: Callable[[], None]) -> None:
+        self._pool.submit(self._guarded, act)
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except StoreBroken:
+            self._broken_from_thread()
+        except Exception as error:  # noqa: BLE001 - the top of a thread's work
+            self._log.error("upkeep of the delivery agent failed", exc_info=error)
+
+    def _renew(self) -> None:
+        if not self._tenure.renew():
+            self._log.error("another agent has taken over what this one held; it ends")
+            self._end_from_thread()
+
+    def _take_over(self) -> None:
+        if count := self._store.take_over(now_s=time.time()):
+            self._log.warning("copies of an agent that is gone are due again", count=count)
+
+    def _keep_time(self) -> None:
+        while self._timekeeper.look() == SLICE_COPIES:
+            time.sleep(REPORT_S)  # the slice must be on disk before the next one is read
+
+    def _report(self) -> None:
+        counters = {name: float(value) for name, value in self._agent.counters.items()}
+        counters |= {"links": self._agent.link_count, "leased": self._agent.held_count}
+        source = source_name(DOOR, self._context.index)
+        self._in_pool(lambda: self._store.report(source, counters, now_s=time.time()))
+
+    # --- ending -------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """What is on links comes through, for at most DRAIN_S; the rest is cut off."""
+        deadline_s = self._loop.time() + contract.DRAIN_S - SETTLE_S
+        self._agent.drain()
+        await self._wait_until_done(deadline_s)
+        if not self._agent.is_done:
+            self._agent.abort()
+            await self._wait_until_done(deadline_s + SETTLE_S / 2)
+
+    async def _wait_until_done(self, deadline_s: float) -> None:
+        while not self._agent.is_done and self._loop.time() < deadline_s:  # noqa: ASYNC110
+            await asyncio.sleep(DRAIN_CHECK_S)
+
+    def _deliver(self, batch: list[tuple[Done, Outcome]]) -> None:
+        """In the writer's thread: one hop for the whole batch."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(_call_all, batch)
+
+    def _life_ended(self) -> None:
+        if not os.read(self._context.life_fd, 1):
+            os._exit(0)
+
+    def _broken_from_thread(self) -> None:
+        self._log.error("the store's disk failed, this process ends")
+        self._end_from_thread()
+
+    def _end_from_thread(self) -> None:
+        os._exit(EX_TEMPFAIL)  # nothing that this process believes is safe to act on
+
+
+def _opener(loop: asyncio.AbstractEventLoop, options: LinkOptions) -> OpenLink:
+    async def opened(order: Open, listener: LinkListener) -> Link:
+        return await open_link(
+            order.hop,
+            order.address,
+            protocol=order.itinerary.protocol,
+            login=order.itinerary.login,
+            options=options,
+            loop=loop,
+            listener=listener,
+        )
+
+    return opened
+
+
+def _call_all(batch: list[tuple[Done, Outcome]]) -> None:
+    for done, outcome in batch:
+        done(outcome)
