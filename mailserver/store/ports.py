@@ -22,7 +22,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from mailserver.store.attempts import Attempts
 from mailserver.store.journeys import Collections, Journeys
+from mailserver.store.lists import AddCopies, BeginPost, HoldPost
 from mailserver.store.queueing import (
     HopNote,
     Lease,
@@ -33,6 +35,7 @@ from mailserver.store.queueing import (
     Settled,
     Settlement,
 )
+from mailserver.store.recovery import FirstPasswords, Recovery
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
 from mailserver.values.message import Acceptance, FiledBody
 
@@ -93,7 +96,17 @@ class Failed:
     error: BaseException
 
 
-Write = Acceptance | Removal | Lease | Settlement | ReportMade | HopNote
+Write = (
+    Acceptance
+    | Removal
+    | Lease
+    | Settlement
+    | ReportMade
+    | HopNote
+    | BeginPost
+    | AddCopies
+    | HoldPost
+)
 Outcome = Accepted | Removed | Leased | Settled | Failed
 
 
@@ -258,16 +271,22 @@ class Credential:
     state: AccountState
     verifier: str | None  # passlib's modular crypt form; None: no password was set yet
     must_change: bool
+    must_change_by_s: float | None = None  # mail programs sign in until then; None: not begun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """What a log-in needs to know, from one read."""
+    """What a log-in needs to know.
+
+    A holder signs in to another account's mailbox: then `credential` is the
+    holder's, the rest the mailbox's.
+    """
 
     account_id: AccountId
     identifier: str
     inbox_id: MailboxId
     credential: Credential
+    by_whom: str = ""  # the holder's identifier
 
 
 class Directory(Protocol):
@@ -277,6 +296,10 @@ class Directory(Protocol):
 
     def find_sign_in(self, user_name_key: str) -> SignIn | None:
         """By identifier or any address of the account, both folded."""
+        ...
+
+    def holds(self, account_id: AccountId, mailbox_account: AccountId, *, now_s: float) -> bool:
+        """May the first sign in to the second's mailbox?  A relation of a holder is in force."""
         ...
 
     def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
@@ -340,6 +363,7 @@ class LastSeen:
     door: str
     peer: str
     at_s: float
+    by_whom: str = ""  # the holder who signed in as themselves
 
 
 class Scratch(Protocol):
@@ -412,6 +436,9 @@ class Store(
     Credentials,
     Policies,
     Scratch,
+    Attempts,
+    Recovery,
+    FirstPasswords,
     Collections,
     Upkeep,
     Protocol,

@@ -28,7 +28,9 @@ _EPOCH_OCTETS = 5
 _ACCOUNT = "account_id, identifier, name, state, inbox_id, created_at_s"
 _FIND_MAILBOX = "SELECT mailbox_id FROM address WHERE address_key = ?"
 _SIGN_IN = """
-    SELECT account_id, identifier, inbox_id, credential_version, state, verifier, must_change
+    SELECT account_id, identifier, inbox_id, credential_version,
+        CASE WHEN life IN ('expected', 'left', 'gone') THEN 'suspended' ELSE state END,
+        verifier, must_change, must_change_by_s
     FROM account WHERE {which}"""
 _SIGN_IN_BY_IDENTIFIER = _SIGN_IN.format(which="identifier_key = ?")
 _SIGN_IN_BY_ADDRESS = _SIGN_IN.format(
@@ -54,6 +56,9 @@ _INSERT_ADDRESS = """
     SELECT ?, ?, account_id, inbox_id,
         (SELECT count(*) FROM address WHERE account_id = account.account_id)
     FROM account WHERE account_id = ? AND identifier_key IS NOT NULL RETURNING position"""
+_HOLDS = """
+    SELECT 1 FROM relation WHERE account_id = ? AND kind = 'holder' AND of_account = ?
+        AND since_s <= ? AND (until_s IS NULL OR until_s > ?)"""
 _SET_STATE = """
     UPDATE account SET state = ?, credential_version = credential_version + 1
     WHERE account_id = ? AND identifier_key IS NOT NULL RETURNING account_id"""
@@ -63,12 +68,14 @@ _DELETE_ACCOUNT = """
         credential_version = credential_version + 1
     WHERE account_id = ? AND identifier_key IS NOT NULL RETURNING account_id"""
 _READ_CREDENTIAL = """
-    SELECT account_id, credential_version, state, verifier, must_change
+    SELECT account_id, credential_version, state, verifier, must_change, must_change_by_s
     FROM account WHERE account_id = ? AND identifier_key IS NOT NULL"""
 _WRITE_CREDENTIAL = """
-    UPDATE account SET verifier = ?, must_change = ?, credential_version = credential_version + 1
+    UPDATE account SET verifier = ?, must_change = ?, credential_version = credential_version + 1,
+        must_change_by_s = NULL, change_told_count = 0,
+        numen = CASE WHEN verifier LIKE '$numen-%' THEN verifier ELSE numen END
     WHERE account_id = ? AND identifier_key IS NOT NULL
-    RETURNING account_id, credential_version, state, verifier, must_change"""
+    RETURNING account_id, credential_version, state, verifier, must_change, must_change_by_s"""
 _REPLACE_VERIFIER = """
     UPDATE account SET verifier = ? WHERE account_id = ? AND credential_version = ?"""
 
@@ -95,6 +102,9 @@ class SqlDirectory:
             inbox_id=row[2],
             credential=_credential((row[0], *row[3:])),
         )
+
+    def holds(self, account_id: AccountId, mailbox_account: AccountId, *, now_s: float) -> bool:
+        return bool(self._engine.read(_HOLDS, (account_id, mailbox_account, now_s, now_s)))
 
     def owns_address(self, account_id: AccountId, address_key: str) -> bool:
         return bool(self._engine.read(_OWNS, (address_key, account_id)))
@@ -174,13 +184,14 @@ class SqlDirectory:
 
 
 def _credential(row: Row) -> Credential:
-    account_id, version, state, verifier, must_change = row
+    account_id, version, state, verifier, must_change, must_change_by_s = row
     return Credential(
         account_id=account_id,
         version=version,
         state=AccountState(state),
         verifier=verifier,
         must_change=bool(must_change),
+        must_change_by_s=must_change_by_s,
     )
 
 

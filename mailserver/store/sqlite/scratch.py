@@ -22,13 +22,17 @@ from typing import Any
 
 import apsw
 
+from mailserver.store.attempts import LogIn
 from mailserver.store.journeys import Collection
 from mailserver.store.ports import LastSeen
+from mailserver.store.sqlite.attempts import SCHEMA as ATTEMPTS_SCHEMA
+from mailserver.store.sqlite.attempts import SqliteAttempts
 from mailserver.values.ids import AccountId, MailboxId, Uid
 
 BUSY_MS = 100
 SEEN_AGAIN_S = 300.0  # the same account at the same door and peer is written once in that time
 SEEN_MEMORY = 10_000
+LISTED_AGAIN_S = 3600.0  # and once in that time counted in the account's history
 ROWS_AT_ONCE = 1_000
 SLIDE_FRACTION = 24  # a remembered log-in is written again after this part of its lifetime
 _UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError)
@@ -56,7 +60,9 @@ class SqliteScratch:
         self._local = threading.local()
         self._opened: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._guard = threading.Lock()
-        self._seen: OrderedDict[tuple[int, str, str], float] = OrderedDict()
+        self._seen: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
+        self._listed: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
+        self.attempts = SqliteAttempts(self._run)
 
     def recall_sign_in(self, digest: bytes, *, now_s: float, lifetime_s: float) -> bool:
         rows = self._run("SELECT used_at_s FROM sign_in WHERE digest = ?", (digest,))
@@ -74,12 +80,11 @@ class SqliteScratch:
         self._run("DELETE FROM sign_in WHERE used_at_s < ?", (before_s,))
 
     def note_seen(self, account_id: AccountId, seen: LastSeen) -> None:
-        key = (account_id, seen.door, seen.peer)
-        if 0 <= seen.at_s - self._seen.get(key, -SEEN_AGAIN_S) < SEEN_AGAIN_S:
+        key = (account_id, seen.door, seen.peer, seen.by_whom)
+        if not _is_news(self._seen, key, seen.at_s, SEEN_AGAIN_S):
             return
-        self._seen[key] = seen.at_s
-        if len(self._seen) > SEEN_MEMORY:
-            self._seen.popitem(last=False)
+        if _is_news(self._listed, key, seen.at_s, LISTED_AGAIN_S):
+            self.attempts.note_log_in(account_id, _as_log_in(seen))
         parameters = (account_id, seen.door, seen.peer, seen.at_s)
         self._run("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", parameters)
 
@@ -151,6 +156,7 @@ class SqliteScratch:
         connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -1024")
         connection.execute(_SCHEMA)
+        connection.execute(ATTEMPTS_SCHEMA)
         with self._guard:
             self._opened.add(connection)
         return connection
@@ -171,6 +177,32 @@ class SqliteScratch:
                             os.replace(self._path + suffix, self._path + ".unreadable" + suffix)
         except OSError:
             return  # no room, no right: what may be lost is not worth an error
+
+
+def _is_news(
+    memory: OrderedDict[tuple[int, str, str, str], float],
+    key: tuple[int, str, str, str],
+    at_s: float,
+    again_s: float,
+) -> bool:
+    """Was it not written lately?  Then it is now, as far as the memory goes."""
+    if 0 <= at_s - memory.get(key, -again_s) < again_s:
+        return False
+    memory[key] = at_s
+    if len(memory) > SEEN_MEMORY:
+        memory.popitem(last=False)
+    return True
+
+
+def _as_log_in(seen: LastSeen) -> LogIn:
+    return LogIn(
+        at_s=seen.at_s,
+        last_at_s=seen.at_s,
+        door=seen.door,
+        peer=seen.peer,
+        is_success=True,
+        by_whom=seen.by_whom,
+    )
 
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:

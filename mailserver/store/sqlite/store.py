@@ -51,6 +51,7 @@ from mailserver.store.sql.queue_reads import SqlQueueReads
 from mailserver.store.sql.queue_reports import SqlOwedReports
 from mailserver.store.sql.queue_search import SqlQueueSearch
 from mailserver.store.sql.reclaim import SqlReclaimer
+from mailserver.store.sql.recovery import SqlFirstPasswords, SqlRecovery
 from mailserver.store.sql.tracing import SqlTracing
 from mailserver.store.sql.writes import SqlWrites
 from mailserver.store.sqlite.engine import DIALECT, SqliteEngine, migrations_to_run
@@ -124,6 +125,7 @@ class SqliteStore:
         self._bind_hot_paths()
         self._bind_queue()
         self._bind_operators()
+        self._bind_credentials()
 
     def _bind_hot_paths(self) -> None:
         """Calls that happen per command skip one frame."""
@@ -161,6 +163,32 @@ class SqliteStore:
         self.read_sts_policy = policies.read_sts_policy
         self.write_sts_policy = policies.write_sts_policy
         self.forget_sts_policy = policies.forget_sts_policy
+
+    def _bind_credentials(self) -> None:
+        self.holds = self._directory.holds
+        attempts = self._scratch.attempts
+        self.read_failures = attempts.read_failures
+        self.count_failing = attempts.count_failing
+        self.note_failure = attempts.note_failure
+        self.clear_failures = attempts.clear_failures
+        self.take_turn = attempts.take_turn
+        self.count_act = attempts.count_act
+        self.note_log_in = attempts.note_log_in
+        self.log_ins = attempts.log_ins
+        recovery = SqlRecovery(self._engine)
+        self.read_subject = recovery.read_subject
+        self.read_recovery_address = recovery.read_recovery_address
+        self.write_recovery_address = recovery.write_recovery_address
+        self.add_code = recovery.add_code
+        self.try_code = recovery.try_code
+        self.use_code = recovery.use_code
+        self.forget_codes = recovery.forget_codes
+        first_passwords = SqlFirstPasswords(self._engine)
+        self.start_grace = first_passwords.start_grace
+        self.due_warnings = first_passwords.due_warnings
+        self.mark_warned = first_passwords.mark_warned
+        self.read_quick_numens = first_passwords.read_quick_numens
+        self.replace_numens = first_passwords.replace_numens
 
     def _prepare_folder(self) -> None:
         if not self._folder.is_dir():
@@ -315,6 +343,7 @@ class SqliteStore:
     def expire_history(self, *, now_s: float) -> int:
         self._scratch.forget_sign_ins(before_s=now_s - self._sign_in_lifetime_s)
         self._scratch.forget_collected(before_s=now_s - self._keep_history_s)
+        self._scratch.attempts.forget(before_s=now_s - DAY_S)
         return self._reclaimer.expire(accepted_before_s=now_s - self._keep_history_s, now_s=now_s)
 
     def index_journeys(self) -> int:

@@ -14,10 +14,13 @@ ALTER TABLE account ADD COLUMN is_hidden {integer} NOT NULL DEFAULT 0; -- liste 
 ALTER TABLE account ADD COLUMN telephone TEXT NOT NULL DEFAULT '';
 ALTER TABLE account ADD COLUMN forward_to TEXT NOT NULL DEFAULT '';   -- an address elsewhere
 ALTER TABLE account ADD COLUMN keeps_copy {integer} NOT NULL DEFAULT 1; -- of what is forwarded
+ALTER TABLE account ADD COLUMN numen TEXT;                            -- its verifier, once the password is another one
+ALTER TABLE account ADD COLUMN change_told_count {integer} NOT NULL DEFAULT 0; -- warnings that the grace ends
 ALTER TABLE account ADD COLUMN must_change_by_s {real};               -- end of the first password's grace
 
 CREATE UNIQUE INDEX account_source ON account (source_key) WHERE source_key IS NOT NULL;
 CREATE INDEX account_name ON account (name_key);
+CREATE INDEX account_change ON account (must_change_by_s) WHERE must_change_by_s IS NOT NULL;
 CREATE INDEX account_life ON account (life_until_s) WHERE life_until_s IS NOT NULL;
 
 -- An address leads to a mailbox or to a list.
@@ -54,7 +57,8 @@ CREATE TABLE unit (
     web_site    TEXT NOT NULL,
     is_hidden   {integer} NOT NULL,
     account_id  {integer},                 -- of its own mailbox
-    closed_at_s {real}
+    closed_at_s {real},
+    is_gone     {integer} NOT NULL         -- its creation was undone; may come back
 ) {rows};
 
 CREATE INDEX unit_parent ON unit (parent_id, name_key);
@@ -65,10 +69,11 @@ CREATE TABLE post (
     account_id {integer} NOT NULL,
     unit_id    {integer} NOT NULL,
     function   TEXT NOT NULL,              -- enseignant, directeur, gestionnaire, ...
+    function_key TEXT NOT NULL,            -- folded words, for search
     subject    TEXT NOT NULL,              -- discipline, or empty
     since_s    {real} NOT NULL,
     until_s    {real},
-    PRIMARY KEY (account_id, unit_id, function, since_s)
+    PRIMARY KEY (account_id, unit_id, function, subject, since_s)
 ) {clustered};
 
 CREATE INDEX post_unit ON post (unit_id, function);
@@ -138,6 +143,7 @@ CREATE TABLE import_change (
     subject TEXT NOT NULL,                 -- code, or source key
     before  TEXT,                          -- JSON of the whole subject; NULL: it was not there
     after   TEXT,
+    undone  {integer} NOT NULL,
     PRIMARY KEY (run_id, number)
 ) {clustered};
 
