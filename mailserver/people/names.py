@@ -49,6 +49,18 @@ def numbered(base: str, number: int) -> str:
     return f"{base}-{number}" if base[-1].isdigit() else f"{base}{number}"
 
 
+def is_numbered(name: str, base: str) -> bool:
+    """Is it the base, or the base as a homonym has it?"""
+    if not name.startswith(base):
+        return False
+    rest = name[len(base) :]
+    if base[-1].isdigit():
+        rest = rest.removeprefix("-") if rest else rest
+        if rest == name[len(base) :]:  # without its hyphen it is another base
+            return not rest
+    return not rest or (rest.isdecimal() and rest.isascii() and int(rest) > 1)
+
+
 def _both(given_name: str, surname: str) -> tuple[list[str], list[str]]:
     given, family = split_words(given_name), split_words(surname)
     if not given:

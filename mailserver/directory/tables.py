@@ -1,0 +1,225 @@
+"""Octets of an import -> rows of text: CSV of any usual form, or JSON.
+
+encoding    a byte order mark says it; else UTF-8 if it is; else Windows-1252 where one
+            of its own characters stands in it, else Latin-1
+delimiter   `;`, `,` or tab: the one under which the first line names most columns we know
+JSON        a list of objects, or {"units": [...], "people": [...]}; the "posts" of a person,
+            a list of objects, make one row each
+
+Empty rows are passed over.  A row with too few or too many cells is kept with
+`is_ragged`, so that its line can be named.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mailserver.directory.columns import RowKind, known_count
+from mailserver.directory.problems import BadFile
+
+DELIMITERS: Final = {";": ";", ",": ",", "\t": "tab"}
+MAX_FILE_OCTETS: Final = 256 * 1024 * 1024
+MAX_CELLS: Final = 200
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig", "UTF-8 with a byte order mark"),
+    (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
+    (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
+)
+_LISTS: Final = {
+    "units": RowKind.UNIT, "unites": RowKind.UNIT,
+    "people": RowKind.PERSON, "personnes": RowKind.PERSON,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """place_no: number of the line where it begins, or of the entry of a JSON list."""
+
+    place_no: int
+    cells: tuple[str, ...]
+    is_ragged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """found: what was detected, in words.  kind: where the file itself says it (JSON)."""
+
+    name: str
+    found: str
+    header: tuple[str, ...]
+    rows: tuple[TextRow, ...]
+    delimiter: str = ""  # empty: JSON
+    kind: RowKind | None = None
+
+    def place(self, row: TextRow) -> str:
+        return f"{self.name}, {'line' if self.delimiter else 'entry'} {row.place_no}"
+
+
+def read_tables(octets: bytes, *, name: str) -> list[Table]:
+    """
+    Raises:
+        BadFile: not text, not JSON, or no header that is known.
+    """
+    if len(octets) > MAX_FILE_OCTETS:
+        raise BadFile(f"{name}: larger than {MAX_FILE_OCTETS >> 20} MiB: divide it")
+    text, encoding = decode(octets, name=name)
+    if not text.strip():
+        raise BadFile(f"{name}: the file is empty")
+    if text.lstrip()[0] in "[{":
+        return _json_tables(text, encoding, name=name)
+    return [_csv_table(text, encoding, name=name)]
+
+
+def decode(octets: bytes, *, name: str) -> tuple[str, str]:
+    """(the text, how it was written, for people to read).
+
+    Raises:
+        BadFile: NUL octets: it is no text.
+    """
+    for mark, codec, words in _MARKS:
+        if octets.startswith(mark):
+            try:
+                return octets.decode(codec), words
+            except UnicodeDecodeError as error:
+                raise BadFile(f"{name}: not {words} at octet {error.start}") from None
+    if b"\0" in octets:
+        raise BadFile(f"{name}: not a text file: save it as CSV")
+    try:
+        return octets.decode("utf-8"), "UTF-8"
+    except UnicodeDecodeError:
+        return _one_octet_text(octets)
+
+
+def _one_octet_text(octets: bytes) -> tuple[str, str]:
+    if any(0x80 <= octet < 0xA0 for octet in octets):  # controls in Latin-1: nobody types them
+        try:
+            return octets.decode("cp1252"), "Windows-1252"
+        except UnicodeDecodeError:
+            pass
+    return octets.decode("latin-1"), "Latin-1"
+
+
+# --- CSV -----------------------------------------------------------------------
+
+
+def _csv_table(text: str, encoding: str, *, name: str) -> Table:
+    delimiter, header = _find_header(text, name=name)
+    lines = _parsed(text, delimiter, name=name)
+    next(lines)
+    rows = [_row(number, cells, len(header)) for number, cells in lines if any(cells)]
+    return Table(
+        name=name,
+        found=f"{encoding}, parted by {DELIMITERS[delimiter]}",
+        header=header,
+        rows=tuple(rows),
+        delimiter=delimiter,
+    )
+
+
+def _find_header(text: str, *, name: str) -> tuple[str, tuple[str, ...]]:
+    best, best_count = ";", 0
+    header: tuple[str, ...] = ()
+    for delimiter in DELIMITERS:
+        _, cells = next(_parsed(text, delimiter, name=name), (1, []))
+        count = known_count(cells)
+        if count > best_count:
+            best, best_count, header = delimiter, count, tuple(one.strip() for one in cells)
+    if not best_count:
+        raise BadFile(
+            f"{name}: its first line names no column that is known: write them there,"
+            " as numen;nom;prenom;uai;fonction or code;type;nom;ville"
+        )
+    return best, header
+
+
+def _parsed(text: str, delimiter: str, *, name: str) -> Iterator[tuple[int, list[str]]]:
+    """(number of the line where it begins, cells) of every row, the header first."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    begins = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise BadFile(
+                f"{name}, line {begins}: {error}: is a quotation mark left open?"
+            ) from None
+        if cells or begins > 1:
+            yield begins, cells
+        begins = reader.line_num + 1
+
+
+def _row(number: int, cells: list[str], width: int) -> TextRow:
+    cells = [one.strip() for one in cells]
+    while len(cells) > width and not cells[-1]:
+        cells.pop()  # spreadsheets write empty cells at the end of lines
+    ragged = len(cells) != width
+    return TextRow(number, tuple(cells[:MAX_CELLS]), ragged)
+
+
+# --- JSON ----------------------------------------------------------------------
+
+
+def _json_tables(text: str, encoding: str, *, name: str) -> list[Table]:
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        at = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadFile(f"{name}{at}: not JSON: check commas and quotation marks there") from None
+    found = f"{encoding}, JSON"
+    if isinstance(tree, list):
+        return [_json_table(tree, found, name=name, kind=None)]
+    if not isinstance(tree, dict) or not set(tree) & set(_LISTS):
+        raise BadFile(f'{name}: write a list of objects, or {{"units": [...], "people": [...]}}')
+    return [
+        _json_table(tree[key], found, name=name, kind=kind)
+        for key, kind in _LISTS.items()
+        if key in tree
+    ]
+
+
+def _json_table(entries: Any, found: str, *, name: str, kind: RowKind | None) -> Table:
+    if not isinstance(entries, list):
+        raise BadFile(f"{name}: write a list of objects, [{{...}}, {{...}}]")
+    flat: list[tuple[int, Mapping[str, str]]] = []
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict):
+            raise BadFile(f"{name}, entry {number}: write an object, {{...}}")
+        flat.extend((number, one) for one in _flattened(entry, f"{name}, entry {number}"))
+    header = tuple(dict.fromkeys(key for _, one in flat for key in one))
+    rows = (TextRow(number, tuple(one.get(key, "") for key in header)) for number, one in flat)
+    return Table(name=name, found=found, header=header, rows=tuple(rows), kind=kind)
+
+
+def _flattened(entry: Mapping[str, Any], place: str) -> list[dict[str, str]]:
+    """One row, or one for each of its posts."""
+    posts = entry.get("posts")
+    rest = {key: value for key, value in entry.items() if key != "posts"}
+    if not isinstance(posts, list) or not posts:
+        return [_texts(rest, place)]
+    if not all(isinstance(post, dict) for post in posts):
+        raise BadFile(f'{place}: "posts" is a list of objects, [{{"unit": ..., "function": ...}}]')
+    return [_texts({**rest, **post}, place) for post in posts]
+
+
+def _texts(entry: Mapping[str, Any], place: str) -> dict[str, str]:
+    return {str(key).strip(): _text(value, place) for key, value in entry.items()}
+
+
+def _text(value: Any, place: str) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case str() | int() | float():
+            return str(value).strip()
+        case _:
+            raise BadFile(f"{place}: write text, a number, true, false or null for each key")

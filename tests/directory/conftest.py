@@ -1,0 +1,112 @@
+"""Files of an import, and what becomes of them, as short calls."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from mailserver.directory.applying import Applied, apply_steps
+from mailserver.directory.deciding import decide, read_files
+from mailserver.directory.facts import Facts, NumenDigests
+from mailserver.directory.plan import Act, Plan
+from mailserver.people.establishments import FILE_NAME, parse_rules
+from mailserver.settings.template import read_config
+from mailserver.store.people import PersonDoc, UnitDoc
+from tests.directory.people_in_memory import PeopleInMemory
+
+DOMAIN = "ac-exemple.fr"
+NOW_S = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
+DAY_S = 86_400.0
+QUARANTINE_S = 5 * 365 * DAY_S
+RULES = parse_rules(read_config(FILE_NAME))
+UNITS = """\
+code;type;nature;parent;nom;cp;ville
+AC;académie;;;Académie d'Exemple;86000;Poitiers
+D17;département;;AC;Charente-Maritime;17000;La Rochelle
+0170705Z;établissement;école élémentaire;D17;École Jules Ferry;17100;Saintes
+0170706A;établissement;école maternelle;D17;Les Lilas;17100;Saintes
+"""
+HEADER = "numen;nom;prenom;uai;fonction"
+
+
+def _hmac(label: str, numen: str) -> str:
+    return hmac.new(b"a key", f"{label}:{numen}".encode(), hashlib.sha256).hexdigest()
+
+
+DIGESTS = NumenDigests(
+    source=lambda numen: f"numen:{_hmac('source', numen)}",
+    verifier=lambda numen: f"$numen-hmac-sha256${_hmac('verifier', numen)}",
+)
+
+
+def numen(number: int) -> str:
+    return f"13E0200{number:03d}ABC"
+
+
+def plan_of(
+    store: PeopleInMemory, *texts: str | bytes, now_s: float = NOW_S, complete: bool = False
+) -> Plan:
+    """Each text is a file, `1.csv`, `2.csv`..."""
+    files = [
+        (f"{number}.csv", text if isinstance(text, bytes) else text.encode())
+        for number, text in enumerate(texts, start=1)
+    ]
+    facts = Facts(
+        domain=DOMAIN,
+        rules=RULES,
+        digests=DIGESTS,
+        now_s=now_s,
+        left_s=90 * DAY_S,
+        is_complete=complete,
+    )
+    return decide(read_files(files), store, facts)
+
+
+def apply(store: PeopleInMemory, plan: Plan, *, now_s: float = NOW_S, name: str = "d") -> Applied:
+    """Nothing may be in conflict."""
+    done = apply_steps(
+        store,
+        plan.steps,
+        digest=f"{name}{len(store.runs)}",
+        by_whom="test",
+        quarantine_s=QUARANTINE_S,
+        progress=lambda _count: None,
+        tell=lambda conflicts: None,
+        clock=lambda: now_s,
+    )
+    assert done.conflict_count == 0
+    return done
+
+
+def put(
+    store: PeopleInMemory, *texts: str | bytes, now_s: float = NOW_S, complete: bool = False
+) -> Plan:
+    """Planned and applied; nothing was refused."""
+    plan = plan_of(store, *texts, now_s=now_s, complete=complete)
+    assert not plan.refused, words(plan)
+    apply(store, plan, now_s=now_s)
+    return plan
+
+
+def acts(plan: Plan) -> list[Act]:
+    return [step.act for step in plan.steps]
+
+
+def words(plan: Plan) -> list[str]:
+    return [str(problem) for refused in plan.refused for problem in refused.problems]
+
+
+def people(store: PeopleInMemory) -> list[PersonDoc]:
+    return [doc for doc in store.docs.values() if isinstance(doc, PersonDoc)]
+
+
+def unit(store: PeopleInMemory, code: str) -> UnitDoc:
+    doc = store.read_unit(code)
+    assert doc is not None
+    return doc
+
+
+def file_of(rows: Sequence[str], header: str = HEADER) -> str:
+    return "\n".join([header, *rows, ""])
