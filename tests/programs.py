@@ -20,6 +20,8 @@ PACKAGES = {
     "smtp-sink": ("postfix",),
     "postfix": ("postfix",),
     "certutil": ("libnss3-tools",),
+    "pdftotext": ("poppler-utils",),
+    "pdffonts": ("poppler-utils",),
 }
 _MARK = "needs the program "
 

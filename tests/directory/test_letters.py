@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-
-import pytest
 
 from mailserver.directory.letters import (
     Contact,
@@ -262,7 +259,7 @@ def test_a_name_of_any_letters_and_length_stays_on_its_page() -> None:
     assert "zlecoeur1" in page
 
 
-@pytest.mark.skipif(shutil.which("pdffonts") is None, reason="poppler-utils is not installed")
+@needs_program("pdffonts")
 def test_the_fonts_that_are_used_are_embedded() -> None:
     file = io.BytesIO()
     draw_letters(file, [Pile(unit=None, letters=(letter(1),), contacts=())], STATIONERY)
