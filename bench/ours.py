@@ -44,7 +44,7 @@ class Ours:
         smtp, pop3, *self._other_ports = find_free_ports(5)
         self.ports = Ports(smtp=smtp, pop3=pop3)
         self.label = label
-        self.meter = open_meter(f"ours-{processes or 'default'}")
+        self.meter = open_meter(f"ours-{folder.name}")
         self.notes: Sequence[str] = ()
         self._folder = folder
         self._names = list(names)
@@ -75,10 +75,14 @@ class Ours:
             "smtp.submissions": [f"127.0.0.1:{submissions}"],
             "pop3.pop3": [f"127.0.0.1:{self.ports.pop3}"],
             "pop3.pop3s": [f"127.0.0.1:{pop3s}"],
-            "relay.trusted_networks": ["127.0.0.0/8"],
             "dkim.enabled": self._signs,
             "dns.servers": ["127.0.0.1:9"],  # nobody: no traffic beyond this machine
         }
+        if self._sink_port:
+            # Listeners on loopback alone may not trust it, and others take no password in clear.
+            chosen["smtp.mx"] = [f"0.0.0.0:{self.ports.smtp}"]
+            chosen["relay.trusted_networks"] = ["127.0.0.0/8"]
+            chosen["auth.allow_plaintext_on_loopback"] = False
         if self._processes is not None:
             chosen |= {"smtp.processes": self._processes, "pop3.processes": self._processes}
         return chosen

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import figures, queue_figures
@@ -110,7 +110,7 @@ class Session:
     on_step: OnStep
     _stack: ExitStack
     _ours: Ours | None = None
-    _signing: Ours | None = None
+    _relaying: dict[bool, Ours] = field(default_factory=dict)
     _one: Ours | None = None
     _peer: Peer | None = None
 
@@ -186,7 +186,7 @@ class Session:
 
     def used_s(self) -> float:
         """CPU seconds of the services, of this process and of the load."""
-        sides: list[Side | None] = [self._ours, self._signing, self._one, self._peer]
+        sides: list[Side | None] = [self._ours, *self._relaying.values(), self._one, self._peer]
         served_ms = sum(side.meter.read_ms() for side in sides if side is not None)
         usages = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return served_ms / 1000 + sum(usage.ru_utime + usage.ru_stime for usage in usages)
@@ -198,28 +198,23 @@ class Session:
         return (*notes, *meters)
 
     def _open_ours_for(self, row: Row) -> Ours:
-        if isinstance(row, RelayRow) and row.is_signed:
-            return self.open_signing()
+        if isinstance(row, RelayRow):
+            return self.open_relaying(signs=row.is_signed)
         return self.open_ours()
 
     def open_ours(self) -> Ours:
         if self._ours is None:
-            ours = Ours(self.folder / "ours", self._names(), sink_port=self._open_sink())
-            self._ours = self._start_ours(ours, big=0)
+            self._ours = self._start_ours(Ours(self.folder / "ours", self._names()), big=0)
         return self._ours
 
-    def open_signing(self) -> Ours:
-        """The same service, but what leaves is signed."""
-        if self._signing is None:
-            ours = Ours(
-                self.folder / "signing",
-                self._names(),
-                label="Mél ouvert, signing",
-                sink_port=self._open_sink(),
-                signs=True,
-            )
-            self._signing = self._start_ours(ours, big=0)
-        return self._signing
+    def open_relaying(self, *, signs: bool) -> Ours:
+        """A service that relays for this machine, to a sink of its own."""
+        if signs not in self._relaying:
+            label = "Mél ouvert, signing" if signs else "Mél ouvert"
+            folder = self.folder / ("signing" if signs else "relaying")
+            ours = Ours(folder, (), label=label, sink_port=self._open_sink(), signs=signs)
+            self._relaying[signs] = self._start_ours(ours, big=0)
+        return self._relaying[signs]
 
     def _open_sink(self) -> int:
         sink = Sink()

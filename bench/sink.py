@@ -21,7 +21,8 @@ class Sink:
         """data_delay_s: it waits so long before each answer to DATA."""
         self.port = find_free_ports(1)[0]
         # As root it wants to be told which user to become.
-        command = ["smtp-sink", "-u", "postfix", "-w", str(data_delay_s)]
+        command = ["smtp-sink", "-u", "postfix"]
+        command += ["-w", str(data_delay_s)] if data_delay_s else []
         command += [f"127.0.0.1:{self.port}", str(BACKLOG)]
         self._process = subprocess.Popen(
             command,
