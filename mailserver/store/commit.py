@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Protocol
 
+from mailserver.store.lists import AddCopies, BeginPost, HoldPost
 from mailserver.store.ports import Failed, Outcome, Removal, StoreBroken, Write, Writes
 from mailserver.store.queueing import HopNote, Lease, ReportMade, Settlement
 from mailserver.telemetry.log import get_log
@@ -131,12 +132,14 @@ def _row_count(write: Write) -> int:
             return len(write.outcomes)
         case ReportMade():
             return len(write.cleared)
-        case HopNote():
+        case AddCopies():
+            return len(write.copies)
+        case BeginPost() | HoldPost() | HopNote():
             return 1
 
 
 def _inline_octets(write: Write) -> int:
-    acceptance = write.acceptance if isinstance(write, ReportMade) else write
+    acceptance = write.acceptance if isinstance(write, ReportMade | BeginPost) else write
     if not isinstance(acceptance, Acceptance) or not isinstance(acceptance.body, InlineBody):
         return 0
     return len(acceptance.body.octets)

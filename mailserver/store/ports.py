@@ -24,7 +24,7 @@ from typing import Protocol
 
 from mailserver.store.attempts import Attempts
 from mailserver.store.journeys import Collections, Journeys
-from mailserver.store.lists import AddCopies, BeginPost, HoldPost
+from mailserver.store.lists import AddCopies, BeginPost, HoldPost, Lists
 from mailserver.store.queueing import (
     HopNote,
     Lease,
@@ -444,5 +444,8 @@ class Store(
     Protocol,
 ):
     """All of it.  Open one per process, after the fork; doors ask for less."""
+
+    @property
+    def lists(self) -> Lists: ...
 
     def close(self) -> None: ...

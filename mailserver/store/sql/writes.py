@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from mailserver.store.lists import AddCopies, BeginPost, HoldPost
 from mailserver.store.ports import (
     Accepted,
     Failed,
@@ -25,7 +26,7 @@ from mailserver.store.ports import (
     Write,
 )
 from mailserver.store.queueing import HopNote, Lease, ReportMade, Settled, Settlement
-from mailserver.store.sql import queue_lease, queue_reports, queue_settle
+from mailserver.store.sql import lists_expand, queue_lease, queue_reports, queue_settle
 from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.deposits import (
     Rows,
@@ -135,6 +136,7 @@ class SqlWrites:
 
 
 _W = TypeVar("_W", bound=Write)
+_Single = Removal | Lease | HopNote | BeginPost | AddCopies | HoldPost
 
 
 def _write_all(connection: Connection, batch: Sequence[Write]) -> tuple[list[Outcome], bool]:
@@ -159,19 +161,27 @@ def _write_all(connection: Connection, batch: Sequence[Write]) -> tuple[list[Out
         outcomes.update(zip((i for i, _ in settlements), settled, strict=True))
         has_work = has_work or any(_concerns_agents(one) for _, one in settlements)
     for i, write in enumerate(batch):
-        if isinstance(write, Removal | Lease | HopNote):
-            outcomes[i] = _write_one(connection, write)
+        if isinstance(write, _Single):
+            outcomes[i], has_more = _write_one(connection, write)
+            has_work = has_work or has_more
     return [outcomes[i] for i in range(len(batch))], has_work
 
 
-def _write_one(connection: Connection, write: Removal | Lease | HopNote) -> Outcome:
+def _write_one(connection: Connection, write: _Single) -> tuple[Outcome, bool]:
+    """(its outcome, is there work for agents?)."""
     match write:
         case Removal():
-            return _remove(connection, write)
+            return _remove(connection, write), False
         case Lease():
-            return queue_lease.lease(connection, write)
+            return queue_lease.lease(connection, write), False
         case HopNote():
-            return queue_settle.note_hop(connection, write)
+            return queue_settle.note_hop(connection, write), False
+        case BeginPost():
+            return lists_expand.begin_post(connection, write, _accept), False
+        case AddCopies():
+            return lists_expand.add_slice(connection, write)
+        case HoldPost():
+            return lists_expand.hold_post(connection, write, _accept)
 
 
 def _only(kind: type[_W], batch: Sequence[Write]) -> Iterator[tuple[int, _W]]:

@@ -43,6 +43,7 @@ from mailserver.store.ports import (
 from mailserver.store.sql.directory import SqlDirectory
 from mailserver.store.sql.engine import first
 from mailserver.store.sql.journeys import SqlJourneys
+from mailserver.store.sql.lists import SqlLists
 from mailserver.store.sql.mailboxes import SqlMailboxes
 from mailserver.store.sql.policies import SqlPolicies
 from mailserver.store.sql.queue_acts import SqlQueueActs
@@ -117,6 +118,7 @@ class SqliteStore:
         self._tracing = SqlTracing(self._engine, self._index, open_file=self._files.open_file)
         self._journeys = SqlJourneys(self._engine, self._tracing, collected=self._scratch.collected)
         self._directory = SqlDirectory(self._engine)
+        self.lists = SqlLists(self._engine)
         self._reclaimer = SqlReclaimer(
             self._engine, lock_maildrop=self._locks.lock_maildrop, unlink=self._files.unlink
         )

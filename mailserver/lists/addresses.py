@@ -1,0 +1,78 @@
+"""The addresses of one list, and what each is for.
+
+    animateurs@              posts
+    animateurs-owner@        its owners
+    animateurs-bounces@      what could not be delivered; `-bounces+17@`: to member 17
+    animateurs-subscribe@    joins
+    animateurs-unsubscribe@  leaves
+    animateurs-confirm@      `-confirm+TOKEN@`: yes, I asked for it
+    animateurs-moderate@     `-moderate+TOKEN@`: a moderator's verdict
+    animateurs-help@         says all this
+
+All stand in the table of addresses, so that nobody else gets one of them.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from mailserver.store.lists import MailingList
+from mailserver.values.address import fold_local, split_plus
+from mailserver.values.ids import ListId
+
+PREFIX_OF_HOP = "list:"
+
+
+class Purpose(Enum):
+    POST = ""
+    OWNER = "-owner"
+    BOUNCES = "-bounces"
+    SUBSCRIBE = "-subscribe"
+    UNSUBSCRIBE = "-unsubscribe"
+    CONFIRM = "-confirm"
+    MODERATE = "-moderate"
+    HELP = "-help"
+
+
+def next_hop_of(list_id: ListId) -> str:
+    """The name under which copies for a list wait."""
+    return f"{PREFIX_OF_HOP}{list_id}"
+
+
+def list_of_hop(next_hop: str) -> ListId | None:
+    """None: another kind of next hop."""
+    number = next_hop.removeprefix(PREFIX_OF_HOP)
+    is_list = next_hop.startswith(PREFIX_OF_HOP) and number.isascii() and number.isdigit()
+    return ListId(int(number)) if is_list else None
+
+
+def addresses_of(address: str) -> tuple[str, ...]:
+    """All of a list's addresses; where posts go is the first."""
+    return tuple(address_for(address, purpose) for purpose in Purpose)
+
+
+def address_for(address: str, purpose: Purpose, detail: str = "") -> str:
+    local, _, domain = address.rpartition("@")
+    return f"{local}{purpose.value}{'+' if detail else ''}{detail}@{domain}"
+
+
+def purpose_of(which: MailingList, recipient: str) -> tuple[Purpose, str]:
+    """(what a recipient that led to this list is for, what stands behind the plus)."""
+    own = fold_local(which.address.rpartition("@")[0])
+    base, detail = split_plus(recipient.rpartition("@")[0])
+    folded = fold_local(base)
+    for purpose in Purpose:
+        if folded == own + purpose.value:
+            return purpose, detail
+    return Purpose.POST, detail
+
+
+def bounces_address(which: MailingList, member_id: int | None = None) -> str:
+    """The reverse-path of what goes to one member; None: to several."""
+    return address_for(which.address, Purpose.BOUNCES, "" if member_id is None else str(member_id))
+
+
+def id_of(which: MailingList) -> str:
+    """The identifier of RFC 2919 §2: the address with a dot for its at sign."""
+    local, _, domain = which.address.rpartition("@")
+    return f"{local}.{domain}".lower()

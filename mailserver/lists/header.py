@@ -1,0 +1,205 @@
+"""What changes in the header block of a post, octet by octet.
+
+    Subject              `[name] ` in front, once; what is there is not decoded or re-encoded
+    List-*, Precedence   ours; those of another list go, but for its List-Id
+    DKIM-Signature       of our own domains: gone, a new one stands above.  Others stay
+    From, Reply-To       only where the author's domain wants strict alignment (`dmarc`)
+    everything else      untouched, in its order
+
+RFC 2369, RFC 2919, RFC 8058, RFC 6377 §5.  A list's name is put in as an
+encoded word (RFC 2047) only where it is not ASCII.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from email.utils import quote as quote_name
+
+from mailserver.lists.addresses import Purpose, address_for, id_of
+from mailserver.store.lists import MailingList, Posting
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_REPLY_WORD = re.compile(
+    rb"(?:(?:re|r|aw|sv|fw|fwd|tr|ref)(?:\[\d++\])?+[ \t]*+:[ \t]*+)++", re.IGNORECASE
+)
+_MAX_LINE_OCTETS = 998  # RFC 5322 §2.1.1
+_REPLACED = frozenset(
+    {
+        b"list-post",
+        b"list-help",
+        b"list-subscribe",
+        b"list-unsubscribe",
+        b"list-unsubscribe-post",
+        b"list-owner",
+        b"list-archive",
+        b"precedence",
+        b"return-path",
+    }
+)
+_SIGNING_DOMAIN = re.compile(rb"(?:^|;)[ \t\r\n]*d[ \t\r\n]*=[ \t\r\n]*([^;\s]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field with its folds and its final CRLF; name in lower case, empty: no field."""
+
+    name: bytes
+    octets: bytes
+
+    @property
+    def value(self) -> bytes:
+        """Unfolded, without white space around it."""
+        raw = self.octets.partition(b":")[2]
+        return raw.replace(b"\r\n", b"").strip(b" \t")
+
+
+def split_fields(block: bytes) -> tuple[list[Field], bytes]:
+    """(the fields, what is left: the empty line or nothing); together they are the block again."""
+    fields: list[Field] = []
+    position = 0
+    while position < len(block):
+        end = _end_of_field(block, position)
+        octets = block[position:end]
+        if octets == b"\r\n":
+            return fields, block[position:]
+        match = _FIELD.match(octets)
+        fields.append(Field(b"" if match is None else match[1].lower(), octets))
+        position = end
+    return fields, b""
+
+
+def _end_of_field(block: bytes, begin: int) -> int:
+    """After its CRLF and those of its folds."""
+    end = begin
+    while True:
+        found = block.find(b"\r\n", end)
+        if found < 0:
+            return len(block)
+        end = found + 2
+        if end == begin + 2 or block[end : end + 1] not in (b" ", b"\t"):
+            return end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewriting:
+    """
+    own_domains: A-labels in lower case; their signatures are replaced.
+    author: the one address of From, where it must be rewritten; else empty.
+    unsubscribe_url: of one member, for one click (RFC 8058); empty: by mail only.
+    """
+
+    which: MailingList
+    own_domains: Collection[str]
+    author: str = ""
+    author_name: str = ""
+    unsubscribe_url: str = ""
+    archive_url: str = ""
+
+
+def rewrite(block: bytes, how: Rewriting) -> bytes:
+    """The header block that members get, its final empty line included where there was one."""
+    fields, rest = split_fields(block)
+    kept = [field for field in fields if not _goes(field, how)]
+    lines = [_rewritten(field, how) for field in kept]
+    if how.which.prefix and not any(field.name == b"subject" for field in kept):
+        lines.append(b"Subject: " + prefix_words(how.which.prefix) + b"\r\n")
+    if lines and not lines[-1].endswith(b"\r\n"):
+        lines[-1] += b"\r\n"
+    if how.author and not any(field.name == b"reply-to" for field in kept):
+        lines.append(f"Reply-To: {how.author}\r\n".encode())
+    return b"".join([*list_fields(how), *lines, rest])
+
+
+def list_fields(how: Rewriting) -> Iterator[bytes]:
+    """What a list says of itself, each field with CRLF."""
+    which = how.which
+    yield _list_id(which)
+    posts = "NO" if which.posting is Posting.ANNOUNCE else f"<mailto:{which.address}>"
+    yield f"List-Post: {posts}\r\n".encode()
+    yield f"List-Help: <mailto:{address_for(which.address, Purpose.HELP)}>\r\n".encode()
+    leave = f"<mailto:{address_for(which.address, Purpose.UNSUBSCRIBE)}>"
+    if how.unsubscribe_url:
+        yield f"List-Unsubscribe: <{how.unsubscribe_url}>,\r\n {leave}\r\n".encode()
+        yield b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    else:
+        yield f"List-Unsubscribe: {leave}\r\n".encode()
+    yield f"List-Owner: <mailto:{address_for(which.address, Purpose.OWNER)}>\r\n".encode()
+    if how.archive_url:
+        yield f"List-Archive: <{how.archive_url}>\r\n".encode()
+    yield b"Precedence: list\r\n"
+
+
+def with_prefix(subject: bytes, prefix: str) -> bytes:
+    """A Subject's value with `[prefix] ` once: where it stands already, nothing changes.
+
+    In an answer it stays behind the reply word, in front of which no program looks for it.
+    """
+    if not prefix or _has_prefix(subject, prefix):
+        return subject
+    if subject[:1] not in (b" ", b"\t"):
+        subject = b" " + subject
+    words = b" " + prefix_words(prefix)
+    line_octets = len(b"Subject:") + len(words) + len(subject.partition(b"\r\n")[0])
+    is_long = line_octets > _MAX_LINE_OCTETS
+    return words + (b"\r\n" if is_long and subject.strip() else b"") + subject
+
+
+def prefix_words(prefix: str) -> bytes:
+    """`[name]`, as one or several encoded words where it is not ASCII (RFC 2047 §2)."""
+    text = f"[{prefix}]"
+    if text.isascii():
+        return text.encode("ascii")
+    words = [text[begin : begin + 12] for begin in range(0, len(text), 12)]
+    return b" ".join(b"=?utf-8?b?" + b64encode(word.encode()) + b"?=" for word in words)
+
+
+def _has_prefix(subject: bytes, prefix: str) -> bool:
+    """At the beginning, behind reply words too, as written or as encoded by us."""
+    unfolded = subject.replace(b"\r\n", b"").strip(b" \t")
+    match = _REPLY_WORD.match(unfolded)
+    after = unfolded[match.end() :] if match is not None else unfolded
+    plain, encoded = f"[{prefix}]".encode(), prefix_words(prefix)
+    return after.lower().startswith(plain.lower()) or after.startswith(encoded)
+
+
+def _goes(field: Field, how: Rewriting) -> bool:
+    if field.name in _REPLACED:
+        return True
+    if field.name == b"dkim-signature":
+        found = _SIGNING_DOMAIN.search(field.octets.partition(b":")[2])
+        return found is not None and found[1].decode("utf-8", "replace").lower() in how.own_domains
+    return False
+
+
+def _rewritten(field: Field, how: Rewriting) -> bytes:
+    if field.name == b"subject":
+        name, _, value = field.octets.partition(b":")
+        return name + b":" + with_prefix(value, how.which.prefix)
+    if field.name == b"from" and how.author:
+        return _from_via(how)
+    return field.octets
+
+
+def _from_via(how: Rewriting) -> bytes:
+    local = how.which.address.partition("@")[0]
+    name = f"{how.author_name or how.author} via {how.which.prefix or local}"
+    shown = f'"{quote_name(name)}"'
+    if not shown.isascii():
+        words = (name[begin : begin + 12] for begin in range(0, len(name), 12))
+        shown = " ".join(f"=?utf-8?b?{b64encode(w.encode()).decode('ascii')}?=" for w in words)
+    return f"From: {shown}\r\n <{how.which.address}>\r\n".encode()
+
+
+def _list_id(which: MailingList) -> bytes:
+    words = " ".join(which.description.split())
+    is_plain = words.isascii() and words.isprintable() and len(words) <= 60
+    shown = f'"{quote_name(words)}"\r\n ' if words and is_plain else ""
+    return f"List-Id: {shown}<{id_of(which)}>\r\n".encode()
+
+
+def find_values(fields: Sequence[Field], name: bytes) -> list[bytes]:
+    """The values of all fields of that name, in order."""
+    return [field.value for field in fields if field.name == name]

@@ -1,0 +1,131 @@
+"""What a list writes by itself: to moderators, to who joins or leaves, to owners.
+
+Plain text, in the list's language.  Every note says `Auto-Submitted` and has
+the null sender, so that no program answers it (RFC 3834 §3.1.4, §5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.headerregistry import Address as HeaderAddress
+from email.message import EmailMessage
+from email.policy import SMTP
+from enum import Enum
+
+from mailserver.lists.addresses import Purpose, address_for
+from mailserver.store.lists import MailingList
+from mailserver.texts.catalogue import Text
+
+
+class Note(Enum):
+    MODERATE = "moderate"
+    CONFIRM_JOIN = "confirm-join"
+    CONFIRM_LEAVE = "confirm-leave"
+    JOINED = "joined"
+    LEFT = "left"
+    CLOSED = "closed"
+    HELP = "help"
+    STOPPED = "stopped"
+
+
+_SUBJECTS = {
+    Note.MODERATE: Text("À valider : {subject}", "To approve: {subject}"),
+    Note.CONFIRM_JOIN: Text("Confirmez votre inscription", "Confirm that you join"),
+    Note.CONFIRM_LEAVE: Text("Confirmez votre départ", "Confirm that you leave"),
+    Note.JOINED: Text("Vous êtes membre de {address}", "You are a member of {address}"),
+    Note.LEFT: Text("Vous avez quitté {address}", "You have left {address}"),
+    Note.CLOSED: Text("Inscription impossible à {address}", "You cannot join {address}"),
+    Note.HELP: Text("Comment utiliser {address}", "How to use {address}"),
+    Note.STOPPED: Text("Envois suspendus pour {member}", "Mail stopped for {member}"),
+}
+_TEXTS = {
+    Note.MODERATE: Text(
+        "Un message attend votre accord sur la liste {address}.\n\n"
+        "De : {author}\nObjet : {subject}\n\n"
+        "Pour le publier, répondez à ce message avec le mot « approuver ».\n"
+        "Pour le refuser, répondez avec le mot « refuser ».\n"
+        "Répondez depuis votre propre compte de messagerie.\n",
+        "A message waits for your word on the list {address}.\n\n"
+        "From: {author}\nSubject: {subject}\n\n"
+        "To publish it, answer this message with the word `approve`.\n"
+        "To refuse it, answer with the word `reject`.\n"
+        "Answer from your own account.\n",
+    ),
+    Note.CONFIRM_JOIN: Text(
+        "Quelqu'un, vous peut-être, demande que cette adresse reçoive la liste {address}.\n"
+        "Si c'est vous, répondez simplement à ce message. Sinon, ne faites rien.\n",
+        "Somebody, perhaps you, asks that this address get the list {address}.\n"
+        "If it was you, just answer this message. If not, do nothing.\n",
+    ),
+    Note.CONFIRM_LEAVE: Text(
+        "Quelqu'un, vous peut-être, demande que cette adresse quitte la liste {address}.\n"
+        "Si c'est vous, répondez simplement à ce message. Sinon, ne faites rien.\n",
+        "Somebody, perhaps you, asks that this address leave the list {address}.\n"
+        "If it was you, just answer this message. If not, do nothing.\n",
+    ),
+    Note.JOINED: Text(
+        "Vous recevrez désormais les messages de la liste {address}.\n"
+        "Pour la quitter, écrivez à {leave}.\n",
+        "You will get the messages of the list {address}.\nTo leave it, write to {leave}.\n",
+    ),
+    Note.LEFT: Text(
+        "Vous ne recevrez plus les messages de la liste {address}.\n",
+        "You will get no more messages of the list {address}.\n",
+    ),
+    Note.CLOSED: Text(
+        "On ne s'inscrit pas soi-même à la liste {address}. Écrivez à {owner}.\n",
+        "Nobody joins the list {address} by themselves. Write to {owner}.\n",
+    ),
+    Note.HELP: Text(
+        "Liste {address} : {description}\n\n"
+        "S'inscrire : {join}\nQuitter : {leave}\nResponsables : {owner}\n",
+        "List {address}: {description}\n\nJoin: {join}\nLeave: {leave}\nOwners: {owner}\n",
+    ),
+    Note.STOPPED: Text(
+        "Plusieurs messages de la liste {address} n'ont pas pu être remis à {member}.\n"
+        "Ce membre ne reçoit plus rien. Pour rétablir les envois, inscrivez-le à nouveau.\n",
+        "Several messages of the list {address} could not be delivered to {member}.\n"
+        "This member gets nothing more. To start again, add the member again.\n",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a note may have to say besides its list."""
+
+    to: str
+    id_text: str
+    date: str
+    author: str = ""
+    subject: str = ""
+    member: str = ""
+    reply_to: str = ""
+
+
+def compose_note(note: Note, which: MailingList, facts: Facts) -> bytes:
+    """The whole message, CRLF lines, ASCII on the wire."""
+    words = {
+        "address": which.address,
+        "description": which.description,
+        "owner": address_for(which.address, Purpose.OWNER),
+        "join": address_for(which.address, Purpose.SUBSCRIBE),
+        "leave": address_for(which.address, Purpose.UNSUBSCRIBE),
+        "author": facts.author,
+        "subject": facts.subject,
+        "member": facts.member,
+    }
+    language = which.language
+    message = EmailMessage(policy=SMTP)
+    local, _, domain = which.address.rpartition("@")
+    owner = address_for(which.address, Purpose.OWNER)
+    message["From"] = HeaderAddress(which.prefix or local, addr_spec=owner)
+    message["To"] = facts.to
+    message["Subject"] = _SUBJECTS[note].in_language(language).format(**words)
+    message["Date"] = facts.date
+    message["Message-ID"] = f"<{facts.id_text}@{domain}>"
+    if facts.reply_to:
+        message["Reply-To"] = facts.reply_to
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(_TEXTS[note].in_language(language).format(**words), cte="quoted-printable")
+    return message.as_bytes()

@@ -1,0 +1,78 @@
+"""Posts on their way, posts that wait for a moderator, wishes to be confirmed: their reads."""
+
+from __future__ import annotations
+
+from mailserver.store.lists import Cursor, Hold, Progress, Stage, Wish
+from mailserver.store.queueing import CopyRef
+from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.values.ids import ListId, MessageId
+
+_PROGRESS = """
+    SELECT derived_id, stage, after_id, copy_count FROM list_post
+    WHERE message_id = ? AND copy_no = ?"""
+_HOLD = "SELECT message_id, copy_no, list_id, held_at_s, verdict, by_whom FROM list_held"
+_DECIDE = """
+    UPDATE list_held SET verdict = ?, by_whom = ?
+    WHERE message_id = ? AND copy_no = ? AND verdict = '' RETURNING message_id"""
+_KEEP_WISH = """
+    INSERT INTO list_wish (token, list_id, address, joins, expires_at_s) VALUES (?, ?, ?, ?, ?)"""
+_TAKE_WISH = """
+    DELETE FROM list_wish WHERE token = ? RETURNING list_id, address, joins, expires_at_s"""
+_FORGET_WISHES = "DELETE FROM list_wish WHERE expires_at_s < ?"
+
+
+class SqlListPosts:
+    """A part of the `Lists` port."""
+
+    _engine: Engine
+
+    def post_progress(self, source: CopyRef) -> Progress | None:
+        row = first(self._engine.read(_PROGRESS, (source.message_id, source.copy_no)))
+        if row is None:
+            return None
+        derived_id, stage, after_id, copy_count = row
+        cursor = Cursor(Stage(stage), after_id)
+        return Progress(derived_id=MessageId(derived_id), cursor=cursor, copy_count=copy_count)
+
+    def find_hold(self, source: CopyRef) -> Hold | None:
+        which = f"{_HOLD} WHERE message_id = ? AND copy_no = ?"
+        return _hold(first(self._engine.read(which, (source.message_id, source.copy_no))))
+
+    def hold_of_token(self, token: str) -> Hold | None:
+        return _hold(first(self._engine.read(f"{_HOLD} WHERE token = ?", (token,))))
+
+    def waiting_posts(self, list_id: ListId) -> list[Hold]:
+        which = f"{_HOLD} WHERE list_id = ? AND verdict = '' ORDER BY held_at_s, message_id"
+        found = map(_hold, self._engine.read(which, (list_id,)))
+        return [one for one in found if one is not None]
+
+    def decide_hold(self, source: CopyRef, verdict: str, *, by_whom: str) -> bool:
+        values = (verdict, by_whom, source.message_id, source.copy_no)
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            return first(connection.execute(_DECIDE, values)) is not None
+
+    def keep_wish(self, token: str, wish: Wish, *, expires_at_s: float) -> None:
+        values = (token, wish.list_id, wish.address, int(wish.joins), expires_at_s)
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            connection.execute(_KEEP_WISH, values)
+
+    def take_wish(self, token: str, *, now_s: float) -> Wish | None:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            row = first(connection.execute(_TAKE_WISH, (token,)))
+            connection.execute(_FORGET_WISHES, (now_s,))
+        if row is None or row[3] < now_s:
+            return None
+        return Wish(list_id=ListId(row[0]), address=row[1], joins=bool(row[2]))
+
+
+def _hold(row: Row | None) -> Hold | None:
+    if row is None:
+        return None
+    message_id, copy_no, list_id, held_at_s, verdict, by_whom = row
+    return Hold(
+        ref=CopyRef(MessageId(message_id), copy_no),
+        list_id=ListId(list_id),
+        held_at_s=held_at_s,
+        verdict=verdict,
+        by_whom=by_whom,
+    )
