@@ -52,7 +52,7 @@ from smtp_relay.delivery.dispatch_orders import (
     Settle,
     Trouble,
 )
-from smtp_relay.delivery.outcomes import Judge, given_back, result_of, unroutable
+from smtp_relay.delivery.outcomes import Judge, given_back, held, result_of, unroutable
 from smtp_relay.delivery.plan import Unroutable, Way
 from smtp_relay.delivery.verdicts import LinkFailure, Parcel, Verdict
 
@@ -327,15 +327,16 @@ class Agent:
 
     def _settle_unsent(self, order: Settle) -> None:
         now_s = self._means.wall_s()
+        trouble = order.trouble or _NO_BODY
         match order.fate:
             case Fate.GIVE_BACK:
                 self._outcomes += given_back(order.copies)
+            case Fate.HOLD:
+                self._outcomes += held(order.copies, trouble.words)
             case Fate.DEFER:
-                assert order.trouble is not None
-                self._outcomes += self._means.judge.unsent(order.copies, order.trouble, now_s)
+                self._outcomes += self._means.judge.unsent(order.copies, trouble, now_s)
             case Fate.RETURN:
-                assert order.trouble is not None
-                self._return(order.copies, order.trouble, now_s)
+                self._return(order.copies, trouble, now_s)
 
     def _return(self, copies: Sequence[LeasedCopy], trouble: Trouble, now_s: float) -> None:
         """Whom to tell stands with the message."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from mailserver.store.queueing import LeasedCopy
 from mailserver.values.ids import DestinationId
-from smtp_relay.delivery.dispatch_orders import Bundle, Trouble
+from smtp_relay.delivery.dispatch_orders import Bundle, Fate, Trouble
 
 if TYPE_CHECKING:
     from smtp_relay.delivery.site import Site
@@ -31,7 +31,7 @@ class Destination:
     """
     has_more: something is due in the store that nobody has leased.
     flying_count: copies on links.
-    doom: why all that is leased is returned or deferred at once.
+    doom, fate: why all that is leased is settled at once, and how.
     is_noting: its hop has failed and the note is on its way to the disk.
     """
 
@@ -47,16 +47,12 @@ class Destination:
     asked_count: int = 0
     is_noting: bool = False
     doom: Trouble | None = None
-    is_doomed_for_good: bool = False
+    fate: Fate = Fate.DEFER
     backlog: deque[Bundle] = field(default_factory=deque)
     backlog_copies: int = 0
     flying_count: int = 0
     appetite: int = 0
     leased_at_s: float = 0.0
-
-    @property
-    def held_count(self) -> int:
-        return self.backlog_copies + self.flying_count
 
     @property
     def is_quiet(self) -> bool:

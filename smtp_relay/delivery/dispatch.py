@@ -16,28 +16,26 @@ Facts come in as calls, each with `now_s` (monotonic); orders go out through
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import count
 
 from mailserver.store.queueing import DueDestination, LeasedCopy
 from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.destination import LEASE_COPIES, Destination, make_bundles
+from smtp_relay.delivery.dispatch_fleet import Fleet
 from smtp_relay.delivery.dispatch_orders import (
     Ask,
     Bundle,
-    Close,
     Fate,
     Give,
     Limits,
     Note,
-    Open,
     Order,
     Resolve,
     Result,
     Settle,
     Trouble,
 )
-from smtp_relay.delivery.plan import Itinerary, Unroutable, Way
-from smtp_relay.delivery.site import Line, Site, make_site
+from smtp_relay.delivery.plan import Diverted, Itinerary, Unroutable, Way
+from smtp_relay.delivery.site import Line, Site
 from smtp_relay.delivery.verdicts import LinkFailure, Phase
 
 _ENDED_AT_ONCE = LinkFailure(
@@ -51,14 +49,11 @@ class Dispatch:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._destinations: dict[DestinationId, Destination] = {}
-        self._sites: dict[str, Site] = {}
-        self._lines: dict[int, Line] = {}
-        self._hungry: dict[str, Site] = {}  # in turn
-        self._numbers = count(1)
         self._held_count = 0
         self._asked_count = 0
         self._is_draining = False
         self._orders: list[Order] = []
+        self._fleet = Fleet(limits, self._order)
 
     # --- what the shell may ask -----------------------------------------------------
 
@@ -72,22 +67,15 @@ class Dispatch:
         return self._held_count
 
     @property
-    def link_count(self) -> int:
-        return len(self._lines)
-
-    @property
     def destination_count(self) -> int:
         return len(self._destinations)
 
     @property
-    def flying_count(self) -> int:
-        """Parcels on links."""
-        return sum(line.load for line in self._lines.values())
-
-    @property
     def is_at_rest(self) -> bool:
         """Nothing here needs a tick."""
-        return not self._lines and not any(site.waiting_count for site in self._sites.values())
+        return not self._fleet.lines and not any(
+            site.waiting_count for site in self._fleet.sites.values()
+        )
 
     # --- facts about destinations ---------------------------------------------------
 
@@ -112,7 +100,7 @@ class Dispatch:
         match way:
             case Itinerary():
                 self._attach(destination, way, now_s)
-            case Unroutable():
+            case Unroutable() | Diverted():
                 self._doom(destination, way)
         self._advance(destination, now_s)
 
@@ -153,14 +141,11 @@ class Dispatch:
     # --- facts about links ----------------------------------------------------------
 
     def link_opened(self, number: int, now_s: float) -> None:
-        line = self._lines[number]
-        line.is_open, line.idle_since_s = True, now_s
-        line.site.opening_count -= 1
-        self._serve(line.site, now_s)
+        self._serve(self._fleet.opened(number, now_s).site, now_s)
 
     def parcel_done(self, number: int, bundle: Bundle, result: Result, now_s: float) -> None:
         """Each of its copies has its verdict."""
-        line = self._lines[number]
+        line = self._fleet.lines[number]
         site = line.site
         line.load -= 1
         line.done_count += 1
@@ -182,9 +167,9 @@ class Dispatch:
 
     def parcel_not_taken(self, number: int, bundle: Bundle) -> None:
         """The link takes no more (it is ending, or its peer said how many): another one will."""
-        line = self._lines[number]
+        line = self._fleet.lines[number]
         line.load -= 1
-        self._close(line)
+        self._fleet.close(line)
         self._landed_untouched(bundle)
 
     def link_lost(
@@ -194,11 +179,8 @@ class Dispatch:
 
         untouched: parcels of which nothing was said to the peer; in order.
         """
-        line = self._lines.pop(number)
+        line = self._fleet.lost(number)
         site = line.site
-        del site.lines[number]
-        if not line.is_open:
-            site.opening_count -= 1
         if not line.done_count and not line.is_closing and (failure is not None or untouched):
             site.failed_to_open(line, failure or _ENDED_AT_ONCE, now_s)
         for bundle in reversed(untouched):
@@ -206,21 +188,17 @@ class Dispatch:
         for bundle in untouched:
             self._advance(self._destinations[bundle.destination_id], now_s)
         self._serve(site, now_s)
-        self._open_hungry(now_s)
+        self._fleet.open_hungry(now_s)
 
     # --- time -------------------------------------------------------------------------
 
     def tick(self, now_s: float) -> None:
         """A few times a second: what is idle, and what may go on."""
-        for line in self._lines.values():
-            if line.is_open and not line.load and now_s - line.idle_since_s >= self._limits.idle_s:
-                self._close(line)
-        used = {id(one.site) for one in self._destinations.values()}
-        for site in tuple(self._sites.values()):
+        self._fleet.close_idle(now_s)
+        for site in tuple(self._fleet.sites.values()):
             if site.waiting_count:
                 self._serve(site, now_s)
-            elif not site.lines and id(site) not in used and site.is_blank(now_s):
-                del self._sites[site.itinerary.site]
+        self._fleet.prune({id(one.site) for one in self._destinations.values()}, now_s)
         for destination in tuple(self._destinations.values()):
             if destination.is_quiet:
                 self._forget(destination, now_s)
@@ -228,8 +206,10 @@ class Dispatch:
     def drain(self) -> None:
         """No lease and no parcel any more; what is on links comes through."""
         self._is_draining = True
-        for line in self._lines.values():
-            self._close(line)
+        self._fleet.drain()
+
+    def _order(self, order: Order) -> None:
+        self._orders.append(order)
 
     # --- destinations -----------------------------------------------------------------
 
@@ -250,16 +230,10 @@ class Dispatch:
         self._detach(destination)
         destination.is_resolving = True
         destination.is_detoured = next_hop != destination.next_hop
-        self._orders.append(Resolve(destination.destination_id, next_hop))
+        self._order(Resolve(destination.destination_id, next_hop))
 
     def _attach(self, destination: Destination, way: Itinerary, now_s: float) -> None:
-        site = self._sites.get(way.site)
-        if site is None:
-            site = self._sites[way.site] = make_site(way, self._limits)
-        else:
-            site.follow(way)
-        if not site.lines and site.next_endpoint(now_s) is None:
-            site.start_again()  # the back-off of the hop is over, or this hop is new to it
+        site = self._fleet.find_site(way, now_s)
         destination.site, destination.way_until_s = site, way.valid_until_s
         if destination.backlog:
             self._queue_up(destination, len(destination.backlog))
@@ -303,7 +277,7 @@ class Dispatch:
         if limit > 0 and not destination.is_leasing:
             destination.is_leasing, destination.asked_count = True, limit
             self._asked_count += limit
-            self._orders.append(Ask(destination.destination_id, limit))
+            self._order(Ask(destination.destination_id, limit))
 
     def _lease_ended(self, destination: Destination) -> None:
         destination.is_leasing = False
@@ -316,53 +290,52 @@ class Dispatch:
 
     # --- no way ------------------------------------------------------------------------
 
-    def _doom(self, destination: Destination, way: Unroutable) -> None:
+    def _doom(self, destination: Destination, way: Unroutable | Diverted) -> None:
         """Nothing is for good of what only the fall-back relay lacks."""
-        is_for_good = way.is_permanent and not destination.is_detoured
-        trouble = Trouble(
-            status=way.status if is_for_good else temporary(way.status), words=way.words
-        )
-        destination.doom, destination.is_doomed_for_good = trouble, is_for_good
+        if isinstance(way, Diverted):
+            fate, trouble = Fate.HOLD, Trouble(status="4.7.0", words=way.reason)
+        elif way.is_permanent and not destination.is_detoured:
+            fate, trouble = Fate.RETURN, Trouble(status=way.status, words=way.words)
+        else:
+            fate, trouble = Fate.DEFER, Trouble(status=_temporary(way.status), words=way.words)
+        destination.doom, destination.fate = trouble, fate
         self._settle_backlog(destination)
         if not destination.has_more:
             self._end_doom(destination, trouble)
 
-    def _end_doom(self, destination: Destination, trouble: Trouble) -> None:
-        if destination.is_doomed_for_good:
-            destination.doom = None  # asked again when something new is due
-        else:
-            self._note_failed(destination, trouble)
-
     def _meet_doom(self, destination: Destination, copies: Sequence[LeasedCopy]) -> None:
         """For good: all of it, lease by lease.  For now: one lease, then the hop rests."""
-        fate = Fate.RETURN if destination.is_doomed_for_good else Fate.DEFER
-        self._settle(copies, fate, destination.doom)
-        if destination.doom is not None and not (
-            destination.is_doomed_for_good and destination.has_more
-        ):
-            self._end_doom(destination, destination.doom)
+        trouble = destination.doom
+        self._settle(copies, destination.fate, trouble)
+        if trouble is not None and (destination.fate is Fate.DEFER or not destination.has_more):
+            self._end_doom(destination, trouble)
 
-    def _settle_backlog(self, destination: Destination, fate: Fate | None = None) -> None:
+    def _end_doom(self, destination: Destination, trouble: Trouble) -> None:
+        if destination.fate is Fate.DEFER:
+            self._note_failed(destination, trouble)
+        else:
+            destination.doom = None  # the way is asked for again when something new is due
+
+    def _settle_backlog(self, destination: Destination) -> None:
         copies = destination.drop_backlog()
         self._held_count -= len(copies)
-        meant = Fate.RETURN if destination.is_doomed_for_good else Fate.DEFER
-        self._settle(copies, fate or meant, destination.doom)
+        self._settle(copies, destination.fate, destination.doom)
 
     def _settle(
         self, copies: Sequence[LeasedCopy], fate: Fate, trouble: Trouble | None = None
     ) -> None:
         if copies:
-            self._orders.append(Settle(tuple(copies), fate, trouble))
+            self._order(Settle(tuple(copies), fate, trouble))
 
     def _note_failed(self, destination: Destination, trouble: Trouble) -> None:
         destination.failure_count += 1
         destination.is_noting, destination.has_more, destination.doom = True, False, None
         error = " ".join(filter(None, (trouble.host, trouble.address, trouble.words)))
-        self._orders.append(_note(destination, error))
+        self._order(_note(destination, error))
 
     def _note_works(self, destination: Destination) -> None:
         destination.failure_count = 0
-        self._orders.append(_note(destination, ""))
+        self._order(_note(destination, ""))
 
     # --- sites ----------------------------------------------------------------------------
 
@@ -376,9 +349,7 @@ class Dispatch:
         for line in tuple(site.lines.values()):
             while site.waiting_count and site.may_give(line, now_s):
                 self._give(line, now_s)
-        if site.wants_line(now_s) and site.next_endpoint(now_s) is not None:
-            self._hungry[site.itinerary.site] = site
-            self._open_hungry(now_s)
+        self._fleet.feed(site, now_s)
 
     def _give(self, line: Line, now_s: float) -> None:
         site = line.site
@@ -392,48 +363,11 @@ class Dispatch:
         destination.flying_count += len(bundle.copies)
         line.load += 1
         line.given_count += 1
-        self._orders.append(Give(line.number, bundle))
+        self._order(Give(line.number, bundle))
         if line.given_count >= self._limits.max_messages:
-            self._close(line)
+            self._fleet.close(line)
         if not destination.is_leasing:
             self._hunt(destination, now_s)
-
-    def _open_hungry(self, now_s: float) -> None:
-        """One link for each site in turn, as long as the process may have more."""
-        while self._hungry and len(self._lines) < self._limits.max_links:
-            key = next(iter(self._hungry))
-            site = self._hungry.pop(key)
-            endpoint = site.next_endpoint(now_s)
-            if self._is_draining or endpoint is None or not site.wants_line(now_s):
-                continue
-            number = next(self._numbers)
-            line = Line(number, site, endpoint, endpoint.is_in_clear)
-            self._lines[number] = site.lines[number] = line
-            site.opening_count += 1
-            hop = endpoint.demanded()
-            self._orders.append(Open(number, site.itinerary, hop, endpoint.address))
-            self._hungry[key] = site
-        if self._hungry:
-            self._make_room()
-
-    def _make_room(self) -> None:
-        """A site without any link gets one of who is idle, or of who has most."""
-        poor = sum(1 for site in self._hungry.values() if not site.lines)
-        closing = sum(1 for line in self._lines.values() if line.is_closing)
-        while closing < poor:
-            open_lines = [line for line in self._lines.values() if not line.is_closing]
-            spare = [line for line in open_lines if not line.load and line.is_open] or [
-                line for line in open_lines if len(line.site.lines) > 1
-            ]
-            if not spare:
-                return
-            self._close(max(spare, key=lambda line: len(line.site.lines)))
-            closing += 1
-
-    def _close(self, line: Line) -> None:
-        if not line.is_closing:
-            line.is_closing = True
-            self._orders.append(Close(line.number))
 
     def _fail(self, site: Site) -> None:
         """Every host failed: the fall-back relay, else what is leased is deferred."""
@@ -447,7 +381,7 @@ class Dispatch:
                 self._resolve(destination, "route:" + self._limits.fallback)
                 continue
             self._detach(destination)
-            destination.doom, destination.is_doomed_for_good = trouble, False
+            destination.doom, destination.fate = trouble, Fate.DEFER
             self._settle_backlog(destination)
             self._note_failed(destination, trouble)
 
@@ -483,13 +417,13 @@ def _trouble_of(site: Site) -> Trouble:
     if failure is None or endpoint is None:
         return Trouble(status="4.4.2", words="each connection broke during a transaction")
     return Trouble(
-        status=temporary(failure.status),
+        status=_temporary(failure.status),
         words=f"{failure.phase.value}: {failure.words}",
         host=endpoint.hop.host,
         address=endpoint.address,
     )
 
 
-def temporary(status: str) -> str:
+def _temporary(status: str) -> str:
     """Its copies are tried again, so their attempt says so (RFC 3463 §2)."""
     return f"4{status[1:]}" if status.startswith("5") else status

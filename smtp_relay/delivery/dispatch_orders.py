@@ -63,6 +63,7 @@ class Trouble:
 class Fate(Enum):
     DEFER = "defer"  # an attempt, then the next one by the schedule
     RETURN = "return"  # for good; the report is owed
+    HOLD = "hold"  # for a person; the words say why
     GIVE_BACK = "give back"  # as if they had never been leased
 
 

@@ -86,6 +86,11 @@ def unroutable(
     return [_returned(copy, attempt, reverse_path) for copy in copies]
 
 
+def held(copies: Iterable[LeasedCopy], reason: str) -> list[CopyOutcome]:
+    """Until a person releases them."""
+    return [CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason) for copy in copies]
+
+
 def given_back(copies: Iterable[LeasedCopy]) -> list[CopyOutcome]:
     """As if they had never been leased."""
     return [CopyOutcome(ref=copy.ref, state=CopyState.QUEUED) for copy in copies]

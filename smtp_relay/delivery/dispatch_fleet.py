@@ -1,0 +1,108 @@
+"""All links of one agent: which site gets the next one, and who gives one up.
+
+Pure.  Sites that want a link get one in turn.  When the process has all the
+links that it may have, a site without any gets one of who is idle, else of who
+has most.  So a slow site never keeps the others waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from itertools import count
+
+from smtp_relay.delivery.dispatch_orders import Close, Limits, Open, Order
+from smtp_relay.delivery.plan import Itinerary
+from smtp_relay.delivery.site import Line, Site, make_site
+
+
+class Fleet:
+    """order: takes what the shell must do."""
+
+    def __init__(self, limits: Limits, order: Callable[[Order], None]) -> None:
+        self.lines: dict[int, Line] = {}
+        self.sites: dict[str, Site] = {}
+        self._limits = limits
+        self._order = order
+        self._hungry: dict[str, Site] = {}  # in turn
+        self._numbers = count(1)
+        self._is_draining = False
+
+    def find_site(self, way: Itinerary, now_s: float) -> Site:
+        """The site of this way, with the newest that is known of its hosts."""
+        site = self.sites.get(way.site)
+        if site is None:
+            site = self.sites[way.site] = make_site(way, self._limits)
+        else:
+            site.follow(way)
+        if not site.lines and site.next_endpoint(now_s) is None:
+            site.start_again()  # the back-off of the hop is over, or this hop is new to it
+        return site
+
+    def feed(self, site: Site, now_s: float) -> None:
+        """It has more waiting than its links can take."""
+        if site.wants_line(now_s) and site.next_endpoint(now_s) is not None:
+            self._hungry[site.itinerary.site] = site
+            self.open_hungry(now_s)
+
+    def open_hungry(self, now_s: float) -> None:
+        """One link for each site in turn, as long as the process may have more."""
+        while self._hungry and len(self.lines) < self._limits.max_links:
+            key = next(iter(self._hungry))
+            site = self._hungry.pop(key)
+            endpoint = site.next_endpoint(now_s)
+            if self._is_draining or endpoint is None or not site.wants_line(now_s):
+                continue
+            number = next(self._numbers)
+            line = Line(number, site, endpoint, endpoint.is_in_clear)
+            self.lines[number] = site.lines[number] = line
+            site.opening_count += 1
+            self._order(Open(number, site.itinerary, endpoint.demanded(), endpoint.address))
+            self._hungry[key] = site
+        if self._hungry:
+            self._make_room()
+
+    def opened(self, number: int, now_s: float) -> Line:
+        line = self.lines[number]
+        line.is_open, line.idle_since_s = True, now_s
+        line.site.opening_count -= 1
+        return line
+
+    def lost(self, number: int) -> Line:
+        line = self.lines.pop(number)
+        del line.site.lines[number]
+        if not line.is_open:
+            line.site.opening_count -= 1
+        return line
+
+    def close(self, line: Line) -> None:
+        if not line.is_closing:
+            line.is_closing = True
+            self._order(Close(line.number))
+
+    def close_idle(self, now_s: float) -> None:
+        for line in self.lines.values():
+            if line.is_open and not line.load and now_s - line.idle_since_s >= self._limits.idle_s:
+                self.close(line)
+
+    def prune(self, used: Collection[int], now_s: float) -> None:
+        """Forget sites that nobody uses and where nothing was learnt; used: their `id()`s."""
+        for key, site in tuple(self.sites.items()):
+            if not site.lines and id(site) not in used and site.is_blank(now_s):
+                del self.sites[key]
+
+    def drain(self) -> None:
+        self._is_draining = True
+        for line in self.lines.values():
+            self.close(line)
+
+    def _make_room(self) -> None:
+        poor = sum(1 for site in self._hungry.values() if not site.lines)
+        closing = sum(1 for line in self.lines.values() if line.is_closing)
+        while closing < poor:
+            kept = [line for line in self.lines.values() if not line.is_closing]
+            idle = [line for line in kept if not line.load and line.is_open]
+            spare = idle or [line for line in kept if len(line.site.lines) > 1]
+            if not spare:
+                return
+            self.close(max(spare, key=lambda line: len(line.site.lines)))
+            closing += 1
