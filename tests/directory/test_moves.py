@@ -1,0 +1,149 @@
+"""What an act or a date does to a person's document, and the keeper's step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from mailserver.directory import moves
+from mailserver.directory.moves import CannotMove
+from mailserver.store.people import Change, Conflict, Life, PersonDoc, PostDoc
+
+TODAY = date(2026, 11, 24)
+NOW_S = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
+DAY_S = 86_400.0
+LEFT_S = 90 * DAY_S
+JEANNE = PersonDoc(
+    source_key="id:1",
+    identifier="jmartin",
+    given_name="Jeanne",
+    surname="Martin",
+    addresses=("jeanne.martin@a.test",),
+    posts=(PostDoc("0170705z", "enseignante"), PostDoc("0170706a", "tutrice")),
+    correspondent_of=("0170705z", "0170706a"),
+)
+
+
+def living(life: Life, until_s: float | None = None) -> PersonDoc:
+    return replace(JEANNE, life=life, life_until_s=until_s)
+
+
+def test_a_move_replaces_every_post_and_ends_what_went_with_them() -> None:
+    to = PostDoc("0170999k", "directrice")
+    moved = moves.move(JEANNE, to=to, leaving="", on=TODAY, now_s=NOW_S)
+    assert moved.posts == (to,)
+    assert moved.correspondent_of == ()
+    assert moved.addresses == JEANNE.addresses
+
+
+def test_a_move_from_one_unit_keeps_the_other_posts() -> None:
+    to = PostDoc("0170999k", "directrice")
+    moved = moves.move(JEANNE, to=to, leaving="0170705Z", on=None, now_s=NOW_S)
+    assert moved.posts == (PostDoc("0170706a", "tutrice"), to)
+    assert moved.correspondent_of == ("0170706a",)
+
+
+def test_a_move_from_where_they_have_no_post_is_refused() -> None:
+    with pytest.raises(CannotMove, match="no post in 0179999z"):
+        moves.move(JEANNE, to=PostDoc("x", "y"), leaving="0179999z", on=None, now_s=NOW_S)
+
+
+def test_a_day_to_come_is_refused_where_it_cannot_be_kept() -> None:
+    tomorrow = date(2026, 11, 25)
+    with pytest.raises(CannotMove, match="is to come"):
+        moves.move(JEANNE, to=PostDoc("x", "y"), leaving="", on=tomorrow, now_s=NOW_S)
+    with pytest.raises(CannotMove, match="is to come"):
+        moves.take_leave(JEANNE, on=tomorrow, until=None, now_s=NOW_S)
+
+
+def test_leave_lasts_until_its_last_day_is_over() -> None:
+    away = moves.take_leave(JEANNE, on=TODAY, until=date(2026, 12, 31), now_s=NOW_S)
+    assert away.life is Life.ON_LEAVE
+    assert away.life_until_s == datetime(2027, 1, 1, tzinfo=UTC).timestamp()
+    with pytest.raises(CannotMove, match="is over"):
+        moves.take_leave(JEANNE, on=None, until=date(2026, 11, 23), now_s=NOW_S)
+
+
+def test_who_retires_is_there_on_the_last_day() -> None:
+    leaving = moves.retire(JEANNE, on=TODAY, now_s=NOW_S, left_s=LEFT_S)
+    assert leaving.life is Life.LEAVING
+    assert leaving.life_until_s == datetime(2026, 11, 25, tzinfo=UTC).timestamp()
+
+
+def test_who_left_long_ago_is_left_and_not_gone_at_a_stroke() -> None:
+    left = moves.retire(JEANNE, on=date(2020, 1, 1), now_s=NOW_S, left_s=LEFT_S)
+    assert (left.life, left.life_until_s) == (Life.LEFT, NOW_S + LEFT_S)
+
+
+def test_return_ends_leave_departure_and_absence() -> None:
+    for life in (Life.ON_LEAVE, Life.LEAVING, Life.LEFT):
+        assert moves.come_back(living(life, NOW_S + 1)) == living(Life.PRESENT)
+    with pytest.raises(CannotMove, match="is present"):
+        moves.come_back(JEANNE)
+
+
+def test_arrival_is_now_or_on_its_day() -> None:
+    expected = living(Life.EXPECTED, NOW_S + 30 * DAY_S)
+    assert moves.arrive(expected, on=TODAY, now_s=NOW_S) == living(Life.PRESENT)
+    later = moves.arrive(expected, on=date(2026, 12, 1), now_s=NOW_S)
+    assert later == living(Life.EXPECTED, datetime(2026, 12, 1, tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("life", "becomes", "until_s"),
+    [
+        (Life.EXPECTED, Life.PRESENT, None),
+        (Life.ON_LEAVE, Life.PRESENT, None),
+        (Life.LEAVING, Life.LEFT, NOW_S + LEFT_S),
+        (Life.LEFT, Life.GONE, None),
+        (Life.PRESENT, Life.PRESENT, None),
+        (Life.GONE, Life.GONE, None),
+    ],
+)
+def test_what_a_date_does(life: Life, becomes: Life, until_s: float | None) -> None:
+    due = living(life, NOW_S)
+    assert moves.next_step(due, now_s=NOW_S, left_s=LEFT_S) == living(becomes, until_s)
+    early = living(life, NOW_S + 1)
+    assert moves.next_step(early, now_s=NOW_S, left_s=LEFT_S) == early
+
+
+@dataclass
+class FakeLives:
+    due: list[PersonDoc]
+    conflict: Conflict | None = None
+    put_changes: list[Change] = field(default_factory=list)
+
+    def due_lives(self, *, now_s: float, limit: int) -> list[PersonDoc]:
+        return self.due[:limit]
+
+    def put(
+        self, change: Change, *, by_whom: str, now_s: float, quarantine_s: float
+    ) -> Conflict | None:
+        assert by_whom == "service"
+        self.put_changes.append(change)
+        return self.conflict
+
+
+def test_the_keeper_takes_the_steps_that_are_due() -> None:
+    lives = FakeLives([living(Life.LEFT, NOW_S), living(Life.EXPECTED, NOW_S)])
+    count = moves.take_steps(
+        lives, now_s=NOW_S, left_s=LEFT_S, quarantine_s=1.0, told=lambda *_: None
+    )
+    assert count == 2
+    afters = [change.after for change in lives.put_changes]
+    assert afters == [living(Life.GONE), living(Life.PRESENT)]
+
+
+def test_a_conflict_is_told_and_not_counted() -> None:
+    lives = FakeLives([living(Life.LEFT, NOW_S)], conflict=Conflict("changed meanwhile"))
+    told: list[str] = []
+    count = moves.take_steps(
+        lives,
+        now_s=NOW_S,
+        left_s=LEFT_S,
+        quarantine_s=1.0,
+        told=lambda doc, conflict: told.append(f"{doc.identifier}: {conflict.words}"),
+    )
+    assert (count, told) == (0, ["jmartin: changed meanwhile"])
