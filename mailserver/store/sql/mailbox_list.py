@@ -1,0 +1,75 @@
+"""Lists of what stands in a mailbox: the `MailboxContents` port."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mailserver.store.contents import MAX_HEADER_OCTETS, Item, Span
+from mailserver.store.sql.engine import Engine, Row
+from mailserver.values.ids import MailboxId, Uid
+
+OpenFile = Callable[[str], int | None]
+
+_LAST_UID = (1 << 63) - 1
+_LIST = """
+    SELECT entry.uid, message.accepted_at_s, entry.octets, message.account_id, account.identifier,
+        substr(message.body, 1, min(message.header_octets, ?)), message.header_octets,
+        message.file_name
+    FROM entry
+    JOIN message ON message.message_id = entry.message_id
+    LEFT JOIN account ON account.account_id = message.account_id
+    WHERE entry.mailbox_id = ? AND entry.uid < ? AND entry.removed_modseq IS NULL{which}
+    ORDER BY entry.uid DESC LIMIT ?"""
+_SPAN = "(message.account_id = ? AND message.accepted_at_s >= ? AND message.accepted_at_s < ?)"
+_NEVER_S = 1e18
+
+
+class SqlMailboxContents:
+    def __init__(self, engine: Engine, open_file: OpenFile) -> None:
+        """`open_file`: name of a filed body -> a descriptor, or None if it is gone."""
+        self._engine = engine
+        self._open_file = open_file
+
+    def list_items(
+        self,
+        mailbox_id: MailboxId,
+        *,
+        before: Uid | None,
+        limit: int,
+        only: Sequence[Span] | None = None,
+    ) -> list[Item]:
+        if only is not None and not only:
+            return []
+        spans = only or ()
+        which = " AND (" + " OR ".join([_SPAN] * len(spans)) + ")" if spans else ""
+        bounds: list[Any] = [MAX_HEADER_OCTETS, mailbox_id, before or _LAST_UID]
+        for span in spans:
+            until_s = _NEVER_S if span.until_s is None else span.until_s
+            bounds += [span.account_id, span.since_s, until_s]
+        rows = self._engine.read(_LIST.format(which=which), (*bounds, limit))
+        return [self._item(row) for row in rows]
+
+    def _item(self, row: Row) -> Item:
+        uid, accepted_at_s, octets, account_id, identifier, header, header_octets, file_name = row
+        if header is None and file_name is not None:
+            header = self._filed_header(file_name, min(header_octets, MAX_HEADER_OCTETS))
+        return Item(
+            uid=uid,
+            accepted_at_s=accepted_at_s,
+            size_octets=octets,
+            submitter=account_id,
+            submitter_identifier=identifier or "",
+            header=header or b"",
+        )
+
+    def _filed_header(self, name: str, octets: int) -> bytes:
+        """Empty where the file is gone: a removed message, a moment ago."""
+        fd = self._open_file(name)
+        if fd is None:
+            return b""
+        try:
+            return os.pread(fd, octets, 0)
+        finally:
+            os.close(fd)
