@@ -85,13 +85,12 @@ def _parse(text: str) -> Address:
 
 def _local_facts(settings: Settings, store: Store, recipient: Address) -> Facts | None:
     """None: it is not for one of our domains."""
-    from mailserver.routing.local import Elsewhere, Unknown, decide_local
-    from mailserver.values.address import fold_domain
+    from mailserver.routing.local import Elsewhere, OurDomains, Unknown, decide_local
 
     postmaster = store.find_account(settings.service.postmaster)
     decided = decide_local(
         recipient,
-        domains=[fold_domain(domain) for domain in settings.service.domains],
+        ours=OurDomains.of(settings),
         find_mailbox=store.find_mailbox,
         postmaster_mailbox=postmaster.inbox_id if postmaster else None,
     )

@@ -1,21 +1,31 @@
-"""Where an address of our own domains leads: the pure part of routing.
+"""Where an address of our own domains leads, with what the directory knows.
 
-The exact address first, then the mailbox before the plus, then the two names
-that every domain must answer (RFC 5321 §4.5.1, RFC 2142): postmaster and
-abuse.  `Elsewhere` is for the relay.
+    own entry: the exact address, then the mailbox before the plus;
+    the same two at the principal domain, where the address names another domain
+        of ours: who has an address there has it at all of our domains;
+    the two names that every domain must answer (RFC 5321 §4.5.1, RFC 2142):
+        postmaster and abuse;
+    the catch-all of the domain, if it has one.
+
+`Elsewhere` is for the relay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
+from mailserver.settings.model import Settings
 from mailserver.values.address import Address, fold_domain, fold_local, split_plus
 from mailserver.values.ids import MailboxId
 from mailserver.values.message import Deposit
 
-FindMailbox = Callable[[str], MailboxId | None]
 ALWAYS_DELIVERABLE = frozenset({"postmaster", "abuse"})
+_ROUTING_MARKS = frozenset("%!@")
+
+Found = TypeVar("Found")
+FindMailbox = Callable[[str], MailboxId | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +41,116 @@ class Elsewhere:
 
 
 LocalRoute = Deposit | Unknown | Elsewhere
+_UNKNOWN = Unknown()
+
+
+@dataclass(frozen=True, slots=True)
+class OurDomains:
+    """Folded (`fold_domain`); `principal`: the one whose addresses answer at all of them.
+
+    catch_all: domain -> key of the address that gets what nobody there has.
+    """
+
+    names: frozenset[str]
+    principal: str
+    catch_all: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> OurDomains:
+        service = settings.service
+        return cls(
+            frozenset(map(fold_domain, service.domains)),
+            fold_domain(service.domain),
+            {fold_domain(one.domain): _key(one.address) for one in settings.catch_all},
+        )
+
+
+def find_local(
+    address: Address,
+    *,
+    ours: OurDomains,
+    find: Callable[[str], Found | None],
+    postmaster: Found | None,
+) -> Found | Unknown | Elsewhere:
+    """Look one recipient up.
+
+    find: looks a key up in the directory; once for most, at most five times.
+    postmaster: what the account named at `init` has; None only in a broken store.
+    """
+    local = fold_local(address.local)
+    domain = fold_domain(address.domain)
+    if domain in ours.names:
+        found = find(f"{local}@{domain}")
+        return found if found is not None else _find_on(local, domain, ours, find, postmaster)
+    if domain:
+        return Elsewhere(domain)
+    # RFC 5321 §4.5.1: the bare <postmaster>
+    return _UNKNOWN if local != "postmaster" or postmaster is None else postmaster
+
+
+def _find_on(
+    local: str,
+    domain: str,
+    ours: OurDomains,
+    find: Callable[[str], Found | None],
+    postmaster: Found | None,
+) -> Found | Unknown:
+    """The exact address is nobody's."""
+    base, detail = split_plus(local)
+    for key in _other_keys(local, domain, base if detail else "", ours.principal):
+        found = find(key)
+        if found is not None:
+            return found
+    if base in ALWAYS_DELIVERABLE and postmaster is not None:
+        return postmaster
+    if not _ROUTING_MARKS.isdisjoint(local):  # another address in it: somebody tries to relay
+        return _UNKNOWN
+    catch_all = ours.catch_all.get(domain)
+    found = None if catch_all is None else find(catch_all)
+    return _UNKNOWN if found is None else found
+
+
+def _other_keys(local: str, domain: str, base: str, principal: str) -> Iterable[str]:
+    if base:
+        yield f"{base}@{domain}"
+    if domain != principal:
+        yield f"{local}@{principal}"
+        if base:
+            yield f"{base}@{principal}"
 
 
 def decide_local(
     address: Address,
     *,
-    domains: Collection[str],
+    ours: OurDomains,
     find_mailbox: FindMailbox,
     postmaster_mailbox: MailboxId | None,
 ) -> LocalRoute:
-    """Decide the route of one recipient.
+    """`find_local` where nothing but the mailbox counts: reports, explanations."""
+    found = find_local(address, ours=ours, find=find_mailbox, postmaster=postmaster_mailbox)
+    return found if isinstance(found, Unknown | Elsewhere) else Deposit(mailbox_id=found)
 
-    domains: ours, folded (`fold_domain`), the principal one first where order is kept.
-    find_mailbox: looks a key up in the directory; at most two calls.
-    postmaster_mailbox: of the account named at `init`; None only in a broken store.
+
+def owns(
+    address: Address,
+    *,
+    ours: OurDomains,
+    owns_key: Callable[[str], bool],
+    is_given: Callable[[str], bool],
+) -> bool:
+    """Is it an address of this account, at its own domain or at another one of ours?
+
+    is_given: has anybody that very address?
     """
-    local = fold_local(address.local)
-    domain = fold_domain(address.domain)
-    if not domain:  # RFC 5321 §4.5.1: the bare <postmaster>
-        return _postmaster(postmaster_mailbox) if local == "postmaster" else Unknown()
-    if domain not in domains:
-        return Elsewhere(domain)
-    mailbox_id = find_mailbox(f"{local}@{domain}")
-    base, detail = split_plus(local)
-    if mailbox_id is None and detail:
-        mailbox_id = find_mailbox(f"{base}@{domain}")
-    if mailbox_id is not None:
-        return Deposit(mailbox_id=mailbox_id)
-    return _postmaster(postmaster_mailbox) if base in ALWAYS_DELIVERABLE else Unknown()
+    key = address.key
+    if owns_key(key):
+        return True
+    local, _, domain = key.rpartition("@")
+    if domain == ours.principal or domain not in ours.names:
+        return False
+    return owns_key(f"{local}@{ours.principal}") and not is_given(key)
 
 
-def _postmaster(mailbox_id: MailboxId | None) -> LocalRoute:
-    return Unknown() if mailbox_id is None else Deposit(mailbox_id=mailbox_id)
+def _key(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    return Address(local, domain).key

@@ -68,6 +68,7 @@ class LeasedCopy:
     original_recipient: str
     attempt_count: int  # before this one
     accepted_at_s: float
+    sender: str | None = None  # the reverse-path under which it leaves; None: the message's
 
 
 @dataclass(frozen=True, slots=True)

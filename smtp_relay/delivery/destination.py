@@ -107,7 +107,7 @@ class Destination:
 def make_bundles(
     destination_id: DestinationId, copies: Sequence[LeasedCopy], max_recipients: int
 ) -> Iterator[Bundle]:
-    """Copies of one message that stand together, at most `max_recipients` to a bundle."""
+    """Copies of one message and sender that stand together, at most `max_recipients` to a bundle."""
     start = 0
     while start < len(copies):
         message_id = copies[start].ref.message_id
@@ -116,6 +116,7 @@ def make_bundles(
             end < len(copies)
             and end - start < max_recipients
             and copies[end].ref.message_id == message_id
+            and copies[end].sender == copies[start].sender
         ):
             end += 1
         yield Bundle(destination_id, message_id, tuple(copies[start:end]))

@@ -21,7 +21,7 @@ from mailserver.dsn.facts import HEADER_LIMIT_OCTETS, House, Original, Task, cut
 from mailserver.dsn.report import Report, compose
 from mailserver.dsn.status import date
 from mailserver.queue.schedule import Schedule
-from mailserver.routing.local import Elsewhere, LocalRoute, Unknown, decide_local
+from mailserver.routing.local import Elsewhere, LocalRoute, OurDomains, Unknown, decide_local
 from mailserver.routing.relaying import held_for, make_schedule
 from mailserver.routing.rules import match_own, match_rule, next_hop_of
 from mailserver.settings.model import KIB, RouteSettings, Settings
@@ -91,6 +91,7 @@ class ReportMaker:
         self._rules = settings.routes
         self._schedule: Schedule = make_schedule(settings.delivery)
         self._domains = tuple(map(fold_domain, service.domains))
+        self._ours = OurDomains.of(settings)
         self._language: Language = service.language
         self._postmaster = service.postmaster
         self._inline_limit_octets = settings.store.inline_limit_kib * KIB
@@ -175,7 +176,7 @@ class ReportMaker:
         postmaster = self._store.find_account(self._postmaster)
         return decide_local(
             address,
-            domains=self._domains,
+            ours=self._ours,
             find_mailbox=self._store.find_mailbox,
             postmaster_mailbox=None if postmaster is None else postmaster.inbox_id,
         )

@@ -37,10 +37,16 @@ OwnsAddress = Callable[[Address], bool]
 
 @dataclass(frozen=True, slots=True)
 class Onward:
-    """A recipient that the relay takes: the name of its next hop, and why it is held, or empty."""
+    """A recipient that the relay takes: the name of its next hop, and why it is held, or empty.
+
+    recipient: who gets the copy instead of who was named.
+    sender: under which it leaves; None: as the message came.
+    """
 
     next_hop: str
     held_for: str = ""
+    recipient: str = ""
+    sender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ write is submitted, nothing that happens to the connection undoes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,20 +25,22 @@ from mailserver.values.message import (
     Notify,
     Relay,
 )
+from smtp_relay.inbound import replies
 from smtp_relay.inbound.body import DataReader
 from smtp_relay.inbound.headers import SubmittedFields, find_fields
-from smtp_relay.inbound.parameters import MailParameters, RcptParameters
+from smtp_relay.inbound.parameters import NO_RCPT_PARAMETERS, MailParameters, RcptParameters
 from smtp_relay.inbound.paths import Path
 from smtp_relay.inbound.policy import (
     Onward,
     OwnsAddress,
-    Sending,
+    RefusedByRule,
     decide_authors,
     decide_body,
 )
+from smtp_relay.inbound.recipients import Forwarding, wishes_onward
 from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.signing import Signing
-from smtp_relay.inbound.trace import Arrival, return_path_line, trace_end
+from smtp_relay.inbound.trace import Arrival, is_circle, mark_lines, return_path_line, trace_end
 from smtp_relay.inbound.upload import Upload
 
 if TYPE_CHECKING:
@@ -62,27 +64,38 @@ class Transaction(Envelope):
         self.sender: Address | None = path.address
         self.return_content = parameters.return_content
         self.envelope_id = parameters.envelope_id
+        self.size_octets = parameters.size_octets
         self.routes: list[Deposit | Onward] = []
         self.wishes: list[RcptParameters] = []
-        self.sending: Sending | None = None  # fixed at the first recipient
+        self.recipient_count = 0
+        self.has_onward = False
+        self.by_domain: dict[str, Onward | RefusedByRule | Phrase] | None = None  # elsewhere
+        self.marks: tuple[str, ...] = ()  # of those whose mail goes on
 
     def add(self, recipient: str, route: Deposit | Onward, wishes: RcptParameters) -> None:
         """One more recipient, accepted."""
+        self.recipient_count += 1
         self.rcpt_tos.append(recipient)
         self.routes.append(route)
         self.wishes.append(wishes)
+        if type(route) is Onward:
+            self.has_onward = True
 
-    @property
-    def leaves_as_ours(self) -> bool:
-        """Does somebody of ours send it, and at least one copy elsewhere?"""
-        is_ours = self.sending is not None and self.sending.asker.is_known
-        return is_ours and any(isinstance(route, Onward) for route in self.routes)
+    def forward(self, recipient: str, forwarding: Forwarding, wishes: RcptParameters) -> None:
+        """One more recipient, whose copy goes on; a second copy stays, if it is kept."""
+        keep = forwarding.keep
+        self.marks += (forwarding.mark,)
+        onward = wishes_onward(wishes, recipient, is_kept=keep is not None)
+        self.add(recipient, forwarding.onward, onward)
+        if keep is not None:
+            self.add(recipient, keep, wishes)
+            self.recipient_count -= 1
 
 
 class Reception:
     """The data of one message while it comes."""
 
-    __slots__ = ("_is_submission", "_max_hops", "fields", "reader", "signing", "upload")
+    __slots__ = ("_is_submission", "_marks", "_max_hops", "fields", "reader", "signing", "upload")
 
     def __init__(
         self,
@@ -90,17 +103,19 @@ class Reception:
         *,
         is_submission: bool,
         leaves_as_ours: bool,
+        marks: Sequence[str] = (),
         on_progress: Callable[[], None],
     ) -> None:
         signer = service.signer if leaves_as_ours else None
         self.reader = DataReader(
             max_octets=service.max_octets,
             max_header_octets=service.max_header_octets,
-            keep_header=is_submission or signer is not None,
+            keep_header=is_submission or signer is not None or bool(marks),
         )
         self.signing = None if signer is None else Signing(signer, self.reader.header)
         self.upload = Upload(service.spooling, on_progress=on_progress)
         self._is_submission = is_submission
+        self._marks = marks
         self._max_hops = service.settings.relay.max_hops
         self.fields: SubmittedFields | None = None
 
@@ -125,6 +140,8 @@ class Reception:
         if refusal is not None:
             return refusal
         block = reader.header.take()
+        if self._marks and is_circle(block, self._marks):
+            return replies.TOO_MANY_HOPS
         if self.signing is not None:
             self.signing.block = block
         if not self._is_submission:
@@ -158,23 +175,25 @@ def build_acceptance(
     facts: BodyFacts,
     fields: SubmittedFields | None,
     signing: Signing | None,
-    plan_relay: PlanRelay,
+    plan_relay: PlanRelay | None,
 ) -> Acceptance:
     """All that one 250 promises.
 
     fields: on submission; what is missing is put in front.
     signing: of a message that leaves as ours; its signatures stand above all we add.
-    plan_relay: gives a copy for elsewhere its turn, and the time of its first report.
+    plan_relay: for a copy that goes elsewhere; None: none does.
     """
     recipients = transaction.rcpt_tos
     end = trace_end(
         stamp.arrival,
-        recipient=recipients[0] if len(recipients) == 1 else None,
+        recipient=recipients[0] if transaction.recipient_count == 1 else None,
         date=stamp.date,
     )
     head = stamp.beginning + stamp.text.encode("ascii") + end
     if fields is not None:
         head += _missing_fields(stamp, fields)
+    if transaction.marks:
+        head += mark_lines(transaction.marks)
     if signing is not None:
         head = signing.sign(head, now_s=stamp.at_s) + head
     reverse_path = transaction.mail_from or ""
@@ -192,20 +211,49 @@ def build_acceptance(
         smtputf8=transaction.smtp_utf8,
         envelope_id=transaction.envelope_id,
         return_content=transaction.return_content,
-        copies=tuple(
-            NewCopy(
-                recipient=recipient,
-                route=route if isinstance(route, Deposit) else plan_relay(route),
-                notify=wishes.notify,
-                original_recipient=wishes.original_recipient,
-                owes_report=wishes.notify is not Notify.UNSAID
-                and isinstance(route, Deposit)
-                and is_owed(ReportKind.DELIVERED, notify=wishes.notify, reverse_path=reverse_path),
-            )
+        copies=_copies(transaction, plan_relay),
+    )
+
+
+def _copies(transaction: Transaction, plan_relay: PlanRelay | None) -> tuple[NewCopy, ...]:
+    """One for each route; what was never asked for is not written."""
+    return tuple(
+        [
+            NewCopy(recipient=recipient, route=route)
+            if type(route) is Deposit and wishes is NO_RCPT_PARAMETERS
+            else _copy(transaction, recipient, route, wishes, plan_relay)
             for recipient, route, wishes in zip(
-                recipients, transaction.routes, transaction.wishes, strict=True
+                transaction.rcpt_tos, transaction.routes, transaction.wishes, strict=True
             )
-        ),
+        ]
+    )
+
+
+def _copy(
+    transaction: Transaction,
+    recipient: str,
+    route: Deposit | Onward,
+    wishes: RcptParameters,
+    plan_relay: PlanRelay | None,
+) -> NewCopy:
+    notify = wishes.notify
+    if isinstance(route, Onward):
+        assert plan_relay is not None  # it is there whenever a copy goes elsewhere
+        return NewCopy(
+            recipient=route.recipient or recipient,
+            route=plan_relay(route),
+            notify=notify,
+            original_recipient=wishes.original_recipient,
+            sender=route.sender,
+        )
+    reverse_path = transaction.mail_from or ""
+    return NewCopy(
+        recipient=recipient,
+        route=route,
+        notify=notify,
+        original_recipient=wishes.original_recipient,
+        owes_report=notify is not Notify.UNSAID
+        and is_owed(ReportKind.DELIVERED, notify=notify, reverse_path=reverse_path),
     )
 
 

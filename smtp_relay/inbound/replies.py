@@ -113,6 +113,12 @@ TOO_MANY_FAILURES = _phrase(
     "Trop d'essais ; verifiez l'identifiant et le mot de passe puis reconnectez-vous",
     "Too many attempts; check the user name and the password, then connect again",
 )
+TOO_MANY_UNKNOWN = _phrase(
+    421,
+    "4.7.0",
+    "Trop de destinataires inconnus ; verifiez votre liste",
+    "Too many unknown recipients; check your list",
+)
 
 # --- not now: the message -----------------------------------------------------
 
@@ -133,6 +139,12 @@ TOO_MANY_RECIPIENTS = _phrase(
     "4.5.3",
     "Trop de destinataires ; envoyez aux autres dans un second message",
     "Too many recipients; send to the others in another message",
+)
+MAILBOX_FULL_FOR_NOW = _phrase(
+    452,
+    "4.2.2",
+    "La boite du destinataire est pleine ; reessayez plus tard",
+    "The recipient's mailbox is full; try again later",
 )
 SIGN_IN_LATER = _phrase(
     454,
@@ -240,6 +252,31 @@ WRONG_PASSWORD = _phrase(
 )
 NO_SUCH_USER = _phrase(
     550, "5.1.1", "Personne n'a cette adresse ici", "Nobody has this address here"
+)
+MAILBOX_FULL = _phrase(
+    552,
+    "5.2.2",
+    "La boite du destinataire est pleine",
+    "The recipient's mailbox is full",
+)
+HAS_LEFT = _phrase(
+    550,
+    "5.1.6",
+    "Cette personne est partie sans laisser d'adresse",
+    "This person has left and gave no other address",
+)
+MAILBOX_CLOSED = _phrase(550, "5.2.1", "Cette boite est fermee", "This mailbox is closed")
+MAILBOX_NOT_OPEN = _phrase(
+    550,
+    "5.2.1",
+    "Cette boite n'est pas encore ouverte",
+    "This mailbox is not open yet",
+)
+REPORTS_ONLY = _phrase(
+    550,
+    "5.7.1",
+    "Cette adresse ne recoit que des rapports de non-distribution (MAIL FROM:<>)",
+    "This address takes delivery reports only (MAIL FROM:<>)",
 )
 RELAYING_DENIED = _phrase(550, "5.7.1", "Relais refuse", "Relaying denied")
 BAD_DOMAIN = _phrase(

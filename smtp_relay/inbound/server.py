@@ -11,11 +11,10 @@ the answer after the dot); RSET drops the second, STARTTLS drops both.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from mailserver.queue.turns import turn_key
-from mailserver.routing.local import LocalRoute
+from mailserver.routing.local import owns
 from mailserver.routing.relaying import Role
 from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken
 from mailserver.values.address import Address
@@ -36,11 +35,16 @@ from smtp_relay.inbound.policy import (
     Onward,
     OwnsAddress,
     RefusedByRule,
-    Sending,
     decide_mail,
-    decide_rcpt,
 )
-from smtp_relay.inbound.reception import Reception, Stamp, Transaction, build_acceptance
+from smtp_relay.inbound.reception import (
+    PlanRelay,
+    Reception,
+    Stamp,
+    Transaction,
+    build_acceptance,
+)
+from smtp_relay.inbound.recipients import Forwarding
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.session import SessionCommands
 from smtp_relay.inbound.trace import trace_beginning
@@ -56,6 +60,8 @@ class SmtpDoor(SessionCommands):
     def __init__(self, service: Service, listener: Listener) -> None:
         super().__init__(service, listener)
         self._reception: Reception | None = None
+        self._max_recipients = service.settings.smtp.max_recipients
+        self._unknown_count = 0
 
     # --- coming and going -------------------------------------------------------
 
@@ -145,19 +151,24 @@ class SmtpDoor(SessionCommands):
         except (BadPath, BadParameter, UnknownParameter) as error:
             self._say(_bad_argument(error, replies.BAD_RECIPIENT))
             return
-        if len(transaction.rcpt_tos) >= self.service.settings.smtp.max_recipients:
+        if transaction.recipient_count >= self._max_recipients:
             self._say(replies.TOO_MANY_RECIPIENTS)
             return
         address = path.address
         assert address is not None  # a forward-path is never null
-        sending = transaction.sending or self._fix_sending(transaction)
-        decision = decide_rcpt(path, address, self._route(address), sending)
-        if isinstance(decision, (Deposit, Onward)):
+        if address.domain[:1] == "[":
+            address = self._meant_by_literal(address)
+        recipients = self._recipients or self._fix_recipients()
+        decision = recipients.decide(transaction, path, address)
+        if isinstance(decision, _COPIES):
             transaction.add(path.text, decision, wishes)
-            self._state |= _RECIPIENT
-            self._say(replies.RECIPIENT_OK)
+        elif isinstance(decision, Forwarding):
+            transaction.forward(path.text, decision, wishes)
         else:
             self._refuse_recipient(path.text, decision)
+            return
+        self._state |= _RECIPIENT
+        self._say(replies.RECIPIENT_OK)
 
     def _refuse_recipient(self, recipient: str, refusal: RefusedByRule | replies.Phrase) -> None:
         if isinstance(refusal, RefusedByRule):
@@ -167,24 +178,24 @@ class SmtpDoor(SessionCommands):
             phrase = refusal
             self._say(phrase)
         self._note("recipient refused", code=phrase.code, recipient=recipient)
+        if self._counts_as_unknown(phrase):
+            self._unknown_count += 1
+            if self._unknown_count >= self.service.settings.smtp.max_unknown_recipients:
+                self._say(replies.TOO_MANY_UNKNOWN)
+                self._close()
 
-    def _fix_sending(self, transaction: Transaction) -> Sending:
-        transaction.sending = Sending(
-            asker=self._asker or self._fix_asker(),
-            rules=self.service.settings.routes,
-            sender=transaction.sender,
-            identifier=None if self._account is None else self._account.identifier,
-            smtputf8=transaction.smtp_utf8,
-        )
-        return transaction.sending
+    def _counts_as_unknown(self, phrase: replies.Phrase) -> bool:
+        """Somebody guesses addresses, or has an old list; our own people may have typing errors."""
+        recipients = self._recipients
+        is_known = recipients is not None and recipients.is_known
+        return phrase is replies.NO_SUCH_USER and not is_known
 
-    def _route(self, address: Address) -> LocalRoute:
+    def _meant_by_literal(self, address: Address) -> Address:
         """A literal of the address that the peer has reached is ours (RFC 5321 §4.1.3)."""
-        if address.domain.startswith("["):
-            sockname = self.transport.get_extra_info("sockname")
-            if is_literal_of(address.domain, sockname[0] if sockname else ""):
-                address = Address(address.local, self.service.settings.service.domain)
-        return self.service.route(address)
+        sockname = self.transport.get_extra_info("sockname")
+        if is_literal_of(address.domain, sockname[0] if sockname else ""):
+            return Address(address.local, self.service.settings.service.domain)
+        return address
 
     def _note(self, event: str, **facts: Any) -> None:
         """What a peer was refused, for the log."""
@@ -192,14 +203,20 @@ class SmtpDoor(SessionCommands):
 
     def _owns_address(self) -> OwnsAddress | None:
         """Does the account that sends own this address?  None: no account sends."""
-        account, store = self._account, self.service.store
+        account, service = self._account, self.service
         if account is None:
             return None
+        store, account_id = service.store, account.account_id
 
-        def owns(address: Address) -> bool:
-            return store.owns_address(account.account_id, address.key)
+        def owns_it(address: Address) -> bool:
+            return owns(
+                address,
+                ours=service.ours,
+                owns_key=lambda key: store.owns_address(account_id, key),
+                is_given=lambda key: store.find_target(key) is not None,
+            )
 
-        return owns
+        return owns_it
 
     # --- the message --------------------------------------------------------------
 
@@ -210,11 +227,19 @@ class SmtpDoor(SessionCommands):
         self._reception = Reception(
             self.service,
             is_submission=self.listener.role is Role.SUBMISSION,
-            leaves_as_ours=self.envelope.leaves_as_ours,
+            leaves_as_ours=self._leaves_as_ours(),
+            marks=self.envelope.marks,
             on_progress=self._disk_progressed,
         )
         self._is_receiving = True
         self._say(replies.SEND_DATA)
+
+    def _leaves_as_ours(self) -> bool:
+        """Does somebody of ours send it, and at least one copy elsewhere?"""
+        if not self.envelope.has_onward:
+            return False
+        recipients = self._recipients
+        return recipients is not None and recipients.is_known
 
     def _receive(self, data: bytes) -> bytes:
         reception = self._reception
@@ -281,7 +306,7 @@ class SmtpDoor(SessionCommands):
             facts=reception.reader.facts,
             fields=reception.fields,
             signing=reception.signing,
-            plan_relay=functools.partial(self._plan_relay, transaction, stamp),
+            plan_relay=self._plan_relays(transaction, stamp) if transaction.has_onward else None,
         )
 
         def stored(outcome: Outcome) -> None:
@@ -292,18 +317,25 @@ class SmtpDoor(SessionCommands):
 
         self.service.writer.submit(acceptance, stored)
 
-    def _plan_relay(self, transaction: Transaction, stamp: Stamp, onward: Onward) -> Relay:
+    def _plan_relays(self, transaction: Transaction, stamp: Stamp) -> PlanRelay:
+        """Gives each copy for elsewhere its turn, and the time of its first report."""
         sender = turn_key(
             account_id=None if stamp.account is None else stamp.account.account_id,
             reverse_path=transaction.mail_from or "",
             peer=stamp.arrival.peer,
         )
-        return Relay(
-            next_hop=onward.next_hop,
-            turn_at_s=self.service.turns.take(sender, now_s=stamp.at_s),
-            tell_at_s=self.service.first_tell(stamp.at_s),
-            held_for=onward.held_for,
-        )
+        take, now_s = self.service.turns.take, stamp.at_s
+        tell_at_s = self.service.first_tell(now_s)
+
+        def plan(onward: Onward) -> Relay:
+            return Relay(
+                next_hop=onward.next_hop,
+                turn_at_s=take(sender, now_s=now_s),
+                tell_at_s=tell_at_s,
+                held_for=onward.held_for,
+            )
+
+        return plan
 
     def _stored(self, reception: Reception, copy_count: int, message: str) -> None:
         """The commit has ended well.  The peer may have gone meanwhile."""
@@ -374,6 +406,7 @@ def _bad_argument(error: ValueError, bad_path: replies.Phrase) -> replies.Phrase
     )
 
 
+_COPIES = (Deposit, Onward)
 _TABLE: dict[bytes, tuple[Command, Any]] = {
     command.word.encode("ascii"): (command, getattr(SmtpDoor, f"smtp_{command.word}"))
     for command in COMMANDS

@@ -15,20 +15,22 @@ from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from mailserver.auth.gate import Authenticator
+from mailserver.auth.gate import Authenticator, Granted
 from mailserver.dkim.signer import Signer
 from mailserver.queue.schedule import Schedule
 from mailserver.queue.turns import Turns
-from mailserver.routing.local import LocalRoute, decide_local
+from mailserver.quota.classes import Classes
+from mailserver.routing.local import OurDomains
 from mailserver.routing.relaying import Role, make_schedule
+from mailserver.routing.srs import Srs
 from mailserver.settings.model import KIB, MIB, Network, Settings
 from mailserver.store.commit import Submitter
+from mailserver.store.people import Life, Target
 from mailserver.store.ports import Account, Bodies, Credential, LastSeen
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
-from mailserver.values.address import Address, fold_domain
-from mailserver.values.ids import AcceptId, AccountId, MailboxId, make_accept_id
+from mailserver.values.ids import AcceptId, AccountId, make_accept_id
 from smtp_relay.inbound.trace import DateText
 from smtp_relay.inbound.upload import Memory, Spooling
 
@@ -54,13 +56,15 @@ def read_address(peer: str) -> IpAddress:
 class DoorStore(Bodies, Protocol):
     """What this door asks of the store."""
 
-    def find_mailbox(self, address_key: str) -> MailboxId | None: ...
+    def find_target(self, address_key: str) -> Target | None: ...
 
     def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
 
     def find_account(self, identifier: str) -> Account | None: ...
 
     def read_credential(self, account_id: AccountId) -> Credential | None: ...
+
+    def holds(self, account_id: AccountId, mailbox_account: AccountId, *, now_s: float) -> bool: ...
 
     def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
 
@@ -136,6 +140,7 @@ class Service:
     wall_s: Callable[[], float]  # Unix time
     clock_s: Callable[[], float]  # never goes back; timeouts only
     on_broken: Callable[[], None]  # the disk failed: the process is to end
+    srs: Srs
     signer: Signer | None = None  # None: what leaves is not signed
     sessions: set[Connection] = field(default_factory=set)
     counters: Counters = field(default_factory=Counters)
@@ -145,19 +150,20 @@ class Service:
     turns: Turns = field(default_factory=Turns)
     gateways: frozenset[IpAddress] = frozenset()  # addresses that may stand for anybody
     is_draining: bool = False
-    postmaster_mailbox: MailboxId | None = None
+    postmaster: Target | None = None  # who gets postmaster@ and abuse@
     hostname: str = field(init=False)
     max_octets: int = field(init=False)
     max_header_octets: int = field(init=False)
     spooling: Spooling = field(init=False)
-    domains: frozenset[str] = field(init=False)
+    ours: OurDomains = field(init=False)
+    classes: Classes = field(init=False)
     size_offer: str = field(init=False)  # as EHLO says it
     schedule: Schedule = field(init=False)
     _process: int = field(default_factory=os.getpid)
     _session_count: int = 0
     _free_octets: int = 0
     _free_at_s: float | None = None
-    _seen_at_s: dict[tuple[AccountId, str, str], float] = field(default_factory=dict)
+    _seen_at_s: dict[tuple[AccountId, str, str, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -165,7 +171,8 @@ class Service:
         self.max_octets = int(settings.smtp.max_message_mib * MIB)
         self.size_offer = f"SIZE {self.max_octets}"
         self.max_header_octets = settings.smtp.max_header_kib * KIB
-        self.domains = frozenset(map(fold_domain, settings.service.domains))
+        self.ours = OurDomains.of(settings)
+        self.classes = Classes(settings.classes, grace_percent=settings.quota.grace_percent)
         self.schedule = make_schedule(settings.delivery)
         self.spooling = Spooling(
             loop=self.loop,
@@ -182,15 +189,7 @@ class Service:
     def refresh_postmaster(self) -> None:
         """Look up who gets postmaster@ and abuse@."""
         account = self.store.find_account(self.settings.service.postmaster)
-        self.postmaster_mailbox = None if account is None else account.inbox_id
-
-    def route(self, address: Address) -> LocalRoute:
-        return decide_local(
-            address,
-            domains=self.domains,
-            find_mailbox=self.store.find_mailbox,
-            postmaster_mailbox=self.postmaster_mailbox,
-        )
+        self.postmaster = None if account is None else _always_open(account)
 
     def first_tell(self, accepted_at_s: float) -> float:
         """When the sender of a copy that is still queued must hear of it first."""
@@ -220,16 +219,17 @@ class Service:
             self._free_octets, self._free_at_s = self.store.free_octets(), now_s
         return self._free_octets - expected_octets >= self.settings.store.min_free_mib * MIB
 
-    def note_seen(self, account_id: AccountId, *, door: str, peer: str) -> None:
+    def note_seen(self, granted: Granted, *, door: str, peer: str) -> None:
         """Remember the log-in, in the pool; the same one again within a minute is not news."""
-        key, now_s = (account_id, door, peer), self.clock_s()
+        account_id, by_whom = granted.account_id, granted.by_whom
+        key, now_s = (account_id, door, peer, by_whom), self.clock_s()
         seen_at_s = self._seen_at_s.get(key)
         if seen_at_s is not None and now_s - seen_at_s < SEEN_AGAIN_S:
             return
         if len(self._seen_at_s) >= _MAX_SEEN:
             self._seen_at_s.clear()
         self._seen_at_s[key] = now_s
-        seen = LastSeen(door=door, peer=peer, at_s=self.wall_s())
+        seen = LastSeen(door=door, peer=peer, at_s=self.wall_s(), by_whom=by_whom)
         self.pool.submit(_note_seen, self.store, account_id, seen)
 
     def sweep(self) -> None:
@@ -246,6 +246,21 @@ class Service:
 
 
 _MAX_SEEN = 10_000
+
+
+def _always_open(account: Account) -> Target:
+    """Mail for postmaster is never refused for want of room (RFC 5321 §4.5.1)."""
+    return Target(
+        mailbox_id=account.inbox_id,
+        list_id=None,
+        account_id=account.account_id,
+        class_name="",
+        used_octets=0,
+        used_count=0,
+        life=Life.PRESENT,
+        forward_to="",
+        keeps_copy=True,
+    )
 
 
 def _note_seen(store: DoorStore, account_id: AccountId, seen: LastSeen) -> None:

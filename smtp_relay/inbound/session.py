@@ -17,13 +17,14 @@ from typing import Any
 
 from aiosmtpd.smtp import Session
 
-from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
+from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict, is_over
 from mailserver.routing.relaying import Asker, Role
 from mailserver.values.secret import Secret
 from smtp_relay.inbound import replies, sasl
 from smtp_relay.inbound.commands import COMMANDS, State
 from smtp_relay.inbound.connection import LOG, Connection
 from smtp_relay.inbound.policy import may_sign_in
+from smtp_relay.inbound.recipients import Recipients
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.trace import Arrival
 
@@ -44,7 +45,7 @@ class SessionCommands(Connection):
         super().__init__(service, listener)
         self._account: Granted | None = None
         self._arrival: Arrival | None = None
-        self._asker: Asker | None = None
+        self._recipients: Recipients | None = None
         self._beginnings: dict[bool, bytes] = {}  # of trace headers, by SMTPUTF8
         self._failure_count = 0
         self.is_over_tls = listener.is_tls
@@ -240,8 +241,14 @@ class SessionCommands(Connection):
             self._state |= _SIGNED_IN
             self.session.authenticated = True
             self._forget_arrival()
-            self.service.note_seen(verdict.account_id, door=self.listener.name, peer=self.peer)
-            LOG.info("signed in", session=self.name, peer=self.peer, account=verdict.identifier)
+            self.service.note_seen(verdict, door=self.listener.name, peer=self.peer)
+            LOG.info(
+                "signed in",
+                session=self.name,
+                peer=self.peer,
+                account=verdict.identifier,
+                by_whom=verdict.by_whom,
+            )
             self._say(replies.SIGNED_IN)
             return
         if isinstance(verdict, Unavailable):
@@ -262,8 +269,7 @@ class SessionCommands(Connection):
         account = self._account
         if account is None:
             return False
-        credential = self.service.store.read_credential(account.account_id)
-        return credential is None or credential.version != account.version
+        return is_over(self.service.store, account, now_s=self.service.wall_s())
 
     def _fix_arrival(self) -> Arrival:
         self._arrival = Arrival(
@@ -276,19 +282,21 @@ class SessionCommands(Connection):
         )
         return self._arrival
 
-    def _fix_asker(self) -> Asker:
-        service = self.service
-        self._asker = Asker(
+    def _fix_recipients(self) -> Recipients:
+        service, account = self.service, self._account
+        asker = Asker(
             role=self.listener.role,
-            is_signed_in=self._account is not None,
+            is_signed_in=account is not None,
             is_trusted=service.is_trusted(self.peer),
             is_gateway=service.is_gateway(self.peer),
         )
-        return self._asker
+        identifier = None if account is None else account.identifier
+        self._recipients = Recipients(service, asker, identifier)
+        return self._recipients
 
     def _forget_arrival(self) -> None:
         self._arrival = None
-        self._asker = None
+        self._recipients = None
         self._beginnings.clear()
 
 

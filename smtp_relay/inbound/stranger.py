@@ -17,6 +17,7 @@ from typing import Any
 from mailserver.store.commit import Done
 from mailserver.store.ports import Write
 from mailserver.telemetry.peers import PeerWatch
+from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Counters, Listener, Service
 
@@ -40,7 +41,7 @@ def find_leaks(service: Service, listeners: Iterable[Listener]) -> list[Leak]:
     probe = replace(
         service, writer=_NoWriter(), sessions=set(), counters=Counters(), peers=PeerWatch()
     )
-    probe.postmaster_mailbox = service.postmaster_mailbox
+    probe.postmaster = service.postmaster
     return [
         leak
         for listener in listeners
@@ -97,7 +98,10 @@ def _try_all(probe: Service, listener: Listener, peer: str) -> Iterator[Leak]:
 
 
 class _QuietDoor(SmtpDoor):
-    """A door whose refusals are expected, and not news."""
+    """A door whose refusals are expected, not news, and no reason to end."""
+
+    def _counts_as_unknown(self, phrase: Phrase) -> bool:  # noqa: ARG002 - the base's name
+        return False
 
     def _note(self, event: str, **facts: Any) -> None:
         pass

@@ -12,6 +12,7 @@ when there is one recipient: with several it would tell each about the others.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 
@@ -59,6 +60,17 @@ def trace_end(arrival: Arrival, *, recipient: str | None, date: str) -> bytes:
 
 def return_path_line(reverse_path: str) -> bytes:
     return b"Return-Path: <" + reverse_path.encode() + b">\r\n"
+
+
+def mark_lines(marks: Sequence[str]) -> bytes:
+    """For whom this message was sent on: opaque, and the same whenever it passes here."""
+    return "".join(f"X-Loop: {mark}\r\n" for mark in marks).encode("ascii")
+
+
+def is_circle(block: bytes, marks: Sequence[str]) -> bool:
+    """Was it sent on for one of them before?"""
+    lines = {line.strip().lower() for line in block.split(b"\n") if line[:7].lower() == b"x-loop:"}
+    return any(f"x-loop: {mark}".encode("ascii") in lines for mark in marks)
 
 
 def _origin(arrival: Arrival) -> str:

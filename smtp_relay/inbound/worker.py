@@ -31,6 +31,7 @@ import uvloop
 from mailserver.auth.gate import open_gate
 from mailserver.dkim.signer import Signer, open_signer
 from mailserver.routing.relaying import Role
+from mailserver.routing.srs import Srs, open_srs_key
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
@@ -145,6 +146,11 @@ class Worker:
             wall_s=time.time,
             clock_s=loop.time,
             on_broken=self._broken,
+            srs=Srs(
+                open_srs_key(settings.store.path),
+                domain=settings.service.domain,
+                max_days=settings.forwarding.sender_days,
+            ),
             signer=prepared.signer,
             gateways=default_gateways(),
         )

@@ -8,14 +8,16 @@ back, with no socket and no waiting.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
 from mailserver.routing.relaying import Role
+from mailserver.routing.srs import Srs
 from mailserver.settings.model import Settings
+from mailserver.store.people import Life, Target
 from mailserver.store.ports import (
     Accepted,
     Account,
@@ -64,6 +66,22 @@ class FakeSpool:
         self.state = "discarded"
 
 
+def make_target(mailbox_id: int | None = None, **facts: Any) -> Target:
+    """Somebody who is there and has no limits, but for what is said."""
+    plain = Target(
+        mailbox_id=None if mailbox_id is None else MailboxId(mailbox_id),
+        list_id=None,
+        account_id=AccountId(mailbox_id or 0),
+        class_name="",
+        used_octets=0,
+        used_count=0,
+        life=Life.PRESENT,
+        forward_to="",
+        keeps_copy=True,
+    )
+    return replace(plain, **facts)
+
+
 class FakeStore:
     """Directory, bodies and scratch, as dictionaries."""
 
@@ -78,6 +96,7 @@ class FakeStore:
             f"marie@{DOMAIN}": MARIE,
             f"pierre@{DOMAIN}": PIERRE,
         }
+        self.targets: dict[str, Target] = {}  # those with more than a mailbox
         self.spools: list[FakeSpool] = []
         self.files: dict[str, bytes] = {}
         self.free = 100 * GIB
@@ -87,10 +106,14 @@ class FakeStore:
         self.seen: list[tuple[AccountId, LastSeen]] = []
         self.reports: dict[str, dict[str, float]] = {}
 
-    def find_mailbox(self, address_key: str) -> MailboxId | None:
+    def find_target(self, address_key: str) -> Target | None:
         if self.breaks_look_up:
             raise RuntimeError("db password is hunter2")
-        return self.mailboxes.get(address_key)
+        known = self.targets.get(address_key)
+        if known is not None:
+            return known
+        mailbox_id = self.mailboxes.get(address_key)
+        return None if mailbox_id is None else make_target(mailbox_id)
 
     def owns_address(self, account_id: AccountId, address_key: str) -> bool:
         return self.owners.get(address_key) == account_id
@@ -117,6 +140,9 @@ class FakeStore:
             verifier=None,
             must_change=False,
         )
+
+    def holds(self, account_id: AccountId, mailbox_account: AccountId, *, now_s: float) -> bool:
+        return False
 
     def open_spool(self) -> Spool:
         return FakeSpool(self)
@@ -263,11 +289,22 @@ class ListTransport:
 
 
 def make_settings(
-    *, relay: Any = None, routes: list[dict[str, Any]] | None = None, **smtp: Any
+    *,
+    relay: Any = None,
+    routes: list[dict[str, Any]] | None = None,
+    extra_domains: Sequence[str] = (),
+    sections: dict[str, Any] | None = None,
+    **smtp: Any,
 ) -> Settings:
-    service = {"domain": DOMAIN, "hostname": f"mail.{DOMAIN}"}
+    """sections: whole ones, by name; smtp: keys of that section."""
+    service = {
+        "domain": DOMAIN,
+        "hostname": f"mail.{DOMAIN}",
+        "extra_domains": tuple(extra_domains),
+    }
     return Settings.model_validate(
         {"service": service, "smtp": smtp, "relay": relay or {}, "routes": routes or []}
+        | (sections or {})
     )
 
 
@@ -306,6 +343,7 @@ class Hall:
             wall_s=lambda: WALL_S,
             clock_s=self.clock,
             on_broken=self._break,
+            srs=Srs(Secret(b"k" * 32), domain=DOMAIN, max_days=21),
         )
         self.service.refresh_postmaster()
 

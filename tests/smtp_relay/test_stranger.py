@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mailserver.values.address import Address
 from mailserver.values.message import Deposit
+from smtp_relay.inbound.recipients import Recipients
 from smtp_relay.inbound.service import Counters
 from smtp_relay.inbound.stranger import Leak, find_leaks, recipients, stranger_addresses
 from tests.smtp_relay.fakes import (
@@ -87,15 +87,25 @@ def test_a_split_domain_is_no_way_round(loop: asyncio.AbstractEventLoop) -> None
 def test_a_router_that_takes_everything_is_found(
     hall: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def takes_all(_service: object, _address: Address) -> Deposit:
+    def takes_all(_self: object, *_: object) -> Deposit:
         return Deposit(mailbox_id=MARIE_INBOX)
 
-    monkeypatch.setattr(type(hall.service), "route", takes_all)
+    monkeypatch.setattr(Recipients, "decide", takes_all)
     found = leaks(hall)
     assert {leak.listener for leak in found} == {"mx"}
     tried = {leak.recipient for leak in found}
     assert f"<@{DOMAIN}:relay-test@elsewhere.example>" in tried
     assert tried <= set(recipients(DOMAIN))
+
+
+def test_a_catch_all_takes_no_address_that_hides_another_one(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    section = {"catch_all": [{"domain": DOMAIN, "address": f"marie@{DOMAIN}"}]}
+    hall = Hall(loop, settings=make_settings(sections=section))
+    assert leaks(hall) == []
+    asked = f"EHLO x.example\r\nMAIL FROM:<>\r\nRCPT TO:<anyone@{DOMAIN}>\r\n"
+    assert codes(Stage(hall).send(asked.encode()))[-1] == "250 2.1.5"
 
 
 def test_a_listener_that_is_shut_says_421_to_everybody(hall: Hall) -> None:

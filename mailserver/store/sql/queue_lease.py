@@ -30,7 +30,7 @@ _UNTRIED = """
 _READ = """
     WITH taken (message_id, copy_no) AS (VALUES {rows})
     SELECT taken.message_id, taken.copy_no, recipient, notify, original_recipient, attempt_count,
-        accepted_at_s
+        accepted_at_s, copy.sender
     FROM taken
         JOIN queue ON queue.message_id = taken.message_id AND queue.copy_no = taken.copy_no
         JOIN copy ON copy.message_id = taken.message_id AND copy.copy_no = taken.copy_no
@@ -94,7 +94,7 @@ def _together(rows: Iterable[Row]) -> Iterable[Row]:
 
 
 def _leased(row: Row) -> LeasedCopy:
-    message_id, copy_no, recipient, notify, original_recipient, attempt_count, at_s = row
+    message_id, copy_no, recipient, notify, original_recipient, attempt_count, at_s, sender = row
     return LeasedCopy(
         ref=CopyRef(MessageId(message_id), copy_no),
         recipient=recipient,
@@ -102,4 +102,5 @@ def _leased(row: Row) -> LeasedCopy:
         original_recipient=original_recipient or "",
         attempt_count=attempt_count,
         accepted_at_s=at_s,
+        sender=sender,
     )

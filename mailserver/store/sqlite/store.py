@@ -53,6 +53,7 @@ from mailserver.store.sql.queue_reports import SqlOwedReports
 from mailserver.store.sql.queue_search import SqlQueueSearch
 from mailserver.store.sql.reclaim import SqlReclaimer
 from mailserver.store.sql.recovery import SqlFirstPasswords, SqlRecovery
+from mailserver.store.sql.targets import SqlTargets
 from mailserver.store.sql.tracing import SqlTracing
 from mailserver.store.sql.writes import SqlWrites
 from mailserver.store.sqlite.engine import DIALECT, SqliteEngine, migrations_to_run
@@ -132,6 +133,7 @@ class SqliteStore:
     def _bind_hot_paths(self) -> None:
         """Calls that happen per command skip one frame."""
         self.find_mailbox = self._directory.find_mailbox
+        self.find_target = SqlTargets(self._engine).find_target
         self.fetch = self._mailboxes.fetch
         self.open_maildrop = self._mailboxes.open_maildrop
         self.lock_maildrop: Callable[[MailboxId], MaildropLock | None] = self._locks.lock_maildrop

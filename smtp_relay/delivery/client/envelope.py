@@ -43,7 +43,8 @@ class Envelope:
 def write_envelope(parcel: Parcel, offers: Offers) -> Envelope:
     """The commands for what this hop can take, and verdicts for what it cannot."""
     message = parcel.message
-    sender = encode_address(message.reverse_path)
+    own = parcel.copies[0].sender
+    sender = encode_address(message.reverse_path if own is None else own)
     needs_utf8 = not sender.isascii() or _has_utf8_header(message)
     refusal = _refusal_of_message(message, sender, offers, needs_utf8=needs_utf8)
     envelope = Envelope(verdicts=[refusal] * len(parcel.copies))

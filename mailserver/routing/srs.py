@@ -1,0 +1,148 @@
+"""Senders of forwarded copies: written so that bounces come back here, and go on to who sent it.
+
+A copy that leaves our domains under its first sender's name fails that
+domain's SPF (RFC 7208).  So it leaves under an address of ours which holds the
+first one, and a keyed digest that nobody else can make:
+
+    SRS0=HHHHHH=TT=first.example=local@ours            from any sender
+    SRS1=HHHHHH=forwarder.example==HHHH=TT=...@ours    from one that was rewritten before
+
+HHHHHH: 30 bits of HMAC-SHA-256 in base 32, over all that follows, in lower
+case: other servers may change the case of a local part.  TT: days modulo 1024,
+in base 32.  An address is good for some days, and for reports (the null
+sender) only: who has seen one can send nothing else through it.
+
+A local part has at most 64 octets (RFC 5321 §4.5.3.1.1).  Where the rewritten
+one would have more, `rewrite` says None, and postmaster is the sender.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from mailserver.values.address import Address, fold_domain, quote_local
+from mailserver.values.secret import Secret
+
+KEY_FILE: Final = "srs.key"
+KEY_OCTETS: Final = 32
+MAX_LOCAL_OCTETS: Final = 64
+DAY_S: Final = 86_400
+_DAYS: Final = 1024
+_DIGEST_LENGTH: Final = 6
+_DIGITS: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_PLAIN, _AGAIN = "srs0", "srs1"
+
+
+class Srs:
+    """The rewriting of one service."""
+
+    __slots__ = ("_domain", "_key", "_max_days")
+
+    def __init__(self, key: Secret[bytes], *, domain: str, max_days: int) -> None:
+        """domain: ours, to which bounces come.  max_days: an older address is not good."""
+        self._key = key.reveal()
+        self._domain = fold_domain(domain)
+        self._max_days = max_days
+
+    def rewrite(self, sender: Address, *, now_s: float) -> Address | None:
+        """The sender of a copy that leaves; None: it would be too long."""
+        kind, _, rest = sender.local.partition("=")
+        if kind.lower() == _PLAIN and rest:
+            told = f"{sender.domain}=={rest}"
+            local = f"SRS1={self._digest(told)}={told}"
+        elif kind.lower() == _AGAIN and "==" in rest:
+            told = rest.partition("=")[2]  # the digest of who rewrote it last is not ours
+            local = f"SRS1={self._digest(told)}={told}"
+        else:
+            told = f"{_day_text(now_s)}={sender.domain}={sender.local}"
+            local = f"SRS0={self._digest(told)}={told}"
+        if len(quote_local(local).encode("utf-8", "surrogateescape")) > MAX_LOCAL_OCTETS:
+            return None
+        return Address(local, self._domain)
+
+    def restore(self, local: str, *, now_s: float) -> Address | None:
+        """To whom a report for this local part of ours goes on; None: we never wrote it."""
+        kind, _, rest = local.partition("=")
+        digest, _, told = rest.partition("=")
+        if not told or not hmac.compare_digest(
+            digest.lower().encode("utf-8", "surrogateescape"), self._digest(told).encode("ascii")
+        ):
+            return None
+        if kind.lower() == _PLAIN:
+            return self._restore_first(told, now_s)
+        if kind.lower() == _AGAIN:
+            domain, equals, before = told.partition("==")
+            return Address(f"SRS0={before}", domain) if equals and domain and before else None
+        return None
+
+    def mark(self, subject: str) -> str:
+        """An opaque name of what forwards, for the header field that ends circles."""
+        return self._digest(f"mark {subject} 1") + self._digest(f"mark {subject} 2")
+
+    def _restore_first(self, told: str, now_s: float) -> Address | None:
+        day, _, rest = told.partition("=")
+        domain, _, first = rest.partition("=")
+        age = _age_in_days(day.lower(), now_s)
+        if age is None or age > self._max_days or not domain or not first:
+            return None
+        return Address(first, domain)
+
+    def _digest(self, told: str) -> str:
+        octets = told.lower().encode("utf-8", "surrogateescape")
+        number = int.from_bytes(hmac.digest(self._key, octets, hashlib.sha256)[:8], "big")
+        return "".join(_DIGITS[number >> 5 * place & 31] for place in range(_DIGEST_LENGTH))
+
+
+def is_rewritten(local: str) -> bool:
+    """Has it the shape of what `Srs.rewrite` makes?"""
+    return local[:5].lower() in {"srs0=", "srs1="}
+
+
+def _day_text(now_s: float) -> str:
+    day = int(now_s // DAY_S) % _DAYS
+    return _DIGITS[day >> 5] + _DIGITS[day & 31]
+
+
+def _age_in_days(text: str, now_s: float) -> int | None:
+    """None: no day, or one that is still to come (by more than clocks may differ)."""
+    if len(text) != 2 or any(digit not in _DIGITS for digit in text):
+        return None
+    day = _DIGITS.index(text[0]) << 5 | _DIGITS.index(text[1])
+    age = (int(now_s // DAY_S) - day) % _DAYS
+    return 0 if age == _DAYS - 1 else age
+
+
+def open_srs_key(folder: Path, *, draw: Callable[[int], bytes] = os.urandom) -> Secret[bytes]:
+    """The key in the store's folder, made at the first start.  Several processes may ask at once.
+
+    Raises:
+        OSError: it can be neither read nor made, or is not a key.
+    """
+    path = folder / KEY_FILE
+    if not path.exists():
+        _make_key(path, draw(KEY_OCTETS))
+    octets = path.read_bytes()
+    if len(octets) != KEY_OCTETS:
+        raise OSError(f"{path} is no key: {KEY_OCTETS} octets wanted, it has {len(octets)}")
+    return Secret(octets)
+
+
+def _make_key(path: Path, octets: bytes) -> None:
+    """Whole or not at all: a link gives it its name, and the first process wins."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()

@@ -1,0 +1,245 @@
+"""RCPT, once its path is read: who is meant, and what becomes of the copy.
+
+    found in the directory    its life, its quota, its forwarding
+    an SRS address of ours    a report, on its way back to who sent a forwarded copy
+    nobody, or elsewhere      the relay's rules (`policy.decide_rcpt`)
+
+One read of the store for most recipients, and one decision for all recipients
+of one domain elsewhere in a message.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mailserver.quota.room import Room, decide_room
+from mailserver.routing.local import ALWAYS_DELIVERABLE, Elsewhere, Unknown, find_local
+from mailserver.routing.relaying import Asker, Place, Relaying, decide_relaying
+from mailserver.routing.srs import is_rewritten
+from mailserver.store.people import Life, Target
+from mailserver.values.address import Address, fold_domain, fold_local, split_plus
+from mailserver.values.message import Deposit, Notify
+from smtp_relay.inbound import replies
+from smtp_relay.inbound.parameters import RcptParameters
+from smtp_relay.inbound.paths import Path
+from smtp_relay.inbound.policy import Onward, RefusedByRule, Sending, decide_rcpt
+from smtp_relay.inbound.replies import Phrase
+
+if TYPE_CHECKING:
+    from smtp_relay.inbound.reception import Transaction
+    from smtp_relay.inbound.service import Service
+
+_NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
+_LIST_PREFIX = "list:"
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """A recipient whose mail goes on.
+
+    mark: of the mailbox, for the header field that ends circles.
+    """
+
+    onward: Onward | Deposit
+    keep: Deposit | None
+    mark: str
+
+
+Decision = Deposit | Onward | Forwarding | RefusedByRule | Phrase
+
+
+class Recipients:
+    """Decides for one session, from EHLO or sign-in on."""
+
+    __slots__ = ("_asker", "_identifier", "_service", "may_deposit")
+
+    def __init__(self, service: Service, asker: Asker, identifier: str | None) -> None:
+        self._service = service
+        self._asker = asker
+        self._identifier = identifier
+        self.may_deposit = decide_relaying(asker, Place.OURS) is Relaying.ACCEPT
+
+    @property
+    def is_known(self) -> bool:
+        """Is it one of our people or machines, whose mail leaves in our name?"""
+        return self._asker.is_known
+
+    def decide(self, transaction: Transaction, path: Path, address: Address) -> Decision:
+        """The answer to one RCPT."""
+        if not transaction.smtp_utf8 and not path.text.isascii():
+            return replies.UTF8_NOT_ASKED
+        service = self._service
+        found = find_local(
+            address,
+            ours=service.ours,
+            find=service.store.find_target,
+            postmaster=service.postmaster,
+        )
+        if isinstance(found, Target):
+            if self.may_deposit:
+                return self._decide_ours(transaction, address, found)
+            return replies.RELAYING_DENIED
+        if isinstance(found, Elsewhere):
+            return self._decide_elsewhere(transaction, path, address, found)
+        if is_rewritten(address.local):
+            return self._decide_report(transaction, address)
+        return decide_rcpt(path, address, found, self._sending(transaction))
+
+    def _decide_ours(self, transaction: Transaction, address: Address, target: Target) -> Decision:
+        if target.list_id is not None:
+            return Onward(f"{_LIST_PREFIX}{target.list_id}")
+        life, service = target.life, self._service
+        goes_on = target.forward_to != "" and service.settings.forwarding.enabled
+        if life is not Life.PRESENT and (refusal := _refusal(life, goes_on=goes_on)) is not None:
+            return refusal
+        if goes_on and (life is Life.LEFT or not target.keeps_copy):
+            return self._forward(transaction, target, keep=None)
+        limits = service.classes.of(target.class_name)
+        if limits.has_quota:
+            room = decide_room(
+                limits,
+                used_octets=target.used_octets,
+                used_count=target.used_count,
+                size_octets=transaction.size_octets,
+                is_lenient=transaction.sender is None or _is_essential(address),
+            )
+            if room is not Room.YES:
+                return _FULL[room]
+        if target.mailbox_id is None:
+            return replies.NO_SUCH_USER
+        deposit = Deposit(mailbox_id=target.mailbox_id)
+        return deposit if not goes_on else self._forward(transaction, target, keep=deposit)
+
+    # --- forwarding -----------------------------------------------------------------
+
+    def _forward(
+        self, transaction: Transaction, target: Target, *, keep: Deposit | None
+    ) -> Decision:
+        """Once, to where the account's holder wants it; where that fails, the mailbox keeps it."""
+        local, _, domain = target.forward_to.rpartition("@")
+        onward = self._onward(transaction, Address(local, domain), target)
+        if onward is not None:
+            return Forwarding(onward, keep, self._service.srs.mark(str(target.account_id)))
+        if keep is not None:
+            return keep
+        if target.life is Life.LEFT or target.mailbox_id is None:
+            return replies.HAS_LEFT
+        return Deposit(mailbox_id=target.mailbox_id)
+
+    def _onward(
+        self, transaction: Transaction, to: Address, target: Target
+    ) -> Onward | Deposit | None:
+        """None: it cannot go there.  At our own domains it is deposited, and goes no further."""
+        service = self._service
+        found = find_local(
+            to, ours=service.ours, find=service.store.find_target, postmaster=service.postmaster
+        )
+        if isinstance(found, Target):
+            is_open = found.mailbox_id not in {None, target.mailbox_id}
+            if not is_open or _refusal(found.life, goes_on=False) is not None:
+                return None
+            assert found.mailbox_id is not None
+            return Deposit(mailbox_id=found.mailbox_id)
+        if isinstance(found, Unknown):
+            return None
+        sender = self._sender_onward(transaction)
+        return self._trusted_onward(to, Address("", "") if sender is None else sender, str(to))
+
+    def _sender_onward(self, transaction: Transaction) -> Address | None:
+        """Under which a copy leaves: as it came where that is nobody or one of us."""
+        sender, service = transaction.sender, self._service
+        if sender is None or fold_domain(sender.domain) in service.ours.names:
+            return None
+        rewritten = service.srs.rewrite(sender, now_s=service.wall_s())
+        return rewritten or Address("postmaster", service.ours.principal)
+
+    def _trusted_onward(self, to: Address, sender: Address, recipient: str) -> Onward | None:
+        """The rules for a copy that we send on in our own name; None: they refuse it."""
+        sending = Sending(
+            asker=_OURSELVES,
+            rules=self._service.settings.routes,
+            sender=sender if sender.local else None,
+            identifier=None,
+            smtputf8=True,
+        )
+        path = Path(recipient, to)
+        decided = decide_rcpt(path, to, Elsewhere(fold_domain(to.domain)), sending)
+        if not isinstance(decided, Onward):
+            return None
+        return Onward(
+            decided.next_hop, decided.held_for, recipient, str(sender) if sender.local else None
+        )
+
+    def _decide_report(self, transaction: Transaction, address: Address) -> Decision:
+        """Back to who sent what we forwarded (RFC 5321 §4.5.5: reports have the null sender)."""
+        service = self._service
+        first = service.srs.restore(address.local, now_s=service.wall_s())
+        if first is None or not self.may_deposit:
+            return replies.NO_SUCH_USER
+        if transaction.sender is not None:
+            return replies.REPORTS_ONLY
+        found = find_local(
+            first, ours=service.ours, find=service.store.find_target, postmaster=service.postmaster
+        )
+        if isinstance(found, Target):
+            return self._decide_ours(transaction, first, found)
+        if isinstance(found, Unknown):
+            return replies.NO_SUCH_USER
+        return self._trusted_onward(first, Address("", ""), str(first)) or replies.NO_SUCH_USER
+
+    # --- elsewhere --------------------------------------------------------------------
+
+    def _decide_elsewhere(
+        self, transaction: Transaction, path: Path, address: Address, found: Elsewhere
+    ) -> Onward | RefusedByRule | Phrase:
+        """Rules look at the recipient's domain only: one decision for all of them."""
+        if transaction.by_domain is None:
+            transaction.by_domain = {}
+        known = transaction.by_domain.get(address.domain)
+        if known is None:
+            decided = decide_rcpt(path, address, found, self._sending(transaction))
+            assert not isinstance(decided, Deposit)
+            known = transaction.by_domain[address.domain] = decided
+        return known
+
+    def _sending(self, transaction: Transaction) -> Sending:
+        return Sending(
+            asker=self._asker,
+            rules=self._service.settings.routes,
+            sender=transaction.sender,
+            identifier=self._identifier,
+            smtputf8=transaction.smtp_utf8,
+        )
+
+
+_OURSELVES = Asker.ourselves()
+_FULL = {Room.NOT_NOW: replies.MAILBOX_FULL_FOR_NOW, Room.NO: replies.MAILBOX_FULL}
+
+
+def _refusal(life: Life, *, goes_on: bool) -> Phrase | None:
+    """What somebody who gets no mail is answered for; None: mail comes in, or goes on."""
+    if life is Life.EXPECTED:
+        return replies.MAILBOX_NOT_OPEN
+    if life is Life.LEFT:
+        return None if goes_on else replies.HAS_LEFT
+    return replies.MAILBOX_CLOSED if life is Life.GONE else None
+
+
+def _is_essential(address: Address) -> bool:
+    """Postmaster and abuse: room for them is refused last."""
+    return split_plus(fold_local(address.local))[0] in ALWAYS_DELIVERABLE
+
+
+def wishes_onward(wishes: RcptParameters, recipient: str, *, is_kept: bool) -> RcptParameters:
+    """What is asked of a forwarded copy: nothing where a mailbox of ours has one already.
+
+    RFC 3461 §5.2.1: ORCPT names who the sender wrote to.
+    """
+    original = wishes.original_recipient
+    if not original and recipient.isascii():
+        original = "rfc822;" + _NOT_XTEXT.sub(lambda one: f"+{ord(one[0]):02X}", recipient)
+    return RcptParameters(
+        notify=Notify.NEVER if is_kept else wishes.notify, original_recipient=original
+    )
