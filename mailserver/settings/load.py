@@ -307,6 +307,7 @@ _EXAMPLES = {
     "service.domain": '; for instance domain = "ac-exemple.fr"',
     "service.hostname": '; for instance hostname = "mail.ac-exemple.fr"',
     "legacy.networks": '; for instance networks = ["10.0.0.0/8"]',
+    "auth.trusted_networks": '; for instance trusted_networks = ["10.20.0.0/16"]',
     "relay.trusted_networks": '; for instance trusted_networks = ["10.1.2.3/32"]',
     "dns.servers": '; for instance servers = ["127.0.0.1:53"]',
     "delivery.source_addresses": '; for instance source_addresses = ["192.0.2.25"]',
@@ -347,6 +348,7 @@ def _absolute(settings: Settings, source: Path) -> Settings:
         }
     )
     dkim = settings.dkim.model_copy(update={"folder": folder / settings.dkim.folder})
+    auth = settings.auth.model_copy(update={"numen_key": folder / settings.auth.numen_key})
     routes = tuple(
         rule
         if rule.password_file is None
@@ -354,5 +356,12 @@ def _absolute(settings: Settings, source: Path) -> Settings:
         for rule in settings.routes
     )
     return settings.model_copy(
-        update={"store": store, "tls": tls, "dkim": dkim, "routes": routes, "source": source}
+        update={
+            "store": store,
+            "tls": tls,
+            "auth": auth,
+            "dkim": dkim,
+            "routes": routes,
+            "source": source,
+        }
     )

@@ -89,6 +89,23 @@ class AuthSettings(Section):
     hash_queue: int = Field(default=64, ge=1)
     cache_hours: float = Field(default=24, ge=0)
     max_failures_per_session: int = Field(default=5, ge=1)
+    numen_key: Path = Path("numen.key")  # relative to the file's folder
+    free_failures: int = Field(default=5, ge=1)  # different wrong passwords of one name and block
+    block_accounts: int = Field(default=50, ge=1)  # that fail from one block before it is slowed
+    block_ipv4_bits: int = Field(default=24, ge=8, le=32)
+    block_ipv6_bits: int = Field(default=64, ge=16, le=128)
+    known_days: float = Field(default=30, ge=0)  # a log-in from a block spares it the block's pace
+    trusted_networks: tuple[Network, ...] = ()  # whose addresses are not counted
+
+
+class PasswordsSettings(Section):
+    min_characters: int = Field(default=10, ge=8, le=64)
+    grace_days: float = Field(default=30, ge=0)  # of a first password in mail programs; 0: endless
+    warning_days: tuple[Annotated[float, Field(gt=0)], ...] = (7, 1)  # before the grace ends
+    mailed_code_minutes: float = Field(default=30, gt=0)
+    handed_code_days: float = Field(default=7, gt=0)
+    max_code_tries: int = Field(default=5, ge=1)
+    max_requests_per_hour: int = Field(default=5, ge=1)  # of codes, for one account
 
 
 class LegacySettings(Section):
@@ -197,6 +214,15 @@ class CatchAllSettings(Section):
     address: str
 
 
+class DirectorySettings(Section):
+    """Imports of people and units, and what becomes of those who leave."""
+
+    max_leaving_percent: float = Field(default=10, ge=0, le=100)  # of an apply without --yes
+    left_days: float = Field(default=90, ge=0)  # mail of those who left is forwarded, then gone
+    quarantine_years: float = Field(default=5, ge=0, le=100)  # of names that were given
+    alias_rules: str = ""  # file, relative to this one's folder; empty: the program's own
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
@@ -209,6 +235,7 @@ class Settings(Section):
     smtp: SmtpSettings = SmtpSettings()
     pop3: Pop3Settings = Pop3Settings()
     auth: AuthSettings = AuthSettings()
+    passwords: PasswordsSettings = PasswordsSettings()
     legacy: LegacySettings = LegacySettings()
     relay: RelaySettings = RelaySettings()
     delivery: DeliverySettings = DeliverySettings()
@@ -219,5 +246,6 @@ class Settings(Section):
     classes: tuple[ClassSettings, ...] = ()
     forwarding: ForwardingSettings = ForwardingSettings()
     catch_all: tuple[CatchAllSettings, ...] = ()
+    directory: DirectorySettings = DirectorySettings()
     log: LogSettings = LogSettings()
     source: Annotated[Path | None, Field(exclude=True)] = None  # the file this came from

@@ -157,7 +157,7 @@ def ensure_postmaster(directory: Directory, settings: Settings, *, now_s: float)
     for text in wanted:
         if directory.find_mailbox(key_of(text)) is None:
             try:
-                directory.add_address(account.account_id, text)
+                directory.add_address(account.account_id, text, now_s=now_s)
             except NameTaken:  # by an identifier of that very form
                 continue
     return account

@@ -23,8 +23,11 @@ from enum import Enum
 from typing import Protocol
 
 from mailserver.store.attempts import Attempts
+from mailserver.store.contents import MailboxContents
 from mailserver.store.journeys import Collections, Journeys
+from mailserver.store.kinds import Kinds
 from mailserver.store.lists import AddCopies, BeginPost, HoldPost, Lists
+from mailserver.store.people import People
 from mailserver.store.queueing import (
     HopNote,
     Lease,
@@ -53,10 +56,13 @@ class StoreBroken(StoreError):
 
 
 class NameTaken(StoreError):
-    """An identifier or address already belongs to an account.  `name` says which."""
+    """An identifier or address belongs to somebody, or is kept for who had it.
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is already taken")
+    `name` says which; the text also says whose, and until when.
+    """
+
+    def __init__(self, name: str, words: str = "") -> None:
+        super().__init__(words or f"{name} is already taken")
         self.name = name
 
 
@@ -291,7 +297,10 @@ class SignIn:
 
 class Directory(Protocol):
     def find_mailbox(self, address_key: str) -> MailboxId | None:
-        """Where an address deposits; `address_key` is `Address.key`."""
+        """Where an address deposits; `address_key` is `Address.key`.
+
+        None for a list's, and for that of somebody who is gone.
+        """
         ...
 
     def find_sign_in(self, user_name_key: str) -> SignIn | None:
@@ -322,7 +331,7 @@ class Directory(Protocol):
         """
         ...
 
-    def add_address(self, account_id: AccountId, address: str) -> None:
+    def add_address(self, account_id: AccountId, address: str, *, now_s: float) -> None:
         """Give the account another address (an alias).
 
         Raises:
@@ -335,7 +344,11 @@ class Directory(Protocol):
         ...
 
     def delete_account(self, account_id: AccountId, *, now_s: float) -> None:
-        """Free nothing yet: names go at once, mail in slices by the reclaimer."""
+        """For good: mail goes in slices, by the reclaimer.
+
+        Its names lead nowhere at once, and are nobody's until their quarantine
+        is over, which the store was opened with.
+        """
         ...
 
 
@@ -431,6 +444,7 @@ class Store(
     Queue,
     Bodies,
     Mailboxes,
+    MailboxContents,
     Journeys,
     Directory,
     Credentials,
@@ -439,6 +453,8 @@ class Store(
     Attempts,
     Recovery,
     FirstPasswords,
+    People,
+    Kinds,
     Collections,
     Upkeep,
     Protocol,

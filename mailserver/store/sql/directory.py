@@ -18,8 +18,19 @@ from mailserver.store.ports import (
     StoreUnavailable,
 )
 from mailserver.store.sql.engine import Connection, ConstraintBroken, Engine, Row, first
-from mailserver.values.address import Address, fold_local
+from mailserver.store.sql.people_names import (
+    NameRow,
+    address_key,
+    free_former,
+    holder_words,
+    read_names,
+    release_all,
+    taken_words,
+    write_names,
+)
+from mailserver.values.address import fold_local
 from mailserver.values.ids import AccountId, MailboxId
+from mailserver.values.words import search_key
 
 INBOX = "INBOX"
 _SLICE = 500
@@ -40,13 +51,13 @@ _OWNS = "SELECT 1 FROM address WHERE address_key = ? AND account_id = ?"
 _FIND_ACCOUNT = f"SELECT {_ACCOUNT} FROM account WHERE identifier_key = ?"
 _NEXT_ACCOUNTS = f"""
     SELECT {_ACCOUNT}, identifier_key FROM account
-    WHERE identifier_key > ? ORDER BY identifier_key LIMIT ?"""
-_COUNT = "SELECT count(*) FROM account WHERE identifier_key IS NOT NULL"
+    WHERE identifier_key > ? AND life <> 'gone' ORDER BY identifier_key LIMIT ?"""
+_COUNT = "SELECT count(*) FROM account WHERE identifier_key IS NOT NULL AND life <> 'gone'"
 _ADDRESSES = "SELECT address FROM address WHERE account_id = ? ORDER BY position, address_key"
 _INSERT_ACCOUNT = """
-    INSERT INTO account (identifier, identifier_key, name, state, created_at_s,
-        credential_version, must_change)
-    VALUES (?, ?, ?, ?, ?, 1, 0) RETURNING account_id"""
+    INSERT INTO account (identifier, identifier_key, name, name_key, state, created_at_s,
+        life_since_s, credential_version, must_change)
+    VALUES (?, ?, ?, ?, ?, ?, ?, 1, 0) RETURNING account_id"""
 _INSERT_MAILBOX = """
     INSERT INTO mailbox (account_id, name, epoch, next_uid, modseq, entry_count, octets)
     VALUES (?, ?, ?, 1, 0, 0, 0) RETURNING mailbox_id"""
@@ -62,9 +73,21 @@ _HOLDS = """
 _SET_STATE = """
     UPDATE account SET state = ?, credential_version = credential_version + 1
     WHERE account_id = ? AND identifier_key IS NOT NULL RETURNING account_id"""
-_DELETE_ADDRESSES = "DELETE FROM address WHERE account_id = ?"
+_FIND_HOLDER = "SELECT identifier, name FROM account WHERE account_id = ?"
+# Its history stays, and so do its names, in quarantine.
+_LET_GO = (
+    "DELETE FROM address WHERE account_id = ?",
+    "DELETE FROM recovery_code WHERE account_id = ?",
+    "DELETE FROM recovery_address WHERE account_id = ?",
+    "UPDATE unit SET account_id = NULL WHERE account_id = ?",
+)
+_END_POSTS = "UPDATE post SET until_s = ? WHERE account_id = ? AND until_s IS NULL"
+_END_RELATIONS = """
+    UPDATE relation SET until_s = ? WHERE (account_id = ? OR of_account = ?)
+        AND (until_s IS NULL OR until_s > ?)"""
 _DELETE_ACCOUNT = """
-    UPDATE account SET identifier_key = NULL, deleted_at_s = ?, verifier = NULL,
+    UPDATE account SET identifier_key = NULL, source_key = NULL, deleted_at_s = ?,
+        verifier = NULL, numen = NULL, life_until_s = NULL,
         credential_version = credential_version + 1
     WHERE account_id = ? AND identifier_key IS NOT NULL RETURNING account_id"""
 _READ_CREDENTIAL = """
@@ -83,12 +106,14 @@ _REPLACE_VERIFIER = """
 class SqlDirectory:
     """The `Directory` and `Credentials` ports."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, quarantine_s: float) -> None:
+        """quarantine_s: the names of a deleted account are nobody's for so long."""
         self._engine = engine
+        self._quarantine_s = quarantine_s
 
     def find_mailbox(self, address_key: str) -> MailboxId | None:
         row = first(self._engine.read(_FIND_MAILBOX, (address_key,)))
-        return None if row is None else MailboxId(row[0])
+        return None if row is None else row[0]
 
     def find_sign_in(self, user_name_key: str) -> SignIn | None:
         by_address = "@" in user_name_key
@@ -130,15 +155,15 @@ class SqlDirectory:
         with self._engine.write_turn(), self._engine.transaction() as connection:
             account_id = _insert_account(connection, identifier, name, now_s)
             for address in addresses:
-                _insert_address(connection, account_id, address)
+                _insert_address(connection, account_id, address, now_s)
         account = self.find_account(identifier)
         if account is None:
             raise StoreUnavailable(f"account {identifier} was made and is not there")
         return account
 
-    def add_address(self, account_id: AccountId, address: str) -> None:
+    def add_address(self, account_id: AccountId, address: str, *, now_s: float) -> None:
         with self._engine.write_turn(), self._engine.transaction() as connection:
-            _insert_address(connection, account_id, address)
+            _insert_address(connection, account_id, address, now_s)
 
     def set_state(self, account_id: AccountId, state: AccountState) -> None:
         with self._engine.write_turn(), self._engine.transaction() as connection:
@@ -147,7 +172,11 @@ class SqlDirectory:
 
     def delete_account(self, account_id: AccountId, *, now_s: float) -> None:
         with self._engine.write_turn(), self._engine.transaction() as connection:
-            connection.execute(_DELETE_ADDRESSES, (account_id,))
+            for statement in _LET_GO:
+                connection.execute(statement, (account_id,))
+            connection.execute(_END_POSTS, (now_s, account_id))
+            connection.execute(_END_RELATIONS, (now_s, account_id, account_id, now_s))
+            release_all(connection, account_id, now_s=now_s, quarantine_s=self._quarantine_s)
             if first(connection.execute(_DELETE_ACCOUNT, (now_s, account_id))) is None:
                 raise StoreUnavailable(f"no account {account_id}")
 
@@ -196,13 +225,17 @@ def _credential(row: Row) -> Credential:
 
 
 def _insert_account(connection: Connection, identifier: str, name: str, now_s: float) -> AccountId:
-    parameters = (identifier, fold_local(identifier), name, AccountState.ACTIVE.value, now_s)
+    key = fold_local(identifier)
+    _check_free(connection, key, identifier, now_s)
+    state = AccountState.ACTIVE.value
+    parameters = (identifier, key, name, search_key(name), state, now_s, now_s)
     try:
         row = first(connection.execute(_INSERT_ACCOUNT, parameters))
     except ConstraintBroken:
         raise NameTaken(identifier) from None
     assert row is not None, "INSERT ... RETURNING gives its row"
     account_id = AccountId(row[0])
+    write_names(connection, [(key, NameRow(account_id, now_s))])
     epoch = secrets.token_hex(_EPOCH_OCTETS)
     mailbox = first(connection.execute(_INSERT_MAILBOX, (account_id, INBOX, epoch)))
     assert mailbox is not None, "INSERT ... RETURNING gives its row"
@@ -210,12 +243,39 @@ def _insert_account(connection: Connection, identifier: str, name: str, now_s: f
     return account_id
 
 
-def _insert_address(connection: Connection, account_id: AccountId, address: str) -> None:
-    local, _, domain = address.rpartition("@")
-    key = Address(local, domain).key
+def _insert_address(
+    connection: Connection, account_id: AccountId, address: str, now_s: float
+) -> None:
+    key = address_key(address)
+    _check_free(connection, key, address, now_s, account_id)
     try:
         row = first(connection.execute(_INSERT_ADDRESS, (key, address, account_id)))
     except ConstraintBroken:
         raise NameTaken(address) from None
     if row is None:
         raise StoreUnavailable(f"no account {account_id}")
+    write_names(connection, [(key, NameRow(account_id, now_s))])
+
+
+def _check_free(
+    connection: Connection, key: str, name: str, now_s: float, account_id: int = -1
+) -> None:
+    """Whoever had it and let its time pass shows it no more.
+
+    account_id: who wants it; -1: a new one.
+
+    Raises:
+        NameTaken: somebody else has it, or it is kept for them.
+    """
+    row = read_names(connection.execute, [key]).get(key)
+    if row is None:
+        return
+    if not row.is_free_for(account_id, now_s):
+        raise NameTaken(name, taken_words(name, row, _holder(connection, row.account_id)))
+    if row.account_id != account_id:
+        free_former(connection, [key])
+
+
+def _holder(connection: Connection, account_id: int) -> str:
+    row = first(connection.execute(_FIND_HOLDER, (account_id,)))
+    return "a list" if row is None else holder_words(*row)

@@ -43,8 +43,14 @@ from mailserver.store.ports import (
 from mailserver.store.sql.directory import SqlDirectory
 from mailserver.store.sql.engine import first
 from mailserver.store.sql.journeys import SqlJourneys
+from mailserver.store.sql.kinds import SqlKinds
 from mailserver.store.sql.lists import SqlLists
+from mailserver.store.sql.mailbox_list import SqlMailboxContents
 from mailserver.store.sql.mailboxes import SqlMailboxes
+from mailserver.store.sql.people import SqlPeople
+from mailserver.store.sql.people_names import SqlNames, fold_account_names
+from mailserver.store.sql.people_relations import SqlRelations
+from mailserver.store.sql.people_search import SqlPeopleSearch
 from mailserver.store.sql.policies import SqlPolicies
 from mailserver.store.sql.queue_acts import SqlQueueActs
 from mailserver.store.sql.queue_agents import SqlAgents
@@ -65,6 +71,9 @@ from mailserver.store.sqlite.wakeup import WakeupPipe
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
 
 DAY_S = 86_400.0
+YEAR_S = 365.25 * DAY_S
+PEOPLE_MIGRATION = 3
+"""Gives accounts the folded form of their names, which SQL cannot make."""
 RESTART_FRACTION = 0.5
 """Under a load that never pauses, no move is whole: from this part of the limit, writers wait."""
 
@@ -83,6 +92,7 @@ def open_store(settings: Settings) -> SqliteStore:
         keep_history_s=settings.store.keep_history_days * DAY_S,
         sign_in_lifetime_s=settings.auth.cache_hours * 3600.0,
         expire_after_s=settings.delivery.expire_hours * 3600.0,
+        quarantine_s=settings.directory.quarantine_years * YEAR_S,
     )
 
 
@@ -98,7 +108,9 @@ class SqliteStore:
         keep_history_s: float = 30 * DAY_S,
         sign_in_lifetime_s: float = DAY_S,
         expire_after_s: float = 5 * DAY_S,
+        quarantine_s: float = 5 * YEAR_S,
     ) -> None:
+        """quarantine_s: names of a deleted account are nobody's for so long."""
         self._folder = folder
         self._wal_limit_octets = wal_limit_octets
         self._keep_removed_s = keep_removed_s
@@ -118,7 +130,7 @@ class SqliteStore:
         self._index = SqliteTraceIndex(folder / "trace.db")
         self._tracing = SqlTracing(self._engine, self._index, open_file=self._files.open_file)
         self._journeys = SqlJourneys(self._engine, self._tracing, collected=self._scratch.collected)
-        self._directory = SqlDirectory(self._engine)
+        self._directory = SqlDirectory(self._engine, quarantine_s=quarantine_s)
         self.lists = SqlLists(self._engine)
         self._reclaimer = SqlReclaimer(
             self._engine, lock_maildrop=self._locks.lock_maildrop, unlink=self._files.unlink
@@ -129,6 +141,8 @@ class SqliteStore:
         self._bind_queue()
         self._bind_operators()
         self._bind_credentials()
+        self._bind_people()
+        self._bind_directory()
 
     def _bind_hot_paths(self) -> None:
         """Calls that happen per command skip one frame."""
@@ -137,6 +151,7 @@ class SqliteStore:
         self.fetch = self._mailboxes.fetch
         self.open_maildrop = self._mailboxes.open_maildrop
         self.lock_maildrop: Callable[[MailboxId], MaildropLock | None] = self._locks.lock_maildrop
+        self.list_items = SqlMailboxContents(self._engine, self._files.open_file).list_items
 
     def _bind_queue(self) -> None:
         agents = SqlAgents(self._engine, self._slots, wake=self._wakeup.wake)
@@ -193,6 +208,41 @@ class SqliteStore:
         self.mark_warned = first_passwords.mark_warned
         self.read_quick_numens = first_passwords.read_quick_numens
         self.replace_numens = first_passwords.replace_numens
+
+    def _bind_people(self) -> None:
+        names = SqlNames(self._engine)
+        self.who_had = names.who_had
+        self.last_homonym = names.last_homonym
+        people = SqlPeople(self._engine)
+        self.read_subjects = people.read_subjects
+        self.read_person = people.read_person
+        self.read_unit = people.read_unit
+        self.find_doc = people.find_doc
+        self.due_lives = people.due_lives
+        self.begin_import = people.begin_import
+        self.apply_changes = people.apply_changes
+        self.end_import = people.end_import
+        self.last_import = people.last_import
+        self.read_changes = people.read_changes
+        self.undo_changes = people.undo_changes
+        self.put = people.put
+
+    def _bind_directory(self) -> None:
+        search = SqlPeopleSearch(self._engine)
+        self.find_unit = search.find_unit
+        self.child_units = search.child_units
+        self.search_people = search.search_people
+        self.search_units = search.search_units
+        self.find_person = search.find_person
+        relations = SqlRelations(self._engine)
+        self.relate = relations.relate
+        self.end_relation = relations.end_relation
+        self.relations_of = relations.relations_of
+        self.relations_over = relations.relations_over
+        self.is_below = relations.is_below
+        self.note = relations.note
+        self.history = relations.history
+        self.set_kind = SqlKinds(self._engine).set_kind
 
     def _prepare_folder(self) -> None:
         if not self._folder.is_dir():
@@ -261,8 +311,8 @@ class SqliteStore:
             identifier=identifier, name=name, addresses=addresses, now_s=now_s
         )
 
-    def add_address(self, account_id: AccountId, address: str) -> None:
-        self._directory.add_address(account_id, address)
+    def add_address(self, account_id: AccountId, address: str, *, now_s: float) -> None:
+        self._directory.add_address(account_id, address, now_s=now_s)
 
     def set_state(self, account_id: AccountId, state: AccountState) -> None:
         self._directory.set_state(account_id, state)
@@ -378,6 +428,8 @@ def _migrate(engine: SqliteEngine) -> None:
             text = (schema / name).read_text(encoding="utf-8")
             with engine.transaction() as connection:
                 engine.script(_in_dialect(text))
+                if int(name[:4]) == PEOPLE_MIGRATION:
+                    fold_account_names(connection)
                 connection.execute(
                     "INSERT INTO migration (number, applied_at_s) VALUES (?, ?)",
                     (int(name[:4]), time.time()),

@@ -11,6 +11,7 @@ from tests.store.letters import NOW_S, person, uids_of
 from tests.store.places import Place
 
 NOBODY = AccountId(999_999)
+QUARANTINE_S = 5 * 365.25 * 86_400.0
 
 
 def key(address: str) -> str:
@@ -103,16 +104,16 @@ def test_one_account_cannot_have_an_address_twice(store: Store) -> None:
 
 def test_an_alias_leads_to_the_same_mailbox_and_stands_last(store: Store) -> None:
     added = person(store, "un", addresses=["jean@d.fr"])
-    store.add_address(added.account_id, "alias@d.fr")
+    store.add_address(added.account_id, "alias@d.fr", now_s=NOW_S)
     assert store.find_mailbox(key("alias@d.fr")) == added.inbox_id
     found = store.find_account("un")
     assert found is not None
     assert found.addresses == ("jean@d.fr", "alias@d.fr")
     other = person(store, "deux", addresses=[])
     with pytest.raises(NameTaken):
-        store.add_address(other.account_id, "ALIAS@d.fr")
+        store.add_address(other.account_id, "ALIAS@d.fr", now_s=NOW_S)
     with pytest.raises(StoreUnavailable):
-        store.add_address(NOBODY, "libre@d.fr")
+        store.add_address(NOBODY, "libre@d.fr", now_s=NOW_S)
 
 
 def test_an_address_belongs_to_its_account_only(store: Store) -> None:
@@ -138,7 +139,7 @@ def test_suspension_stops_sign_in_and_not_the_mail(store: Store) -> None:
     assert account.state is AccountState.ACTIVE
 
 
-def test_deleting_frees_the_names_at_once(store: Store) -> None:
+def test_deleting_keeps_the_names_from_others_until_their_quarantine_is_over(store: Store) -> None:
     added = person(store, "un", addresses=["jean@d.fr"])
     store.delete_account(added.account_id, now_s=NOW_S)
     assert store.find_account("un") is None
@@ -147,7 +148,15 @@ def test_deleting_frees_the_names_at_once(store: Store) -> None:
     assert not store.owns_address(added.account_id, key("jean@d.fr"))
     assert list(store.list_accounts()) == []
     assert store.count_accounts() == 0
-    successor = person(store, "un", addresses=["jean@d.fr"])
+    with pytest.raises(
+        NameTaken, match=r"un was given to un \(Un\) and is kept for them until 2032"
+    ):
+        person(store, "un", addresses=["jean@d.fr"])
+    assert store.who_had("un", now_s=NOW_S + QUARANTINE_S - 1) == added.account_id
+    assert store.who_had("un", now_s=NOW_S + QUARANTINE_S) is None
+    successor = store.add_account(
+        identifier="un", name="Un", addresses=["jean@d.fr"], now_s=NOW_S + QUARANTINE_S
+    )
     assert successor.account_id != added.account_id
     assert successor.inbox_id != added.inbox_id
 
@@ -158,7 +167,7 @@ def test_a_deleted_account_cannot_be_changed(store: Store) -> None:
     for account_id in (gone, NOBODY):
         assert store.read_credential(account_id) is None
         with pytest.raises(StoreUnavailable):
-            store.add_address(account_id, "libre@d.fr")
+            store.add_address(account_id, "libre@d.fr", now_s=NOW_S)
         with pytest.raises(StoreUnavailable):
             store.set_state(account_id, AccountState.ACTIVE)
         with pytest.raises(StoreUnavailable):
