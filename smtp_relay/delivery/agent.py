@@ -61,6 +61,8 @@ POLL_S: Final = 1.0
 TICK_S: Final = 0.1
 WRITE_AGAIN_S: Final = 1.0
 SETTLE_COPIES: Final = 500
+SETTLE_AT_ONCE: Final = 200
+SETTLE_WITHIN_S: Final = 0.03  # a crash in between costs a duplicate, as it does on the wire
 DUE_MARGIN: Final = 200
 _WAKEUP_OCTETS: Final = 65_536
 
@@ -121,6 +123,7 @@ class Agent:
         self._outcomes: list[CopyOutcome] = []
         self._open_writes = 0
         self._is_settling = False
+        self._is_settlement_planned = False
         self._is_running = False
         self._is_draining = False
         self._is_look_planned = False
@@ -352,8 +355,21 @@ class Agent:
             self._outcomes += unroutable(some, trouble, message.reverse_path, now_s)
 
     def _flush(self) -> None:
+        """Few outcomes wait a moment for more: a commit costs the same for one and for many."""
         if self._is_settling or not self._outcomes:
             return
+        if len(self._outcomes) >= SETTLE_AT_ONCE or self._is_draining:
+            self._settle_now()
+        elif not self._is_settlement_planned:
+            self._is_settlement_planned = True
+            self._loop.call_later(SETTLE_WITHIN_S, self._settle_planned)
+
+    def _settle_planned(self) -> None:
+        self._is_settlement_planned = False
+        if self._outcomes and not self._is_settling:
+            self._settle_now()
+
+    def _settle_now(self) -> None:
         self._is_settling = True
         outcomes = tuple(self._outcomes[:SETTLE_COPIES])
         del self._outcomes[:SETTLE_COPIES]
