@@ -89,7 +89,10 @@ def parse_code_or_none(text: str) -> str:
 
 
 def parse_kind(text: str) -> str:
+    """Empty: as it was, or as the code says."""
     key = search_key(text)
+    if not key:
+        return ""
     for kind, words in KIND_WORDS.items():
         if key in words:
             return kind

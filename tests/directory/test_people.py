@@ -1,0 +1,211 @@
+"""From rows of people to identifiers, addresses, lives and posts."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailserver.directory.plan import Act
+from mailserver.store.people import Life
+from tests.directory.conftest import (
+    DAY_S,
+    HEADER,
+    NOW_S,
+    QUARANTINE_S,
+    UNITS,
+    acts,
+    file_of,
+    numen,
+    people,
+    plan_of,
+    put,
+    words,
+)
+from tests.directory.people_in_memory import PeopleInMemory
+
+
+@pytest.fixture
+def store() -> PeopleInMemory:
+    store = PeopleInMemory()
+    put(store, UNITS)
+    return store
+
+
+def _put(store: PeopleInMemory, *rows: str, header: str = HEADER, now_s: float = NOW_S) -> None:
+    put(store, file_of(rows, header), now_s=now_s)
+
+
+def test_homonyms_are_numbered_in_the_order_of_the_file(store: PeopleInMemory) -> None:
+    _put(
+        store,
+        *(f"{numen(n)};{name};;;" for n, name in enumerate(["Martin;Jean"] * 2)),
+        header="numen;nom;prenom;x;y;z",
+    )
+    _put(store, f"{numen(7)};MARTIN;Jéan;0170705Z;prof")
+    assert [doc.identifier for doc in people(store)] == ["jmartin", "jmartin2", "jmartin3"]
+    assert [doc.addresses[0] for doc in people(store)][1:] == [
+        "jean.martin2@ac-exemple.fr",
+        "jean.martin3@ac-exemple.fr",
+    ]
+
+
+def test_names_of_those_who_are_gone_are_nobody_elses_even_after_the_quarantine(
+    store: PeopleInMemory,
+) -> None:
+    header = HEADER + ";depart"
+    _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;01/10/2026", header=header)
+    _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;01/06/2026", header=header)
+    assert people(store) == []
+    later = NOW_S + QUARANTINE_S + DAY_S
+    _put(store, f"{numen(2)};Martin;Jean;0170705Z;prof;", header=header, now_s=later)
+    assert [doc.identifier for doc in people(store)] == ["jmartin2"]
+
+
+def test_who_comes_back_has_the_old_names(store: PeopleInMemory) -> None:
+    header = HEADER + ";depart"
+    _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;", header=header)
+    (before,) = people(store)
+    _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;01/06/2026", header=header)
+    plan = plan_of(store, file_of([f"{numen(1)};Martin;Jean;0170705Z;prof;"], header))
+    assert acts(plan) == [Act.BACK]
+    _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;", header=header)
+    assert people(store) == [before]
+
+
+def test_a_new_surname_is_a_new_address_and_the_old_one_stays(store: PeopleInMemory) -> None:
+    _put(store, f"{numen(1)};Martin;Anne;0170705Z;prof")
+    plan = put(store, file_of([f"{numen(1)};Durand;Anne;0170705Z;prof"]))
+    assert acts(plan) == [Act.RENAMED]
+    (doc,) = people(store)
+    assert doc.identifier == "amartin"
+    assert doc.addresses == ("anne.durand@ac-exemple.fr", "anne.martin@ac-exemple.fr")
+    put(store, file_of([f"{numen(1)};Martin;Anne;0170705Z;prof"]))
+    (doc,) = people(store)
+    assert doc.addresses == ("anne.martin@ac-exemple.fr", "anne.durand@ac-exemple.fr")
+
+
+def test_an_accent_alone_changes_no_address(store: PeopleInMemory) -> None:
+    _put(store, f"{numen(1)};LEFEVRE;Zoe;0170705Z;prof")
+    assert acts(put(store, file_of([f"{numen(1)};Lefèvre;Zoé;0170705Z;prof"]))) == [Act.CHANGED]
+
+
+def test_an_id_that_comes_later_is_the_same_person(store: PeopleInMemory) -> None:
+    _put(store, f"{numen(1)};Martin;Anne;0170705Z;prof")
+    with_id = file_of([f"77;{numen(1)};Martin;Anne;0170705Z;prof"], "id;" + HEADER)
+    assert plan_of(store, with_id).steps == ()
+
+
+def test_one_numen_beside_two_ids_is_refused(store: PeopleInMemory) -> None:
+    rows = [f"1;{numen(1)};Martin;Anne;;", f"2;{numen(1)};Durand;Zoé;;"]
+    plan = plan_of(store, file_of(rows, "id;" + HEADER))
+    (line,) = words(plan)
+    assert line.startswith("1.csv, line 3, column numen: another line has the same NUMEN")
+
+
+def test_several_rows_are_several_posts_and_an_ended_one_goes(store: PeopleInMemory) -> None:
+    header = HEADER + ";depart"
+    rows = [
+        f"{numen(1)};Martin;Anne;0170705Z;directrice;",
+        f"{numen(1)};Martin;Anne;0170706A;enseignante;",
+    ]
+    _put(store, *rows, header=header)
+    (doc,) = people(store)
+    assert [post.unit_code for post in doc.posts] == ["0170705z", "0170706a"]
+    plan = put(store, file_of([rows[0] + "01/10/2026", rows[1]], header))
+    assert acts(plan) == [Act.MOVED]
+    (doc,) = people(store)
+    assert [post.unit_code for post in doc.posts] == ["0170706a"]
+    assert doc.life is Life.PRESENT
+
+
+def test_a_bad_row_holds_back_the_persons_other_rows(store: PeopleInMemory) -> None:
+    rows = [
+        f"{numen(1)};Martin;Anne;0170705Z;directrice",
+        f"{numen(1)};Martin;Anne;0170707B;enseignante",
+        f"{numen(2)};Duc;Zoé;0170705Z;prof",
+    ]
+    plan = plan_of(store, file_of(rows))
+    assert [step.doc.identifier for step in plan.steps] == ["zduc"]
+    waits, wrong = words(plan)
+    assert waits == "1.csv, line 2: waits for 1.csv, line 3, of the same person"
+    assert wrong.startswith("1.csv, line 3, column uai: there is no unit 0170707b: add it")
+
+
+def test_rows_that_call_one_person_by_two_names_are_refused(store: PeopleInMemory) -> None:
+    rows = [f"{numen(1)};Martin;Anne;;", f"{numen(1)};Durand;Anne;;"]
+    assert (
+        "1.csv, line 2 calls the same person Anne Martin" in words(plan_of(store, file_of(rows)))[1]
+    )
+
+
+def test_columns_that_are_not_there_change_nothing(store: PeopleInMemory) -> None:
+    _put(
+        store,
+        f"{numen(1)};Martin;Anne;0170705Z;prof;oui;05 49 00 00 01",
+        header=HEADER + ";liste rouge;tel",
+    )
+    assert plan_of(store, file_of([f"{numen(1)};Martin;Anne"], "numen;nom;prenom")).steps == ()
+
+
+@pytest.mark.parametrize(
+    ("dates", "life", "until_days"),
+    [
+        (";;;", Life.PRESENT, None),
+        ("01/09/2026;;;", Life.PRESENT, None),
+        ("25/11/2026;;;", Life.EXPECTED, 1),
+        (";24/11/2026;;", Life.LEAVING, 1),
+        (";23/11/2026;;", Life.LEFT, 90),
+        (";30/11/2026;;25/11/2026", Life.LEAVING, 2),
+        (";;24/11/2026;", Life.ON_LEAVE, 1),
+        (";;oui;", Life.ON_LEAVE, None),
+        (";;23/11/2026;", Life.PRESENT, None),
+        (";25/11/2026;oui;", Life.LEAVING, 2),
+    ],
+)
+def test_dates_make_a_life(
+    store: PeopleInMemory, dates: str, life: Life, until_days: int | None
+) -> None:
+    """dates: arrival, departure, leave, retirement; it is 24 November 2026."""
+    row = f"{numen(1)};Martin;Anne;;;{dates}"
+    _put(store, row, header=HEADER + ";arrivee;depart;conge;retraite")
+    (doc,) = people(store)
+    until_s = None if until_days is None else NOW_S + until_days * DAY_S
+    assert (doc.life, doc.life_until_s) == (life, until_s)
+
+
+def test_who_left_long_ago_is_not_made(store: PeopleInMemory) -> None:
+    row = f"{numen(1)};Martin;Anne;;;01/01/2020"
+    assert plan_of(store, file_of([row], HEADER + ";depart")).steps == ()
+
+
+def test_only_a_complete_file_makes_the_missing_leave(store: PeopleInMemory) -> None:
+    rows = [f"{numen(n)};Nom;Prénom;;" for n in (1, 2)]
+    _put(store, *rows)
+    assert plan_of(store, file_of(rows[:1])).steps == ()
+    plan = plan_of(store, file_of(rows[:1]), complete=True)
+    assert acts(plan) == [Act.SUSPENDED]
+    assert plan.losing_percent() == 50
+    put(store, file_of(rows[:1]), complete=True)
+    later = NOW_S + 10 * DAY_S
+    assert plan_of(store, file_of(rows[:1]), complete=True, now_s=later).steps == ()
+
+
+def test_nobody_leaves_for_a_line_that_does_not_say_whom_it_is_about(
+    store: PeopleInMemory,
+) -> None:
+    rows = [f"{numen(n)};Nom;Prénom;;" for n in (1, 2)]
+    _put(store, *rows)
+    plan = plan_of(store, file_of([rows[0], "13E02;Nom;Prénom;;"]), complete=True)
+    assert plan.steps == ()
+    assert "nobody leaves" in plan.notes[0]
+    known = plan_of(store, file_of([rows[0], f"{numen(2)};;Prénom;;"]), complete=True)
+    assert (known.steps, known.notes) == ((), ())
+
+
+def test_the_first_password_is_given_once(store: PeopleInMemory) -> None:
+    plan = put(store, file_of([f"{numen(1)};Martin;Anne;;"]))
+    verifier = plan.steps[0].change.verifier
+    assert verifier is not None
+    assert verifier.startswith("$numen-hmac-sha256$")
+    assert numen(1) not in verifier
+    plan = put(store, file_of([f"{numen(1)};Durand;Anne;;"]))
+    assert plan.steps[0].change.verifier is None
