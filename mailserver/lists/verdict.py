@@ -37,9 +37,22 @@ def read_verdict(octets: bytes) -> str:
     return _meaning(subject) or _meaning(_first_line(text))
 
 
+_RECIPIENT = re.compile(
+    rb"^(?:final|original)-recipient[ \t]*:[ \t]*rfc822[ \t]*;[ \t]*<?([^\s<>;]+@[^\s<>;]+)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_MAX_ADDRESSES = 100
+
+
 def is_hard_bounce(octets: bytes) -> bool:
     """Does it say that an address failed for good? (RFC 3464 §2.3.3, §2.3.4)"""
     return bool(_FAILED.search(octets) and _HARD.search(octets))
+
+
+def failed_addresses(octets: bytes) -> list[str]:
+    """The recipients that a notice names (RFC 3464 §2.3.1, §2.3.2), each once."""
+    found = _RECIPIENT.findall(octets)[:_MAX_ADDRESSES]
+    return list(dict.fromkeys(one.decode("utf-8", "replace") for one in found))
 
 
 def _text_of(message: EmailMessage) -> str:

@@ -271,6 +271,10 @@ class Lists(Protocol):
 
     def find_member(self, member_id: int) -> Member | None: ...
 
+    def member_with(self, list_id: ListId, address_key: str) -> Member | None:
+        """One by hand whose address this is, an account's too."""
+        ...
+
     def note_bounce(self, member_id: int, *, now_s: float, within_s: float) -> int:
         """At most one a day counts; returns how many did, of those within the time."""
         ...

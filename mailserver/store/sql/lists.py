@@ -79,6 +79,8 @@ _MEMBER = """
             ORDER BY position LIMIT 1), '') END, gets_mail, stopped_why FROM list_member"""
 _MEMBERS = f"{_MEMBER} WHERE list_id = ? AND member_id > ? ORDER BY member_id LIMIT ?"
 _FIND_MEMBER = f"{_MEMBER} WHERE member_id = ?"
+_MEMBER_WITH = f"""{_MEMBER} WHERE list_id = ? AND (address_key = ?
+    OR account_id = (SELECT account_id FROM address WHERE address.address_key = ?)) LIMIT 1"""
 _NOTE_BOUNCE = """
     UPDATE list_member SET
         bounce_count = CASE WHEN bounce_since_s > ? THEN bounce_count + 1 ELSE 1 END,
@@ -171,6 +173,11 @@ class SqlLists(SqlReaders, SqlListPosts):
 
     def find_member(self, member_id: int) -> Member | None:
         row = first(self._engine.read(_FIND_MEMBER, (member_id,)))
+        return None if row is None else _member(row)
+
+    def member_with(self, list_id: ListId, address_key: str) -> Member | None:
+        values = (list_id, address_key, address_key)
+        row = first(self._engine.read(_MEMBER_WITH, values))
         return None if row is None else _member(row)
 
     def note_bounce(self, member_id: int, *, now_s: float, within_s: float) -> int:

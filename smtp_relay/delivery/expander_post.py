@@ -1,0 +1,238 @@
+"""From a post to the message that members get, and to their copies.
+
+The body after the header is the author's, octet for octet, read from its file
+and written to another piece by piece; only the header block is in memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from typing import Protocol
+
+from mailserver.dkim.body_hash import BodyHash
+from mailserver.lists.addresses import bounces_address, next_hop_of
+from mailserver.lists.header import Rewriting, rewrite
+from mailserver.queue.turns import Turns
+from mailserver.routing import rules as routes
+from mailserver.routing.relaying import held_for
+from mailserver.settings.model import RouteSettings
+from mailserver.store.lists import MailingList, Reader
+from mailserver.store.people import Life
+from mailserver.store.ports import Spool
+from mailserver.store.queueing import QueuedMessage
+from mailserver.values.address import Address, fold_domain
+from mailserver.values.ids import AcceptId, MailboxId, accept_id_text
+from mailserver.values.message import (
+    Acceptance,
+    Body,
+    BodyFacts,
+    Deposit,
+    FiledBody,
+    InlineBody,
+    NewCopy,
+    Notify,
+    Relay,
+)
+
+DOOR = "lists"
+PIECE_OCTETS = 64 * 1024
+_DATE_ZONE = "+0000"
+_GETS_MAIL = frozenset({Life.PRESENT, Life.ON_LEAVE, Life.LEAVING})
+
+
+class Sign(Protocol):
+    """`Signer.sign` of `mailserver.dkim`."""
+
+    def __call__(self, header_block: bytes, *, body_hash: bytes, now_s: float) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What making messages needs, the same for all lists."""
+
+    hostname: str
+    domains: Collection[str]  # ours, folded
+    rules: tuple[RouteSettings, ...]
+    inline_limit_octets: int
+    max_hops: int
+    open_spool: Callable[[], Spool]
+    sign: Sign | None
+    expires_at: Callable[[float], float]
+
+
+def pieces_of(message: QueuedMessage, begin: int) -> Iterator[bytes]:
+    """The message's body from an offset on.
+
+    Raises:
+        OSError: the file is shorter than its row says, or cannot be read.
+    """
+    if message.octets is not None:
+        yield message.octets[begin:]
+        return
+    if message.fd is None:
+        raise OSError("neither octets nor a file")
+    while begin < message.body_octets:
+        piece = os.pread(message.fd, min(PIECE_OCTETS, message.body_octets - begin), begin)
+        if not piece:
+            raise OSError(f"the body ends after {begin} octets of {message.body_octets}")
+        begin += len(piece)
+        yield piece
+
+
+def header_of(message: QueuedMessage) -> bytes:
+    """Our own head and the author's header block: all that stands before the text."""
+    wanted = message.header_octets
+    block = b""
+    for piece in pieces_of(message, 0):
+        block += piece
+        if len(block) >= wanted:
+            break
+    return message.head + block[:wanted]
+
+
+def derive(
+    shop: Workshop,
+    message: QueuedMessage,
+    how: Rewriting,
+    *,
+    accept_id: AcceptId,
+    now_s: float,
+    is_post: bool,
+) -> Acceptance:
+    """The message that members (or owners) get, without copies.
+
+    is_post: its header block is rewritten; mail to the owners stays as it is.
+    """
+    before = header_of(message)
+    block = rewrite(before, how) if is_post else before
+    body, body_hash, has_nul = _keep(shop, message, block)
+    head = _received(shop, how.which, accept_id, now_s)
+    if shop.sign is not None:
+        head = shop.sign(head + block, body_hash=body_hash, now_s=now_s) + head
+    reverse_path = bounces_address(how.which)
+    dotted = message.dotted_line_count - _dotted(before[len(message.head) :]) + _dotted(block)
+    return Acceptance(
+        accept_id=accept_id,
+        accepted_at_s=now_s,
+        return_path=f"Return-Path: <{reverse_path}>\r\n".encode(),
+        head=head,
+        body=body,
+        facts=BodyFacts(
+            header_octets=len(block),
+            ends_with_crlf=message.ends_with_crlf,
+            is_8bit=message.is_8bit or not block.isascii(),
+            has_nul=has_nul,
+            longest_line_octets=max(message.longest_line_octets, _longest(block)),
+            dotted_line_count=max(dotted, 0),
+        ),
+        reverse_path=reverse_path,
+        account_id=message.account_id,
+        peer="",
+        door=DOOR,
+        smtputf8=message.smtputf8,
+    )
+
+
+def _keep(shop: Workshop, message: QueuedMessage, block: bytes) -> tuple[Body, bytes, bool]:
+    """(the new body, the hash of what follows its header, has it a NUL?)."""
+    rest_octets = message.body_octets - message.header_octets
+    body_hash = BodyHash()
+    has_nul = b"\0" in block
+    if len(block) + rest_octets <= shop.inline_limit_octets:
+        rest = b"".join(pieces_of(message, message.header_octets))
+        body_hash.feed(rest)
+        return InlineBody(block + rest), body_hash.digest(), has_nul or b"\0" in rest
+    spool = shop.open_spool()
+    try:
+        spool.write(block)
+        for piece in pieces_of(message, message.header_octets):
+            body_hash.feed(piece)
+            has_nul = has_nul or b"\0" in piece
+            spool.write(piece)
+        filed: FiledBody = spool.commit()
+    except BaseException:
+        spool.discard()
+        raise
+    return filed, body_hash.digest(), has_nul
+
+
+def _received(shop: Workshop, which: MailingList, accept_id: AcceptId, now_s: float) -> bytes:
+    date = formatdate(int(now_s))[:-5] + _DATE_ZONE
+    by = f"Received: by {shop.hostname} (list {which.address})\r\n\tid {accept_id_text(accept_id)}"
+    return f"{by}; {date}\r\n".encode()
+
+
+def _dotted(block: bytes) -> int:
+    return block.startswith(b".") + block.count(b"\r\n.")
+
+
+def _longest(block: bytes) -> int:
+    """Of lines over 998 octets; 0 where none is (RFC 5322 §2.1.1)."""
+    longest = max(map(len, block.split(b"\r\n")))
+    return longest if longest > 998 else 0
+
+
+class Copies:
+    """Readers to copies: into their mailbox, onward where they forward, or to another list."""
+
+    def __init__(
+        self, shop: Workshop, which: MailingList, *, find_mailbox: Callable[[str], MailboxId | None]
+    ) -> None:
+        self._shop = shop
+        self._which = which
+        self._find_mailbox = find_mailbox
+        self._turns = Turns()
+
+    def of(self, reader: Reader, now_s: float) -> list[NewCopy]:
+        """None, one, or two."""
+        if reader.mailbox_id is None:
+            return self._outside(reader, now_s)
+        copies: list[NewCopy] = []
+        if reader.forward_to and reader.life not in (Life.EXPECTED, Life.GONE):
+            copies += self._onward(reader.forward_to, reader.member_id, now_s)
+        if reader.life in _GETS_MAIL and (reader.keeps_copy or not copies):
+            route = Deposit(mailbox_id=reader.mailbox_id)
+            copies.append(NewCopy(recipient=reader.address, route=route))
+        return copies
+
+    def _outside(self, reader: Reader, now_s: float) -> list[NewCopy]:
+        if reader.list_id is not None:
+            hop = next_hop_of(reader.list_id)
+            return [self._relayed(reader.address, hop, "", reader.member_id, now_s)]
+        return self._onward(reader.address, reader.member_id, now_s)
+
+    def _onward(self, text: str, member_id: int | None, now_s: float) -> list[NewCopy]:
+        local, _, domain = text.rpartition("@")
+        address = Address(local, domain)
+        if fold_domain(domain) in self._shop.domains:
+            mailbox_id = self._find_mailbox(address.key)
+            if mailbox_id is None:
+                return []
+            return [NewCopy(recipient=text, route=Deposit(mailbox_id=mailbox_id))]
+        rule = routes.match_rule(self._shop.rules, recipient=address, sender=None, identifier=None)
+        if rule is not None and rule.via == "refuse":
+            return []
+        hop = routes.next_hop_of(rule, address)
+        return [self._relayed(text, hop, held_for(rule), member_id, now_s)]
+
+    def _relayed(
+        self, recipient: str, hop: str, reason: str, member_id: int | None, now_s: float
+    ) -> NewCopy:
+        return NewCopy(
+            recipient=recipient,
+            route=Relay(
+                next_hop=hop,
+                turn_at_s=self._turns.take(self._which.address, now_s=now_s),
+                tell_at_s=self._shop.expires_at(now_s),  # nobody hears of its delays
+                held_for=reason,
+            ),
+            notify=Notify.FAILURE,
+            sender=bounces_address(self._which, member_id),
+        )
+
+
+def with_copies(acceptance: Acceptance, *copies: NewCopy) -> Acceptance:
+    return replace(acceptance, copies=copies)
