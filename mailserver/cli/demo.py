@@ -20,6 +20,12 @@ app = typer.Typer(help="A fictional academy, to try things with.", no_args_is_he
 FolderArgument = Annotated[
     Path, typer.Argument(metavar="DIR", help="Folder of the demo; made at the first time.")
 ]
+PeopleOption = Annotated[
+    int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many people.")
+]
+SeedOption = Annotated[int, typer.Option(metavar="S", help="One seed, one academy.")]
+OutOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the two files.")]
+ApplyOption = Annotated[bool, typer.Option("--apply", help="Import them into the service.")]
 DEMO_FILE = Path("var/demo/mailserver.toml")
 
 
@@ -60,6 +66,31 @@ def people(*, config: ConfigOption = None) -> None:
 
 
 @app.command()
+def academy(
+    *,
+    people: PeopleOption = 200,
+    seed: SeedOption = 1,
+    out: OutOption = Path("var/academy"),
+    apply: ApplyOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Write a fictional academy as units.csv and people.csv; import them with --apply."""
+    from mailserver.demo.generator import make_academy
+    from mailserver.directory.plan_file import write_private
+
+    made = make_academy(people_count=people, seed=seed)
+    out.mkdir(parents=True, exist_ok=True)
+    files = [out / "units.csv", out / "people.csv"]
+    for file, octets in zip(files, (made.units, made.people), strict=True):
+        write_private(file, octets)
+        print(f"{file}: {len(octets.splitlines()) - 1} rows")
+    if apply:
+        _import(files, config)
+    else:
+        print(f"to import them: mailserver directory plan {files[0]} {files[1]}")
+
+
+@app.command()
 def tour(*, config: ConfigOption = None) -> None:
     """Send one message from one person to five schools, and follow it. The demo must be running."""
     from rich.console import Console
@@ -74,6 +105,14 @@ def tour(*, config: ConfigOption = None) -> None:
         raise Mistake(str(error)) from error
     except TourError as error:
         raise Failure(str(error)) from error
+
+
+def _import(files: list[Path], config: Path | None) -> None:
+    """As `mailserver directory apply` does, which says what would be lost."""
+    from mailserver.cli import directory
+
+    settings = _settings(config)
+    directory.apply(files, yes=True, config=settings.source)
 
 
 def _create(folder: Path) -> DemoService:

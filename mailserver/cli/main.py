@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from mailserver.cli import account, config, demo, dkim, init, queue, route, run, status, trace
+from mailserver.cli import (
+    account,
+    config,
+    demo,
+    directory,
+    dkim,
+    init,
+    queue,
+    route,
+    run,
+    status,
+    trace,
+)
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import JsonOption
 
@@ -32,6 +44,7 @@ app.command("route")(route.route)
 app.command("trace")(trace.trace)
 app.add_typer(config.app, name="config")
 app.add_typer(account.app, name="account")
+app.add_typer(directory.app, name="directory")
 app.add_typer(queue.app, name="queue")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(demo.app, name="demo")

@@ -1,0 +1,234 @@
+"""Between the words of `mailserver directory` and the room that plans and applies."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailserver.cli.mistake import Mistake
+
+if TYPE_CHECKING:
+    from mailserver.directory.applying import Applied
+    from mailserver.directory.facts import Facts, NumenDigests
+    from mailserver.directory.plan import Plan, Step
+    from mailserver.settings.model import Settings
+    from mailserver.store.ports import Store
+
+_DAY_S = 86_400.0
+_YEAR_S = 365.25 * _DAY_S
+_BAR_FROM = 500
+"""From here on a bar shows how far it has come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadePlan:
+    """found: what the reader saw in the files.  corrections: the files to correct."""
+
+    plan: Plan
+    path: Path
+    digest: str
+    found: tuple[str, ...] = ()
+    corrections: tuple[Path, ...] = ()
+
+    @property
+    def conflicts_path(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}.conflicts.csv")
+
+
+def make_plan(
+    store: Store,
+    settings: Settings,
+    files: Sequence[Path],
+    *,
+    out: Path | None,
+    is_complete: bool,
+) -> MadePlan:
+    """Decide, and write the plan and the files to correct.
+
+    Raises:
+        Mistake: a file cannot be read at all.
+    """
+    from mailserver.directory.deciding import decide, read_files
+    from mailserver.directory.plan_file import write_plan
+    from mailserver.directory.problems import BadFile
+
+    path, now_s = plan_path(files, out), time.time()
+    try:
+        read = read_files([(file.name, file.read_bytes()) for file in files])
+    except BadFile as error:
+        raise Mistake(str(error)) from error
+    made = decide(read, store, _facts(store, settings, now_s=now_s, is_complete=is_complete))
+    digest = write_plan(path, made, domain=settings.service.domain, made_at_s=now_s)
+    return MadePlan(
+        plan=made,
+        path=path,
+        digest=digest,
+        found=read.found,
+        corrections=tuple(_write_corrections(read.tables, made, path)),
+    )
+
+
+def load_plan(settings: Settings, path: Path) -> MadePlan:
+    """
+    Raises:
+        Mistake: it is no plan of this service.
+    """
+    from mailserver.directory.plan_file import digest_of, read_plan
+    from mailserver.directory.problems import BadFile
+
+    octets = path.read_bytes()
+    try:
+        plan = read_plan(octets, name=str(path), domain=settings.service.domain)
+    except BadFile as error:
+        raise Mistake(str(error)) from error
+    return MadePlan(plan=plan, path=path, digest=digest_of(octets))
+
+
+def is_plan_file(files: Sequence[Path]) -> bool:
+    """
+    Raises:
+        Mistake: a plan among other files.
+    """
+    from mailserver.directory.plan_file import is_plan
+
+    plans = []
+    for file in files:
+        with file.open("rb") as opened:
+            plans.append(is_plan(opened.read(16)))
+    if any(plans) and len(files) > 1:
+        raise Mistake("a plan is applied alone: name it only, or the files only")
+    return plans[0]
+
+
+def unfinished_plan(store: Store, settings: Settings, path: Path) -> MadePlan | None:
+    """The plan that an apply of the same files left half done."""
+    from mailserver.directory.plan_file import digest_of
+
+    run = store.last_import()
+    if run is None or run.state != "applying" or not path.is_file():
+        return None
+    is_it = digest_of(path.read_bytes()) == run.digest
+    return load_plan(settings, path) if is_it else None
+
+
+def plan_path(files: Sequence[Path], out: Path | None) -> Path:
+    from mailserver.directory.plan_file import SUFFIX
+
+    return out or files[0].with_suffix(SUFFIX)
+
+
+def apply_plan(store: Store, settings: Settings, made: MadePlan, *, by_whom: str) -> Applied:
+    """Conflicts go to a file beside the plan as they happen.
+
+    Raises:
+        OtherRun: another import stands half applied.
+    """
+    from mailserver.directory.applying import apply_steps
+
+    run = store.last_import()
+    if run is None or run.digest != made.digest:
+        made.conflicts_path.unlink(missing_ok=True)
+    steps = made.plan.steps
+    with bar("applying", len(steps)) as progress:
+        return apply_steps(
+            store,
+            steps,
+            digest=made.digest,
+            by_whom=by_whom,
+            quarantine_s=quarantine_s(settings),
+            progress=progress,
+            tell=lambda conflicts: _append_conflicts(made.conflicts_path, conflicts),
+        )
+
+
+def quarantine_s(settings: Settings) -> float:
+    return settings.directory.quarantine_years * _YEAR_S
+
+
+@contextmanager
+def bar(words: str, total: int) -> Iterator[Callable[[int], None]]:
+    """On a terminal, where there is much to do."""
+    if total < _BAR_FROM or not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(words, total=total)
+        yield lambda count: progress.update(task, advance=count)
+
+
+def digests(store: Store, settings: Settings) -> NumenDigests:
+    """Under the service's key; made where no import could have used one yet.
+
+    Raises:
+        Mistake: the key is gone, and nobody could be known again.
+    """
+    from mailserver.auth.numen_key import NumenKeyMissing, ensure_key, load_key
+    from mailserver.auth.numens import numen_verifier
+    from mailserver.directory.facts import NumenDigests
+
+    path = settings.auth.numen_key
+    try:
+        key = ensure_key(path) if store.last_import() is None else load_key(path)
+    except NumenKeyMissing as error:
+        raise Mistake(str(error)) from error
+    return NumenDigests(
+        source=lambda numen: f"numen:{key.digest_source(numen)}",
+        verifier=lambda numen: numen_verifier(numen, key),
+    )
+
+
+def _facts(store: Store, settings: Settings, *, now_s: float, is_complete: bool) -> Facts:
+    from mailserver.directory.facts import Facts
+    from mailserver.people.establishments import FILE_NAME, BadRules, parse_rules
+    from mailserver.settings.template import read_config
+
+    own = settings.directory.alias_rules
+    assert settings.source is not None, "these came from a file"
+    text = (settings.source.parent / own).read_text("utf-8") if own else read_config(FILE_NAME)
+    try:
+        rules = parse_rules(text)
+    except BadRules as error:
+        raise Mistake(f"{own or FILE_NAME}: {error}") from error
+    return Facts(
+        domain=settings.service.domain,
+        rules=rules,
+        digests=digests(store, settings),
+        now_s=now_s,
+        left_s=settings.directory.left_days * _DAY_S,
+        is_complete=is_complete,
+    )
+
+
+def _write_corrections(tables: Sequence[object], plan: Plan, path: Path) -> Iterator[Path]:
+    """One file for each table with refused rows, beside the plan; an old one goes."""
+    from mailserver.directory.corrections import correction_octets
+    from mailserver.directory.plan_file import write_private
+    from mailserver.directory.tables import Table
+
+    for number, table in enumerate(tables):
+        assert isinstance(table, Table)
+        refused = [one for one in plan.refused if one.origin.table_no == number]
+        name = Path(table.name)
+        kind = "" if table.kind is None else f".{table.kind.value}"
+        target = path.parent / f"{name.stem}{kind}.to-correct{name.suffix}"
+        if refused:
+            write_private(target, correction_octets(table, refused))
+            yield target
+        else:
+            target.unlink(missing_ok=True)
+
+
+def _append_conflicts(path: Path, conflicts: list[tuple[Step, str]]) -> None:
+    from mailserver.directory.corrections import conflict_octets
+
+    with path.open("ab") as file:
+        path.chmod(0o600)
+        file.write(conflict_octets(conflicts, with_header=file.tell() == 0))
