@@ -11,11 +11,16 @@ from typer.exceptions import Abort, TyperException
 
 from mailserver.cli import (
     account,
+    browse,
     config,
     demo,
     directory,
     dkim,
+    holders,
     init,
+    letters,
+    mailbox,
+    people,
     queue,
     route,
     run,
@@ -45,9 +50,22 @@ app.command("trace")(trace.trace)
 app.add_typer(config.app, name="config")
 app.add_typer(account.app, name="account")
 app.add_typer(directory.app, name="directory")
+app.add_typer(mailbox.app, name="mailbox")
 app.add_typer(queue.app, name="queue")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(demo.app, name="demo")
+directory.app.command("show")(browse.show)
+directory.app.command("search")(browse.search)
+directory.app.command("letters")(letters.letters)
+directory.app.command("arrive")(people.arrive)
+directory.app.command("move")(people.move)
+directory.app.command("leave")(people.leave)
+directory.app.command("return")(people.come_back)
+directory.app.command("retire")(people.retire)
+directory.app.add_typer(holders.correspondent, name="correspondent")
+directory.app.add_typer(holders.holder, name="holder")
+directory.app.add_typer(holders.manager, name="manager")
+directory.app.add_typer(holders.function, name="function")
 
 
 def _say_version(value: bool) -> None:

@@ -242,7 +242,9 @@ class SqliteStore:
         self.is_below = relations.is_below
         self.note = relations.note
         self.history = relations.history
-        self.set_kind = SqlKinds(self._engine).set_kind
+        kinds = SqlKinds(self._engine)
+        self.set_kind = kinds.set_kind
+        self.name_over = kinds.name_over
 
     def _prepare_folder(self) -> None:
         if not self._folder.is_dir():
