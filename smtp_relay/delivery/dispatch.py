@@ -162,6 +162,8 @@ class Dispatch:
             site.give_not_before_s = now_s + site.pause_s
         if result is not Result.BROKEN and destination.failure_count:
             self._note_works(destination)
+        if not line.load and not site.waiting_count and destination.is_leasing:
+            destination.starve()
         self._hunt(destination, now_s)
         self._serve(site, now_s)
 
@@ -358,8 +360,6 @@ class Dispatch:
         site.waiting_count -= 1
         if destination.backlog:
             site.turns.append(destination)
-        elif destination.has_more and destination.is_leasing:
-            destination.starve()
         destination.flying_count += len(bundle.copies)
         line.load += 1
         line.given_count += 1

@@ -122,7 +122,7 @@ class Site:
         return (
             self.waiting_count > self.opening_count
             and len(self.lines) < self.width
-            and now_s >= self.open_not_before_s
+            and now_s >= max(self.open_not_before_s, self.give_not_before_s)
         )
 
     def may_give(self, line: Line, now_s: float) -> bool:

@@ -1,0 +1,163 @@
+"""An agent over a real store and real links; name servers are a table."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailserver.queue.schedule import Schedule
+from mailserver.store.commit import Committer, Done
+from mailserver.store.ports import Outcome
+from mailserver.store.queueing import QueuedCopy, QueueFilter
+from mailserver.store.sqlite.store import SqliteStore, open_store
+from mailserver.values.message import Acceptance
+from smtp_relay.delivery.agent import Agent, Means
+from smtp_relay.delivery.client.link import Link, LinkListener, open_link
+from smtp_relay.delivery.client.options import LinkOptions, Times
+from smtp_relay.delivery.client.trust import make_contexts
+from smtp_relay.delivery.dispatch import Dispatch
+from smtp_relay.delivery.dispatch_orders import Limits, Open
+from smtp_relay.delivery.outcomes import Judge
+from smtp_relay.delivery.plan import Hop, Itinerary, TlsDemand, TlsLevel, Unroutable, Way
+from tests.smtp_relay.delivery.peers import LOOPBACK
+from tests.smtp_relay.house import make_settings
+
+SCHEDULE = Schedule(
+    retry_after_s=(300.0, 600.0), expire_after_s=432_000.0, notice_after_s=(7200.0,)
+)
+PATIENCE_S = 20.0
+
+
+def way_to(next_hop: str, *ports: int) -> Itinerary:
+    """Hosts on loopback, in order."""
+    tls = TlsDemand(level=TlsLevel.OPPORTUNISTIC, source="opportunistic")
+    hops = tuple(
+        Hop(host=f"mx{port}.test", addresses=(LOOPBACK,), port=port, tls=tls) for port in ports
+    )
+    return Itinerary(next_hop=next_hop, site=str(ports), hops=hops, valid_until_s=1e12)
+
+
+class Table:
+    """The way-finder: a table; what is not in it is nowhere."""
+
+    def __init__(self, *ways: Way) -> None:
+        self.ways = {way.next_hop: way for way in ways}
+        self.forgotten: list[str] = []
+
+    async def find(self, next_hop: str) -> Way:
+        nowhere = Unroutable(
+            next_hop=next_hop, is_permanent=True, status="5.1.2", words="no such domain"
+        )
+        return self.ways.get(next_hop, nowhere)
+
+    def forget(self, next_hop: str) -> None:
+        self.forgotten.append(next_hop)
+
+
+@dataclass(slots=True)
+class Clock:
+    """Unix time, turned by hand."""
+
+    now_s: float = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@dataclass(slots=True, kw_only=True)
+class Agency:
+    """One agent at work.  told_count: how often reports were said to be owed."""
+
+    store: SqliteStore
+    agent: Agent
+    table: Table
+    clock: Clock
+    told: list[int] = field(default_factory=list)
+
+    def accept(self, *acceptances: Acceptance) -> None:
+        self.store.apply(acceptances)
+
+    def queued(self) -> list[QueuedCopy]:
+        return self.store.list_queue(QueueFilter(), after=None, limit=1000)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for the agent, however long the machine takes."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds():  # noqa: ASYNC110 - what is looked at is a database
+                await asyncio.sleep(0.005)
+
+    async def until_empty(self) -> None:
+        await self.until(lambda: not self.queued())
+
+    async def until_settled(self) -> None:
+        """Nothing is leased, and everything was tried."""
+        await self.until(
+            lambda: all(
+                copy.attempt_count and copy.lane.name == "WAITING" for copy in self.queued()
+            )
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_agency(
+    folder: Path,
+    *ways: Way,
+    limits: Limits | None = None,
+    clock: Clock | None = None,
+    is_still_ours: Callable[[], bool] = lambda: True,
+) -> AsyncIterator[Agency]:
+    """Everything but the process."""
+    loop = asyncio.get_running_loop()
+    clock = clock or Clock()
+    store = open_store(make_settings(folder, {}))
+
+    def deliver(batch: list[tuple[Done, Outcome]]) -> None:
+        loop.call_soon_threadsafe(lambda: [done(outcome) for done, outcome in batch])
+
+    committer = Committer(store, deliver=deliver, on_broken=lambda: None)
+    committer.start()
+    options = LinkOptions(
+        hostname="us.test",
+        contexts=make_contexts(),
+        is_still_ours=is_still_ours,
+        times=Times(greeting_s=5, command_s=5, data_s=5, block_s=5, dot_s=5, quit_s=0.05),
+    )
+
+    async def opened(order: Open, listener: LinkListener) -> Link:
+        return await open_link(
+            order.hop,
+            order.address,
+            protocol=order.itinerary.protocol,
+            login=order.itinerary.login,
+            options=options,
+            loop=loop,
+            listener=listener,
+        )
+
+    table = Table(*ways)
+    told: list[int] = []
+    means = Means(
+        store=store,
+        writer=committer,
+        ways=table,
+        open_link=opened,
+        judge=Judge(SCHEDULE, lambda: 0.5),
+        wall_s=clock,
+        told=lambda: told.append(1),
+    )
+    agent_id = store.register_agent(now_s=clock(), until_s=clock() + 60)
+    agent = Agent(loop, agent_id, Dispatch(limits or Limits(idle_s=0.05)), means)
+    agency = Agency(store=store, agent=agent, table=table, clock=clock, told=told)
+    agent.start()
+    try:
+        yield agency
+    finally:
+        agent.drain()
+        agent.abort()
+        await agency.until(lambda: agent.is_done)
+        committer.stop()
+        store.resign_agent(agent_id)
+        store.close()

@@ -1,0 +1,256 @@
+"""What the dispatcher decides, case by case."""
+
+from __future__ import annotations
+
+from smtp_relay.delivery.dispatch_orders import Limits, Result
+from smtp_relay.delivery.plan import Diverted, TlsLevel, Way
+from smtp_relay.delivery.site import FIRST_WINDOW
+from smtp_relay.delivery.verdicts import Phase
+from tests.smtp_relay.delivery.dispatching import World, failure, hop, itinerary, no_way
+
+A = "a.test"
+
+
+def started(limits: Limits | None = None, *, messages: int = 1, way: Way | None = None) -> World:
+    """Messages for A are leased and its first links are being opened."""
+    world = World(limits or Limits())
+    world.accept(A, messages)
+    world.look()
+    world.find_ways(*([way] if way is not None else []))
+    while world.asked and world.waiting:
+        world.lease()
+    return world
+
+
+def addresses(world: World) -> list[str]:
+    return [order.address for order in world.opened]
+
+
+def test_one_letter_opens_one_link() -> None:
+    assert len(started(messages=1).opened) == 1
+
+
+def test_many_letters_open_the_first_window() -> None:
+    assert len(started(messages=100).opened) == FIRST_WINDOW
+
+
+def test_the_window_grows_with_what_is_served_and_never_over_the_limit() -> None:
+    world = World(Limits(site_links=8))
+    world.accept(A, 500)
+    most = 0
+    while not world.is_empty:
+        world.step_well()
+        most = max(most, len(world.links))
+    assert most == 8
+
+
+def test_a_refusal_halves_the_window() -> None:
+    world = started(messages=100)
+    for number in list(world.links):
+        world.open(number)
+    world.finish(1, Result.BUSY)
+    for number in list(world.links):
+        while world.links[number].load:
+            world.finish(number)
+        world.lose(number)
+    world.turn(11)
+    assert len(world.links) < FIRST_WINDOW
+
+
+def test_each_address_of_each_host_is_tried_in_order() -> None:
+    way = itinerary(A, hop("one.test", "192.0.2.1", "192.0.2.2"), hop("two.test", "192.0.2.3"))
+    world = started(way=way)
+    for _ in range(3):
+        world.lose(next(iter(world.links)), failure())
+    assert addresses(world) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    assert len(world.deferred) == 1
+    assert world.notes[0].failure_count == 1
+
+
+def test_a_failed_handshake_is_tried_again_in_clear_on_the_same_address() -> None:
+    world = started()
+    world.lose(1, failure(Phase.TLS, may_try_in_clear=True))
+    assert addresses(world) == ["192.0.2.1", "192.0.2.1"]
+    assert world.opened[1].hop.tls.level is TlsLevel.NONE
+
+
+def test_what_a_policy_demands_is_never_tried_in_clear() -> None:
+    world = started()
+    world.lose(1, failure(Phase.TLS, is_policy=True))
+    assert len(world.opened) == 1
+    assert len(world.deferred) == 1
+
+
+def test_what_was_not_leased_is_untouched_by_a_failing_hop() -> None:
+    world = started(messages=5000)
+    while world.links:
+        world.lose(next(iter(world.links)), failure())
+    assert len(world.notes) == 1
+    assert len(world.settled) <= 2 * FIRST_WINDOW
+
+
+def test_a_hop_that_works_again_is_noted_once() -> None:
+    world = World(Limits())
+    world.failures[world.accept(A, 3)] = 4
+    for _ in range(3):
+        world.step_well()
+    assert world.is_empty
+    assert not any(world.failures.values())
+
+
+def test_the_fallback_relay_gets_what_no_host_takes() -> None:
+    world = started(Limits(fallback="help"))
+    world.lose(1, failure())
+    world.find_ways(itinerary("route:help", hop("relay.test", "192.0.2.9")))
+    assert addresses(world) == ["192.0.2.1", "192.0.2.9"]
+    world.open(2)
+    world.finish(2)
+    assert world.is_empty
+    assert not world.notes
+
+
+def test_a_policy_failure_does_not_go_over_the_fallback_relay() -> None:
+    world = started(Limits(fallback="help"))
+    world.lose(1, failure(Phase.TLS, is_policy=True))
+    assert not world.resolving
+    assert len(world.deferred) == 1
+
+
+def test_no_way_for_good_returns_all_of_it() -> None:
+    world = started(messages=250, way=no_way(A, is_permanent=True))
+    assert len(world.returned) == 250
+    assert not world.notes
+
+
+def test_no_way_for_now_defers_one_lease_and_lets_the_hop_rest() -> None:
+    world = started(messages=250, way=no_way(A, is_permanent=False))
+    assert len(world.deferred) == 100
+    assert len(world.notes) == 1
+
+
+def test_a_rule_that_holds_by_mx_host_holds() -> None:
+    world = started(messages=3, way=Diverted(next_hop=A, rule="later", reason="later"))
+    assert len(world.settled) == 3
+    assert not world.links
+
+
+def test_destinations_with_one_site_share_its_links() -> None:
+    world = World(Limits(site_links=2))
+    for name in ("a.test", "b.test", "c.test"):
+        world.accept(name, 10)
+    world.look()
+    world.find_ways(*(itinerary(n, site="shared") for n in ("a.test", "b.test", "c.test")))
+    while not world.is_empty:
+        world.step_well()
+        assert len(world.links) <= 2
+
+
+def test_a_pause_means_one_link_and_one_message_at_a_time() -> None:
+    world = started(Limits(site_pause_s=10), messages=50)
+    world.open(1)
+    assert len(world.given) == 1
+    world.finish(1)
+    assert len(world.given) == 1
+    world.turn(4)
+    assert len(world.given) == 1
+    world.turn(2)  # idle: closed, and not opened again before its time
+    world.close_what_should()
+    assert not world.links
+    world.turn(4.1)
+    assert len(world.opened) == 2
+
+
+def test_an_idle_link_is_closed_and_a_busy_one_is_not() -> None:
+    world = started()
+    world.open(1)
+    world.turn(100)
+    assert not world.links[1].is_closing
+    world.finish(1)
+    world.turn(5)
+    assert world.links[1].is_closing
+
+
+def test_a_link_carries_no_more_than_its_messages() -> None:
+    world = started(Limits(max_messages=3, site_links=1), messages=10)
+    while not world.is_empty:
+        world.step_well()
+    assert len(world.opened) == 4
+
+
+def test_a_host_that_hangs_up_before_any_message_is_no_endless_loop() -> None:
+    world = started()
+    world.open(1)
+    world.lose(1, failure(Phase.MAIL))
+    assert len(world.opened) == 1
+    assert len(world.deferred) == 1
+
+
+def test_what_a_lost_link_had_not_touched_goes_over_another() -> None:
+    world = started(messages=3)
+    world.open(1)
+    world.finish(1)
+    refs = [copy.ref for bundle in world.links[1].load for copy in bundle.copies]
+    assert refs
+    world.lose(1, failure(Phase.MAIL))
+    while not world.is_empty:
+        world.step_well()
+    assert not world.deferred
+
+
+def test_a_destination_that_never_answers_leaves_the_others_alone() -> None:
+    """50,000 copies to hosts that hang: few leases, few links, and a letter passes."""
+    world = World(Limits(max_links=8, site_links=8))
+    world.accept("slow.test", 50_000)
+    for _ in range(5):
+        world.look()
+        world.find_ways()
+        while world.asked:
+            world.lease()
+    assert len(world.leased) <= 4 * FIRST_WINDOW
+    assert len(world.links) <= 4
+    stuck = set(world.links)
+    world.accept("quick.test", 20)
+    while any(world.names[one] == "quick.test" and left for one, left in world.waiting.items()):
+        world.look()
+        world.find_ways()
+        while world.asked:
+            world.lease()
+        for number in set(world.links) - stuck:
+            if not world.links[number].is_open:
+                world.open(number)
+        for number in set(world.links) - stuck:
+            while world.links[number].load:
+                world.finish(number)
+    assert len(world.settled) >= 18
+
+
+def test_a_site_without_a_link_gets_one_of_who_has_most() -> None:
+    world = World(Limits(max_links=4, site_links=4))
+    world.accept("a.test", 50)
+    world.accept("b.test", 50)
+    world.accept("c.test", 1)
+    for _ in range(30):
+        world.step_well()
+    assert world.is_empty
+
+
+def test_draining_leases_and_gives_nothing_more() -> None:
+    world = started(messages=100)
+    for number in list(world.links):
+        world.open(number)
+    given = len(world.given)
+    world.dispatch.drain()
+    world.obey()
+    for number in list(world.links):
+        while world.links[number].load:
+            world.finish(number)
+    assert len(world.given) == given
+    assert all(link.is_closing for link in world.links.values())
+
+
+def test_one_message_to_many_goes_in_transactions_of_the_limit() -> None:
+    world = World(Limits(max_recipients=30))
+    world.accept(A, 1, 100)
+    while not world.is_empty:
+        world.step_well()
+    assert max(len(bundle.copies) for bundle in world.given) <= 30

@@ -1,0 +1,88 @@
+"""What becomes of copies whose senders must hear of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mailserver.queue.copies import CopyState
+from mailserver.queue.reports import ReportKind
+from mailserver.queue.schedule import Schedule
+from mailserver.store.ports import Outcome
+from mailserver.store.queueing import CopyRef, OverdueCopy, QueueFilter, Settled
+from mailserver.store.sqlite.store import open_store
+from mailserver.values.ids import MessageId
+from mailserver.values.message import Notify
+from smtp_relay.delivery.timekeeper import EXPIRED, Timekeeper, decide_overdue
+from tests.smtp_relay.house import make_settings
+from tests.store.queued import outgoing
+
+HOUR_S = 3600.0
+SCHEDULE = Schedule(
+    retry_after_s=(300.0,), expire_after_s=120 * HOUR_S, notice_after_s=(2 * HOUR_S, 24 * HOUR_S)
+)
+COPY = OverdueCopy(
+    ref=CopyRef(MessageId(1), 0),
+    recipient="a@b.test",
+    reverse_path="jean@ac-exemple.fr",
+    notify=Notify.UNSAID,
+    accepted_at_s=0.0,
+    tell_at_s=2 * HOUR_S,
+    next_hop="b.test",
+    last_words="451 later",
+    last_status="4.3.0",
+)
+
+
+def test_a_delay_is_told_and_the_next_one_is_planned() -> None:
+    outcome = decide_overdue(COPY, SCHEDULE, 2 * HOUR_S + 1)
+    assert (outcome.state, outcome.owes) == (CopyState.QUEUED, ReportKind.DELAYED)
+    assert outcome.tell_at_s == 24 * HOUR_S
+    assert outcome.due_at_s is None
+
+
+def test_who_asked_for_no_delay_notice_gets_none() -> None:
+    copy = replace(COPY, notify=Notify.FAILURE)
+    assert decide_overdue(copy, SCHEDULE, 2 * HOUR_S + 1).owes is None
+
+
+def test_after_the_last_notice_only_the_expiry_is_left() -> None:
+    assert decide_overdue(COPY, SCHEDULE, 25 * HOUR_S).tell_at_s == 120 * HOUR_S
+
+
+def test_what_is_too_old_is_returned_with_the_last_words() -> None:
+    outcome = decide_overdue(COPY, SCHEDULE, 120 * HOUR_S)
+    assert (outcome.state, outcome.owes) == (CopyState.RETURNED, ReportKind.FAILED)
+    assert outcome.attempt is not None
+    assert outcome.attempt.status == EXPIRED
+    assert "451 later" in outcome.attempt.words
+
+
+def test_a_null_sender_is_told_nothing() -> None:
+    copy = replace(COPY, reverse_path="")
+    assert decide_overdue(copy, SCHEDULE, 2 * HOUR_S).owes is None
+    assert decide_overdue(copy, SCHEDULE, 120 * HOUR_S).owes is None
+
+
+def test_over_a_real_store_each_is_told_once_and_then_returned(tmp_path: Path) -> None:
+    store = open_store(make_settings(tmp_path, {}))
+    clock = [1_790_000_000.0]
+    store.apply([outgoing(at_s=clock[0], tell_at_s=clock[0] + 2 * HOUR_S)])
+    outcomes: list[Outcome] = []
+    keeper = Timekeeper(
+        store,
+        SCHEDULE,
+        submit=lambda write, done: done(store.apply([write])[0]),
+        told=outcomes.append,
+        wall_s=lambda: clock[0],
+    )
+    assert keeper.look() == 0
+    clock[0] += 2 * HOUR_S
+    assert (keeper.look(), keeper.look()) == (1, 0)
+    clock[0] += 118 * HOUR_S
+    assert keeper.look() == 1
+    assert outcomes == [Settled(), Settled()]
+    assert store.count_queue(QueueFilter()) == 0
+    kinds = [owed.kind for owed in store.owed_reports(limit=10)]
+    assert sorted(kinds) == [ReportKind.FAILED, ReportKind.DELAYED]
+    store.close()
