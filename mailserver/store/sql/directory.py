@@ -37,12 +37,14 @@ _SLICE = 500
 _EPOCH_OCTETS = 5
 
 _ACCOUNT = "account_id, identifier, name, state, inbox_id, created_at_s"
+# Life may forbid to sign in; a suspension by a person is another matter, and stays.
+_STATE = "CASE WHEN life IN ('expected', 'left', 'gone') THEN 'suspended' ELSE state END"
 _FIND_MAILBOX = "SELECT mailbox_id FROM address WHERE address_key = ?"
-_SIGN_IN = """
+_SIGN_IN = f"""
     SELECT account_id, identifier, inbox_id, credential_version,
-        CASE WHEN life IN ('expected', 'left', 'gone') THEN 'suspended' ELSE state END,
+        {_STATE},
         verifier, must_change, must_change_by_s
-    FROM account WHERE {which}"""
+    FROM account WHERE {{which}}"""
 _SIGN_IN_BY_IDENTIFIER = _SIGN_IN.format(which="identifier_key = ?")
 _SIGN_IN_BY_ADDRESS = _SIGN_IN.format(
     which="account_id = (SELECT account_id FROM address WHERE address_key = ?)"
@@ -90,15 +92,15 @@ _DELETE_ACCOUNT = """
         verifier = NULL, numen = NULL, life_until_s = NULL,
         credential_version = credential_version + 1
     WHERE account_id = ? AND identifier_key IS NOT NULL RETURNING account_id"""
-_READ_CREDENTIAL = """
-    SELECT account_id, credential_version, state, verifier, must_change, must_change_by_s
+_READ_CREDENTIAL = f"""
+    SELECT account_id, credential_version, {_STATE}, verifier, must_change, must_change_by_s
     FROM account WHERE account_id = ? AND identifier_key IS NOT NULL"""
-_WRITE_CREDENTIAL = """
+_WRITE_CREDENTIAL = f"""
     UPDATE account SET verifier = ?, must_change = ?, credential_version = credential_version + 1,
         must_change_by_s = NULL, change_told_count = 0,
         numen = CASE WHEN verifier LIKE '$numen-%' THEN verifier ELSE numen END
     WHERE account_id = ? AND identifier_key IS NOT NULL
-    RETURNING account_id, credential_version, state, verifier, must_change, must_change_by_s"""
+    RETURNING account_id, credential_version, {_STATE}, verifier, must_change, must_change_by_s"""
 _REPLACE_VERIFIER = """
     UPDATE account SET verifier = ? WHERE account_id = ? AND credential_version = ?"""
 

@@ -100,21 +100,19 @@ class SqlPeopleSearch:
             where.add(f"account.is_hidden = 0 AND {_SHOWN}")
         posts = _posts_where(which)
         if posts is not None:
-            if self._are_few(which, posts):
-                where.add(f"account.account_id IN ({posts.text})", *posts.parameters)
+            few = self._few_accounts(posts)
+            if few is not None:
+                where.add(f"account.account_id IN ({few})")
             else:
                 posts.add("post.account_id = account.account_id")
                 where.add(f"EXISTS ({posts.text})", *posts.parameters)
         statement = _SEARCH_PEOPLE.format(conditions="1 = 1" + where.text)
         return self._people(self._engine.read(statement, (*where.parameters, limit)))
 
-    def _are_few(self, which: Search, posts: _Where) -> bool:
-        """Is the way by posts the shorter one?  A name narrows it enough on its own."""
-        if which.name:
-            return False
-        statement = f"SELECT count(*) FROM ({posts.text} LIMIT {FEW + 1})"
-        row = first(self._engine.read(statement, posts.parameters))
-        return row is not None and row[0] <= FEW
+    def _few_accounts(self, posts: _Where) -> str | None:
+        """Numbers of those who have such a post, with commas; None: they are many."""
+        rows = self._engine.read(f"{posts.text} LIMIT {FEW + 1}", posts.parameters)
+        return None if len(rows) > FEW else ",".join(str(int(row[0])) for row in rows)
 
     def search_units(self, which: Search, *, after: str, limit: int) -> list[Unit]:
         where = _Where()

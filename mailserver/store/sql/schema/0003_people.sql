@@ -76,7 +76,7 @@ CREATE TABLE post (
     PRIMARY KEY (account_id, unit_id, function, subject, since_s)
 ) {clustered};
 
-CREATE INDEX post_unit ON post (unit_id, function);
+CREATE INDEX post_unit ON post (unit_id, function_key, until_s); -- searches need no more of a post
 
 -- Dated: who holds a mailbox, who is a unit's correspondent, who manages whom.
 CREATE TABLE relation (
