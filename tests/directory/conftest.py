@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from mailserver.directory.applying import Applied, apply_steps
 from mailserver.directory.deciding import decide, read_files
@@ -13,8 +18,8 @@ from mailserver.directory.facts import Facts, NumenDigests
 from mailserver.directory.plan import Act, Plan
 from mailserver.people.establishments import FILE_NAME, parse_rules
 from mailserver.settings.template import read_config
-from mailserver.store.people import PersonDoc, UnitDoc
-from tests.directory.people_in_memory import PeopleInMemory
+from mailserver.store.people import Doc, PersonDoc, UnitDoc
+from mailserver.store.sqlite.store import SqliteStore
 
 DOMAIN = "ac-exemple.fr"
 NOW_S = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
@@ -46,7 +51,7 @@ def numen(number: int) -> str:
 
 
 def plan_of(
-    store: PeopleInMemory, *texts: str | bytes, now_s: float = NOW_S, complete: bool = False
+    store: SqliteStore, *texts: str | bytes, now_s: float = NOW_S, complete: bool = False
 ) -> Plan:
     """Each text is a file, `1.csv`, `2.csv`..."""
     files = [
@@ -64,12 +69,12 @@ def plan_of(
     return decide(read_files(files), store, facts)
 
 
-def apply(store: PeopleInMemory, plan: Plan, *, now_s: float = NOW_S, name: str = "d") -> Applied:
+def apply(store: SqliteStore, plan: Plan, *, now_s: float = NOW_S, name: str = "digest") -> Applied:
     """Nothing may be in conflict."""
     done = apply_steps(
         store,
         plan.steps,
-        digest=f"{name}{len(store.runs)}",
+        digest=name,
         by_whom="test",
         quarantine_s=QUARANTINE_S,
         progress=lambda _count: None,
@@ -81,7 +86,7 @@ def apply(store: PeopleInMemory, plan: Plan, *, now_s: float = NOW_S, name: str 
 
 
 def put(
-    store: PeopleInMemory, *texts: str | bytes, now_s: float = NOW_S, complete: bool = False
+    store: SqliteStore, *texts: str | bytes, now_s: float = NOW_S, complete: bool = False
 ) -> Plan:
     """Planned and applied; nothing was refused."""
     plan = plan_of(store, *texts, now_s=now_s, complete=complete)
@@ -98,11 +103,15 @@ def words(plan: Plan) -> list[str]:
     return [str(problem) for refused in plan.refused for problem in refused.problems]
 
 
-def people(store: PeopleInMemory) -> list[PersonDoc]:
-    return [doc for doc in store.docs.values() if isinstance(doc, PersonDoc)]
+def docs(store: SqliteStore) -> list[Doc]:
+    return [*store.read_subjects(UnitDoc), *store.read_subjects(PersonDoc)]
 
 
-def unit(store: PeopleInMemory, code: str) -> UnitDoc:
+def people(store: SqliteStore) -> list[PersonDoc]:
+    return [doc for doc in store.read_subjects(PersonDoc) if isinstance(doc, PersonDoc)]
+
+
+def unit(store: SqliteStore, code: str) -> UnitDoc:
     doc = store.read_unit(code)
     assert doc is not None
     return doc
@@ -110,3 +119,27 @@ def unit(store: PeopleInMemory, code: str) -> UnitDoc:
 
 def file_of(rows: Sequence[str], header: str = HEADER) -> str:
     return "\n".join([header, *rows, ""])
+
+
+@contextmanager
+def a_store(folder: Path | None = None) -> Iterator[SqliteStore]:
+    """Empty; in a folder of its own, which goes, or in this one."""
+    with tempfile.TemporaryDirectory() as scratch:
+        store = SqliteStore(folder or Path(scratch), keep_removed_s=0, keep_history_s=0)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[SqliteStore]:
+    with a_store(tmp_path / "store") as store:
+        yield store
+
+
+@pytest.fixture
+def store(bare: SqliteStore) -> SqliteStore:
+    """With the units of `UNITS`."""
+    put(bare, UNITS)
+    return bare

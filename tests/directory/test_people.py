@@ -6,12 +6,12 @@ import pytest
 
 from mailserver.directory.plan import Act
 from mailserver.store.people import Life
+from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import (
     DAY_S,
     HEADER,
     NOW_S,
     QUARANTINE_S,
-    UNITS,
     acts,
     file_of,
     numen,
@@ -20,21 +20,13 @@ from tests.directory.conftest import (
     put,
     words,
 )
-from tests.directory.people_in_memory import PeopleInMemory
 
 
-@pytest.fixture
-def store() -> PeopleInMemory:
-    store = PeopleInMemory()
-    put(store, UNITS)
-    return store
-
-
-def _put(store: PeopleInMemory, *rows: str, header: str = HEADER, now_s: float = NOW_S) -> None:
+def _put(store: SqliteStore, *rows: str, header: str = HEADER, now_s: float = NOW_S) -> None:
     put(store, file_of(rows, header), now_s=now_s)
 
 
-def test_homonyms_are_numbered_in_the_order_of_the_file(store: PeopleInMemory) -> None:
+def test_homonyms_are_numbered_in_the_order_of_the_file(store: SqliteStore) -> None:
     _put(
         store,
         *(f"{numen(n)};{name};;;" for n, name in enumerate(["Martin;Jean"] * 2)),
@@ -49,7 +41,7 @@ def test_homonyms_are_numbered_in_the_order_of_the_file(store: PeopleInMemory) -
 
 
 def test_names_of_those_who_are_gone_are_nobody_elses_even_after_the_quarantine(
-    store: PeopleInMemory,
+    store: SqliteStore,
 ) -> None:
     header = HEADER + ";depart"
     _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;01/10/2026", header=header)
@@ -60,7 +52,7 @@ def test_names_of_those_who_are_gone_are_nobody_elses_even_after_the_quarantine(
     assert [doc.identifier for doc in people(store)] == ["jmartin2"]
 
 
-def test_who_comes_back_has_the_old_names(store: PeopleInMemory) -> None:
+def test_who_comes_back_has_the_old_names(store: SqliteStore) -> None:
     header = HEADER + ";depart"
     _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;", header=header)
     (before,) = people(store)
@@ -71,7 +63,7 @@ def test_who_comes_back_has_the_old_names(store: PeopleInMemory) -> None:
     assert people(store) == [before]
 
 
-def test_a_new_surname_is_a_new_address_and_the_old_one_stays(store: PeopleInMemory) -> None:
+def test_a_new_surname_is_a_new_address_and_the_old_one_stays(store: SqliteStore) -> None:
     _put(store, f"{numen(1)};Martin;Anne;0170705Z;prof")
     plan = put(store, file_of([f"{numen(1)};Durand;Anne;0170705Z;prof"]))
     assert acts(plan) == [Act.RENAMED]
@@ -83,25 +75,25 @@ def test_a_new_surname_is_a_new_address_and_the_old_one_stays(store: PeopleInMem
     assert doc.addresses == ("anne.martin@ac-exemple.fr", "anne.durand@ac-exemple.fr")
 
 
-def test_an_accent_alone_changes_no_address(store: PeopleInMemory) -> None:
+def test_an_accent_alone_changes_no_address(store: SqliteStore) -> None:
     _put(store, f"{numen(1)};LEFEVRE;Zoe;0170705Z;prof")
     assert acts(put(store, file_of([f"{numen(1)};Lefèvre;Zoé;0170705Z;prof"]))) == [Act.CHANGED]
 
 
-def test_an_id_that_comes_later_is_the_same_person(store: PeopleInMemory) -> None:
+def test_an_id_that_comes_later_is_the_same_person(store: SqliteStore) -> None:
     _put(store, f"{numen(1)};Martin;Anne;0170705Z;prof")
     with_id = file_of([f"77;{numen(1)};Martin;Anne;0170705Z;prof"], "id;" + HEADER)
     assert plan_of(store, with_id).steps == ()
 
 
-def test_one_numen_beside_two_ids_is_refused(store: PeopleInMemory) -> None:
+def test_one_numen_beside_two_ids_is_refused(store: SqliteStore) -> None:
     rows = [f"1;{numen(1)};Martin;Anne;;", f"2;{numen(1)};Durand;Zoé;;"]
     plan = plan_of(store, file_of(rows, "id;" + HEADER))
     (line,) = words(plan)
     assert line.startswith("1.csv, line 3, column numen: another line has the same NUMEN")
 
 
-def test_several_rows_are_several_posts_and_an_ended_one_goes(store: PeopleInMemory) -> None:
+def test_several_rows_are_several_posts_and_an_ended_one_goes(store: SqliteStore) -> None:
     header = HEADER + ";depart"
     rows = [
         f"{numen(1)};Martin;Anne;0170705Z;directrice;",
@@ -117,7 +109,7 @@ def test_several_rows_are_several_posts_and_an_ended_one_goes(store: PeopleInMem
     assert doc.life is Life.PRESENT
 
 
-def test_a_bad_row_holds_back_the_persons_other_rows(store: PeopleInMemory) -> None:
+def test_a_bad_row_holds_back_the_persons_other_rows(store: SqliteStore) -> None:
     rows = [
         f"{numen(1)};Martin;Anne;0170705Z;directrice",
         f"{numen(1)};Martin;Anne;0170707B;enseignante",
@@ -130,14 +122,14 @@ def test_a_bad_row_holds_back_the_persons_other_rows(store: PeopleInMemory) -> N
     assert wrong.startswith("1.csv, line 3, column uai: there is no unit 0170707b: add it")
 
 
-def test_rows_that_call_one_person_by_two_names_are_refused(store: PeopleInMemory) -> None:
+def test_rows_that_call_one_person_by_two_names_are_refused(store: SqliteStore) -> None:
     rows = [f"{numen(1)};Martin;Anne;;", f"{numen(1)};Durand;Anne;;"]
     assert (
         "1.csv, line 2 calls the same person Anne Martin" in words(plan_of(store, file_of(rows)))[1]
     )
 
 
-def test_columns_that_are_not_there_change_nothing(store: PeopleInMemory) -> None:
+def test_columns_that_are_not_there_change_nothing(store: SqliteStore) -> None:
     _put(
         store,
         f"{numen(1)};Martin;Anne;0170705Z;prof;oui;05 49 00 00 01",
@@ -162,7 +154,7 @@ def test_columns_that_are_not_there_change_nothing(store: PeopleInMemory) -> Non
     ],
 )
 def test_dates_make_a_life(
-    store: PeopleInMemory, dates: str, life: Life, until_days: int | None
+    store: SqliteStore, dates: str, life: Life, until_days: int | None
 ) -> None:
     """dates: arrival, departure, leave, retirement; it is 24 November 2026."""
     row = f"{numen(1)};Martin;Anne;;;{dates}"
@@ -172,12 +164,12 @@ def test_dates_make_a_life(
     assert (doc.life, doc.life_until_s) == (life, until_s)
 
 
-def test_who_left_long_ago_is_not_made(store: PeopleInMemory) -> None:
+def test_who_left_long_ago_is_not_made(store: SqliteStore) -> None:
     row = f"{numen(1)};Martin;Anne;;;01/01/2020"
     assert plan_of(store, file_of([row], HEADER + ";depart")).steps == ()
 
 
-def test_only_a_complete_file_makes_the_missing_leave(store: PeopleInMemory) -> None:
+def test_only_a_complete_file_makes_the_missing_leave(store: SqliteStore) -> None:
     rows = [f"{numen(n)};Nom;Prénom;;" for n in (1, 2)]
     _put(store, *rows)
     assert plan_of(store, file_of(rows[:1])).steps == ()
@@ -190,7 +182,7 @@ def test_only_a_complete_file_makes_the_missing_leave(store: PeopleInMemory) -> 
 
 
 def test_nobody_leaves_for_a_line_that_does_not_say_whom_it_is_about(
-    store: PeopleInMemory,
+    store: SqliteStore,
 ) -> None:
     rows = [f"{numen(n)};Nom;Prénom;;" for n in (1, 2)]
     _put(store, *rows)
@@ -201,7 +193,7 @@ def test_nobody_leaves_for_a_line_that_does_not_say_whom_it_is_about(
     assert (known.steps, known.notes) == ((), ())
 
 
-def test_the_first_password_is_given_once(store: PeopleInMemory) -> None:
+def test_the_first_password_is_given_once(store: SqliteStore) -> None:
     plan = put(store, file_of([f"{numen(1)};Martin;Anne;;"]))
     verifier = plan.steps[0].change.verifier
     assert verifier is not None

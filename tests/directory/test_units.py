@@ -6,21 +6,14 @@ import pytest
 
 from mailserver.directory.plan import Act
 from mailserver.store.people import UnitDoc
+from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import UNITS, acts, plan_of, put, unit, words
-from tests.directory.people_in_memory import PeopleInMemory
 
 HEADER = "uai;type;nature;rattachement;nom;commune;alias\n"
 
 
-@pytest.fixture
-def store() -> PeopleInMemory:
-    store = PeopleInMemory()
-    put(store, UNITS)
-    return store
-
-
 def test_an_establishment_has_its_official_addresses_and_a_friendlier_one(
-    store: PeopleInMemory,
+    store: SqliteStore,
 ) -> None:
     doc = unit(store, "0170705z")
     assert doc.identifier == "0170705z"
@@ -32,24 +25,24 @@ def test_an_establishment_has_its_official_addresses_and_a_friendlier_one(
     assert unit(store, "d17").addresses == ()
 
 
-def test_parents_come_first_whatever_the_order_of_the_file() -> None:
+def test_parents_come_first_whatever_the_order_of_the_file(bare: SqliteStore) -> None:
     lines = UNITS.splitlines()
-    plan = plan_of(PeopleInMemory(), "\n".join([lines[0], *reversed(lines[1:])]))
+    plan = plan_of(bare, "\n".join([lines[0], *reversed(lines[1:])]))
     codes = [step.doc.code for step in plan.steps if isinstance(step.doc, UnitDoc)]
     assert codes.index("ac") < codes.index("d17") < codes.index("0170705z")
 
 
-def test_the_imports_own_alias_wins_over_the_rules(store: PeopleInMemory) -> None:
+def test_the_imports_own_alias_wins_over_the_rules(store: SqliteStore) -> None:
     put(store, HEADER + "0170707B;établissement;école;D17;Les Pins;Saintes;ecole.des-pins")
     assert unit(store, "0170707b").addresses[2] == "ecole.des-pins@ac-exemple.fr"
 
 
-def test_two_schools_of_one_name_in_one_town_are_numbered(store: PeopleInMemory) -> None:
+def test_two_schools_of_one_name_in_one_town_are_numbered(store: SqliteStore) -> None:
     put(store, HEADER + "0170707B;établissement;école;D17;Jules Ferry;Saintes;")
     assert unit(store, "0170707b").addresses[2] == "e-julesferry-saintes2@ac-exemple.fr"
 
 
-def test_a_school_that_is_renamed_keeps_its_old_alias(store: PeopleInMemory) -> None:
+def test_a_school_that_is_renamed_keeps_its_old_alias(store: SqliteStore) -> None:
     row = "0170705Z;établissement;école;D17;École Rosa Parks;Saintes;"
     assert acts(put(store, HEADER + row)) == [Act.RENAMED]
     assert unit(store, "0170705z").addresses[2:] == (
@@ -81,7 +74,7 @@ def test_a_school_that_is_renamed_keeps_its_old_alias(store: PeopleInMemory) -> 
     ],
 )
 def test_what_is_wrong_with_a_unit_names_line_column_and_remedy(
-    store: PeopleInMemory, row: str, told: str
+    store: SqliteStore, row: str, told: str
 ) -> None:
     plan = plan_of(store, HEADER + row)
     assert plan.steps == ()
@@ -90,14 +83,14 @@ def test_what_is_wrong_with_a_unit_names_line_column_and_remedy(
     assert told in line
 
 
-def test_a_unit_below_a_refused_one_waits_with_it(store: PeopleInMemory) -> None:
+def test_a_unit_below_a_refused_one_waits_with_it(store: SqliteStore) -> None:
     rows = "E1;service;;E2;x;;\nE2;service;;E9;y;;\nE3;service;;D17;z;;"
     plan = plan_of(store, HEADER + rows)
     assert [step.doc.code for step in plan.steps if isinstance(step.doc, UnitDoc)] == ["e3"]
     assert len(plan.refused) == 2
 
 
-def test_a_code_twice_is_refused_the_second_time(store: PeopleInMemory) -> None:
+def test_a_code_twice_is_refused_the_second_time(store: SqliteStore) -> None:
     plan = plan_of(store, HEADER + "E1;service;;D17;x;;\ne1;service;;D17;y;;")
     assert words(plan) == [
         "1.csv, line 3, column uai: e1 is in 1.csv, line 2 already: keep one of the two"
@@ -105,7 +98,7 @@ def test_a_code_twice_is_refused_the_second_time(store: PeopleInMemory) -> None:
 
 
 def test_a_complete_file_closes_what_is_missing_and_a_line_opens_it_again(
-    store: PeopleInMemory,
+    store: SqliteStore,
 ) -> None:
     lines = UNITS.splitlines()
     plan = put(store, "\n".join(lines[:-1]), complete=True)
@@ -115,13 +108,13 @@ def test_a_complete_file_closes_what_is_missing_and_a_line_opens_it_again(
     assert acts(put(store, UNITS)) == [Act.BACK]
 
 
-def test_a_nature_that_the_rules_do_not_know_is_told(store: PeopleInMemory) -> None:
+def test_a_nature_that_the_rules_do_not_know_is_told(store: SqliteStore) -> None:
     plan = plan_of(store, HEADER + "0170707B;établissement;zoo;D17;Les Ours;Saintes;")
     assert "nature 'zoo' is not known" in plan.notes[0]
     assert len(plan.steps) == 1
 
 
-def test_one_file_may_hold_both_kinds(store: PeopleInMemory) -> None:
+def test_one_file_may_hold_both_kinds(store: SqliteStore) -> None:
     text = (
         "enregistrement;uai;type;nom;rattachement;numen;prenom;fonction\n"
         "unite;E1;service;Bureau;D17;;;\n"
