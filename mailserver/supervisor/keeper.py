@@ -2,7 +2,8 @@
 
 It moves the write-ahead log into the database in small steps, frees what
 nobody needs, and forgets old history, each in slices that hold the write turn
-for milliseconds.  It also writes the index of journeys, which takes no turn.
+for milliseconds.  It takes the steps of people's lives whose date has come.  It
+also writes the index of journeys, which takes no turn.
 While another keeper lives (a reload, a second container) it waits.  It ends on
 SIGTERM or when its parent is gone; nothing is lost when it is killed, another
 one goes on.
@@ -16,7 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mailserver.directory.moves import Lives, take_steps
 from mailserver.settings.model import MIB, Settings
+from mailserver.store.people import Conflict, PersonDoc
 from mailserver.store.ports import Scratch, StoreUnavailable, Upkeep
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import WorkerContext
@@ -33,9 +36,11 @@ REPORT_S = 10.0
 SLICE_PAUSE_S = 0.02
 """Between two slices of a round that goes on, so that writers of mail come first."""
 WAIT_FOR_TURN_S = 1.0
+DAY_S = 86_400.0
+YEAR_S = 365.25 * DAY_S
 
 
-class KeptStore(Upkeep, Scratch, Protocol):
+class KeptStore(Upkeep, Scratch, Lives, Protocol):
     """What the keeper needs of a store."""
 
 
@@ -60,7 +65,13 @@ def serve(prepared: Settings, context: WorkerContext) -> None:
         return not ended
 
     try:
-        keeper = Keeper(store, log=log, wal_limit_octets=prepared.store.wal_limit_mib * MIB)
+        keeper = Keeper(
+            store,
+            log=log,
+            wal_limit_octets=prepared.store.wal_limit_mib * MIB,
+            left_s=prepared.directory.left_days * DAY_S,
+            quarantine_s=prepared.directory.quarantine_years * YEAR_S,
+        )
         wait_for_turn(store, pause, log)
         while pause(keeper.step(now_s=time.time(), clock_s=time.monotonic())):
             continue
@@ -87,6 +98,8 @@ class Keeper:
     store: KeptStore
     log: Log
     wal_limit_octets: int
+    left_s: float
+    quarantine_s: float
     _round_at_s: float = 0.0
     _report_at_s: float = 0.0
     _freed: dict[str, int] = field(default_factory=dict)
@@ -119,19 +132,30 @@ class Keeper:
         """One slice; the round ends with the first slice that finds nothing."""
         reclaimed = self.store.reclaim(now_s=now_s)
         history_count = self.store.expire_history(now_s=now_s)
+        step_count = take_steps(
+            self.store,
+            now_s=now_s,
+            left_s=self.left_s,
+            quarantine_s=self.quarantine_s,
+            told=self._tell_conflict,
+        )
         self._count(
             entries=reclaimed.entry_count,
             messages=reclaimed.message_count,
             files=reclaimed.file_count,
             history=history_count,
+            lives=step_count,
         )
-        if reclaimed.entry_count or reclaimed.message_count or history_count:
+        if reclaimed.entry_count or reclaimed.message_count or history_count or step_count:
             return SLICE_PAUSE_S
         if any(self._freed.values()):
             self.log.info("cleaned", **self._freed)
             self._freed.clear()
         self._round_at_s = clock_s + ROUND_S
         return CALM_STEP_S
+
+    def _tell_conflict(self, doc: PersonDoc, conflict: Conflict) -> None:
+        self.log.warning("life not changed", identifier=doc.identifier, why=conflict.words)
 
     def _count(self, **counts: int) -> None:
         for name, count in counts.items():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailserver.settings.model import MIB
+from mailserver.store.people import Change, Conflict, Life, PersonDoc
 from mailserver.store.ports import LastSeen, Reclaimed, StoreUnavailable
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.supervisor.keeper import (
@@ -20,6 +21,7 @@ from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AccountId
 
 LOG = get_log("test")
+LEFT_S = 90 * 86_400.0
 
 
 @dataclass
@@ -33,6 +35,7 @@ class FakeStore:
     reports: list[dict[str, float]] = field(default_factory=list)
     reclaim_count: int = 0
     unindexed: int = 0
+    people: list[PersonDoc] = field(default_factory=list)
 
     def become_keeper(self) -> bool:
         return self.turns.pop(0)
@@ -53,6 +56,17 @@ class FakeStore:
 
     def expire_history(self, *, now_s: float) -> int:
         return 0
+
+    def due_lives(self, *, now_s: float, limit: int) -> list[PersonDoc]:
+        return [one for one in self.people if one.life_until_s and one.life_until_s <= now_s]
+
+    def put(
+        self, change: Change, *, by_whom: str, now_s: float, quarantine_s: float
+    ) -> Conflict | None:
+        assert isinstance(change.before, PersonDoc)
+        assert isinstance(change.after, PersonDoc)
+        self.people[self.people.index(change.before)] = change.after
+        return None
 
     def index_journeys(self) -> int:
         has_work = self.unindexed > 0
@@ -80,7 +94,25 @@ class FakeStore:
 
 
 def keeper(store: FakeStore) -> Keeper:
-    return Keeper(store, log=LOG, wal_limit_octets=64 * MIB)
+    return Keeper(store, log=LOG, wal_limit_octets=64 * MIB, left_s=LEFT_S, quarantine_s=LEFT_S)
+
+
+def test_lives_whose_date_has_come_take_their_step() -> None:
+    jeanne = PersonDoc(
+        source_key="1",
+        identifier="jmartin",
+        given_name="Jeanne",
+        surname="Martin",
+        addresses=(),
+        life=Life.LEAVING,
+        life_until_s=1e9,
+    )
+    store = FakeStore(people=[jeanne])
+    kept = keeper(store)
+    assert kept.step(now_s=1e9 - 1, clock_s=0) == CALM_STEP_S
+    assert store.people[0].life is Life.LEAVING
+    assert kept.step(now_s=1e9, clock_s=ROUND_S) == SLICE_PAUSE_S
+    assert (store.people[0].life, store.people[0].life_until_s) == (Life.LEFT, 1e9 + LEFT_S)
 
 
 def test_a_quiet_store_is_looked_at_once_a_second() -> None:
@@ -146,7 +178,7 @@ def test_it_can_be_told_to_end_while_it_waits() -> None:
 def test_it_keeps_a_real_store(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store")
     wait_for_turn(store, lambda _: False, LOG)
-    kept = Keeper(store, log=LOG, wal_limit_octets=64 * MIB)
+    kept = Keeper(store, log=LOG, wal_limit_octets=64 * MIB, left_s=LEFT_S, quarantine_s=LEFT_S)
     assert kept.step(now_s=1e9, clock_s=0) <= CALM_STEP_S
     assert "keeper.0" in store.read_reports()
     store.close()
