@@ -217,7 +217,23 @@ class HoldPost:
 # --- reads and small changes ------------------------------------------------------------
 
 
-class Lists(Protocol):
+class ListLookUps(Protocol):
+    """What RCPT and reports ask."""
+
+    def find_list(self, address_key: str) -> MailingList | None:
+        """By any of its addresses, those of its requests too."""
+        ...
+
+    def read_list(self, list_id: ListId) -> MailingList | None: ...
+
+    def standing(
+        self, list_id: ListId, *, account_id: AccountId | None, address_key: str
+    ) -> Standing:
+        """By the account where there is one, else by the address."""
+        ...
+
+
+class Lists(ListLookUps, Protocol):
     def add_list(
         self, which: MailingList, *, addresses: Sequence[str], owner: AccountId
     ) -> MailingList:
@@ -235,12 +251,6 @@ class Lists(Protocol):
     def delete_list(self, list_id: ListId, *, now_s: float, quarantine_s: float) -> None:
         """Its addresses are nobody's until their quarantine ends."""
         ...
-
-    def find_list(self, address_key: str) -> MailingList | None:
-        """By any of its addresses, those of its requests too."""
-        ...
-
-    def read_list(self, list_id: ListId) -> MailingList | None: ...
 
     def all_lists(self) -> list[MailingList]: ...
 
@@ -292,12 +302,6 @@ class Lists(Protocol):
     def give_role(self, list_id: ListId, role: ListRole, account_id: AccountId) -> None: ...
 
     def take_role(self, list_id: ListId, role: ListRole, account_id: AccountId) -> bool: ...
-
-    def standing(
-        self, list_id: ListId, *, account_id: AccountId | None, address_key: str
-    ) -> Standing:
-        """By the account where there is one, else by the address."""
-        ...
 
     # Posts
 

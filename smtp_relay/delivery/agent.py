@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, Protocol, assert_never
 
+from mailserver.lists.addresses import list_of_hop
 from mailserver.queue.copies import CopyState
 from mailserver.store.commit import Submitter
 from mailserver.store.ports import Failed, Outcome, StoreError
 from mailserver.store.queueing import (
     CopyOutcome,
+    DueDestination,
     HopNote,
     Lease,
     Leased,
@@ -91,6 +93,7 @@ class Means:
     """What the agent works with.
 
     wall_s: Unix time.  told: reports may be owed now.
+    expand: gets the destinations that are lists; they have no way to be found.
     """
 
     store: Queue
@@ -100,6 +103,7 @@ class Means:
     judge: Judge
     wall_s: Callable[[], float]
     told: Callable[[], None]
+    expand: Callable[[Sequence[DueDestination]], None] = lambda _lists: None
 
 
 class Agent:
@@ -187,6 +191,10 @@ class Agent:
         except StoreError as error:
             self._log.warning("the queue could not be read", error=str(error))
             return
+        lists = [one for one in found if list_of_hop(one.next_hop) is not None]
+        if lists:
+            self._means.expand(lists)
+            found = [one for one in found if list_of_hop(one.next_hop) is None]
         self._dispatch.due(found, self._loop.time())
         self._run()
 

@@ -104,7 +104,9 @@ class Expander:
         make_id: Callable[[], AcceptId],
         wall_s: Callable[[], float],
         on_broken: Callable[[], None],
+        told: Callable[[], None] = lambda: None,
     ) -> None:
+        """told: a report may be owed now."""
         self._store = store
         self._submit = submit
         self._agent_id = agent_id
@@ -114,6 +116,7 @@ class Expander:
         self._make_id = make_id
         self._wall_s = wall_s
         self._on_broken = on_broken
+        self._told = told
         self._requests = Requests(
             store=store, write=self.write, shop=shop, make_id=make_id, wall_s=wall_s
         )
@@ -175,6 +178,8 @@ class Expander:
                 self.write(
                     Settlement(agent_id=self._agent_id, outcomes=(outcome,), at_s=self._wall_s())
                 )
+                if outcome.owes is not None:
+                    self._told()
 
     def write(self, write: Write) -> Outcome:
         """Submit, and wait for the outcome.
@@ -203,6 +208,8 @@ class Expander:
     # --- one copy ------------------------------------------------------------------------
 
     def _expand(self, next_hop: str, copy: LeasedCopy) -> CopyOutcome:
+        if self._is_stopped:
+            raise Interrupted
         list_id = list_of_hop(next_hop)
         which = None if list_id is None else self._store.lists.read_list(list_id)
         message = self._store.open_queued(copy.ref.message_id)

@@ -13,12 +13,13 @@ from email.utils import formatdate
 from typing import Protocol
 
 from mailserver.dkim.body_hash import BodyHash
+from mailserver.dkim.signer import Signer
 from mailserver.lists.addresses import bounces_address, next_hop_of
 from mailserver.lists.header import Rewriting, rewrite
 from mailserver.queue.turns import Turns
 from mailserver.routing import rules as routes
-from mailserver.routing.relaying import held_for
-from mailserver.settings.model import RouteSettings
+from mailserver.routing.relaying import held_for, make_schedule
+from mailserver.settings.model import KIB, RouteSettings, Settings
 from mailserver.store.lists import MailingList, Reader
 from mailserver.store.people import Life
 from mailserver.store.ports import Spool
@@ -61,6 +62,21 @@ class Workshop:
     open_spool: Callable[[], Spool]
     sign: Sign | None
     expires_at: Callable[[float], float]
+
+
+def make_workshop(
+    settings: Settings, *, open_spool: Callable[[], Spool], signer: Signer | None
+) -> Workshop:
+    return Workshop(
+        hostname=settings.service.hostname,
+        domains=frozenset(map(fold_domain, settings.service.domains)),
+        rules=tuple(settings.routes),
+        inline_limit_octets=settings.store.inline_limit_kib * KIB,
+        max_hops=settings.relay.max_hops,
+        open_spool=open_spool,
+        sign=None if signer is None else signer.sign,
+        expires_at=make_schedule(settings.delivery).expires_at,
+    )
 
 
 def pieces_of(message: QueuedMessage, begin: int) -> Iterator[bytes]:

@@ -20,17 +20,26 @@ from typing import Protocol, assert_never
 from mailserver.dsn.facts import HEADER_LIMIT_OCTETS, House, Original, Task, cut_block
 from mailserver.dsn.report import Report, compose
 from mailserver.dsn.status import date
+from mailserver.lists.addresses import next_hop_of as list_hop
 from mailserver.queue.schedule import Schedule
 from mailserver.routing.local import Elsewhere, LocalRoute, OurDomains, Unknown, decide_local
 from mailserver.routing.relaying import held_for, make_schedule
 from mailserver.routing.rules import match_own, match_rule, next_hop_of
 from mailserver.settings.model import KIB, RouteSettings, Settings
+from mailserver.store.lists import ListLookUps, MailingList
 from mailserver.store.ports import Account, Spool
 from mailserver.store.queueing import OwedReport, QueuedMessage, ReportMade
 from mailserver.telemetry.log import get_log
 from mailserver.texts.catalogue import Language
-from mailserver.values.address import Address, fold_domain
-from mailserver.values.ids import AcceptId, MailboxId, MessageId, accept_id_text, make_accept_id
+from mailserver.values.address import Address, fold_domain, split_plus
+from mailserver.values.ids import (
+    AcceptId,
+    ListId,
+    MailboxId,
+    MessageId,
+    accept_id_text,
+    make_accept_id,
+)
 from mailserver.values.message import (
     Acceptance,
     Body,
@@ -65,6 +74,9 @@ class ReportStore(Protocol):
     def find_account(self, identifier: str) -> Account | None: ...
 
     def open_spool(self) -> Spool: ...
+
+    @property
+    def lists(self) -> ListLookUps: ...
 
 
 class OriginalGone(Exception):
@@ -185,6 +197,8 @@ class ReportMaker:
         match place:
             case Deposit():
                 return place
+            case Unknown() if (which := self._list_of(address)) is not None:
+                return self._to_list(which.list_id, now_s)
             case Unknown():
                 rule = match_own(self._rules, recipient=address, sender=None, identifier=None)
                 return None if rule is None else self._relay(rule, address, now_s)
@@ -194,6 +208,18 @@ class ReportMaker:
                 return None if is_refused else self._relay(rule, address, now_s)
             case _:
                 assert_never(place)
+
+    def _list_of(self, address: Address) -> MailingList | None:
+        """Whose bounces address it is, with a member's number or without."""
+        base, _ = split_plus(address.local)
+        return self._store.lists.find_list(Address(base, address.domain).key)
+
+    def _to_list(self, list_id: ListId, now_s: float) -> Relay:
+        return Relay(
+            next_hop=list_hop(list_id),
+            turn_at_s=now_s,
+            tell_at_s=self._schedule.expires_at(now_s),
+        )
 
     def _relay(self, rule: RouteSettings | None, address: Address, now_s: float) -> Relay:
         return Relay(

@@ -37,6 +37,7 @@ from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.reports import source_name
+from mailserver.values.ids import AgentId, make_accept_id
 from smtp_relay.delivery.agent import Agent, Means
 from smtp_relay.delivery.agent_links import OpenLink
 from smtp_relay.delivery.client.link import Link, LinkListener, open_link
@@ -44,6 +45,10 @@ from smtp_relay.delivery.client.options import LinkOptions, make_times
 from smtp_relay.delivery.client.trust import Contexts, make_contexts
 from smtp_relay.delivery.dispatch import Dispatch
 from smtp_relay.delivery.dispatch_orders import Limits, Open
+from smtp_relay.delivery.dns.resolver import CachingResolver
+from smtp_relay.delivery.expander import Expander
+from smtp_relay.delivery.expander_policy import AuthorPolicies
+from smtp_relay.delivery.expander_post import make_workshop
 from smtp_relay.delivery.itinerary import open_wayfinder
 from smtp_relay.delivery.outcomes import Judge
 from smtp_relay.delivery.reporter import Reporter
@@ -141,9 +146,28 @@ class Worker:
             told=lambda _outcome: self._reporter.poke(),
             wall_s=time.time,
         )
-        self._agent = self._make_agent(prepared.contexts)
+        agent_id = self._tenure.begin()
+        self._list_pool = ThreadPoolExecutor(1, thread_name_prefix="lists")
+        self._dns = CachingResolver(settings.dns)
+        self._expander = self._make_expander(agent_id, prepared.signer)
+        self._agent = self._make_agent(agent_id, prepared.contexts)
 
-    def _make_agent(self, contexts: Contexts) -> Agent:
+    def _make_expander(self, agent_id: AgentId, signer: Signer | None) -> Expander:
+        settings, store = self._context.settings, self._store
+        return Expander(
+            store=store,
+            submit=self._committer.submit,
+            agent_id=agent_id,
+            pool=self._list_pool,
+            shop=make_workshop(settings, open_spool=store.open_spool, signer=signer),
+            is_strict=AuthorPolicies(self._loop, self._dns).is_strict,
+            make_id=lambda: make_accept_id(time.time(), os.urandom(9)),
+            wall_s=time.time,
+            told=self._reporter.poke,
+            on_broken=self._broken_from_thread,
+        )
+
+    def _make_agent(self, agent_id: AgentId, contexts: Contexts) -> Agent:
         settings = self._context.settings
         options = LinkOptions(
             hostname=settings.service.hostname,
@@ -160,8 +184,9 @@ class Worker:
             judge=Judge(self._schedule, random.random),
             wall_s=time.time,
             told=self._reporter.poke,
+            expand=self._expander.due,
         )
-        return Agent(self._loop, self._tenure.begin(), Dispatch(make_limits(settings)), means)
+        return Agent(self._loop, agent_id, Dispatch(make_limits(settings)), means)
 
     async def run(self) -> None:
         """Deliver, and return when drained."""
@@ -179,11 +204,13 @@ class Worker:
         await self._drain()
         for task in self._upkeep:
             task.cancel()
+        await self._dns.close()
         await self._wayfinder.close()
 
     def close(self) -> None:
         """Write what waits, give back what is left, then let go of everything."""
         self._reporter.stop()
+        self._list_pool.shutdown(wait=self._expander.is_resting, cancel_futures=True)
         self._report_pool.shutdown(wait=True)
         self._pool.shutdown(wait=True)
         self._committer.stop()
@@ -249,13 +276,16 @@ class Worker:
         """What is on links comes through, for at most DRAIN_S; the rest is cut off."""
         deadline_s = self._loop.time() + contract.DRAIN_S - SETTLE_S
         self._agent.drain()
+        self._expander.stop()
         await self._wait_until_done(deadline_s)
         if not self._agent.is_done:
             self._agent.abort()
             await self._wait_until_done(deadline_s + SETTLE_S / 2)
 
     async def _wait_until_done(self, deadline_s: float) -> None:
-        while not self._agent.is_done and self._loop.time() < deadline_s:  # noqa: ASYNC110
+        while self._loop.time() < deadline_s:
+            if self._agent.is_done and self._expander.is_resting:
+                return
             await asyncio.sleep(DRAIN_CHECK_S)
 
     def _deliver(self, batch: list[tuple[Done, Outcome]]) -> None:

@@ -14,12 +14,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailserver.lists.addresses import Purpose, next_hop_of, purpose_of
+from mailserver.lists.posting import Permission, Sender, decide_post
 from mailserver.quota.room import Room, decide_room
 from mailserver.routing.local import ALWAYS_DELIVERABLE, Elsewhere, Unknown, find_local
 from mailserver.routing.relaying import Asker, Place, Relaying, decide_relaying
 from mailserver.routing.srs import is_rewritten
 from mailserver.store.people import Life, Target
 from mailserver.values.address import Address, fold_domain, fold_local, split_plus
+from mailserver.values.ids import AccountId, ListId
 from mailserver.values.message import Deposit, Notify
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.parameters import RcptParameters
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from smtp_relay.inbound.service import Service
 
 _NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
-_LIST_PREFIX = "list:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Recipients:
 
     def _decide_ours(self, transaction: Transaction, address: Address, target: Target) -> Decision:
         if target.list_id is not None:
-            return Onward(f"{_LIST_PREFIX}{target.list_id}")
+            return self._decide_list(transaction, address, target.list_id)
         life, service = target.life, self._service
         goes_on = target.forward_to != "" and service.settings.forwarding.enabled
         if life is not Life.PRESENT and (refusal := _refusal(life, goes_on=goes_on)) is not None:
@@ -111,6 +113,34 @@ class Recipients:
             return replies.NO_SUCH_USER
         deposit = Deposit(mailbox_id=target.mailbox_id)
         return deposit if not goes_on else self._forward(transaction, target, keep=deposit)
+
+    def _decide_list(self, transaction: Transaction, address: Address, list_id: ListId) -> Decision:
+        """Posts are refused here, while nobody has promised anything; requests always come in."""
+        lists = self._service.store.lists
+        which = lists.read_list(list_id)
+        if which is None:
+            return replies.NO_SUCH_USER
+        if purpose_of(which, f"{address.local}@{address.domain}")[0] is Purpose.POST:
+            sender = transaction.sender
+            account_id = self._account_id
+            standing = lists.standing(
+                list_id,
+                account_id=account_id,
+                address_key="" if sender is None else sender.key,
+            )
+            asks = Sender(
+                is_signed_in=account_id is not None, is_null=sender is None, standing=standing
+            )
+            if decide_post(which, asks) is Permission.NO:
+                return replies.MAY_NOT_POST
+        return Onward(next_hop_of(list_id))
+
+    @property
+    def _account_id(self) -> AccountId | None:
+        if self._identifier is None or not self._asker.has_account:
+            return None
+        account = self._service.store.find_account(self._identifier)
+        return None if account is None else account.account_id
 
     # --- forwarding -----------------------------------------------------------------
 

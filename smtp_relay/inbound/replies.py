@@ -292,6 +292,12 @@ REFUSED_BY_RULE_ALONE = _phrase(
     "Une regle de ce service refuse ce destinataire",
     "A rule of this service refuses this recipient",
 )
+MAY_NOT_POST = _phrase(
+    550,
+    "5.7.2",
+    "Vous ne pouvez pas ecrire a cette liste ; demandez a ses responsables (-owner)",
+    "You may not post to this list; ask its owners (-owner)",
+)
 NOT_YOUR_ADDRESS = _phrase(
     550,
     "5.7.1",

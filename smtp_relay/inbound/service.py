@@ -25,6 +25,7 @@ from mailserver.routing.relaying import Role, make_schedule
 from mailserver.routing.srs import Srs
 from mailserver.settings.model import KIB, MIB, Network, Settings
 from mailserver.store.commit import Submitter
+from mailserver.store.lists import ListLookUps
 from mailserver.store.people import Life, Target
 from mailserver.store.ports import Account, Bodies, Credential, LastSeen
 from mailserver.telemetry.log import get_log
@@ -61,6 +62,9 @@ class DoorStore(Bodies, Protocol):
     def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
 
     def find_account(self, identifier: str) -> Account | None: ...
+
+    @property
+    def lists(self) -> ListLookUps: ...
 
     def read_credential(self, account_id: AccountId) -> Credential | None: ...
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
 from mailserver.routing.relaying import Role
+from mailserver.quota.sending import Sent
 from mailserver.routing.srs import Srs
 from mailserver.settings.model import Settings
 from mailserver.store.people import Life, Target
@@ -33,6 +34,7 @@ from mailserver.values.message import Acceptance, FiledBody, InlineBody
 from mailserver.values.secret import Secret
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
+from tests.lists.fakes import FakeLists
 
 DOMAIN = "ac-exemple.fr"
 GIB = 1024**3
@@ -66,6 +68,33 @@ class FakeSpool:
         self.state = "discarded"
 
 
+class FakeSent:
+    """Counts for ever."""
+
+    def __init__(self) -> None:
+        self.messages: dict[AccountId, int] = {}
+        self.recipients: dict[AccountId, list[str]] = {}
+        self.over: set[AccountId] = set()
+
+    def count_sent(
+        self, account_id: AccountId, recipients: Sequence[str], *, meets: bool, now_s: float
+    ) -> Sent:
+        known = self.recipients.setdefault(account_id, [])
+        known += recipients
+        count = self.messages[account_id] = self.messages.get(account_id, 0) + 1
+        return Sent(
+            hour_messages=count,
+            day_messages=count,
+            day_recipients=len(known),
+            day_new_recipients=len(set(known)) if meets else 0,
+        )
+
+    def begin_over_limit(self, account_id: AccountId, *, now_s: float) -> bool:
+        is_first = account_id not in self.over
+        self.over.add(account_id)
+        return is_first
+
+
 def make_target(mailbox_id: int | None = None, **facts: Any) -> Target:
     """Somebody who is there and has no limits, but for what is said."""
     plain = Target(
@@ -96,7 +125,10 @@ class FakeStore:
             f"marie@{DOMAIN}": MARIE,
             f"pierre@{DOMAIN}": PIERRE,
         }
+        self.lists = FakeLists()
         self.targets: dict[str, Target] = {}  # those with more than a mailbox
+        self.class_name = ""  # of everybody
+        self.sent = FakeSent()
         self.spools: list[FakeSpool] = []
         self.files: dict[str, bytes] = {}
         self.free = 100 * GIB
@@ -114,6 +146,12 @@ class FakeStore:
             return known
         mailbox_id = self.mailboxes.get(address_key)
         return None if mailbox_id is None else make_target(mailbox_id)
+
+    def read_class(self, account_id: AccountId) -> str:
+        return self.class_name
+
+    def answerable_for(self, identifier: str) -> list[str]:
+        return []
 
     def owns_address(self, account_id: AccountId, address_key: str) -> bool:
         return self.owners.get(address_key) == account_id

@@ -25,6 +25,7 @@ from mailserver.values.ids import AccountId, MailboxId, MessageId, make_accept_i
 from mailserver.values.message import Acceptance, FiledBody, InlineBody
 from smtp_relay.delivery.report_maker import Sign
 from smtp_relay.delivery.reporter import Reporter
+from tests.lists.fakes import FakeLists
 
 NOW_S = 1_795_000_000.0
 DOMAIN = "ac-exemple.fr"
@@ -66,6 +67,7 @@ class FakeStore:
 
     messages: dict[MessageId, QueuedMessage] = field(default_factory=dict)
     owed: dict[tuple[MessageId, ReportKind], OwedReport] = field(default_factory=dict)
+    lists: FakeLists = field(default_factory=FakeLists)
     mailboxes: dict[str, MailboxId] = field(default_factory=lambda: {f"marie@{DOMAIN}": MARIE_BOX})
     spools: list[FakeSpool] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
