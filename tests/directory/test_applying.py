@@ -1,0 +1,286 @@
+"""Applied, applied again, killed on the way, taken back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailserver.demo.generator import make_academy
+from mailserver.directory import applying
+from mailserver.directory.applying import OtherRun, apply_steps, count_undo, undo_run
+from mailserver.directory.plan import Act, Plan, Step
+from mailserver.directory.plan_file import digest_of, read_plan, write_plan
+from mailserver.store.people import Change, Life
+from mailserver.store.sqlite.store import SqliteStore
+from tests.directory.conftest import (
+    DAY_S,
+    DOMAIN,
+    NOW_S,
+    QUARANTINE_S,
+    UNITS,
+    a_store,
+    acts,
+    apply,
+    docs,
+    file_of,
+    numen,
+    people,
+    plan_of,
+    put,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+HEADER = "numen;nom;prenom;uai;fonction;depart"
+PAST, COMING = "01/10/2026", "31/12/2026"
+
+
+def _undo(store: SqliteStore, *, now_s: float = NOW_S) -> int:
+    run = store.last_import()
+    assert run is not None
+    done = undo_run(
+        store, run, quarantine_s=QUARANTINE_S, progress=lambda _count: None, clock=lambda: now_s
+    )
+    assert done.conflicts == ()
+    return done.done_count
+
+
+def _nothing_told(conflicts: list[tuple[Step, str]]) -> None:
+    raise AssertionError(conflicts)
+
+
+def test_a_plan_after_an_apply_is_empty_and_an_undo_gives_the_state_before(
+    store: SqliteStore,
+) -> None:
+    rows = [f"{numen(n)};Nom;Prénom;0170705Z;prof;" for n in range(5)]
+    put(store, file_of(rows, HEADER))
+    before = docs(store)
+    rows = [rows[0], rows[1] + PAST, rows[2].replace("Nom", "Autre"), f"{numen(9)};Duc;Zoé;;;"]
+    plan = plan_of(store, file_of(rows, HEADER), complete=True)
+    assert {Act.SUSPENDED, Act.RENAMED, Act.CREATED} <= set(acts(plan))
+    apply(store, plan, name="second")
+    assert plan_of(store, file_of(rows, HEADER), complete=True).steps == ()
+    assert _undo(store) == len(plan.steps)
+    assert docs(store) == before
+
+
+_PERSON = st.tuples(
+    st.integers(0, 5),  # who
+    st.sampled_from(["Martin;Jean", "Martin;Jeanne", "MARTIN;Jéan", "de La Tour;Zoé"]),
+    st.sampled_from(["0170705Z", "0170706A", ""]),
+    st.sampled_from(["", "", "", PAST, COMING]),
+)
+
+
+def _text(drawn: list[tuple[int, str, str, str]]) -> str:
+    """One row for each who; the first wins."""
+    firsts = {who: rest for who, *rest in reversed(drawn)}
+    rows = [f"{numen(who)};{name};{code};prof;{end}" for who, (name, code, end) in firsts.items()]
+    return file_of(rows, HEADER)
+
+
+@pytest.mark.slow
+@settings(max_examples=25)
+@given(st.lists(st.tuples(st.lists(_PERSON, min_size=1, max_size=6), st.booleans()), max_size=5))
+def test_whatever_comes_and_goes_plans_settle_undo_restores_and_no_number_returns(
+    files: list[tuple[list[tuple[int, str, str, str]], bool]],
+) -> None:
+    owners: dict[str, str] = {}
+    with a_store() as store:
+        put(store, UNITS)
+        for number, (drawn, complete) in enumerate(files):
+            text, now_s = _text(drawn), NOW_S + number * 200 * DAY_S
+            plan = plan_of(store, text, complete=complete, now_s=now_s)
+            before = docs(store)
+            for name in (f"first{number}", f"again{number}"):
+                apply(store, plan, now_s=now_s, name=name)
+                settled = plan_of(store, text, complete=complete, now_s=now_s)
+                assert settled.steps == ()
+                if name.startswith("first") and plan.steps:
+                    _undo(store, now_s=now_s)
+                    assert sorted(map(repr, docs(store))) == sorted(map(repr, before))
+                    plan = plan_of(store, text, complete=complete, now_s=now_s)
+            for doc in people(store):
+                for given_name in (doc.identifier, *doc.addresses):
+                    assert owners.setdefault(given_name, doc.source_key) == doc.source_key
+
+
+def test_an_apply_that_stopped_goes_on_where_it_was(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applying, "SLICE", 2)
+    plan = plan_of(store, file_of([f"{numen(n)};Nom;Prénom;;;" for n in range(7)], HEADER))
+
+    def stop(count: int) -> None:
+        if count:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _apply(store, plan, stop)
+    assert len(people(store)) == 2
+    with pytest.raises(OtherRun, match="stopped at 2 of 7"):
+        _apply(store, plan, lambda _count: None, digest="another")
+    done = _apply(store, plan, lambda _count: None)
+    assert (done.resumed_at, done.done_count) == (2, 5)
+    assert len(people(store)) == 7
+    run = store.last_import()
+    assert run is not None
+    assert (run.state, count_undo(store, run)) == ("applied", 7)
+
+
+def _apply(
+    store: SqliteStore, plan: Plan, progress: applying.Progress, digest: str = "one"
+) -> applying.Applied:
+    return apply_steps(
+        store,
+        plan.steps,
+        digest=digest,
+        by_whom="test",
+        quarantine_s=QUARANTINE_S,
+        progress=progress,
+        tell=_nothing_told,
+        clock=lambda: NOW_S,
+    )
+
+
+def test_a_half_applied_import_can_be_taken_back(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applying, "SLICE", 2)
+    before = docs(store)
+    plan = plan_of(store, file_of([f"{numen(n)};Nom;Prénom;;;" for n in range(7)], HEADER))
+
+    def stop(count: int) -> None:
+        if count:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _apply(store, plan, stop)
+    assert _undo(store) == 2
+    assert docs(store) == before
+
+
+def test_a_subject_that_changed_meanwhile_is_a_conflict_and_the_others_go_in(
+    store: SqliteStore,
+) -> None:
+    put(store, file_of([f"{numen(n)};Nom;Prénom;;;" for n in (1, 2)], HEADER))
+    plan = plan_of(store, file_of([f"{numen(n)};Neuf;Prénom;;;" for n in (1, 2)], HEADER))
+    (first, _) = people(store)
+    moved = plan_of(store, file_of([f"{numen(1)};Nom;Prénom;0170705Z;;"], HEADER))
+    apply(store, moved, name="meanwhile")
+    told: list[tuple[Step, str]] = []
+    done = apply_steps(
+        store,
+        plan.steps,
+        digest="late",
+        by_whom="test",
+        quarantine_s=QUARANTINE_S,
+        progress=lambda _count: None,
+        tell=told.extend,
+        clock=lambda: NOW_S,
+    )
+    assert (done.done_count, done.conflict_count) == (2, 1)
+    ((step, words),) = told
+    assert step.doc.identifier == first.identifier
+    assert words
+    assert [doc.surname for doc in people(store)] == ["Nom", "Neuf"]
+
+
+_CHILD = """
+import os, sys
+from pathlib import Path
+from mailserver.directory.applying import apply_steps
+from mailserver.directory.plan_file import digest_of, read_plan
+from mailserver.store.sqlite.store import SqliteStore
+
+octets = Path(sys.argv[2]).read_bytes()
+store = SqliteStore(Path(sys.argv[1]), keep_removed_s=0, keep_history_s=0)
+apply_steps(
+    store, read_plan(octets, name="p", domain="ac-exemple.fr").steps, digest=digest_of(octets),
+    by_whom="test", quarantine_s=1e9, tell=lambda conflicts: None,
+    progress=lambda count: (os.write(1, b"%d\\n" % count), os.read(0, 1)),
+)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.crash
+def test_kill_9_in_the_middle_loses_nothing_and_the_same_again_ends_it(tmp_path: Path) -> None:
+    """The child waits for a word after each slice; the third one is never followed by it."""
+    academy = make_academy(people_count=1_000, seed=3)
+    location, file = tmp_path / "store", tmp_path / "a.plan"
+    with a_store(location) as store:
+        plan = plan_of(store, academy.units, academy.people)
+    write_plan(file, plan, domain=DOMAIN, made_at_s=NOW_S)
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(location), str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(b"go")
+    child.stdin.flush()
+    told = [child.stdout.readline() for _ in range(3)]  # what was done before, then two slices
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert [int(line) for line in told] == [0, applying.SLICE, applying.SLICE]
+    with a_store(location) as store:
+        run = store.last_import()
+        assert run is not None
+        assert (run.state, run.done) == ("applying", 2 * applying.SLICE)
+        octets = file.read_bytes()
+        steps = read_plan(octets, name="p", domain=DOMAIN).steps
+        done = apply_steps(
+            store,
+            steps,
+            digest=digest_of(octets),
+            by_whom="test",
+            quarantine_s=QUARANTINE_S,
+            progress=lambda _count: None,
+            tell=_nothing_told,
+        )
+        assert done.resumed_at == 2 * applying.SLICE
+        assert len(people(store)) == 1_000
+        assert plan_of(store, academy.units, academy.people).steps == ()
+
+
+@pytest.mark.slow
+def test_five_thousand_people_come_and_a_second_look_finds_nothing_to_do(
+    bare: SqliteStore,
+) -> None:
+    academy = make_academy(people_count=5_000, seed=1)
+    plan = put(bare, academy.units, academy.people)
+    assert plan.counts(units=False)[Act.CREATED] == 5_000
+    assert plan_of(bare, academy.units, academy.people, complete=True).steps == ()
+    named = [name for doc in people(bare) for name in (doc.identifier, *doc.addresses)]
+    assert len(set(named)) == len(named)
+    assert all(doc.life is not Life.GONE for doc in people(bare))
+
+
+def test_a_name_that_was_taken_by_hand_is_passed_over(store: SqliteStore) -> None:
+    store.add_account(
+        identifier="jmartin", name="x", addresses=[f"jean.martin@{DOMAIN}"], now_s=NOW_S
+    )
+    put(store, file_of([f"{numen(1)};Martin;Jean;;;"], HEADER))
+    (doc,) = people(store)
+    assert (doc.identifier, doc.addresses) == ("jmartin2", (f"jean.martin2@{DOMAIN}",))
+
+
+def test_a_plan_keeps_what_the_store_needs(tmp_path: Path, store: SqliteStore) -> None:
+    plan = plan_of(store, file_of([f"{numen(1)};Martin;Jean;0170705Z;prof;{COMING}"], HEADER))
+    file = tmp_path / "a.plan"
+    digest = write_plan(file, plan, domain=DOMAIN, made_at_s=NOW_S)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert digest == digest_of(file.read_bytes())
+    back = read_plan(file.read_bytes(), name="a.plan", domain=DOMAIN)
+    assert back.steps == plan.steps
+    assert isinstance(back.steps[0].change, Change)
+    assert numen(1) not in file.read_text("utf-8")

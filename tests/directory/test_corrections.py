@@ -1,0 +1,54 @@
+"""Rows that could not go in, as a file that a person corrects."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from mailserver.directory.corrections import correction_octets
+from mailserver.directory.deciding import read_files
+from mailserver.store.sqlite.store import SqliteStore
+from tests.directory.conftest import numen, plan_of, put
+
+HEADER = "numen;nom;prenom;uai;observations"
+
+
+def _corrected(store: SqliteStore, text: str, name: str = "1.csv") -> str:
+    (table,) = read_files([(name, text.encode())]).tables
+    return correction_octets(table, plan_of(store, text).refused).decode("utf-8-sig")
+
+
+def test_bad_rows_keep_their_header_and_get_an_error(store: SqliteStore) -> None:
+    text = f"{HEADER}\n{numen(1)};Duc;Zoé;9999;a\n{numen(2)};Duc;Léo;0170705Z;b\n"
+    header, row = list(csv.reader(io.StringIO(_corrected(store, text)), delimiter=";"))
+    assert header == [*HEADER.split(";"), "error"]
+    assert row[:5] == ["", "Duc", "Zoé", "9999", "a"]
+    assert row[5].startswith("uai: there is no unit 9999")
+    assert row[5].endswith("its NUMEN stands in 1.csv, line 2")
+
+
+def test_no_numen_is_copied_wherever_it_stood(store: SqliteStore) -> None:
+    text = f"{HEADER}\n{numen(1)};Duc;{numen(2)};9999;see {numen(3)}\n"
+    corrected = _corrected(store, text)
+    assert not [n for n in range(9) if numen(n) in corrected]
+
+
+def test_a_corrected_file_goes_in_and_its_error_column_is_passed_over(store: SqliteStore) -> None:
+    text = f"id;{HEADER}\n7;;Duc;Zoé;9999;a\n"
+    fixed = _corrected(store, text).replace("9999", "0170705Z", 1)
+    assert len(put(store, fixed).steps) == 1
+    again = _corrected(store, text.replace("observations", "error"))
+    assert again.splitlines()[0].count("error") == 1
+
+
+def test_json_comes_back_as_json(store: SqliteStore) -> None:
+    text = json.dumps([{"numen": numen(1), "nom": "Duc", "prenom": "", "uai": ""}])
+    (entry,) = json.loads(_corrected(store, text))
+    assert (entry["numen"], entry["nom"]) == ("", "Duc")
+    assert entry["error"].startswith("prenom: holds no letter")
+
+
+def test_a_row_with_too_many_cells_is_kept_as_far_as_its_header_goes(store: SqliteStore) -> None:
+    corrected = _corrected(store, f"{HEADER}\n{numen(1)};Duc;Zoé;;a;b;c\n")
+    assert "7 cells under 5 headers" in corrected
