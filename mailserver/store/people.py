@@ -245,6 +245,19 @@ class Target:
     keeps_copy: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one account keeps, in all its mailboxes."""
+
+    account_id: AccountId
+    identifier: str
+    class_name: str
+    language: str
+    inbox_id: MailboxId
+    octets: int
+    count: int
+
+
 class Names(Protocol):
     def who_had(self, name_key: str, *, now_s: float) -> AccountId | None:
         """Whose an identifier or address is, or was within its quarantine; None: free."""
@@ -386,3 +399,15 @@ class People(Names, Protocol):
     # RCPT
 
     def find_target(self, address_key: str) -> Target | None: ...
+
+    def read_class(self, account_id: AccountId) -> str:
+        """Of its quota and its sending limits; empty: the default one."""
+        ...
+
+    def answerable_for(self, identifier: str) -> list[str]:
+        """Identifiers of the correspondents of the units where this account has a post."""
+        ...
+
+    def list_usage(self) -> Iterator[Usage]:
+        """Every account by identifier, read in slices."""
+        ...

@@ -45,6 +45,7 @@ from smtp_relay.inbound.reception import (
     build_acceptance,
 )
 from smtp_relay.inbound.recipients import Forwarding
+from smtp_relay.inbound.sending import why_over_limit
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.session import SessionCommands
 from smtp_relay.inbound.trace import trace_beginning
@@ -326,13 +327,14 @@ class SmtpDoor(SessionCommands):
         )
         take, now_s = self.service.turns.take, stamp.at_s
         tell_at_s = self.service.first_tell(now_s)
+        over_limit = why_over_limit(self.service, stamp.account, transaction, now_s)
 
         def plan(onward: Onward) -> Relay:
             return Relay(
                 next_hop=onward.next_hop,
                 turn_at_s=take(sender, now_s=now_s),
                 tell_at_s=tell_at_s,
-                held_for=onward.held_for,
+                held_for=onward.held_for or over_limit,
             )
 
         return plan

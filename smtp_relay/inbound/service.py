@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +20,7 @@ from mailserver.dkim.signer import Signer
 from mailserver.queue.schedule import Schedule
 from mailserver.queue.turns import Turns
 from mailserver.quota.classes import Classes
+from mailserver.quota.sending import Sent
 from mailserver.routing.local import OurDomains
 from mailserver.routing.relaying import Role, make_schedule
 from mailserver.routing.srs import Srs
@@ -54,10 +55,27 @@ def read_address(peer: str) -> IpAddress:
     return mapped or address
 
 
+class SentCounts(Protocol):
+    """What accounts sent of late; may be lost."""
+
+    def count_sent(
+        self, account_id: AccountId, recipients: Sequence[str], *, meets: bool, now_s: float
+    ) -> Sent: ...
+
+    def begin_over_limit(self, account_id: AccountId, *, now_s: float) -> bool: ...
+
+
 class DoorStore(Bodies, Protocol):
     """What this door asks of the store."""
 
     def find_target(self, address_key: str) -> Target | None: ...
+
+    @property
+    def sent(self) -> SentCounts: ...
+
+    def read_class(self, account_id: AccountId) -> str: ...
+
+    def answerable_for(self, identifier: str) -> list[str]: ...
 
     def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
 

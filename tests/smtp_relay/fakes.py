@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
-from mailserver.routing.relaying import Role
 from mailserver.quota.sending import Sent
+from mailserver.routing.relaying import Role
 from mailserver.routing.srs import Srs
 from mailserver.settings.model import Settings
 from mailserver.store.people import Life, Target

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from mailserver.store.people import Life, Target
+from collections.abc import Iterator
+
+from mailserver.store.people import Life, Target, Usage
 from mailserver.store.sql.engine import Engine, first
+from mailserver.values.address import fold_local
+from mailserver.values.ids import AccountId
 
 # What an account uses is the sum over its few mailboxes, whose counters are always right.
 _FIND = """
@@ -15,11 +19,28 @@ _FIND = """
         LEFT JOIN mailbox ON mailbox.account_id = account.account_id
     WHERE address.address_key = ?
     GROUP BY address.address_key"""
+_CLASS = "SELECT class FROM account WHERE account_id = ?"
+_USAGE = """
+    SELECT account.account_id, account.identifier, account.class, account.language,
+        account.inbox_id, coalesce(sum(mailbox.octets), 0), coalesce(sum(mailbox.entry_count), 0),
+        account.identifier_key
+    FROM account LEFT JOIN mailbox ON mailbox.account_id = account.account_id
+    WHERE account.identifier_key > ? GROUP BY account.account_id
+    ORDER BY account.identifier_key LIMIT ?"""
+_ANSWERABLE = """
+    SELECT DISTINCT other.identifier FROM account
+        JOIN post ON post.account_id = account.account_id AND post.until_s IS NULL
+        JOIN relation ON relation.of_unit = post.unit_id AND relation.kind = 'correspondent'
+            AND relation.until_s IS NULL
+        JOIN account AS other ON other.account_id = relation.account_id
+    WHERE account.identifier_key = ? AND other.identifier_key IS NOT NULL
+    ORDER BY other.identifier LIMIT 10"""
+_SLICE = 500
 _LIVES = {life.value: life for life in Life}
 
 
 class SqlTargets:
-    """`People.find_target`."""
+    """`People.find_target`, and what accounts use."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -40,3 +61,28 @@ class SqlTargets:
             forward_to=forward_to or "",
             keeps_copy=keeps != 0,
         )
+
+    def read_class(self, account_id: AccountId) -> str:
+        """Empty: the default one."""
+        row = first(self._engine.read(_CLASS, (account_id,)))
+        return "" if row is None else str(row[0] or "")
+
+    def answerable_for(self, identifier: str) -> list[str]:
+        """Correspondents of the units where this account has a post, ten at most."""
+        return [row[0] for row in self._engine.read(_ANSWERABLE, (fold_local(identifier),))]
+
+    def list_usage(self) -> Iterator[Usage]:
+        """Every account by identifier, read in slices."""
+        after = ""
+        while rows := self._engine.read(_USAGE, (after, _SLICE)):
+            for account_id, identifier, class_name, language, inbox_id, octets, count, _ in rows:
+                yield Usage(
+                    account_id=account_id,
+                    identifier=identifier,
+                    class_name=class_name or "",
+                    language=language or "",
+                    inbox_id=inbox_id,
+                    octets=octets,
+                    count=count,
+                )
+            after = rows[-1][-1]

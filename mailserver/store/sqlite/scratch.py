@@ -25,6 +25,7 @@ import apsw
 from mailserver.store.attempts import LogIn
 from mailserver.store.journeys import Collection
 from mailserver.store.ports import LastSeen
+from mailserver.store.sqlite import sent
 from mailserver.store.sqlite.attempts import SCHEMA as ATTEMPTS_SCHEMA
 from mailserver.store.sqlite.attempts import SqliteAttempts
 from mailserver.values.ids import AccountId, MailboxId, Uid
@@ -60,6 +61,7 @@ class SqliteScratch:
         self._local = threading.local()
         self._opened: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._guard = threading.Lock()
+        self.sent = sent.SqliteSent(self._run)
         self._seen: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
         self._listed: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
         self.attempts = SqliteAttempts(self._run)
@@ -155,7 +157,7 @@ class SqliteScratch:
         connection.set_busy_timeout(BUSY_MS)
         connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -1024")
-        connection.execute(_SCHEMA)
+        connection.execute(_SCHEMA + sent.SCHEMA)
         connection.execute(ATTEMPTS_SCHEMA)
         with self._guard:
             self._opened.add(connection)

@@ -147,7 +147,12 @@ class SqliteStore:
     def _bind_hot_paths(self) -> None:
         """Calls that happen per command skip one frame."""
         self.find_mailbox = self._directory.find_mailbox
-        self.find_target = SqlTargets(self._engine).find_target
+        targets = SqlTargets(self._engine)
+        self.find_target = targets.find_target
+        self.read_class = targets.read_class
+        self.answerable_for = targets.answerable_for
+        self.list_usage = targets.list_usage
+        self.sent = self._scratch.sent
         self.fetch = self._mailboxes.fetch
         self.open_maildrop = self._mailboxes.open_maildrop
         self.lock_maildrop: Callable[[MailboxId], MaildropLock | None] = self._locks.lock_maildrop

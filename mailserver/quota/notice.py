@@ -1,0 +1,122 @@
+"""Letters about limits, in the reader's language: a sending limit was passed.
+
+Made here and accepted like any other message, under the null sender: no
+program answers it (RFC 3834 §5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Final
+
+from mailserver.texts.catalogue import Language, Text
+from mailserver.values.ids import AcceptId, MailboxId, accept_id_text
+from mailserver.values.message import Acceptance, BodyFacts, Deposit, InlineBody, NewCopy, Notify
+
+DOOR: Final = "local"
+
+HELD_SUBJECT = Text(
+    fr="Vos envois sont retenus",
+    en="What you send is held",
+)
+HELD_TEXT = Text(
+    fr="""Bonjour,
+
+Le compte {identifier} a envoyé en peu de temps plus de messages hors de l'académie
+que sa limite ne le permet ({reason}).
+
+Rien n'est perdu : ce qui dépasse la limite est retenu, et partira quand un
+administrateur l'aura vérifié. Le courrier entre nos boîtes n'est pas retenu.
+
+Si ces envois ne sont pas de vous, changez votre mot de passe maintenant et
+prévenez {help}. S'ils sont de vous, écrivez à {help} pour qu'ils partent.
+""",
+    en="""Hello,
+
+The account {identifier} has sent more messages elsewhere in a short time
+than its limit allows ({reason}).
+
+Nothing is lost: what is over the limit is held, and leaves once an
+administrator has looked at it. Mail between our own mailboxes is not held.
+
+If you did not send this, change your password now and tell {help}.
+If you did, write to {help} to have it released.
+""",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Whose mailbox gets the letter."""
+
+    mailbox_id: MailboxId
+    address: str
+    language: Language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    hostname: str
+    domain: str
+
+    @property
+    def help_address(self) -> str:
+        return f"postmaster@{self.domain}"
+
+
+def sending_held(
+    house: House, reader: Reader, *, identifier: str, reason: str, accept_id: AcceptId, now_s: float
+) -> Acceptance:
+    """Tell one reader that an account has passed a limit."""
+    text = HELD_TEXT.in_language(reader.language).format(
+        identifier=identifier, reason=reason, help=house.help_address
+    )
+    subject = HELD_SUBJECT.in_language(reader.language)
+    return _accepted(house, reader, subject, text, accept_id=accept_id, now_s=now_s)
+
+
+def _accepted(
+    house: House, reader: Reader, subject: str, text: str, *, accept_id: AcceptId, now_s: float
+) -> Acceptance:
+    id_text, date = accept_id_text(accept_id), format_datetime(datetime.fromtimestamp(now_s, UTC))
+    letter = EmailMessage(policy=SMTP)
+    letter["From"] = house.help_address
+    letter["To"] = reader.address
+    letter["Subject"] = subject
+    letter["Date"] = date
+    letter["Message-ID"] = f"<{id_text}@{house.hostname}>"
+    letter["Auto-Submitted"] = "auto-generated"
+    letter.set_content(text, cte="quoted-printable")
+    octets = letter.as_bytes()
+    lines = octets.split(b"\r\n")
+    return Acceptance(
+        accept_id=accept_id,
+        accepted_at_s=now_s,
+        return_path=b"Return-Path: <>\r\n",
+        head=f"Received: by {house.hostname} id {id_text}; {date}\r\n".encode("ascii"),
+        body=InlineBody(octets),
+        facts=BodyFacts(
+            header_octets=octets.index(b"\r\n\r\n") + 4,
+            ends_with_crlf=octets.endswith(b"\r\n"),
+            is_8bit=False,
+            has_nul=False,
+            longest_line_octets=0,
+            dotted_line_count=sum(line.startswith(b".") for line in lines),
+        ),
+        reverse_path="",
+        account_id=None,
+        peer="",
+        door=DOOR,
+        smtputf8=False,
+        copies=(
+            NewCopy(
+                recipient=reader.address,
+                route=Deposit(mailbox_id=reader.mailbox_id),
+                notify=Notify.NEVER,
+            ),
+        ),
+    )

@@ -1,0 +1,93 @@
+"""Sending limits at the final dot: count what leaves, hold what is too much, tell the people once.
+
+Only accounts whose class has limits cost anything here: two statements on the
+scratch database, which may be lost and never decides whether mail is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mailserver.auth.gate import Granted
+from mailserver.quota.notice import House, Reader, sending_held
+from mailserver.quota.sending import why_held
+from mailserver.store.ports import Outcome
+from mailserver.telemetry.log import get_log
+from mailserver.values.address import Address
+from smtp_relay.inbound.policy import Onward
+
+if TYPE_CHECKING:
+    from smtp_relay.inbound.reception import Transaction
+    from smtp_relay.inbound.service import Service
+
+LOG = get_log("smtp")
+
+
+def why_over_limit(
+    service: Service, account: Granted | None, transaction: Transaction, now_s: float
+) -> str:
+    """Why the copies that leave are held; empty: they are not."""
+    if account is None or not service.settings.classes:
+        return ""
+    limits = service.classes.of(service.store.read_class(account.account_id))
+    if not limits.limits_sending:
+        return ""
+    sent = service.store.sent.count_sent(
+        account.account_id,
+        list(_recipients_elsewhere(transaction)),
+        meets=limits.new_recipients_per_day > 0,
+        now_s=now_s,
+    )
+    reason = why_held(limits, sent)
+    if reason and service.store.sent.begin_over_limit(account.account_id, now_s=now_s):
+        LOG.warning("sending limit passed", account=account.identifier, reason=reason)
+        service.pool.submit(_tell, service, account.identifier, reason, now_s)
+    return reason
+
+
+def _recipients_elsewhere(transaction: Transaction) -> Iterator[str]:
+    """Forwarded copies are their holder's, and not what the account sends."""
+    for recipient, route in zip(transaction.rcpt_tos, transaction.routes, strict=True):
+        if isinstance(route, Onward) and not route.recipient:
+            local, _, domain = recipient.rpartition("@")
+            yield Address(local, domain).key
+
+
+def _tell(service: Service, identifier: str, reason: str, now_s: float) -> None:
+    """In the pool: the account, and whoever answers for it, else postmaster."""
+    try:
+        house = House(hostname=service.hostname, domain=service.settings.service.domain)
+        for reader in _readers(service, identifier):
+            letter = sending_held(
+                house,
+                reader,
+                identifier=identifier,
+                reason=reason,
+                accept_id=service.accept_ids.make(now_s),
+                now_s=now_s,
+            )
+            service.writer.submit(letter, _told)
+    except Exception:  # the mail is held all the same
+        LOG.exception("sending limit not told", account=identifier)
+
+
+def _told(outcome: Outcome) -> None:
+    """Nobody waits for it."""
+
+
+def _readers(service: Service, identifier: str) -> Iterator[Reader]:
+    names = [identifier, *service.store.answerable_for(identifier)]
+    if len(names) == 1:
+        names.append(service.settings.service.postmaster)
+    for name in dict.fromkeys(names):
+        account = service.store.find_account(name)
+        if account is not None:
+            address = (
+                account.addresses[0] if account.addresses else f"{name}@{service.ours.principal}"
+            )
+            yield Reader(
+                mailbox_id=account.inbox_id,
+                address=address,
+                language=service.settings.service.language,
+            )

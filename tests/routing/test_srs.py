@@ -1,0 +1,115 @@
+"""Senders of forwarded copies: there and back, and nobody else's."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailserver.routing.srs import (
+    DAY_S,
+    KEY_FILE,
+    MAX_LOCAL_OCTETS,
+    Srs,
+    is_rewritten,
+    open_srs_key,
+)
+from mailserver.values.address import Address, quote_local
+from mailserver.values.secret import Secret
+
+NOW_S = 1_795_000_000.0
+OURS = "ac-exemple.fr"
+LOCALS = st.text('abcxyzABC019.+=-_ "\\é', min_size=1, max_size=20)
+DOMAINS = st.sampled_from(["b.example", "Mail.Example.org", "x.fr"])
+
+
+def srs(key: bytes = b"k" * 32, *, domain: str = OURS) -> Srs:
+    return Srs(Secret(key), domain=domain, max_days=21)
+
+
+def rewritten(text: str, *, by: Srs | None = None) -> Address:
+    local, _, domain = text.rpartition("@")
+    found = (by or srs()).rewrite(Address(local, domain), now_s=NOW_S)
+    assert found is not None
+    return found
+
+
+@given(local=LOCALS, domain=DOMAINS, days=st.integers(0, 21))
+def test_a_sender_comes_back_as_it_was(local: str, domain: str, days: int) -> None:
+    sender = Address(local, domain)
+    found = srs().rewrite(sender, now_s=NOW_S)
+    if found is None:
+        return
+    assert found.domain == OURS
+    assert len(quote_local(found.local).encode()) <= MAX_LOCAL_OCTETS
+    assert is_rewritten(found.local)
+    back = srs().restore(found.local, now_s=NOW_S + days * DAY_S)
+    if local[:5].lower() not in {"srs0=", "srs1="}:
+        assert back == sender
+
+
+@given(local=LOCALS, domain=DOMAINS, place=st.integers(0, 63), other=st.sampled_from("a7=.@é"))
+def test_one_changed_character_is_no_address_of_ours(
+    local: str, domain: str, place: int, other: str
+) -> None:
+    found = srs().rewrite(Address(local, domain), now_s=NOW_S)
+    if found is None or place >= len(found.local):
+        return
+    changed = found.local[:place] + other + found.local[place + 1 :]
+    if changed.lower() != found.local.lower():
+        assert srs().restore(changed, now_s=NOW_S) is None
+
+
+@given(text=st.text(max_size=80))
+def test_whatever_is_asked_nothing_is_restored_that_was_not_written(text: str) -> None:
+    assert srs().restore(text, now_s=NOW_S) is None
+    assert srs().restore(f"SRS0={text}", now_s=NOW_S) is None
+    assert srs().restore(f"SRS1={text}", now_s=NOW_S) is None
+
+
+def test_another_key_restores_nothing() -> None:
+    assert srs(b"o" * 32).restore(rewritten("a@b.example").local, now_s=NOW_S) is None
+
+
+def test_a_server_that_changes_the_case_changes_nothing_that_counts() -> None:
+    local = rewritten("jean@b.example").local
+    assert srs().restore(local.lower(), now_s=NOW_S) == Address("jean", "b.example")
+    assert srs().restore(local.upper(), now_s=NOW_S) == Address("JEAN", "B.EXAMPLE")
+
+
+@pytest.mark.parametrize(("days", "is_good"), [(0, True), (21, True), (22, False), (-1, True)])
+def test_it_is_good_for_some_days(days: int, is_good: bool) -> None:
+    local = rewritten("jean@b.example").local
+    assert (srs().restore(local, now_s=NOW_S + days * DAY_S) is not None) is is_good
+
+
+def test_a_copy_that_was_forwarded_before_goes_back_to_the_first_forwarder() -> None:
+    first = rewritten("jean@b.example", by=srs(b"1" * 32, domain="one.example"))
+    second = srs(b"2" * 32, domain="two.example")
+    third = srs(b"3" * 32, domain="three.example")
+    at_second = rewritten(str(first), by=second)
+    at_third = rewritten(str(at_second), by=third)
+    assert at_second.local.startswith("SRS1=")
+    assert third.restore(at_third.local, now_s=NOW_S) == first
+    assert second.restore(at_second.local, now_s=NOW_S) == first
+
+
+def test_one_that_would_be_too_long_is_not_written() -> None:
+    assert srs().rewrite(Address("a" * 64, "b.example"), now_s=NOW_S) is None
+
+
+def test_the_key_is_made_once_and_nobody_else_reads_it(tmp_path: Path) -> None:
+    first = open_srs_key(tmp_path).reveal()
+    assert len(first) == 32
+    assert open_srs_key(tmp_path, draw=lambda count: b"x" * count).reveal() == first
+    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
+
+
+def test_a_key_file_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / KEY_FILE).write_bytes(b"short")
+    with pytest.raises(OSError, match="no key"):
+        open_srs_key(tmp_path)

@@ -1,0 +1,288 @@
+"""RCPT by what the directory says: life, room, lists, forwarding, reports on their way back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mailserver.store.people import Life
+from mailserver.values.address import Address
+from mailserver.values.message import Deposit, NewCopy, Notify, Relay
+from smtp_relay.inbound.service import Listener
+from tests.smtp_relay.fakes import (
+    DOMAIN,
+    MARIE,
+    PIERRE_INBOX,
+    SUBMISSION,
+    WALL_S,
+    Hall,
+    Stage,
+    make_settings,
+    make_target,
+)
+from tests.smtp_relay.wire import AUTH, DATA, HELLO, MAIL, codes, say
+
+MIB = 1024 * 1024
+TEXT = b"From: a@example.org\r\nSubject: x\r\n\r\nhello\r\n.\r\n"
+SOMEBODY = f"somebody@{DOMAIN}"
+QUOTA = {"classes": [{"name": "default", "quota_mib": 1, "quota_messages": 100}]}
+
+
+def rcpt(address: str, parameters: str = "") -> bytes:
+    return f"RCPT TO:<{address}>{parameters}\r\n".encode()
+
+
+def hall_with(loop: asyncio.AbstractEventLoop, **settings: Any) -> Hall:
+    return Hall(loop, settings=make_settings(**settings))
+
+
+def answer(hall: Hall, *, sender: bytes = MAIL, to: str = SOMEBODY) -> str:
+    return say(hall, HELLO + sender + rcpt(to))[-1]
+
+
+def accepted(
+    hall: Hall, *, sender: bytes = MAIL, to: bytes = rcpt(SOMEBODY), text: bytes = TEXT
+) -> tuple[NewCopy, ...]:
+    assert say(hall, HELLO + sender + to + DATA + text)[-1] == "250 2.0.0"
+    return hall.writer.writes[-1].copies
+
+
+# --- life -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("life", "said"),
+    [
+        (Life.EXPECTED, "550 5.2.1"),
+        (Life.PRESENT, "250 2.1.5"),
+        (Life.ON_LEAVE, "250 2.1.5"),
+        (Life.LEAVING, "250 2.1.5"),
+        (Life.LEFT, "550 5.1.6"),
+        (Life.GONE, "550 5.2.1"),
+    ],
+)
+def test_who_gets_mail(hall: Hall, life: Life, said: str) -> None:
+    hall.store.targets[SOMEBODY] = make_target(7, life=life)
+    assert answer(hall) == said
+
+
+# --- room -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("octets", "count", "ordinary", "report"),
+    [
+        (MIB - 1, 99, "250 2.1.5", "250 2.1.5"),
+        (MIB, 1, "452 4.2.2", "250 2.1.5"),
+        (1, 100, "452 4.2.2", "250 2.1.5"),
+        (MIB * 11 // 10, 1, "552 5.2.2", "552 5.2.2"),
+        (1, 110, "552 5.2.2", "552 5.2.2"),
+    ],
+)
+def test_a_full_mailbox(
+    loop: asyncio.AbstractEventLoop, octets: int, count: int, ordinary: str, report: str
+) -> None:
+    hall = hall_with(loop, sections=QUOTA)
+    hall.store.targets[SOMEBODY] = make_target(7, used_octets=octets, used_count=count)
+    assert answer(hall) == ordinary
+    assert answer(hall, sender=b"MAIL FROM:<>\r\n") == report
+
+
+def test_the_declared_size_counts(loop: asyncio.AbstractEventLoop) -> None:
+    hall = hall_with(loop, sections=QUOTA)
+    hall.store.targets[SOMEBODY] = make_target(7, used_octets=MIB // 2)
+    sized = "MAIL FROM:<a@example.org> SIZE={}\r\n"
+    assert answer(hall, sender=sized.format(MIB // 2).encode()) == "250 2.1.5"
+    assert answer(hall, sender=sized.format(MIB // 2 + 1).encode()) == "452 4.2.2"
+    assert answer(hall, sender=sized.format(MIB + 1).encode()) == "552 5.2.2"
+
+
+def test_postmaster_is_never_too_full_to_hear(loop: asyncio.AbstractEventLoop) -> None:
+    hall = hall_with(loop, sections=QUOTA)
+    hall.store.targets[f"pierre@{DOMAIN}"] = make_target(12, used_octets=2 * MIB)
+    assert answer(hall, to=f"postmaster@{DOMAIN}") == "250 2.1.5"
+    assert answer(hall, to=f"pierre@{DOMAIN}") == "552 5.2.2"
+
+
+# --- forwarding -----------------------------------------------------------------------
+
+
+def test_a_kept_copy_stays_and_one_goes_on_under_our_name(hall: Hall) -> None:
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to="home@provider.example")
+    away, here = accepted(hall)
+    assert here == NewCopy(recipient=SOMEBODY, route=Deposit(mailbox_id=here.route.mailbox_id))  # type: ignore[union-attr]
+    assert away.recipient == "home@provider.example"
+    assert isinstance(away.route, Relay)
+    assert away.route.next_hop == "provider.example"
+    assert away.notify is Notify.NEVER
+    assert away.original_recipient == f"rfc822;{SOMEBODY}"
+    assert away.sender is not None
+    local, _, domain = away.sender.rpartition("@")
+    assert domain == DOMAIN
+    first = hall.service.srs.restore(local, now_s=WALL_S)
+    assert first == Address("a", "example.org")
+
+
+def test_who_keeps_nothing_has_one_copy_with_the_senders_wishes(hall: Hall) -> None:
+    hall.store.targets[SOMEBODY] = make_target(
+        7, forward_to="home@provider.example", keeps_copy=False
+    )
+    (away,) = accepted(hall, to=rcpt(SOMEBODY, " NOTIFY=FAILURE"))
+    assert isinstance(away.route, Relay)
+    assert away.notify is Notify.FAILURE
+
+
+def test_who_has_left_is_followed_and_keeps_nothing(hall: Hall) -> None:
+    hall.store.targets[SOMEBODY] = make_target(
+        7, life=Life.LEFT, forward_to="home@provider.example"
+    )
+    (away,) = accepted(hall)
+    assert isinstance(away.route, Relay)
+
+
+def test_a_report_goes_on_as_nobody(hall: Hall) -> None:
+    hall.store.targets[SOMEBODY] = make_target(
+        7, forward_to="home@provider.example", keeps_copy=False
+    )
+    (away,) = accepted(hall, sender=b"MAIL FROM:<>\r\n")
+    assert away.sender is None
+
+
+def test_a_sender_that_is_too_long_to_rewrite_leaves_as_postmaster(hall: Hall) -> None:
+    hall.store.targets[SOMEBODY] = make_target(
+        7, forward_to="home@provider.example", keeps_copy=False
+    )
+    (away,) = accepted(hall, sender=b"MAIL FROM:<" + b"a" * 60 + b"@example.org>\r\n")
+    assert away.sender == f"postmaster@{DOMAIN}"
+
+
+def test_to_another_mailbox_of_ours_it_is_deposited_and_goes_no_further(hall: Hall) -> None:
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to=f"pierre@{DOMAIN}", keeps_copy=False)
+    hall.store.targets[f"pierre@{DOMAIN}"] = make_target(
+        PIERRE_INBOX, forward_to=SOMEBODY, keeps_copy=False
+    )
+    (copy,) = accepted(hall)
+    assert copy.route == Deposit(mailbox_id=PIERRE_INBOX)
+
+
+def test_to_oneself_it_is_simply_deposited(hall: Hall) -> None:
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to=SOMEBODY, keeps_copy=False)
+    (copy,) = accepted(hall)
+    assert isinstance(copy.route, Deposit)
+
+
+def test_a_copy_that_comes_back_is_refused(hall: Hall) -> None:
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to="home@provider.example")
+    accepted(hall)
+    came_back = hall.writer.writes[-1].head + TEXT
+    assert b"\r\nX-Loop: " in came_back
+    talk = HELLO + MAIL + rcpt(SOMEBODY) + DATA + came_back
+    assert say(hall, talk)[-1] == "554 5.4.6"
+
+
+def test_forwarding_may_be_off(loop: asyncio.AbstractEventLoop) -> None:
+    hall = hall_with(loop, sections={"forwarding": {"enabled": False}})
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to="x@y.example", keeps_copy=False)
+    (copy,) = accepted(hall)
+    assert isinstance(copy.route, Deposit)
+
+
+# --- reports on their way back ----------------------------------------------------------
+
+
+def srs_address(hall: Hall, sender: Address) -> str:
+    written = hall.service.srs.rewrite(sender, now_s=WALL_S)
+    assert written is not None
+    return str(written)
+
+
+def test_a_report_finds_its_way_back_to_who_sent_the_message(hall: Hall) -> None:
+    to = rcpt(srs_address(hall, Address("a", "example.org")))
+    (copy,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=to)
+    assert copy.recipient == "a@example.org"
+    assert isinstance(copy.route, Relay)
+    assert copy.route.next_hop == "example.org"
+    assert copy.sender is None
+
+
+def test_nothing_but_reports_goes_that_way(hall: Hall) -> None:
+    assert answer(hall, to=srs_address(hall, Address("a", "example.org"))) == "550 5.7.1"
+
+
+def test_an_address_that_we_never_wrote_relays_nothing(hall: Hall) -> None:
+    forged = f"SRS0=aaaaaa=bb=example.org=a@{DOMAIN}"
+    assert answer(hall, to=forged, sender=b"MAIL FROM:<>\r\n") == "550 5.1.1"
+
+
+# --- guessing ---------------------------------------------------------------------------
+
+
+def test_a_stranger_who_guesses_is_sent_away(loop: asyncio.AbstractEventLoop) -> None:
+    hall = hall_with(loop, max_unknown_recipients=3)
+    stage = Stage(hall)
+    guesses = b"".join(rcpt(f"guess{number}@{DOMAIN}") for number in range(5))
+    heard = codes(stage.send(HELLO + MAIL + guesses))
+    assert heard[-4:] == ["550 5.1.1", "550 5.1.1", "550 5.1.1", "421 4.7.0"]
+    assert stage.was_closed()
+
+
+def test_our_machines_may_have_old_lists(loop: asyncio.AbstractEventLoop) -> None:
+    relay = {"trusted_networks": ["192.0.2.7/32"]}
+    hall = hall_with(loop, relay=relay, max_unknown_recipients=3)
+    guesses = b"".join(rcpt(f"guess{number}@{DOMAIN}") for number in range(5))
+    assert say(hall, HELLO + MAIL + guesses)[-5:] == ["550 5.1.1"] * 5
+
+
+# --- sending limits ---------------------------------------------------------------------
+
+LIMITED = {"classes": [{"name": "default", "sends_per_hour": 2}, {"name": "bulk", "bulk": True}]}
+SUBMIT = HELLO + AUTH + b"MAIL FROM:<marie@ac-exemple.fr>\r\n"
+OWN_TEXT = b"From: marie@ac-exemple.fr\r\n\r\nhello\r\n.\r\n"
+
+
+def send(hall: Hall, to: bytes, listener: Listener = SUBMISSION) -> tuple[NewCopy, ...]:
+    """The copies of the message, before any letter that follows it."""
+    begin = len(hall.writer.writes)
+    assert say(hall, SUBMIT + to + DATA + OWN_TEXT, listener=listener)[-1] == "250 2.0.0"
+    own = [write for write in hall.writer.writes[begin:] if write.account_id == MARIE]
+    return own[0].copies
+
+
+def test_what_passes_a_limit_is_held_and_told_once(loop: asyncio.AbstractEventLoop) -> None:
+    hall = hall_with(loop, sections=LIMITED)
+    both = rcpt("x@elsewhere.org") + rcpt(f"pierre@{DOMAIN}")
+    held = []
+    for _ in range(4):
+        away, here = send(hall, both)
+        assert isinstance(here.route, Deposit)
+        assert isinstance(away.route, Relay)
+        held.append(away.route.held_for)
+    assert held[:2] == ["", ""]
+    assert held[2] == "sending limit: 3 messages in an hour, 2 allowed"
+    letters = [write for write in hall.writer.writes if write.reverse_path == ""]
+    assert [letter.copies[0].route for letter in letters] == [Deposit(mailbox_id=PIERRE_INBOX)]
+
+
+def test_mail_between_our_mailboxes_is_not_counted(loop: asyncio.AbstractEventLoop) -> None:
+    hall = hall_with(loop, sections=LIMITED)
+    for _ in range(4):
+        send(hall, rcpt(f"pierre@{DOMAIN}"))
+    assert hall.store.sent.messages == {}
+
+
+def test_a_class_for_bulk_has_no_limit(loop: asyncio.AbstractEventLoop) -> None:
+    hall = hall_with(loop, sections=LIMITED)
+    hall.store.class_name = "bulk"
+    for _ in range(4):
+        (away,) = send(hall, rcpt("x@elsewhere.org"))
+        assert isinstance(away.route, Relay)
+        assert away.route.held_for == ""
+
+
+def test_an_address_of_one_domain_answers_at_the_others(loop: asyncio.AbstractEventLoop) -> None:
+    hall = hall_with(loop, extra_domains=("second.example",))
+    assert answer(hall, to="marie+x@second.example") == "250 2.1.5"
+    talk = HELLO + AUTH + b"MAIL FROM:<marie@second.example>\r\n"
+    assert say(hall, talk, listener=SUBMISSION)[-1] == "250 2.1.0"
