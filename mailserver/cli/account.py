@@ -11,6 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mailserver.cli.access import account_named, opened_store, read_settings
+from mailserver.cli.account_profile import (
+    ClassOption,
+    GivenNameOption,
+    HiddenOption,
+    LanguageOption,
+    PostFunctionOption,
+    PostUnitOption,
+    Profile,
+    SurnameOption,
+    TelephoneOption,
+    change_addresses,
+)
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import (
     ConfigOption,
@@ -47,22 +59,60 @@ def add(
     *,
     address: AddressOption,
     name: NameOption,
+    given_name: GivenNameOption = "",
+    surname: SurnameOption = "",
+    telephone: TelephoneOption = "",
+    language: LanguageOption = "",
+    class_name: ClassOption = "",
+    unit: PostUnitOption = "",
+    function: PostFunctionOption = "",
+    hidden: HiddenOption = False,
     password_stdin: PasswordStdinOption = False,
     numen: NumenOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Make an account with its mailbox, its addresses and its first password."""
+    """Make an account with its mailbox, its addresses and its first password.
+
+    A name that somebody had is theirs for the quarantine: the date is said.
+    """
     settings = read_settings(config)
-    _check_identifier(identifier)
-    _check_name(name)
-    addresses = [_own_address(text, settings) for text in address]
+    addresses = checked_names(identifier, name, address, settings)
+    profile = Profile(
+        given_name=given_name,
+        surname=surname,
+        telephone=telephone,
+        language=language,
+        class_name=class_name,
+        unit=unit,
+        function=function,
+        is_hidden=hidden,
+    )
+    profile.check()
     set_it = _password_setter(password_stdin=password_stdin, numen=numen)
     with opened_store(settings) as store:
         account = store.add_account(
             identifier=identifier, name=name, addresses=addresses, now_s=time.time()
         )
         set_it(store, account.account_id)
+        profile.put(store, settings, identifier)
     print(f"{identifier}: {', '.join(addresses)}")
+
+
+@app.command()
+def alias(
+    identifier: IdentifierArgument,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="One more of their addresses.")],
+    *,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it away instead.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Give an account one more address, or take one away: it stays nobody else's for years."""
+    settings = read_settings(config)
+    checked = _own_address(address, settings)
+    with opened_store(settings) as store:
+        change_addresses(store, settings, identifier, checked, remove=remove)
+        told = account_named(store, identifier).addresses
+    print(f"{identifier}: {', '.join(told)}")
 
 
 @app.command("list")
@@ -124,7 +174,7 @@ def resume(identifier: IdentifierArgument, *, config: ConfigOption = None) -> No
 def delete(
     identifier: IdentifierArgument, *, yes: YesOption = False, config: ConfigOption = None
 ) -> None:
-    """Delete the account and all its mail. Its names are free at once."""
+    """Delete the account and all its mail. Its names stay nobody's for the quarantine."""
     settings = read_settings(config)
     with opened_store(settings) as store:
         account = account_named(store, identifier)
@@ -152,6 +202,19 @@ def _set_state(identifier: str, config: Any, state: str) -> None:
 
 
 # --- what a person typed ---------------------------------------------------------
+
+
+def checked_names(
+    identifier: str, name: str, addresses: list[str], settings: Settings
+) -> list[str]:
+    """The addresses as they will be given.
+
+    Raises:
+        Mistake: one of the names cannot be used.
+    """
+    _check_identifier(identifier)
+    _check_name(name)
+    return [_own_address(text, settings) for text in addresses]
 
 
 def _check_identifier(identifier: str) -> None:
