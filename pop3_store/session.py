@@ -380,16 +380,21 @@ class Session:
         drop = OpenMaildrop(store, store.open_maildrop(granted.inbox_id))
         self._maildrop = drop
         self.identifier = granted.identifier
-        self._note_seen(granted.account_id)
+        self._note_seen(granted)
         self.state = State.TRANSACTION
         self.tally.sign_in_count += 1
         self.send(b"+OK %d messages (%d octets)\r\n" % (drop.count, drop.octets))
 
-    def _note_seen(self, account_id: AccountId) -> None:
+    def _note_seen(self, granted: Granted) -> None:
         circuit = self.circuit
-        seen = LastSeen(door=circuit.door, peer=circuit.peer, at_s=self.desk.clock())
+        seen = LastSeen(
+            door=circuit.door,
+            peer=circuit.peer,
+            at_s=self.desk.clock(),
+            by_whom=granted.by_whom,
+        )
         try:
-            self.desk.store.note_seen(account_id, seen)
+            self.desk.store.note_seen(granted.account_id, seen)
         except Exception as error:  # noqa: BLE001 - what may be lost must not keep anybody out
             self._note_fault("last log-in not noted", error)
 

@@ -29,13 +29,14 @@ from twisted.internet import task
 from twisted.logger import globalLogBeginner
 
 from mailserver.auth.gate import open_gate
+from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
 from mailserver.store.ports import Outcome, Store, StoreError
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
 from mailserver.telemetry.log import Log, get_log
-from mailserver.telemetry.peers import GATEWAY_WARNING
+from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from pop3_store import reactor as reactor_of_ours
 from pop3_store.entrance import Entrance
 from pop3_store.lobby import SWEEP_S, Lobby
@@ -125,9 +126,17 @@ class Worker:
             self._store, deliver=self._deliver, on_broken=self._broken_from_thread
         )
         self._notes = NoteThread(self._store, log=self._log)
+        peers = PeerWatch()
         self._lobby = Lobby(
             desk=self._make_desk(settings),
-            gate=open_gate(self._store, settings, context.auth_secret),
+            gate=open_gate(
+                self._store,
+                settings,
+                context.auth_secret,
+                peers=peers,
+                gateways=default_gateways(),
+            ),
+            peers=peers,
             committer=self._committer,
             notebook=self._notes,
             loop=reactor,

@@ -7,13 +7,23 @@ Calls may take tens of milliseconds, and run in the hashing pool.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from mailserver.auth import passwords
+from mailserver.auth.numen_key import NumenKey, NumenKeyMissing, load_key
+from mailserver.settings.model import Settings
 from mailserver.store.ports import AccountState, Credentials, Directory, SignIn
-from mailserver.values.address import Address, fold_local
+from mailserver.store.recovery import FirstPasswords
+from mailserver.telemetry.log import get_log
+from mailserver.values.address import Address, fold_domain, fold_local
 from mailserver.values.ids import AccountId
 from mailserver.values.secret import Secret
+
+HOLDER_SIGN = "*"
+"""`jmarot*ce.0170705z`: jmarot, with their own password, in that mailbox."""
 
 
 class CredentialBackend(Protocol):
@@ -33,26 +43,66 @@ class CredentialBackend(Protocol):
         """Replace the password; every earlier one and every remembered log-in ends at once."""
         ...
 
+    def set_numen(self, account_id: AccountId, numen: str) -> None:
+        """Make the NUMEN, in its one form, the password; it must be changed."""
+        ...
 
-class DirectoryAndCredentials(Directory, Credentials, Protocol):
+    def begin_grace(self, sign_in: SignIn, *, until_s: float) -> None:
+        """A first password was used for the first time: programs may use it until then."""
+        ...
+
+
+class DirectoryAndCredentials(Directory, Credentials, FirstPasswords, Protocol):
     """What the store offers to this backend."""
 
 
 class StoreBackend:
     """`CredentialBackend` over the store."""
 
-    def __init__(self, store: DirectoryAndCredentials) -> None:
+    def __init__(
+        self,
+        store: DirectoryAndCredentials,
+        *,
+        numen_key: NumenKey | None = None,
+        domains: Sequence[str] = (),
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        """domains: ours, for holders who name a mailbox by its local part."""
         self._store = store
+        self._numen_key = numen_key
+        self._domains = tuple(domains)
+        self._now_s = now_s
 
     def look_up(self, user_name: str) -> SignIn | None:
+        holder, star, mailbox = user_name.rpartition(HOLDER_SIGN)
+        if star and holder and mailbox:
+            return self._look_up_holder(holder, mailbox)
         return self._store.find_sign_in(user_name_key(user_name))
+
+    def _look_up_holder(self, holder_name: str, mailbox_name: str) -> SignIn | None:
+        """The mailbox's account under the holder's credential, while the relation is in force."""
+        holder = self._store.find_sign_in(user_name_key(holder_name))
+        mailbox = self._find_mailbox(user_name_key(mailbox_name))
+        if holder is None or mailbox is None:
+            return None
+        is_open = mailbox.credential.state is AccountState.ACTIVE
+        if not is_open or not self._store.holds(
+            holder.account_id, mailbox.account_id, now_s=self._now_s()
+        ):
+            return None
+        return replace(mailbox, credential=holder.credential, by_whom=holder.identifier)
+
+    def _find_mailbox(self, key: str) -> SignIn | None:
+        """By identifier, by address, or by the local part of an address."""
+        names = [key] if "@" in key else [key, *(f"{key}@{domain}" for domain in self._domains)]
+        return next(filter(None, map(self._store.find_sign_in, names)), None)
 
     def verify(self, sign_in: SignIn | None, password: Secret[bytes]) -> bool:
         credential = None if sign_in is None else sign_in.credential
         if credential is None or credential.verifier is None:
             passwords.verify_nobody(password.reveal())
             return False
-        is_right, better = passwords.verify(password.reveal(), credential.verifier)
+        is_right, better = passwords.verify(password.reveal(), credential.verifier, self._numen_key)
         if not is_right or credential.state is not AccountState.ACTIVE:
             return False
         if better is not None:
@@ -66,6 +116,28 @@ class StoreBackend:
     ) -> None:
         verifier = passwords.hash_password(password)
         self._store.write_credential(account_id, verifier=verifier, must_change=must_change)
+
+    def set_numen(self, account_id: AccountId, numen: str) -> None:
+        if self._numen_key is None:  # a store of tests, or an old service: argon2id alone
+            self.set_password(account_id, Secret(numen), must_change=True)
+            return
+        verifier = passwords.hash_numen(numen, self._numen_key)
+        self._store.write_credential(account_id, verifier=verifier, must_change=True)
+
+    def begin_grace(self, sign_in: SignIn, *, until_s: float) -> None:
+        credential = sign_in.credential
+        self._store.start_grace(credential.account_id, version=credential.version, until_s=until_s)
+
+
+def open_backend(store: DirectoryAndCredentials, settings: Settings) -> StoreBackend:
+    """The store's credentials; without the key file, no NUMEN can be checked: temporary."""
+    key: NumenKey | None = None
+    try:
+        key = load_key(settings.auth.numen_key)
+    except NumenKeyMissing as error:
+        get_log("auth").warning("no key for NUMENs", error=str(error))
+    domains = tuple(map(fold_domain, settings.service.domains))
+    return StoreBackend(store, numen_key=key, domains=domains)
 
 
 def user_name_key(user_name: str) -> str:

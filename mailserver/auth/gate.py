@@ -7,7 +7,10 @@ version is read at each log-in, so a change of password or a suspension ends
 every remembered log-in at once.
 
 All refusals are one answer and cost the same work: nobody learns whether a
-name exists.
+name exists.  Who tries many wrong passwords must wait (`auth.throttle`).
+
+A first password opens the webmail, which asks for another one; mail programs go
+on with it for its grace, which begins with its first use, and are denied then.
 """
 
 from __future__ import annotations
@@ -17,20 +20,26 @@ import hmac
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailserver.auth.backend import CredentialBackend, StoreBackend
+from mailserver.auth.backend import CredentialBackend, open_backend
 from mailserver.auth.passwords import MAX_PASSWORD_OCTETS
+from mailserver.auth.throttle import Caller, Throttle, limits_of
 from mailserver.settings.model import Settings
-from mailserver.store.ports import AccountState, Scratch, SignIn, Store, StoreError
+from mailserver.store.ports import AccountState, Credential, Scratch, SignIn, Store, StoreError
 from mailserver.telemetry.log import get_log
+from mailserver.telemetry.peers import PeerWatch
 from mailserver.values.ids import AccountId, MailboxId
 from mailserver.values.secret import Secret
 
 HOUR_S = 3600.0
+DAY_S = 86_400.0
+WEBMAIL = "webmail"
+"""The door where a first password can be changed, and so never ends."""
+_SHORT_OCTETS = 8  # of a digest that only tells apart
 MAX_USER_NAME_OCTETS = 320  # RFC 5321 §4.5.3.1: 64 of local part, "@", 255 of domain
 
 
@@ -43,6 +52,8 @@ class Granted:
     inbox_id: MailboxId
     must_change: bool
     version: int  # of the credential that fitted: a later one ends what this one opened
+    by_account: AccountId | None = None  # a holder, who signed in to this account as themselves
+    by_whom: str = ""  # the holder's identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,11 @@ class Denied:
 @dataclass(frozen=True, slots=True)
 class Unavailable:
     """We cannot tell now: too many hashes wait, or the store does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled(Unavailable):
+    """Too many different wrong passwords: nothing was looked at; the right one may come later."""
 
 
 Verdict = Granted | Denied | Unavailable
@@ -110,14 +126,21 @@ class Gate:
         *,
         secret: Secret[bytes],
         remember_s: float,
+        grace_s: float = 0.0,
+        throttle: Throttle | None = None,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        """remember_s: a log-in is remembered this long after its last use; 0: never."""
+        """remember_s: a log-in is remembered this long after its last use; 0: never.
+
+        grace_s: mail programs may use a first password for so long; 0: for ever.
+        """
         self._backend = backend
         self._scratch = scratch
         self._pool = pool
         self._secret = secret
         self._remember_s = remember_s
+        self._grace_s = grace_s
+        self._throttle = throttle
         self._now_s = now_s
         self._log = get_log("auth")
 
@@ -137,14 +160,16 @@ class Gate:
         """
         try:
             sign_in = self._look_up(user_name)
-            if sign_in is not None and self._is_remembered(sign_in, password):
+            if sign_in is not None and self._is_remembered(sign_in, password, door):
                 return _granted(sign_in)
+            caller = self._caller(user_name, sign_in, peer=peer, door=door)
+            if self._throttle and self._throttle.must_wait(caller, now_s=self._now_s()):
+                self._log.warning("sign-in slowed", door=door, peer=peer, who=caller.who)
+                return Throttled()
         except StoreError as error:
             self._log.error("sign-in without store", door=door, peer=peer, exc_info=error)
             return Unavailable()
-        if not self._pool.try_submit(
-            lambda: on_done(self._decide(sign_in, password, peer=peer, door=door))
-        ):
+        if not self._pool.try_submit(lambda: on_done(self._decide(sign_in, password, caller))):
             self._log.warning("hashing pool is full", door=door, peer=peer)
             return Unavailable()
         return None
@@ -161,9 +186,7 @@ class Gate:
             text = user_name.decode("latin-1")
         return self._backend.look_up(text)
 
-    def _decide(
-        self, sign_in: SignIn | None, password: Secret[bytes], *, peer: str, door: str
-    ) -> Verdict:
+    def _decide(self, sign_in: SignIn | None, password: Secret[bytes], caller: Caller) -> Verdict:
         """In a thread of the pool: hash, compare, remember."""
         try:
             known = sign_in
@@ -171,41 +194,126 @@ class Gate:
                 # Too long for any password that was ever set: the work of a hash, then no.
                 known, password = None, Secret(password.reveal()[:MAX_PASSWORD_OCTETS])
             if not self._backend.verify(known, password) or sign_in is None:
-                self._log.info("sign-in denied", door=door, peer=peer)
-                return Denied()
-            if self._remember_s > 0:
-                digest = self._digest(sign_in, password)
-                self._scratch.keep_sign_in(digest, now_s=self._now_s())
+                return self._denied(sign_in, password, caller, why="wrong name or password")
+            if self._is_grace_over(sign_in, caller.door):
+                return self._denied(
+                    sign_in, password, caller, why="the first password was not changed in time"
+                )
+            self._let_in(sign_in, password, caller)
             return _granted(sign_in)
         except Exception as error:  # noqa: BLE001 - the top of the job
-            self._log.error("sign-in failed", door=door, peer=peer, exc_info=error)
+            self._log.error("sign-in failed", door=caller.door, peer=caller.peer, exc_info=error)
             return Unavailable()
 
-    def _is_remembered(self, sign_in: SignIn, password: Secret[bytes]) -> bool:
+    def _denied(
+        self, sign_in: SignIn | None, password: Secret[bytes], caller: Caller, *, why: str
+    ) -> Denied:
+        self._log.info(
+            "sign-in denied", door=caller.door, peer=caller.peer, who=caller.who, why=why
+        )
+        if self._throttle is not None:
+            digest = self._digest(sign_in, password)[:_SHORT_OCTETS].hex()
+            self._throttle.failed(caller, digest=digest, now_s=self._now_s())
+        return Denied()
+
+    def _let_in(self, sign_in: SignIn, password: Secret[bytes], caller: Caller) -> None:
+        if self._throttle is not None:
+            self._throttle.succeeded(caller)
+        credential = sign_in.credential
+        if credential.must_change and self._grace_s > 0 and credential.must_change_by_s is None:
+            self._backend.begin_grace(sign_in, until_s=self._now_s() + self._grace_s)
+        if self._remember_s > 0:
+            digest = self._digest(sign_in, password)
+            self._scratch.keep_sign_in(digest, now_s=self._now_s())
+
+    def _is_grace_over(self, sign_in: SignIn, door: str) -> bool:
+        credential = sign_in.credential
+        if not credential.must_change or self._grace_s <= 0 or door == WEBMAIL:
+            return False
+        by_s = credential.must_change_by_s
+        return by_s is not None and self._now_s() >= by_s
+
+    def _caller(self, user_name: bytes, sign_in: SignIn | None, *, peer: str, door: str) -> Caller:
+        if sign_in is None:
+            name = user_name[:MAX_USER_NAME_OCTETS].strip().lower()
+            digest = hmac.digest(self._secret.reveal(), b"name:" + name, hashlib.sha256)
+            who = "name:" + digest[:_SHORT_OCTETS].hex()
+            return Caller(who=who, account_id=None, by_whom="", peer=peer, door=door)
+        return Caller(
+            who=f"account:{sign_in.credential.account_id}",
+            account_id=sign_in.account_id,
+            by_whom=sign_in.by_whom,
+            peer=peer,
+            door=door,
+        )
+
+    def _is_remembered(self, sign_in: SignIn, password: Secret[bytes], door: str) -> bool:
         if self._remember_s <= 0 or sign_in.credential.state is not AccountState.ACTIVE:
+            return False
+        if self._is_grace_over(sign_in, door):
             return False
         return self._scratch.recall_sign_in(
             self._digest(sign_in, password), now_s=self._now_s(), lifetime_s=self._remember_s
         )
 
-    def _digest(self, sign_in: SignIn, password: Secret[bytes]) -> bytes:
-        credential = sign_in.credential
-        message = b"%d:%d:" % (credential.account_id, credential.version) + password.reveal()
+    def _digest(self, sign_in: SignIn | None, password: Secret[bytes]) -> bytes:
+        whose = (0, 0, 0)
+        if sign_in is not None:
+            credential = sign_in.credential
+            whose = (credential.account_id, credential.version, sign_in.account_id)
+        message = b"%d:%d:%d:" % whose + password.reveal()
         return hmac.digest(self._secret.reveal(), message, hashlib.sha256)
 
 
-def open_gate(store: Store, settings: Settings, secret: Secret[bytes]) -> Gate:
-    """The gate over the store's own credentials, with the pool that the settings ask for."""
+def open_gate(
+    store: Store,
+    settings: Settings,
+    secret: Secret[bytes],
+    *,
+    peers: PeerWatch | None = None,
+    gateways: Collection[object] = (),
+) -> Gate:
+    """The gate over the store's own credentials, with the pool that the settings ask for.
+
+    peers: the door's own watch, which knows whether addresses say who connects.
+    """
     cores = os.cpu_count() or 1
     pool = HashingPool(
         thread_count=settings.auth.hash_threads or cores, waiting_count=settings.auth.hash_queue
     )
+    throttle = Throttle(
+        store,
+        limits_of(settings.auth),
+        addresses_say_who=lambda: peers is None or peers.addresses_say_who,
+        gateways=gateways,
+    )
     return Gate(
-        StoreBackend(store),
+        open_backend(store, settings),
         store,
         pool,
         secret=secret,
         remember_s=settings.auth.cache_hours * HOUR_S,
+        grace_s=settings.passwords.grace_days * DAY_S,
+        throttle=throttle,
+    )
+
+
+class SignInsStore(Protocol):
+    """What tells whether a sign-in still holds."""
+
+    def read_credential(self, account_id: AccountId) -> Credential | None: ...
+
+    def holds(self, account_id: AccountId, mailbox_account: AccountId, *, now_s: float) -> bool: ...
+
+
+def is_over(store: SignInsStore, granted: Granted, *, now_s: float) -> bool:
+    """Suspended, deleted, another password, no longer a holder: what it opened must end."""
+    whose = granted.account_id if granted.by_account is None else granted.by_account
+    credential = store.read_credential(whose)
+    if credential is None or credential.version != granted.version:
+        return True
+    return granted.by_account is not None and not store.holds(
+        granted.by_account, granted.account_id, now_s=now_s
     )
 
 
@@ -216,4 +324,6 @@ def _granted(sign_in: SignIn) -> Granted:
         inbox_id=sign_in.inbox_id,
         must_change=sign_in.credential.must_change,
         version=sign_in.credential.version,
+        by_account=sign_in.credential.account_id if sign_in.by_whom else None,
+        by_whom=sign_in.by_whom,
     )

@@ -88,7 +88,7 @@ def add(
         is_hidden=hidden,
     )
     profile.check()
-    set_it = _password_setter(password_stdin=password_stdin, numen=numen)
+    set_it = _password_setter(settings, password_stdin=password_stdin, numen=numen)
     with opened_store(settings) as store:
         account = store.add_account(
             identifier=identifier, name=name, addresses=addresses, now_s=time.time()
@@ -152,7 +152,7 @@ def passwd(
 ) -> None:
     """Set a new password; the old one and every remembered log-in end at once."""
     settings = read_settings(config)
-    set_it = _password_setter(password_stdin=password_stdin, numen=numen)
+    set_it = _password_setter(settings, password_stdin=password_stdin, numen=numen)
     with opened_store(settings) as store:
         set_it(store, account_named(store, identifier).account_id)
     print(f"{identifier}: password set")
@@ -252,7 +252,7 @@ def _own_address(text: str, settings: Settings) -> str:
 
 
 def _password_setter(
-    *, password_stdin: bool, numen: str | None
+    settings: Settings, *, password_stdin: bool, numen: str | None
 ) -> Callable[[Store, AccountId], None]:
     """Read and check the password now; what is returned sets it.
 
@@ -260,7 +260,9 @@ def _password_setter(
         Mistake, BadNumen, BadPassword: it cannot be used; nothing was changed.
     """
     from mailserver.auth.accounts import check_password, set_numen, set_password
-    from mailserver.auth.backend import StoreBackend
+    from mailserver.auth.backend import open_backend
+    from mailserver.auth.numen_key import ensure_key
+    from mailserver.recovery.facts import owner_of
     from mailserver.values.numen import parse_numen
     from mailserver.values.secret import Secret
 
@@ -268,10 +270,20 @@ def _password_setter(
         raise Mistake("a password is needed: --password-stdin or --numen, one of them")
     if numen is not None:
         checked = parse_numen(numen)
-        return lambda store, account_id: set_numen(StoreBackend(store), account_id, checked)
+        ensure_key(settings.auth.numen_key)
+        return lambda store, account_id: set_numen(
+            open_backend(store, settings), account_id, checked
+        )
     password = Secret(_read_password())
-    check_password(password)
-    return lambda store, account_id: set_password(StoreBackend(store), account_id, password)
+    shortest = settings.passwords.min_characters
+    check_password(password, min_characters=shortest)
+    return lambda store, account_id: set_password(
+        open_backend(store, settings),
+        account_id,
+        password,
+        owner=owner_of(store, account_id),
+        min_characters=shortest,
+    )
 
 
 def _read_password() -> str:

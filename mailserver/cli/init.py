@@ -54,6 +54,7 @@ def init(
     if_missing: IfMissingOption = False,
 ) -> None:
     """Make a service: settings, certificate, DKIM keys, store, postmaster's account."""
+    from mailserver.auth.numen_key import ensure_key
     from mailserver.settings.load import load_settings
     from mailserver.setup import service
 
@@ -74,6 +75,7 @@ def init(
     settings = load_settings(file)
     is_self_signed = service.make_certificate(settings)
     service.make_dkim_keys(settings)
+    ensure_key(settings.auth.numen_key)
     service.prepare_store(settings, now_s=time.time())
     _tell(file, settings, is_self_signed=is_self_signed)
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailserver.auth.accounts import set_numen, set_password
-from mailserver.auth.backend import StoreBackend
+from mailserver.auth.backend import open_backend
+from mailserver.auth.numen_key import ensure_key
 from mailserver.demo.cast import Cast, Member, read_cast
 from mailserver.demo.welcome import welcome
 from mailserver.settings.load import FILE_NAME, load_settings
@@ -155,7 +156,7 @@ def _populate(store: Store, demo: DemoService, *, progress: Progress, now_s: flo
     cast = demo.cast
     postmaster = ensure_postmaster(store, demo.settings, now_s=now_s)
     accounts = {member: _account(store, member, now_s=now_s) for member in cast.members}
-    _set_passwords(store, accounts, progress)
+    _set_passwords(store, demo.settings, accounts, progress)
     unwelcomed = {
         member: account
         for member, account in accounts.items()
@@ -175,14 +176,17 @@ def _account(store: Store, member: Member, *, now_s: float) -> Account:
     )
 
 
-def _set_passwords(store: Store, accounts: dict[Member, Account], progress: Progress) -> None:
+def _set_passwords(
+    store: Store, settings: Settings, accounts: dict[Member, Account], progress: Progress
+) -> None:
     """Only where none was ever set: a password that its owner changed stays."""
     missing = [
         (member, account.account_id)
         for member, account in accounts.items()
         if _has_no_password(store, account.account_id)
     ]
-    backend = StoreBackend(store)
+    ensure_key(settings.auth.numen_key)
+    backend = open_backend(store, settings)
     for done, (member, account_id) in enumerate(missing, start=1):
         if member.is_numen:
             set_numen(backend, account_id, member.password)

@@ -22,6 +22,7 @@ from mailserver.settings.model import MIB, Settings
 from mailserver.store.people import Conflict, PersonDoc
 from mailserver.store.ports import Scratch, StoreUnavailable, Upkeep
 from mailserver.store.sqlite.store import open_store
+from mailserver.supervisor.chores import ChoreThread
 from mailserver.supervisor.contract import WorkerContext
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
 from mailserver.telemetry.log import Log, get_log
@@ -57,6 +58,7 @@ def serve(prepared: Settings, context: WorkerContext) -> None:
     """
     signals = SignalPipe([signal.SIGTERM])
     store = open_store(prepared)
+    chores = ChoreThread(store, prepared)
     log = get_log("keeper")
 
     def pause(seconds: float) -> bool:
@@ -73,9 +75,11 @@ def serve(prepared: Settings, context: WorkerContext) -> None:
             quarantine_s=prepared.directory.quarantine_years * YEAR_S,
         )
         wait_for_turn(store, pause, log)
+        chores.start()
         while pause(keeper.step(now_s=time.time(), clock_s=time.monotonic())):
             continue
     finally:
+        chores.stop()
         store.close()
         signals.close()
 

@@ -39,7 +39,7 @@ from mailserver.store.ports import Outcome
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
-from mailserver.telemetry.peers import GATEWAY_WARNING
+from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import OPEN_RELAY
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
@@ -128,7 +128,10 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._upkeep: list[asyncio.Task[None]] = []
         self._store = open_store(settings)
-        self._gate = open_gate(self._store, settings, context.auth_secret)
+        peers, gateways = PeerWatch(), default_gateways()
+        self._gate = open_gate(
+            self._store, settings, context.auth_secret, peers=peers, gateways=gateways
+        )
         self._committer = Committer(
             self._store, deliver=self._deliver, on_broken=self._broken_from_thread
         )
@@ -152,7 +155,8 @@ class Worker:
                 max_days=settings.forwarding.sender_days,
             ),
             signer=prepared.signer,
-            gateways=default_gateways(),
+            peers=peers,
+            gateways=gateways,
         )
         self._is_open_relay = False
 

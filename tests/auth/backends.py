@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from mailserver.auth.backend import CredentialBackend, StoreBackend
+from mailserver.auth.numen_key import NumenKey
 from mailserver.store.ports import AccountState, Credential, Scratch
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AccountId
+from mailserver.values.secret import Secret
 
 
 class Setting(Protocol):
@@ -46,7 +48,9 @@ class StoreSetting:
     def __init__(self, folder: Path) -> None:
         self._store = SqliteStore(folder / "store")
         self.scratch: Scratch = self._store
-        self.backend: CredentialBackend = StoreBackend(self._store)
+        self.backend: CredentialBackend = StoreBackend(
+            self._store, numen_key=NumenKey(Secret(b"k" * 32)), domains=["ac-exemple.fr"]
+        )
         self.account_id = self._store.add_account(
             identifier="fmarot",
             name="Frédéric Marot",

@@ -26,8 +26,8 @@ def test_a_password_is_set_and_need_not_be_changed(setting: Setting) -> None:
 @pytest.mark.parametrize(
     ("password", "says"),
     [
-        ("", "at least 8"),
-        ("sevenxx", "at least 8"),
+        ("", "at least 10"),
+        ("nine-char", "at least 10"),
         ("x" * (MAX_PASSWORD_OCTETS // 2 + 1), "at most"),
         ("é" * (MAX_PASSWORD_OCTETS // 4 + 1), "at most"),
         ("with\0nul-inside", "NUL"),

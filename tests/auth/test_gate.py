@@ -205,6 +205,12 @@ class Backend:
     ) -> None:
         raise NotImplementedError
 
+    def set_numen(self, account_id: AccountId, numen: str) -> None:
+        raise NotImplementedError
+
+    def begin_grace(self, sign_in: SignIn, *, until_s: float) -> None:
+        raise NotImplementedError
+
 
 class NoScratch:
     """Remembers nothing."""

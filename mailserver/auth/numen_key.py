@@ -1,0 +1,108 @@
+"""The key file under which NUMENs and recovery codes are digested.
+
+32 random octets in hexadecimal, mode 600, beside the settings: neither in the
+store nor in its backups, so who steals one of them learns nothing from the
+digests.  Keep a copy of it apart: without it no NUMEN fits any more, and people
+who never changed theirs need another first password.
+
+Each use has its own key, derived under a label.  The key's name, eight digits,
+stands in every verifier, so that another key is noticed instead of denying
+everybody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from mailserver.values.secret import Secret
+
+KEY_OCTETS = 32
+_NAME_OCTETS = 4
+
+
+class NumenKeyMissing(Exception):
+    """The key file is not there, not readable, or not the one that made a verifier."""
+
+
+class NumenKey:
+    """Read once per process; hides itself."""
+
+    __slots__ = ("_codes", "_numens", "_sources", "name")
+
+    def __init__(self, secret: Secret[bytes]) -> None:
+        self.name = _derived(secret, b"name")[:_NAME_OCTETS].hex()
+        self._numens = Secret(_derived(secret, b"numen"))
+        self._codes = Secret(_derived(secret, b"recovery code"))
+        self._sources = Secret(_derived(secret, b"source key"))
+
+    def digest_numen(self, numen: str) -> str:
+        """HMAC-SHA-256, hexadecimal.  numen: in its one form."""
+        return _digest(self._numens, numen.encode("ascii")).hex()
+
+    def digest_code(self, code: str) -> bytes:
+        return _digest(self._codes, code.encode("ascii"))
+
+    def digest_source(self, numen: str) -> str:
+        """By which an import knows a person again, where it has no id of its own."""
+        return _digest(self._sources, numen.encode("ascii")).hex()
+
+
+def load_key(path: Path) -> NumenKey:
+    """
+    Raises:
+        NumenKeyMissing: the text says what to do.
+    """
+    try:
+        octets = bytes.fromhex(path.read_text("ascii"))
+    except (OSError, ValueError) as error:
+        raise NumenKeyMissing(
+            f"{path}: no key for NUMENs there: put back the copy that you keep apart"
+        ) from error
+    if len(octets) != KEY_OCTETS:
+        raise NumenKeyMissing(f"{path}: a key has {KEY_OCTETS} octets in hexadecimal")
+    return NumenKey(Secret(octets))
+
+
+def ensure_key(path: Path) -> NumenKey:
+    """The key, made if there is none; whoever comes first makes it.
+
+    Raises:
+        NumenKeyMissing: what is there is no key.
+        OSError: the folder cannot be written.
+    """
+    if not path.exists():
+        _make(path)
+    return load_key(path)
+
+
+def _make(path: Path) -> None:
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(fd, secrets.token_hex(KEY_OCTETS).encode("ascii") + b"\n")
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    try:
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink()
+    folder_fd = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder_fd)
+    finally:
+        os.close(folder_fd)
+
+
+def _derived(secret: Secret[bytes], label: bytes) -> bytes:
+    return hmac.digest(secret.reveal(), b"mel-ouvert " + label, hashlib.sha256)
+
+
+def _digest(key: Secret[bytes], message: bytes) -> bytes:
+    return hmac.digest(key.reveal(), message, hashlib.sha256)

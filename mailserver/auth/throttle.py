@@ -1,0 +1,200 @@
+"""Who must wait before a password is even looked at.  A core over counters that processes share.
+
+    counted                                      free    then
+    one name from one block                      5       1 s, 2 s, 4 s ... 15 min
+    the same where it signed in lately           50      the same
+    one name from anywhere, where it did not     50      the same
+    different names from one block               50      one sign-in at a time, 1 s ... 60 s apart;
+                                                         names that signed in there lately: at once
+
+Only *different* wrong passwords count: a program that tries the same wrong one
+every minute counts once, and is let in the moment it is corrected.  Counts end
+an hour after the last new one.  Where addresses do not say who connects (a
+gateway's, a trusted network's), only names are counted.
+
+Who must wait is answered as "temporary", without a hash: a mail program then
+keeps the password and tries later, where a denial would make it ask for
+another one.  Names that nobody has wait likewise, so nothing is told by it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mailserver.settings.model import AuthSettings, Network
+from mailserver.store.attempts import Attempts, LogIn
+from mailserver.values.ids import AccountId
+
+ANYWHERE = ""
+"""The block that stands for all addresses together."""
+WINDOW_S = 3600.0
+LONGEST_WAIT_S = 900.0
+LONGEST_PAUSE_S = 60.0
+KNOWN_FACTOR = 10  # free failures of a name where it signed in lately, and from anywhere
+NAMES_TO_DOUBLE = 10  # this many more failing names double a block's pause
+DAY_S = 86_400.0
+_MOST_DOUBLINGS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    free_count: int
+    block_count: int
+    ipv4_bits: int
+    ipv6_bits: int
+    known_s: float
+    trusted: tuple[Network, ...]
+
+
+def limits_of(auth: AuthSettings) -> Limits:
+    return Limits(
+        free_count=auth.free_failures,
+        block_count=auth.block_accounts,
+        ipv4_bits=auth.block_ipv4_bits,
+        ipv6_bits=auth.block_ipv6_bits,
+        known_s=auth.known_days * DAY_S,
+        trusted=auth.trusted_networks,
+    )
+
+
+@lru_cache(maxsize=4096)
+def block_of(peer: str, ipv4_bits: int, ipv6_bits: int) -> str:
+    """`198.51.100.0/24`; empty for what is no address."""
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return ANYWHERE
+    address = getattr(address, "ipv4_mapped", None) or address
+    bits = ipv4_bits if address.version == 4 else ipv6_bits
+    return str(ipaddress.ip_network((address, bits), strict=False))
+
+
+def wait_s(distinct_count: int, free_count: int) -> float:
+    """How long after the last new wrong password the next sign-in is looked at."""
+    over = distinct_count - free_count
+    return 0.0 if over < 0 else float(min(2.0 ** min(over, _MOST_DOUBLINGS), LONGEST_WAIT_S))
+
+
+def pause_s(failing_count: int, free_count: int) -> float:
+    """How far apart a block's sign-ins are looked at; 0: not slowed."""
+    over = failing_count - free_count
+    doublings = min(over / NAMES_TO_DOUBLE, _MOST_DOUBLINGS)
+    return 0.0 if over <= 0 else float(min(2.0**doublings, LONGEST_PAUSE_S))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who tries to sign in, where.  who: see `mailserver.store.attempts`.
+
+    account_id: whose mailbox it is, for its list of log-ins; None: the name is nobody's.
+    """
+
+    who: str
+    account_id: AccountId | None
+    by_whom: str
+    peer: str
+    door: str
+
+
+class Throttle:
+    """One per process."""
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        limits: Limits,
+        *,
+        addresses_say_who: Callable[[], bool] = lambda: True,
+        gateways: Collection[object] = (),
+    ) -> None:
+        """gateways: addresses of this machine's own network that may stand for anybody."""
+        self._attempts = attempts
+        self._limits = limits
+        self._addresses_say_who = addresses_say_who
+        self._gateways = gateways
+
+    def must_wait(self, caller: Caller, *, now_s: float) -> bool:
+        """A few reads; a turn is taken in a block that is slowed."""
+        who, block, limits = caller.who, self._block(caller.peer), self._limits
+        is_known = self._is_known(caller, block, now_s)
+        free_count = limits.free_count * (KNOWN_FACTOR if is_known else 1)
+        if block and self._is_waiting(who, block, free_count, now_s):
+            return True
+        if is_known:
+            return False
+        if self._is_waiting(who, ANYWHERE, limits.free_count * KNOWN_FACTOR, now_s):
+            return True
+        return bool(block) and self._must_take_turns(block, now_s)
+
+    def failed(self, caller: Caller, *, digest: str, now_s: float) -> None:
+        """digest: of the wrong password."""
+        block = self._block(caller.peer)
+        is_known = self._is_known(caller, block, now_s)
+        blocks = [block] * bool(block) + [ANYWHERE] * (not is_known)
+        self._attempts.note_failure(
+            caller.who, blocks, digest, now_s=now_s, since_s=now_s - WINDOW_S
+        )
+        self._note(caller, now_s)
+
+    def succeeded(self, caller: Caller) -> None:
+        """After a hash; the door notes the log-in, and what is remembered costs nothing here."""
+        block = self._block(caller.peer)
+        if block:
+            self._attempts.clear_failures(caller.who, block)
+
+    def _note(self, caller: Caller, now_s: float) -> None:
+        if caller.account_id is None:
+            return
+        log_in = LogIn(
+            at_s=now_s,
+            last_at_s=now_s,
+            door=caller.door,
+            peer=caller.peer,
+            is_success=False,
+            by_whom=caller.by_whom,
+        )
+        self._attempts.note_log_in(caller.account_id, log_in)
+
+    def _is_waiting(self, who: str, block: str, free_count: int, now_s: float) -> bool:
+        failures = self._attempts.read_failures(who, block, since_s=now_s - WINDOW_S)
+        return now_s < failures.last_at_s + wait_s(failures.distinct_count, free_count)
+
+    def _must_take_turns(self, block: str, now_s: float) -> bool:
+        limit = self._limits.block_count
+        most = limit + NAMES_TO_DOUBLE * 6
+        failing = self._attempts.count_failing(block, since_s=now_s - WINDOW_S, limit=most)
+        pause = pause_s(failing, limit)
+        return pause > 0 and not self._attempts.take_turn(block, now_s=now_s, pause_s=pause)
+
+    def _is_known(self, caller: Caller, block: str, now_s: float) -> bool:
+        """Did this person sign in to this account from there lately?"""
+        if not block or caller.account_id is None:
+            return False
+        return any(
+            one.is_success
+            and one.by_whom == caller.by_whom
+            and one.last_at_s > now_s - self._limits.known_s
+            and self._block(one.peer) == block
+            for one in self._attempts.log_ins(caller.account_id)
+        )
+
+    def _block(self, peer: str) -> str:
+        """The block to count by; empty where the address does not say who connects."""
+        block = block_of(peer, self._limits.ipv4_bits, self._limits.ipv6_bits) if peer else ""
+        if not block or not self._addresses_say_who():
+            return ANYWHERE
+        if not self._limits.trusted and not self._gateways:
+            return block
+        address = _address(peer)
+        is_nobodys = address in self._gateways or any(
+            address in network for network in self._limits.trusted
+        )
+        return ANYWHERE if is_nobodys else block
+
+
+def _address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    address = ipaddress.ip_address(peer.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
