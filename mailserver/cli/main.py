@@ -19,6 +19,7 @@ from mailserver.cli import (
     holders,
     init,
     letters,
+    lists_moderate,
     mailbox,
     people,
     queue,
@@ -51,6 +52,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(account.app, name="account")
 app.add_typer(directory.app, name="directory")
 app.add_typer(mailbox.app, name="mailbox")
+app.add_typer(lists_moderate.app, name="list")
 app.add_typer(queue.app, name="queue")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(demo.app, name="demo")

@@ -1,0 +1,92 @@
+"""`mailserver list moderate`: posts that wait for a moderator."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mailserver.cli.access import opened_store, read_settings
+from mailserver.cli.lists import ListArgument, app, list_named
+from mailserver.cli.mistake import Mistake
+from mailserver.cli.options import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from mailserver.store.lists import Hold
+    from mailserver.store.ports import Store
+
+
+@app.command()
+def moderate(
+    address: ListArgument,
+    *,
+    approve: Annotated[
+        str | None, typer.Option(metavar="MESSAGE", help="Let this post go out.")
+    ] = None,
+    reject: Annotated[
+        str | None, typer.Option(metavar="MESSAGE", help="Send it back to its author.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json_: JsonOption = False,
+) -> None:
+    """Show the posts that wait for a moderator, or decide one."""
+    settings = read_settings(config)
+    with opened_store(settings) as store:
+        which = list_named(store, address, settings)
+        waiting = {_name_of(store, hold): hold for hold in store.lists.waiting_posts(which.list_id)}
+        for name, verdict in ((approve, "approved"), (reject, "rejected")):
+            if name is not None:
+                if name not in waiting:
+                    raise Mistake(f"no post {name} waits on {which.address}")
+                _decide(store, waiting.pop(name), verdict)
+                print(f"{name}: {verdict}")
+        if approve is None and reject is None:
+            for name, hold in waiting.items():
+                _print(store, name, hold, as_json_=as_json_)
+
+
+def _decide(store: Store, hold: Hold, verdict: str) -> None:
+    from mailserver.store.queueing import Act, Deed
+
+    by_whom = f"cli:{getpass.getuser()}"
+    if not store.lists.decide_hold(hold.ref, verdict, by_whom=by_whom):
+        raise Mistake("somebody else decided meanwhile")
+    act = Act.RELEASE if verdict == "approved" else Act.RETURN
+    reason = f"a moderator of the list: {verdict}"
+    store.act_on([hold.ref], Deed(act=act, by=by_whom, reason=reason, at_s=time.time()))
+
+
+def _name_of(store: Store, hold: Hold) -> str:
+    from mailserver.values.ids import accept_id_text
+
+    message = store.open_queued(hold.ref.message_id)
+    if message is None:
+        return str(hold.ref.message_id)
+    message.close()
+    return accept_id_text(message.accept_id)
+
+
+def _print(store: Store, name: str, hold: Hold, *, as_json_: bool) -> None:
+    from mailserver.lists.author import find_author, subject_of
+    from mailserver.lists.header import split_fields
+
+    message = store.open_queued(hold.ref.message_id)
+    if message is None:
+        return
+    try:
+        block = b""
+        if message.octets is not None:
+            block = message.octets[: message.header_octets]
+    finally:
+        message.close()
+    fields, _ = split_fields(block)
+    author = find_author(fields)
+    shown = author.address if author is not None else message.reverse_path
+    if as_json_:
+        facts = {"message": name, "author": shown, "subject": subject_of(fields)}
+        print(json.dumps(facts, ensure_ascii=False))
+    else:
+        print(f"{name}  {shown:<32} {subject_of(fields)}")
