@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from mailserver.queue.copies import CopyState
+from mailserver.store.people import Kind, Life, Search
+from mailserver.store.ports import AccountState, NameTaken
 from mailserver.store.sqlite import store as sqlite_store
 from mailserver.store.sqlite.engine import SqliteEngine, migrations_to_run
 from mailserver.store.sqlite.store import SqliteStore
@@ -18,13 +20,15 @@ PREFIX = b"Delivered-To: un@d\r\n"
 BOX = MailboxId(1)
 
 
-def trunk_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the first release wrote: one account, one message in its INBOX."""
+def trunk_store(folder: Path, monkeypatch: pytest.MonkeyPatch, *, up_to: int = 1) -> None:
+    """What an older release wrote: one account, one message in its INBOX."""
     folder.mkdir()
     engine = SqliteEngine(folder, log_limit_octets=1_000_000)
     with monkeypatch.context() as patched:
         patched.setattr(
-            sqlite_store, "migrations_to_run", lambda v, names: migrations_to_run(v, names)[: 1 - v]
+            sqlite_store,
+            "migrations_to_run",
+            lambda v, names: migrations_to_run(v, names)[: up_to - v],
         )
         sqlite_store._migrate(engine)
     octets = len(RETURN_PATH + PREFIX + HEAD + BODY)
@@ -34,7 +38,16 @@ def trunk_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "account": (1, "un", "un", "Un", "active", 1, NOW_S, None, None, 1, 0),
         "mailbox": (1, 1, "INBOX", "e", 2, 0, 1, octets),
         "message": (*message, *body),
-        "copy": (1, 0, "un@d", CopyState.DEPOSITED.value, 1, 1, NOW_S),
+        "copy (message_id, copy_no, recipient, state, mailbox_id, uid, settled_at_s)": (
+            1,
+            0,
+            "un@d",
+            CopyState.DEPOSITED.value,
+            1,
+            1,
+            NOW_S,
+        ),
+        "address": ("un@d", "Un@d", 1, 1, 0),
         "entry": (1, 1, 1, octets, PREFIX, None, None),
     }
     with engine.write_turn(), engine.transaction() as connection:
@@ -63,3 +76,25 @@ def test_the_queue_is_added_once_beside_the_mail_that_is_there(
         agent = Agent(store)
         agent.relay(agent.lease())
         store.close()
+
+
+def test_accounts_older_than_the_directory_keep_their_names_and_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "store"
+    trunk_store(folder, monkeypatch, up_to=2)
+    store = SqliteStore(folder)
+    assert fetch(store, BOX, 1) == RETURN_PATH + PREFIX + HEAD + BODY
+    assert store.find_mailbox("un@d") == BOX
+    assert [store.who_had(name, now_s=NOW_S) for name in ("un", "un@d", "deux")] == [1, 1, None]
+    (found,) = store.search_people(Search(name="un"), after="", limit=9)
+    assert (found.identifier, found.kind, found.life) == ("un", Kind.PERSON, Life.PRESENT)
+    doc = store.find_doc("un")
+    assert doc is not None
+    assert (doc.source_key, doc.surname, doc.addresses) == ("", "Un", ("Un@d",))
+    sign_in = store.find_sign_in("un@d")
+    assert sign_in is not None
+    assert sign_in.credential.state is AccountState.ACTIVE
+    with pytest.raises(NameTaken, match="belongs to un"):
+        store.add_account(identifier="un", name="", addresses=(), now_s=NOW_S)
+    store.close()
