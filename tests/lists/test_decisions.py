@@ -1,0 +1,164 @@
+"""Who may post, what an address is for, what a policy and an answer say."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailserver.lists.addresses import (
+    Purpose,
+    addresses_of,
+    bounces_address,
+    list_of_hop,
+    next_hop_of,
+    purpose_of,
+)
+from mailserver.lists.author import find_author, subject_of
+from mailserver.lists.dmarc import is_strict, names_to_ask
+from mailserver.lists.header import split_fields
+from mailserver.lists.posting import Permission, Sender, decide_post
+from mailserver.lists.tokens import digest_of, make_token, sign_member, verify_member
+from mailserver.lists.verdict import failed_addresses, is_hard_bounce, read_verdict
+from mailserver.store.lists import ListRole, Posting, Standing
+from mailserver.values.ids import ListId
+from tests.lists.fakes import mailing_list
+
+YES, HELD, NO = Permission.YES, Permission.HELD, Permission.NO
+_OWNER = frozenset({ListRole.OWNER})
+_POSTER = frozenset({ListRole.POSTER})
+
+
+def _sender(*, inside: bool, member: bool, roles: frozenset[ListRole] = frozenset()) -> Sender:
+    return Sender(
+        is_signed_in=inside, is_null=False, standing=Standing(is_member=member, roles=roles)
+    )
+
+
+OWNER = _sender(inside=True, member=False, roles=_OWNER)
+POSTER = _sender(inside=True, member=False, roles=_POSTER)
+MEMBER = _sender(inside=True, member=True)
+MEMBER_OUTSIDE = _sender(inside=False, member=True)
+INSIDE = _sender(inside=True, member=False)
+STRANGER = _sender(inside=False, member=False)
+
+
+@pytest.mark.parametrize(
+    ("posting", "wanted"),
+    [
+        (Posting.MEMBERS, (YES, YES, YES, YES, NO, NO)),
+        (Posting.INSIDE, (YES, YES, YES, YES, YES, NO)),
+        (Posting.NAMED, (YES, YES, NO, NO, NO, NO)),
+        (Posting.MODERATED, (YES, YES, HELD, HELD, HELD, HELD)),
+        (Posting.ANNOUNCE, (YES, YES, NO, NO, NO, NO)),
+    ],
+)
+def test_who_may_post(posting: Posting, wanted: tuple[Permission, ...]) -> None:
+    which = mailing_list(posting=posting)
+    senders = (OWNER, POSTER, MEMBER, MEMBER_OUTSIDE, INSIDE, STRANGER)
+    assert tuple(decide_post(which, sender) for sender in senders) == wanted
+
+
+@pytest.mark.parametrize("posting", Posting)
+def test_the_null_sender_never_posts(posting: Posting) -> None:
+    sender = Sender(is_signed_in=False, is_null=True, standing=MEMBER.standing)
+    assert decide_post(mailing_list(posting=posting), sender) is NO
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_each_address_is_known_for_what_it_is_for(purpose: Purpose) -> None:
+    which = mailing_list("Animateurs.TICE17@ac-exemple.fr")
+    address = addresses_of(which.address)[list(Purpose).index(purpose)]
+    assert purpose_of(which, address.upper()) == (purpose, "")
+    local, _, domain = address.partition("@")
+    assert purpose_of(which, f"{local}+abc@{domain}") == (purpose, "abc")
+
+
+def test_a_bounce_names_its_member() -> None:
+    which = mailing_list()
+    assert purpose_of(which, bounces_address(which, 17)) == (Purpose.BOUNCES, "17")
+
+
+def test_the_next_hop_of_a_list_is_known_again_and_others_are_none() -> None:
+    assert list_of_hop(next_hop_of(ListId(7))) == 7
+    assert [list_of_hop(hop) for hop in ("exemple.net", "list:", "list:x", "route:list")] == [
+        None
+    ] * 4
+
+
+def test_policies_are_looked_for_up_to_eight_times() -> None:
+    assert list(names_to_ask("a.b.exemple.net")) == [
+        "a.b.exemple.net",
+        "b.exemple.net",
+        "exemple.net",
+    ]
+    many = list(names_to_ask(".".join("abcdefghijkl") + ".net"))
+    assert len(many) <= 8
+    assert many[-1] == "l.net"
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_own", "wanted"),
+    [
+        ([b"v=DMARC1; p=reject"], True, True),
+        ([b"v=DMARC1;p=quarantine; sp=none"], True, True),
+        ([b"v=DMARC1; p=quarantine; sp=none"], False, False),
+        ([b"v=DMARC1; p=none; sp=reject"], False, True),
+        ([b"v=DMARC1; p=none"], True, False),
+        ([b"v=spf1 -all"], True, None),
+        ([b"v=DMARC1; p=reject", b"v=DMARC1; p=none"], True, None),
+        ([], True, None),
+    ],
+)
+def test_which_policies_are_strict(texts: list[bytes], is_own: bool, wanted: bool | None) -> None:
+    assert is_strict(texts, is_own=is_own) is wanted
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        (b"Subject: approve\r\n\r\n", "approved"),
+        (b"Subject: Re: x\r\n\r\nOui, merci\r\n> refuser\r\n", "approved"),
+        (b"Subject: Re: x\r\n\r\n> approuver\r\nRefuser.\r\n", "rejected"),
+        (
+            b"Subject: Re: x\r\nContent-Transfer-Encoding: base64\r\n\r\nYXBwcm91dmVyCg==\r\n",
+            "approved",
+        ),
+        (b"Subject: Re: x\r\n\r\nJe ne sais pas\r\n", ""),
+        (b"", ""),
+    ],
+)
+def test_what_a_moderator_answered(answer: bytes, wanted: str) -> None:
+    assert read_verdict(answer) == wanted
+
+
+@given(st.binary(max_size=400))
+def test_no_answer_and_no_notice_makes_the_reader_fail(octets: bytes) -> None:
+    assert read_verdict(octets) in {"", "approved", "rejected"}
+    assert is_hard_bounce(octets) in {True, False}
+    fields, _ = split_fields(octets)
+    find_author(fields)
+    subject_of(fields)
+
+
+def test_a_notice_is_hard_only_where_an_address_failed_for_good() -> None:
+    hard = b"Final-Recipient: RFC822; <paul@exemple.net>\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+    assert is_hard_bounce(hard)
+    assert failed_addresses(hard) == ["paul@exemple.net"]
+    assert not is_hard_bounce(hard.replace(b"failed", b"delayed"))
+    assert not is_hard_bounce(hard.replace(b"5.1.1", b"4.4.7"))
+
+
+def test_a_link_names_its_member_and_no_other() -> None:
+    text = sign_member(b"secret", "17")
+    assert verify_member(b"secret", text) == "17"
+    assert verify_member(b"other", text) is None
+    assert verify_member(b"secret", "18" + text[2:]) is None
+    assert verify_member(b"secret", "") is None
+
+
+def test_a_token_is_kept_as_its_digest_and_case_does_not_matter() -> None:
+    token = make_token(lambda count: b"\x07" * count)
+    assert len(token) == 16
+    assert digest_of(token.upper()) == digest_of(token)
+    assert token not in digest_of(token)
