@@ -19,6 +19,7 @@ from mailserver.cli import (
     holders,
     init,
     letters,
+    limits,
     lists_moderate,
     mailbox,
     people,
@@ -27,6 +28,7 @@ from mailserver.cli import (
     run,
     status,
     trace,
+    usage,
 )
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import JsonOption
@@ -48,12 +50,14 @@ app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("route")(route.route)
 app.command("trace")(trace.trace)
+app.command("usage")(usage.usage)
 app.add_typer(config.app, name="config")
 app.add_typer(account.app, name="account")
 app.add_typer(directory.app, name="directory")
 app.add_typer(mailbox.app, name="mailbox")
 app.add_typer(lists_moderate.app, name="list")
 app.add_typer(queue.app, name="queue")
+app.add_typer(limits.app, name="limits")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(demo.app, name="demo")
 directory.app.command("show")(browse.show)

@@ -13,8 +13,6 @@ from typing import Final
 
 from mailserver.quota.classes import Limits
 
-HELD_FOR: Final = "sending limit: "
-"""Begins the reason of every copy that is held for this."""
 SLOT_S: Final = 300
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
@@ -30,7 +28,12 @@ class Sent:
     day_new_recipients: int = 0
 
 
-def why_held(limits: Limits, sent: Sent) -> str:
+def held_prefix(identifier: str) -> str:
+    """Begins the reason of every copy of this account that is held for its limits."""
+    return f"sending limit of {identifier}: "
+
+
+def why_held(limits: Limits, sent: Sent, *, identifier: str) -> str:
     """The reason, naming the first limit that is passed; empty: none is."""
     measured = (
         (sent.hour_messages, limits.sends_per_hour, "messages in an hour"),
@@ -42,5 +45,5 @@ def why_held(limits: Limits, sent: Sent) -> str:
         return ""
     for count, limit, what in measured:
         if 0 < limit < count:
-            return f"{HELD_FOR}{count} {what}, {limit} allowed"
+            return f"{held_prefix(identifier)}{count} {what}, {limit} allowed"
     return ""

@@ -39,6 +39,7 @@ from mailserver.store.queueing import (
     Settlement,
 )
 from mailserver.store.recovery import FirstPasswords, Recovery
+from mailserver.store.sending import SentLedger
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
 from mailserver.values.message import Acceptance, FiledBody
 
@@ -460,6 +461,9 @@ class Store(
     Protocol,
 ):
     """All of it.  Open one per process, after the fork; doors ask for less."""
+
+    @property
+    def sent(self) -> SentLedger: ...
 
     @property
     def lists(self) -> Lists: ...

@@ -39,7 +39,7 @@ def why_over_limit(
         meets=limits.new_recipients_per_day > 0,
         now_s=now_s,
     )
-    reason = why_held(limits, sent)
+    reason = why_held(limits, sent, identifier=account.identifier)
     if reason and service.store.sent.begin_over_limit(account.account_id, now_s=now_s):
         LOG.warning("sending limit passed", account=account.identifier, reason=reason)
         service.pool.submit(_tell, service, account.identifier, reason, now_s)

@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import os
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -20,7 +20,6 @@ from mailserver.dkim.signer import Signer
 from mailserver.queue.schedule import Schedule
 from mailserver.queue.turns import Turns
 from mailserver.quota.classes import Classes
-from mailserver.quota.sending import Sent
 from mailserver.routing.local import OurDomains
 from mailserver.routing.relaying import Role, make_schedule
 from mailserver.routing.srs import Srs
@@ -29,6 +28,7 @@ from mailserver.store.commit import Submitter
 from mailserver.store.lists import ListLookUps
 from mailserver.store.people import Life, Target
 from mailserver.store.ports import Account, Bodies, Credential, LastSeen
+from mailserver.store.sending import SentCounts
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
@@ -53,16 +53,6 @@ def read_address(peer: str) -> IpAddress:
     address = ipaddress.ip_address(peer.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
-
-
-class SentCounts(Protocol):
-    """What accounts sent of late; may be lost."""
-
-    def count_sent(
-        self, account_id: AccountId, recipients: Sequence[str], *, meets: bool, now_s: float
-    ) -> Sent: ...
-
-    def begin_over_limit(self, account_id: AccountId, *, now_s: float) -> bool: ...
 
 
 class DoorStore(Bodies, Protocol):

@@ -260,7 +260,7 @@ def test_what_passes_a_limit_is_held_and_told_once(loop: asyncio.AbstractEventLo
         assert isinstance(away.route, Relay)
         held.append(away.route.held_for)
     assert held[:2] == ["", ""]
-    assert held[2] == "sending limit: 3 messages in an hour, 2 allowed"
+    assert held[2] == "sending limit of mdupont: 3 messages in an hour, 2 allowed"
     letters = [write for write in hall.writer.writes if write.reverse_path == ""]
     assert [letter.copies[0].route for letter in letters] == [Deposit(mailbox_id=PIERRE_INBOX)]
 

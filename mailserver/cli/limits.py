@@ -1,0 +1,98 @@
+"""`mailserver limits`: accounts that passed a sending limit; release what is held, or lock them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mailserver.cli import queue_acts as acts
+from mailserver.cli.access import account_named, opened_store, read_settings
+from mailserver.cli.moments import clock
+from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
+
+if TYPE_CHECKING:
+    from mailserver.store.ports import Store
+    from mailserver.store.queueing import Act, QueuedCopy
+
+app = typer.Typer(help="Accounts that sent more than their class allows.", no_args_is_help=True)
+
+ReturnOption = Annotated[
+    bool, typer.Option("--return", help="Tell the senders of what is held that it did not leave.")
+]
+ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the journey.")]
+
+
+@app.command("list")
+def list_over(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the accounts that are over a limit, since when, and what is held."""
+    with opened_store(read_settings(config)) as store:
+        since = store.sent.over_limit()
+        for account in store.list_accounts():
+            at_s = since.get(account.account_id)
+            count = sum(1 for _ in _held(store, account.identifier)) if at_s is not None else 0
+            if at_s is None:
+                continue
+            if as_json:
+                facts = {"identifier": account.identifier, "since_s": at_s, "held": count}
+                print(json.dumps(facts))
+            else:
+                print(f"{account.identifier:<20} since {clock(at_s)}  {acts.counted(count)} held")
+
+
+@app.command()
+def release(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
+    """Let go what is held of this account, and begin its counts anew."""
+    from mailserver.store.queueing import Act
+
+    with opened_store(read_settings(config)) as store:
+        account = account_named(store, identifier)
+        count = _act(store, account.identifier, Act.RELEASE, "released: the sender was checked")
+        store.sent.forget_sent(account.account_id)
+    print(f"{account.identifier}: {acts.counted(count)} released, counts begin anew")
+
+
+@app.command()
+def lock(
+    identifier: IdentifierArgument,
+    *,
+    give_back: ReturnOption = False,
+    reason: ReasonOption = "the account was locked",
+    config: ConfigOption = None,
+) -> None:
+    """Suspend the account, end its sessions, and cancel what is held of it (or return it)."""
+    from mailserver.store.ports import AccountState
+    from mailserver.store.queueing import Act
+
+    why = acts.checked_reason(reason)
+    with opened_store(read_settings(config)) as store:
+        account = account_named(store, identifier)
+        store.set_state(account.account_id, AccountState.SUSPENDED)
+        count = _act(store, account.identifier, Act.RETURN if give_back else Act.CANCEL, why)
+        store.sent.forget_sent(account.account_id)
+    done = "returned" if give_back else "cancelled"
+    print(f"{account.identifier}: suspended, {acts.counted(count)} {done}")
+
+
+def _act(store: Store, identifier: str, act: Act, reason: str) -> int:
+    """Slice by slice, each durable before the next."""
+    from mailserver.store.queueing import Deed
+
+    deed = Deed(act=act, by=acts.whoever(), reason=reason, at_s=time.time())
+    refs = [copy.ref for copy in _held(store, identifier)]
+    done = 0
+    for start in range(0, len(refs), acts.SLICE):
+        done += len(store.act_on(refs[start : start + acts.SLICE], deed))
+    return done
+
+
+def _held(store: Store, identifier: str) -> Iterator[QueuedCopy]:
+    from mailserver.quota.sending import held_prefix
+    from mailserver.store.queueing import Lane, QueueFilter
+
+    prefix = held_prefix(identifier)
+    held = acts.copies_in(store, [QueueFilter(lane=Lane.HELD)], limit=acts.SLICE)
+    return (copy for copy in held if copy.reason.startswith(prefix))

@@ -1,0 +1,83 @@
+"""`mailserver limits` and `mailserver usage`, on a store with held mail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mailserver.quota.sending import held_prefix
+from mailserver.store.ports import AccountState
+from mailserver.store.queueing import Lane, QueueFilter
+from tests.cli.conftest import Run
+from tests.cli.queued import queue_up, store_of, to_relay
+
+NOW_S = 1_795_000_000.0
+
+
+@pytest.fixture
+def held(service: Path, run: Run) -> Path:
+    """Jean is over his limit: two copies of his are held, and one of somebody else."""
+    words = ("account", "add", "jean", "--address", "jean@a.test", "--name", "Jean")
+    said = run(*words, "--password-stdin", "--config", service, stdin=b"correct horse battery\n")
+    assert said.status == 0, said.err
+    reason = held_prefix("jean") + "3 messages in an hour, 2 allowed"
+    queue_up(
+        service,
+        to_relay("x@b.test", "y@b.test", held_for=reason),
+        to_relay("z@b.test", held_for="a rule"),
+        to_relay("free@b.test"),
+    )
+    with store_of(service) as store:
+        account = store.find_account("jean")
+        assert account is not None
+        store.sent.count_sent(account.account_id, ["x@b.test"], meets=False, now_s=NOW_S)
+        assert store.sent.begin_over_limit(account.account_id, now_s=NOW_S)
+    return service
+
+
+def held_count(service: Path) -> int:
+    with store_of(service) as store:
+        return store.count_queue(QueueFilter(lane=Lane.HELD))
+
+
+def test_who_is_over_a_limit_is_listed(held: Path, run: Run) -> None:
+    said = run("limits", "list", "--json", "--config", held)
+    assert json.loads(said.out) == {"identifier": "jean", "since_s": NOW_S, "held": 2}
+    assert "jean" in run("limits", "list", "--config", held).out
+
+
+def test_release_lets_go_what_is_theirs_and_counts_anew(held: Path, run: Run) -> None:
+    said = run("limits", "release", "jean", "--config", held)
+    assert said.out == "jean: 2 copies released, counts begin anew\n"
+    assert held_count(held) == 1
+    assert run("limits", "list", "--config", held).out == ""
+    with store_of(held) as store:
+        account = store.find_account("jean")
+        assert account is not None
+        assert store.sent.begin_over_limit(account.account_id, now_s=NOW_S)
+        sent = store.sent.count_sent(account.account_id, ["x@b.test"], meets=False, now_s=NOW_S)
+        assert sent.day_messages == 1
+
+
+@pytest.mark.parametrize(("option", "word"), [((), "cancelled"), (("--return",), "returned")])
+def test_lock_suspends_and_takes_back(
+    held: Path, run: Run, option: tuple[str, ...], word: str
+) -> None:
+    said = run("limits", "lock", "jean", *option, "--config", held)
+    assert said.out == f"jean: suspended, 2 copies {word}\n"
+    assert held_count(held) == 1
+    with store_of(held) as store:
+        account = store.find_account("jean")
+        assert account is not None
+        assert account.state is AccountState.SUSPENDED
+
+
+def test_usage_shows_every_account_and_only_those_over(held: Path, run: Run) -> None:
+    said = run("usage", "--json", "--config", held)
+    facts = [json.loads(line) for line in said.out.splitlines()]
+    assert [one["identifier"] for one in facts] == ["jean", "postmaster"]
+    assert facts[0]["percent"] is None
+    assert run("usage", "--over", "80", "--config", held).out == ""
+    assert "no quota" in run("usage", "--config", held).out

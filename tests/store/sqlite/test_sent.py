@@ -1,0 +1,54 @@
+"""Counts of what was sent: they slide, and are each account's own."""
+
+from __future__ import annotations
+
+import apsw
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailserver.quota.sending import DAY_S, HOUR_S, SLOT_S, Sent
+from mailserver.store.sqlite.sent import SCHEMA, SqliteSent
+from mailserver.values.ids import AccountId
+
+JEAN, MARIE = AccountId(1), AccountId(2)
+START_S = 1_795_000_200.0  # the beginning of a slot
+
+
+def counts() -> SqliteSent:
+    connection = apsw.Connection(":memory:")
+    connection.execute(SCHEMA)
+    return SqliteSent(lambda statement, values: connection.execute(statement, values).fetchall())
+
+
+@given(st.lists(st.integers(0, int(DAY_S)), min_size=1, max_size=30).map(sorted))
+def test_an_hour_and_a_day_slide_by_slots(offsets_s: list[int]) -> None:
+    sent = counts()
+    found = Sent()
+    for offset_s in offsets_s:
+        found = sent.count_sent(JEAN, ["a", "b"], meets=False, now_s=START_S + offset_s)
+    last = (START_S + offsets_s[-1]) // SLOT_S
+    slots = [(START_S + one) // SLOT_S for one in offsets_s]
+    assert found.hour_messages == sum(last - slot < HOUR_S // SLOT_S for slot in slots)
+    assert found.day_messages == sum(last - slot < DAY_S // SLOT_S for slot in slots)
+    assert found.day_recipients == 2 * found.day_messages
+
+
+def test_a_recipient_is_new_once() -> None:
+    sent = counts()
+    assert sent.count_sent(JEAN, ["a", "b"], meets=True, now_s=START_S).day_new_recipients == 2
+    assert sent.count_sent(JEAN, ["b", "c"], meets=True, now_s=START_S).day_new_recipients == 3
+    assert sent.count_sent(MARIE, ["a"], meets=True, now_s=START_S).day_new_recipients == 1
+
+
+def test_it_is_over_its_limit_once_until_it_is_forgotten() -> None:
+    sent = counts()
+    assert [sent.begin_over_limit(JEAN, now_s=START_S) for _ in range(2)] == [True, False]
+    assert sent.over_limit() == {JEAN: START_S}
+    sent.forget_sent(JEAN)
+    assert sent.over_limit() == {}
+    assert sent.begin_over_limit(JEAN, now_s=START_S)
+
+
+def test_a_scratch_that_does_not_answer_counts_nothing() -> None:
+    silent = SqliteSent(lambda _statement, _values: [])
+    assert silent.count_sent(JEAN, ["a"], meets=True, now_s=START_S) == Sent()
