@@ -128,9 +128,21 @@ def _create(folder: Path) -> DemoService:
 
     try:
         with creation_bar(Console(stderr=True)) as progress:
-            return create_demo(folder, progress=progress)
+            demo = create_demo(folder, progress=progress)
     except NotADemo as error:
         raise Mistake(str(error)) from error
+    _bring_crowd(demo)
+    return demo
+
+
+def _bring_crowd(demo: DemoService) -> None:
+    import time
+
+    from mailserver.cli.access import opened_store
+    from mailserver.demo.crowd import import_crowd
+
+    with opened_store(demo.settings) as store:
+        import_crowd(store, demo.settings, now_s=time.time())
 
 
 def _settings(config: Path | None) -> Settings:

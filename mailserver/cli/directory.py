@@ -100,6 +100,7 @@ def undo(
 ) -> None:
     """Take back the last apply: every subject is again what it was before."""
     from mailserver.directory.applying import count_undo, undo_run
+    from mailserver.directory.service import quarantine_s
 
     settings = read_settings(config)
     with opened_store(settings) as store:
@@ -110,9 +111,7 @@ def undo(
         if not yes:
             _ask(f"Take back {count} changes of {run_words(run)}?")
         with work.bar("undoing", count) as progress:
-            undone = undo_run(
-                store, run, quarantine_s=work.quarantine_s(settings), progress=progress
-            )
+            undone = undo_run(store, run, quarantine_s=quarantine_s(settings), progress=progress)
     if as_json:
         facts = {"run": run.run_id, "undone": undone.done_count, "conflicts": undone.conflicts}
         print(json.dumps(facts, ensure_ascii=False))
@@ -147,6 +146,10 @@ def _apply(
 
     if not made.plan.steps:
         print(json.dumps({"applied": 0}) if as_json else "nothing to change")
+        return
+    last_run = store.last_import()
+    if last_run is not None and (last_run.digest, last_run.state) == (made.digest, "applied"):
+        print(json.dumps({"applied": 0}) if as_json else f"done before: {run_words(last_run)}")
         return
     _check_share(made, settings, is_sure=yes)
     began_s = time.monotonic()

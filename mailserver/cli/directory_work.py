@@ -14,13 +14,11 @@ from mailserver.cli.mistake import Mistake
 
 if TYPE_CHECKING:
     from mailserver.directory.applying import Applied
-    from mailserver.directory.facts import Facts, NumenDigests
+    from mailserver.directory.facts import Facts
     from mailserver.directory.plan import Plan, Step
     from mailserver.settings.model import Settings
     from mailserver.store.ports import Store
 
-_DAY_S = 86_400.0
-_YEAR_S = 365.25 * _DAY_S
 _BAR_FROM = 500
 """From here on a bar shows how far it has come."""
 
@@ -129,6 +127,7 @@ def apply_plan(store: Store, settings: Settings, made: MadePlan, *, by_whom: str
         OtherRun: another import stands half applied.
     """
     from mailserver.directory.applying import apply_steps
+    from mailserver.directory.service import quarantine_s
 
     run = store.last_import()
     if run is None or run.digest != made.digest:
@@ -146,10 +145,6 @@ def apply_plan(store: Store, settings: Settings, made: MadePlan, *, by_whom: str
         )
 
 
-def quarantine_s(settings: Settings) -> float:
-    return settings.directory.quarantine_years * _YEAR_S
-
-
 @contextmanager
 def bar(words: str, total: int) -> Iterator[Callable[[int], None]]:
     """On a terminal, where there is much to do."""
@@ -164,47 +159,21 @@ def bar(words: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda count: progress.update(task, advance=count)
 
 
-def digests(store: Store, settings: Settings) -> NumenDigests:
-    """Under the service's key; made where no import could have used one yet.
-
-    Raises:
-        Mistake: the key is gone, and nobody could be known again.
+def _facts(store: Store, settings: Settings, *, now_s: float, is_complete: bool) -> Facts:
     """
-    from mailserver.auth.numen_key import NumenKeyMissing, ensure_key, load_key
-    from mailserver.auth.numens import numen_verifier
-    from mailserver.directory.facts import NumenDigests
+    Raises:
+        Mistake: the key for NUMENs is gone, or the rules for aliases are not good.
+    """
+    from mailserver.auth.numen_key import NumenKeyMissing
+    from mailserver.directory.service import facts_of
+    from mailserver.people.establishments import BadRules
 
-    path = settings.auth.numen_key
     try:
-        key = ensure_key(path) if store.last_import() is None else load_key(path)
+        return facts_of(settings, store, now_s=now_s, is_complete=is_complete)
     except NumenKeyMissing as error:
         raise Mistake(str(error)) from error
-    return NumenDigests(
-        source=lambda numen: f"numen:{key.digest_source(numen)}",
-        verifier=lambda numen: numen_verifier(numen, key),
-    )
-
-
-def _facts(store: Store, settings: Settings, *, now_s: float, is_complete: bool) -> Facts:
-    from mailserver.directory.facts import Facts
-    from mailserver.people.establishments import FILE_NAME, BadRules, parse_rules
-    from mailserver.settings.template import read_config
-
-    own = settings.directory.alias_rules
-    assert settings.source is not None, "these came from a file"
-    text = (settings.source.parent / own).read_text("utf-8") if own else read_config(FILE_NAME)
-    try:
-        rules = parse_rules(text)
     except BadRules as error:
-        raise Mistake(f"{own or FILE_NAME}: {error}") from error
-    return Facts(
-        domain=settings.service.domain,
-        rules=rules,
-        digests=digests(store, settings),
-        now_s=now_s,
-        left_s=settings.directory.left_days * _DAY_S,
-        is_complete=is_complete,
-    )
+        raise Mistake(f"{settings.directory.alias_rules}: {error}") from error
 
 
 def _write_corrections(tables: Sequence[object], plan: Plan, path: Path) -> Iterator[Path]:

@@ -40,6 +40,7 @@ def test_plan_apply_last_and_undo(
     shown = run("account", "show", "znom5", *where).out
     assert "zoe.nom5@a.test" in shown
     assert "applied, 6 of 6" in run("directory", "last", *where).out
+    assert "done before: import 1" in run("directory", "apply", plan, *where).out
     assert "nothing to change" in run("directory", "apply", *files, *where).out
     asked = run("directory", "undo", *where)
     assert asked.status == 2
