@@ -115,9 +115,16 @@ def unfinished_plan(store: Store, settings: Settings, path: Path) -> MadePlan | 
 
 
 def plan_path(files: Sequence[Path], out: Path | None) -> Path:
+    """
+    Raises:
+        Mistake: it would overwrite one of the files.
+    """
     from mailserver.directory.plan_file import SUFFIX
 
-    return out or files[0].with_suffix(SUFFIX)
+    path = out or files[0].with_suffix(SUFFIX)
+    if path.exists() and any(path.samefile(file) for file in files if file.exists()):
+        raise Mistake(f"{path} is a file to import: name another one for the plan with --out")
+    return path
 
 
 def apply_plan(store: Store, settings: Settings, made: MadePlan, *, by_whom: str) -> Applied:

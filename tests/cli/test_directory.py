@@ -180,6 +180,15 @@ def test_no_numen_is_anywhere_but_in_the_offices_own_files(
             assert not [path for path, held in octets.items() if form.encode() in held]
 
 
+def test_a_plan_never_overwrites_what_it_is_made_from(
+    run: Run, service: Path, files: tuple[Path, Path]
+) -> None:
+    said = run("directory", "plan", *files, "--out", files[1], "--config", service)
+    assert said.status == 2
+    assert "name another one for the plan with --out" in said.err
+    assert files[1].read_bytes().startswith(b"numen;")
+
+
 def test_a_missing_key_is_not_made_again_once_people_are_known_by_it(
     run: Run, service: Path, files: tuple[Path, Path]
 ) -> None:

@@ -32,7 +32,8 @@ def test_the_ports_are_the_high_ones_on_loopback_only(tmp_path: Path) -> None:
     write_settings(tmp_path, NewService(domain="a.test", hostname="m.a.test", high_ports=True))
     made = create(tmp_path / "demo").settings
     wanted = load_settings(tmp_path / "mailserver.toml")
-    assert (made.smtp, made.pop3, made.auth) == (wanted.smtp, wanted.pop3, wanted.auth)
+    auth = made.auth.model_copy(update={"numen_key": wanted.auth.numen_key})  # each its folder's
+    assert (made.smtp, made.pop3, auth) == (wanted.smtp, wanted.pop3, wanted.auth)
     assert made.smtp.mx == ("127.0.0.1:2525", "[::1]:2525")
 
 
