@@ -59,6 +59,11 @@ class Classes:
         self._by_name = {one.name: _limits(one, grace_percent) for one in settings}
         self._default = self._by_name.setdefault(DEFAULT, Limits(name=DEFAULT))
 
+    @property
+    def has_quotas(self) -> bool:
+        """Has any class one?"""
+        return any(limits.has_quota for limits in self._by_name.values())
+
     def of(self, class_name: str) -> Limits:
         return self._by_name.get(class_name, self._default)
 

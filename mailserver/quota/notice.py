@@ -1,4 +1,5 @@
-"""Letters about limits, in the reader's language: a sending limit was passed.
+"""Letters about limits, in the reader's language: a sending limit was
+passed, a mailbox is nearly full.
 
 Made here and accepted like any other message, under the null sender: no
 program answers it (RFC 3834 §5).
@@ -48,6 +49,33 @@ If you did, write to {help} to have it released.
 """,
 )
 
+FULL_SUBJECT = Text(
+    fr="Votre boîte est presque pleine ({percent} %)",
+    en="Your mailbox is nearly full ({percent} %)",
+)
+FULL_TEXT = Text(
+    fr="""Bonjour,
+
+Votre boîte est remplie à {percent} %. Quand elle sera pleine, les messages
+qu'on vous envoie seront retardés, puis refusés.
+
+Supprimez d'abord les plus gros messages. Si votre logiciel de courrier laisse
+une copie sur le serveur, réglez-le pour qu'il la retire.
+
+Besoin d'aide : {help}
+""",
+    en="""Hello,
+
+Your mailbox is {percent} % full. Once it is full, messages that are sent to
+you will be delayed, then refused.
+
+Delete the largest messages first. If your mail program leaves a copy on the
+server, set it to remove that copy.
+
+For help: {help}
+""",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
@@ -76,6 +104,16 @@ def sending_held(
         identifier=identifier, reason=reason, help=house.help_address
     )
     subject = HELD_SUBJECT.in_language(reader.language)
+    return _accepted(house, reader, subject, text, accept_id=accept_id, now_s=now_s)
+
+
+def nearly_full(
+    house: House, reader: Reader, *, percent: int, accept_id: AcceptId, now_s: float
+) -> Acceptance:
+    """Tell an account how full its mailbox is."""
+    words = {"percent": percent, "help": house.help_address}
+    subject = FULL_SUBJECT.in_language(reader.language).format(**words)
+    text = FULL_TEXT.in_language(reader.language).format(**words)
     return _accepted(house, reader, subject, text, accept_id=accept_id, now_s=now_s)
 
 

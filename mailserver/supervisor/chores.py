@@ -11,6 +11,9 @@ import os
 import threading
 import time
 
+from mailserver.quota.classes import Classes
+from mailserver.quota.notice import House
+from mailserver.quota.warnings import QuotaWarner
 from mailserver.settings.model import Settings
 from mailserver.store.ports import Store, StoreError
 from mailserver.telemetry.log import get_log
@@ -29,6 +32,7 @@ class ChoreThread:
         self._settings = settings
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
+        self._quota_warner = _quota_warner(store, settings)
         self._log = get_log("keeper")
 
     def start(self) -> None:
@@ -66,4 +70,17 @@ class ChoreThread:
         warner = Warner(self._store, post, settings.passwords, settings.service.language)
         if warned := warner.step(now_s=now_s):
             self._log.info("warned of the end of first passwords", count=warned)
+        if full_count := self._quota_warner.step(now_s=now_s):
+            self._log.info("warned of mailboxes that are nearly full", count=full_count)
         self._store.forget_codes(before_s=now_s - CODES_KEPT_S)
+
+
+def _quota_warner(store: Store, settings: Settings) -> QuotaWarner:
+    service = settings.service
+    return QuotaWarner(
+        store,
+        Classes(settings.classes, grace_percent=settings.quota.grace_percent),
+        House(hostname=service.hostname, domain=service.domain),
+        service.language,
+        draw=os.urandom,
+    )

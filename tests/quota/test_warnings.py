@@ -1,0 +1,78 @@
+"""One letter at 80 and at 95 %, once per crossing, over a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailserver.quota.classes import Classes
+from mailserver.quota.notice import House
+from mailserver.quota.warnings import EVERY_S, QuotaWarner
+from mailserver.settings.model import ClassSettings
+from mailserver.store.ports import Account, Removal, Store
+from mailserver.store.sqlite.store import SqliteStore
+from mailserver.values.ids import Uid
+from tests.store.letters import NOW_S, accept, letter, person, uids_of
+
+ADDRESS = "marot@ac-exemple.fr"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "store")
+    yield store
+    store.close()
+
+
+def warner(store: Store, *, quota: int = 20) -> QuotaWarner:
+    classes = Classes([ClassSettings(name="default", quota_messages=quota)], grace_percent=110)
+    house = House(hostname="mail.ac-exemple.fr", domain="ac-exemple.fr")
+    return QuotaWarner(store, classes, house, "fr", draw=lambda count: b"r" * count)
+
+
+def fill(store: Store, account: Account, count: int) -> None:
+    accept(store, *(letter((ADDRESS, account.inbox_id)) for _ in range(count)))
+
+
+def test_each_level_is_told_once_and_again_after_it_eased(store: SqliteStore) -> None:
+    account = person(store, "fmarot", addresses=[ADDRESS])
+    one, told = warner(store), []
+    for step, more in enumerate((15, 1, 0, 1, 1, 0)):
+        fill(store, account, more)
+        told.append(one.step(now_s=NOW_S + step * EVERY_S))
+    assert told == [0, 1, 0, 0, 1, 0]  # 15, 16, then its letter: 17, 18, 19 and the second one
+    assert warner(store).step(now_s=NOW_S) == 0
+    uids = tuple(map(Uid, uids_of(store, account.inbox_id)))
+    store.apply([Removal(mailbox_id=account.inbox_id, uids=uids, removed_at_s=NOW_S)])
+    assert warner(store).step(now_s=NOW_S) == 0
+    fill(store, account, 17)
+    assert warner(store).step(now_s=NOW_S) == 1
+
+
+def test_it_looks_now_and_then(store: SqliteStore) -> None:
+    account = person(store, "fmarot", addresses=[ADDRESS])
+    one = warner(store)
+    assert one.step(now_s=NOW_S) == 0
+    fill(store, account, 17)
+    assert one.step(now_s=NOW_S + EVERY_S - 1) == 0
+    assert one.step(now_s=NOW_S + EVERY_S) == 1
+
+
+def test_without_a_quota_nobody_is_told(store: SqliteStore) -> None:
+    account = person(store, "fmarot", addresses=[ADDRESS])
+    fill(store, account, 30)
+    assert warner(store, quota=0).step(now_s=NOW_S) == 0
+
+
+def test_the_letter_is_in_the_readers_language(store: SqliteStore) -> None:
+    account = person(store, "fmarot", addresses=[ADDRESS])
+    fill(store, account, 17)
+    warner(store).step(now_s=NOW_S)
+    message = store.fetch(account.inbox_id, Uid(uids_of(store, account.inbox_id)[-1]))
+    assert message is not None
+    assert message.octets is not None
+    assert b"est remplie =C3=A0 85 %" in message.octets
+    assert b"Auto-Submitted: auto-generated" in message.octets
+    message.close()
