@@ -15,6 +15,7 @@ from mailserver.cli import (
     config,
     demo,
     directory,
+    forwarding,
     dkim,
     holders,
     init,
@@ -60,6 +61,7 @@ app.add_typer(queue.app, name="queue")
 app.add_typer(limits.app, name="limits")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(demo.app, name="demo")
+account.app.command("forward")(forwarding.forward)
 directory.app.command("show")(browse.show)
 directory.app.command("search")(browse.search)
 directory.app.command("letters")(letters.letters)

@@ -411,3 +411,15 @@ class People(Names, Protocol):
     def list_usage(self) -> Iterator[Usage]:
         """Every account by identifier, read in slices."""
         ...
+
+    # Forwarding
+
+    def read_forward(self, account_id: AccountId) -> tuple[str, bool]:
+        """(where to, or empty; does a copy stay?)."""
+        ...
+
+    def set_forward(
+        self, account_id: AccountId, to: str, *, keeps_copy: bool, by_whom: str, now_s: float
+    ) -> None:
+        """The account and its history, in one transaction.  Empty: no more."""
+        ...

@@ -35,6 +35,12 @@ _ANSWERABLE = """
         JOIN account AS other ON other.account_id = relation.account_id
     WHERE account.identifier_key = ? AND other.identifier_key IS NOT NULL
     ORDER BY other.identifier LIMIT 10"""
+_READ_FORWARD = "SELECT forward_to, keeps_copy FROM account WHERE account_id = ?"
+_SET_FORWARD = "UPDATE account SET forward_to = ?, keeps_copy = ? WHERE account_id = ?"
+_NOTE_FORWARD = """
+    INSERT INTO account_event (account_id, number, at_s, by_whom, what, details)
+    SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ?
+    FROM account_event WHERE account_id = ?"""
 _SLICE = 500
 _LIVES = {life.value: life for life in Life}
 
@@ -61,6 +67,22 @@ class SqlTargets:
             forward_to=forward_to or "",
             keeps_copy=keeps != 0,
         )
+
+    def read_forward(self, account_id: AccountId) -> tuple[str, bool]:
+        """(where to, or empty; does a copy stay?)."""
+        row = first(self._engine.read(_READ_FORWARD, (account_id,)))
+        return ("", True) if row is None else (row[0], bool(row[1]))
+
+    def set_forward(
+        self, account_id: AccountId, to: str, *, keeps_copy: bool, by_whom: str, now_s: float
+    ) -> None:
+        """The account and its history, in one transaction."""
+        what = "forwarding set" if to else "forwarding ended"
+        details = to and f"{to}, {'a copy stays' if keeps_copy else 'no copy stays'}"
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            connection.execute(_SET_FORWARD, (to, int(keeps_copy or not to), account_id))
+            event = (account_id, now_s, by_whom, what, details, account_id)
+            connection.execute(_NOTE_FORWARD, event)
 
     def read_class(self, account_id: AccountId) -> str:
         """Empty: the default one."""

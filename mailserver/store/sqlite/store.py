@@ -152,6 +152,8 @@ class SqliteStore:
         self.read_class = targets.read_class
         self.answerable_for = targets.answerable_for
         self.list_usage = targets.list_usage
+        self.read_forward = targets.read_forward
+        self.set_forward = targets.set_forward
         self.sent = self._scratch.sent
         self.fetch = self._mailboxes.fetch
         self.open_maildrop = self._mailboxes.open_maildrop

@@ -1,0 +1,42 @@
+"""`mailserver account forward`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.cli.queued import store_of
+
+
+def test_it_is_set_shown_and_stopped(service: Path, run: Run) -> None:
+    def forward(*words: str) -> str:
+        said = run("account", "forward", "postmaster", *words, "--config", service)
+        assert said.status == 0, said.err
+        return said.out
+
+    assert forward() == "postmaster: not forwarded\n"
+    assert forward("home@b.test") == "postmaster: home@b.test, a copy stays\n"
+    assert forward("home@b.test", "--only") == "postmaster: home@b.test, no copy stays\n"
+    with store_of(service) as store:
+        target = store.find_target("postmaster@a.test")
+        assert target is not None
+        assert (target.forward_to, target.keeps_copy) == ("home@b.test", False)
+    assert forward("--stop") == "postmaster: not forwarded\n"
+    with store_of(service) as store:
+        account = store.find_account("postmaster")
+        assert account is not None
+        events = store.history(account.account_id, limit=3)
+    assert [event.what for event in events] == [
+        "forwarding ended",
+        "forwarding set",
+        "forwarding set",
+    ]
+
+
+@pytest.mark.parametrize("text", ["home", "@b.test", "home@", "home@-", "a b@c.test", "<x@b.test>"])
+def test_what_is_no_address_is_told(service: Path, run: Run, text: str) -> None:
+    said = run("account", "forward", "postmaster", text, "--config", service)
+    assert said.status == 2
+    assert "is not an address" in said.err
