@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench import figures, queue_figures
+from bench import figures, lists_figure, queue_figures
 from bench.cpu import read_machine_busy_s
 from bench.disk import Disk, look_at_disk
 from bench.ours import Ours
@@ -33,7 +33,9 @@ OTHERS_NOTE = (
     "Everything else on the machine, the kernel included, kept {cores:.2f} cores busy "
     "on average: measure on a machine where that is near 0"
 )
-FIGURE_KEYS = ("rest", "memory", "big-mailbox", "queue", "slow-hop")
+FIGURE_KEYS = ("rest", "memory", "big-mailbox", "queue", "slow-hop", "list")
+
+LIST_MEMBERS = 50_000
 
 OnStep = Callable[[str], None]
 
@@ -145,6 +147,10 @@ class Session:
         if "slow-hop" in self.plan.figures:
             self.on_step("slow and mute next hops")
             found += self._measure_slow_hops(self.plan.scale)
+        if "list" in self.plan.figures:
+            self.on_step("a large list")
+            count = LIST_MEMBERS if self.plan.scale.round_s else LIST_MEMBERS // 100
+            found.append(lists_figure.measure_list(self.folder / "list", count))
         return found
 
     def _measure_queue(self, count: int) -> list[Figure]:
