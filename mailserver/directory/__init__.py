@@ -4,7 +4,7 @@
     columns     what headers mean, in French and English: data
     rows        cells -> values, and what is wrong with them
     units, posts, people, naming     values -> the documents that are wanted
-    plan, plan_file, documents       wanted against kept -> changes, as a file
+    plan, plan_file, reasons         wanted against kept -> changes, as a file
     applying    changes -> the store, in slices; and back
     corrections what could not go in, as a file to correct
 

@@ -1,7 +1,7 @@
 """A plan as a file: JSON lines, mode 600, written whole or not at all.
 
     {"plan": 1, "domain": ..., "made_at_s": ..., "kept_units": ..., "kept_people": ..., ...}
-    {"act": "created", "before": null, "after": {...}, "verifier": ..., "reasons": [...], ...}
+    {"act": "created", "is": "person", "before": null, "after": {...}, "reasons": [...], ...}
     ...
     {"end": 52020}
 
@@ -22,14 +22,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mailserver.directory.documents import BadDocument, from_json, to_json
 from mailserver.directory.plan import Act, Plan, Step
 from mailserver.directory.problems import BadFile
-from mailserver.store.people import Change, Doc
+from mailserver.store.documents import doc_as_json, doc_from_json
+from mailserver.store.people import Change, Doc, PersonDoc, UnitDoc
 
 VERSION: Final = 1
 SUFFIX: Final = ".plan"
 _MODE: Final = 0o600
+_UNIT, _PERSON = "unit", "person"
+_KINDS: Final[Mapping[str, type[Doc]]] = {_UNIT: UnitDoc, _PERSON: PersonDoc}
 
 
 def write_plan(path: Path, plan: Plan, *, domain: str, made_at_s: float) -> str:
@@ -82,7 +84,7 @@ def read_plan(octets: bytes, *, name: str, domain: str) -> Plan:
             kept_units=head["kept_units"],
             kept_people=head["kept_people"],
         )
-    except (BadDocument, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise BadFile(f"{name}: not a plan that this version writes: plan again") from None
 
 
@@ -100,6 +102,7 @@ def _lines(plan: Plan, *, domain: str, made_at_s: float) -> Iterator[bytes]:
         yield _line(
             {
                 "act": step.act.value,
+                "is": _UNIT if step.is_unit else _PERSON,
                 "before": _doc_tree(step.change.before),
                 "after": _doc_tree(step.change.after),
                 "verifier": step.change.verifier,
@@ -116,11 +119,11 @@ def _line(tree: Mapping[str, Any]) -> bytes:
 
 
 def _doc_tree(doc: Doc | None) -> dict[str, Any] | None:
-    return None if doc is None else to_json(doc)
+    return None if doc is None else doc_as_json(doc)
 
 
-def _doc(tree: Mapping[str, Any] | None) -> Doc | None:
-    return None if tree is None else from_json(tree)
+def _doc(kind: str, tree: Mapping[str, Any] | None) -> Doc | None:
+    return None if tree is None else doc_from_json(_KINDS[kind], tree)
 
 
 def _json(line: bytes, name: str) -> dict[str, Any]:
@@ -135,8 +138,8 @@ def _json(line: bytes, name: str) -> dict[str, Any]:
 
 def _step(tree: Mapping[str, Any]) -> Step:
     change = Change(
-        before=_doc(tree["before"]),
-        after=_doc(tree["after"]),
+        before=_doc(tree["is"], tree["before"]),
+        after=_doc(tree["is"], tree["after"]),
         verifier=tree["verifier"],
         reasons=tuple(tree["reasons"]),
         homonyms=tuple((str(base), int(number)) for base, number in tree["homonyms"]),
