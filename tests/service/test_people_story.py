@@ -1,0 +1,278 @@
+"""The life of one person's account, from the import to the address that stays theirs.
+
+The service runs; swaks writes, curl collects, pdftotext reads the letter.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from mailserver.auth.backend import open_backend
+from mailserver.auth.numen_key import load_key
+from mailserver.directory.moves import take_steps
+from mailserver.recovery.letters import Post
+from mailserver.recovery.passwords import House, PasswordDesk, Refused
+from mailserver.settings.load import load_settings
+from mailserver.store.people import Life
+from mailserver.store.ports import Store
+from mailserver.store.sqlite.store import open_store
+from mailserver.supervisor.interpreter import python_command, python_environment
+from mailserver.values.secret import Secret
+from tests.demo.conftest import free_ports
+from tests.programs import needs_program
+
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(240)]
+DAY_S = 86_400.0
+NUMEN = "17E0200001ABC"
+UNITS = """code;type;nature;rattachement;nom;code postal;ville
+AC;academie;;;Académie d'Exemple;;Poitiers
+0170705Z;etablissement;ecole;AC;École Jules Ferry;17100;Saintes
+0170706A;etablissement;ecole;AC;École du Port;17000;La Rochelle
+"""
+HEADERS = "id;prenom;nom;numen;uai;fonction;correspondant\n"
+JEANNE = f"1;Jeanne;Martin;{NUMEN};0170705Z;enseignante;\n"
+PAUL = "2;Paul;Noir;17E0200002ABC;0170706A;directeur;\n"
+HOMONYM = "3;Jeanne;Martin;17E0200003ABC;0170706A;enseignante;\n"
+THIRD = "4;Jeanne;Martin;17E0200004ABC;0170706A;enseignante;\n"
+CURL_LOGIN_DENIED = 67
+PATIENCE_S = 30.0
+
+
+@dataclass
+class Town:
+    """A service that runs, and the programs of its people."""
+
+    folder: Path
+    env: dict[str, str]
+    ports: dict[str, int]
+    log: list[bytes] = field(default_factory=list)
+
+    def typed(self, *words: str | Path, status: int = 0) -> str:
+        """`mailserver WORDS --config ...`: what it printed."""
+        command = python_command("mailserver.cli.main", *map(str, words))
+        done = subprocess.run(
+            [*command, "--config", str(self.folder / "mailserver.toml")],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == status, (words, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    def import_people(self, name: str, *rows: str) -> None:
+        file = self.folder / name
+        file.write_text(HEADERS + "".join(rows), encoding="utf-8")
+        self.typed("directory", "apply", file)
+
+    def uidls(self, user: str, password: str) -> list[str] | None:
+        """What curl finds over POP3S; None: it may not sign in."""
+        port = self.ports["pop3.pop3s"]
+        done = subprocess.run(
+            [
+                *("curl", "--silent", "--cacert", str(self.folder / "tls/certificate.pem")),
+                *("--resolve", f"mail.a.test:{port}:127.0.0.1", "--user", f"{user}:{password}"),
+                *("--request", "UIDL", f"pop3s://mail.a.test:{port}/"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        if done.returncode == CURL_LOGIN_DENIED:
+            return None
+        assert done.returncode == 0, (done.returncode, done.stderr)
+        return [line.split()[1] for line in done.stdout.splitlines() if line.split()]
+
+    def write(self, to: str) -> None:
+        port = self.ports["smtp.mx"]
+        done = subprocess.run(
+            ["swaks", "--server", f"127.0.0.1:{port}", "--from", "parent@b.test", "--to", to],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 0, done.stdout
+
+    def rcpt(self, to: str) -> int:
+        with smtplib.SMTP("127.0.0.1", self.ports["smtp.mx"], timeout=30) as smtp:
+            smtp.ehlo("mx.b.test")
+            smtp.mail("parent@b.test")
+            return smtp.rcpt(to)[0]
+
+    def open_store(self) -> Store:
+        return open_store(load_settings(self.folder / "mailserver.toml", self.env))
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    more = {key: value[0] for key, value in free_ports().items() if isinstance(value, list)}
+    env = python_environment() | {
+        "MAILSERVER_" + key.upper().replace(".", "__"): str(value) for key, value in more.items()
+    }
+    ports = {key: int(str(value).rpartition(":")[2]) for key, value in more.items()}
+    town = Town(folder=tmp_path / "s", env={**os.environ, **env}, ports=ports)
+    made = python_command("mailserver.cli.main", "init", str(town.folder), "--domain", "a.test")
+    subprocess.run([*made, "--high-ports"], check=True, capture_output=True, timeout=60)
+    running = subprocess.Popen(
+        python_command(
+            "mailserver.cli.main", "run", "--config", str(town.folder / "mailserver.toml")
+        ),
+        env=town.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert running.stdout is not None
+    drain = threading.Thread(target=town.log.extend, args=(running.stdout,))
+    drain.start()
+    try:
+        _wait_for(town, running)
+        yield town
+    finally:
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 0, b"".join(town.log).decode()[-4000:]
+        drain.join()
+        running.stdout.close()
+    assert NUMEN.encode() not in b"".join(town.log)
+
+
+def _wait_for(town: Town, running: subprocess.Popen[bytes]) -> None:
+    """Until the last of its ports takes connections."""
+    patient_until_s = time.monotonic() + PATIENCE_S
+    for port in town.ports.values():
+        while True:
+            assert running.poll() is None, b"".join(town.log).decode()
+            assert time.monotonic() < patient_until_s, b"".join(town.log).decode()
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                threading.Event().wait(0.05)
+
+
+@needs_program("swaks")
+@needs_program("curl")
+@needs_program("pdftotext")
+def test_a_person_from_the_import_to_the_address_that_stays_reserved(town: Town) -> None:
+    # Import, and a message before its owner ever signed in.
+    (town.folder / "units.csv").write_text(UNITS, encoding="utf-8")
+    town.typed("directory", "apply", town.folder / "units.csv")
+    town.import_people("people.csv", JEANNE, PAUL)
+    town.write("jeanne.martin@a.test")
+
+    # Letters.
+    pdf = town.folder / "letters.pdf"
+    town.typed("directory", "letters", "--unit", "0170705", "--out", pdf)
+    paper = _text_of(pdf)
+    assert "jmartin" in paper
+    assert NUMEN not in paper
+    one_time = next(line for line in paper.splitlines() if "Mot de passe" in line).split()[-1]
+    assert town.uidls("0170705z", one_time) == []
+
+    # The first log-in, with the NUMEN, typed as on paper.
+    first = town.uidls("jmartin", "17e 02 00001 abc")
+    assert first is not None
+    assert len(first) == 1
+
+    _change_and_reset(town, first)
+    _move_and_homonym(town, first)
+    _departure(town)
+
+
+def _change_and_reset(town: Town, uidls: list[str]) -> None:
+    """Change with the old password; then a correspondent's code, together with the NUMEN."""
+    changed, reset = "une phrase de passe à elle", "encore une autre phrase"
+    store = town.open_store()
+    try:
+        desk = _desk(town, store)
+        desk.change("jmartin", Secret(NUMEN), Secret(changed))
+        assert town.uidls("jmartin", NUMEN) is None
+        told = town.uidls("jmartin", changed)
+        assert told is not None
+        assert told[0] == uidls[0]
+
+        town.typed("directory", "correspondent", "add", "pnoir", "--unit", "0170705Z")
+        by = store.find_account("pnoir")
+        assert by is not None
+        code = desk.hand_code("jmartin", by_account=by.account_id, by_whom="pnoir").reveal()
+        with pytest.raises(Refused):
+            desk.reset("jmartin", code, Secret(reset))  # without the NUMEN
+        desk.reset("jmartin", code, Secret(reset), numen=Secret(NUMEN))
+    finally:
+        store.close()
+    assert town.uidls("jmartin", changed) is None
+    assert town.uidls("jmartin", reset) is not None
+
+
+def _move_and_homonym(town: Town, uidls: list[str]) -> None:
+    town.typed("directory", "move", "jmartin", "--to", "0170706A")
+    assert town.rcpt("jeanne.martin@a.test") == 250
+    assert "Jeanne Martin" in town.typed("directory", "show", "0170706A")
+    town.import_people("homonym.csv", HOMONYM)
+    shown = town.typed("directory", "search", "jeanne", "--with-hidden")
+    assert "jeanne.martin2@a.test  jmartin2" in shown
+    again = town.uidls("jmartin", "encore une autre phrase")
+    assert again is not None
+    assert again[0] == uidls[0]
+    assert town.uidls("jmartin2", "17E0200003ABC") == []
+
+
+def _departure(town: Town) -> None:
+    town.typed("directory", "retire", "jmartin", "--on", "2020-01-31")
+    assert town.uidls("jmartin", "encore une autre phrase") is None
+    assert town.rcpt("jeanne.martin@a.test") == 550
+    store = town.open_store()
+    try:
+        count = take_steps(
+            store,
+            now_s=time.time() + 91 * DAY_S,
+            left_s=90 * DAY_S,
+            quarantine_s=5 * 365.25 * DAY_S,
+            told=lambda doc, conflict: pytest.fail(f"{doc.identifier}: {conflict.words}"),
+        )
+        gone = store.find_person("jmartin")
+        assert count == 1
+        assert gone is None or gone.life is Life.GONE
+    finally:
+        store.close()
+    refused = town.typed(
+        *("account", "add", "autre", "--name", "Autre", "--numen", "17E0200009ABC"),
+        *("--address", "jeanne.martin@a.test"),
+        status=2,
+    )
+    assert "kept" in refused
+    town.import_people("third.csv", THIRD)
+    assert "jeanne.martin3@a.test  jmartin3" in town.typed(
+        "directory", "search", "jeanne", "--with-hidden"
+    )
+    assert town.rcpt("jeanne.martin@a.test") == 550
+
+
+def _desk(town: Town, store: Store) -> PasswordDesk:
+    settings = load_settings(town.folder / "mailserver.toml", town.env)
+    post = Post(store, settings)
+    house = House(
+        store=store,
+        backend=open_backend(store, settings),
+        post=post,
+        key=load_key(settings.auth.numen_key),
+        rules=settings.passwords,
+        language="fr",
+        now_s=time.time,
+    )
+    return PasswordDesk(house)
+
+
+def _text_of(pdf: Path) -> str:
+    command = ["pdftotext", "-layout", str(pdf), "-"]
+    return subprocess.run(command, capture_output=True, timeout=30, check=True).stdout.decode()
