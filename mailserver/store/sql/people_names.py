@@ -154,7 +154,7 @@ def write_homonyms(connection: Connection, numbers: Iterable[tuple[str, int]]) -
 def taken_words(name: str, row: NameRow, holder: str) -> str:
     """holder: whose it is, in words."""
     if row.free_at_s is None:
-        return f"{name} belongs to {holder}"
+        return f"{name} is already taken, by {holder}"
     return f"{name} was given to {holder} and is kept for them until {day(row.free_at_s)}"
 
 

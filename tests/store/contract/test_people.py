@@ -161,7 +161,7 @@ def test_a_change_of_what_was_changed_meanwhile_is_not_made(store: Store) -> Non
 def test_a_name_of_somebody_else_is_refused_with_whose_it_is(store: Store) -> None:
     made(store, teacher())
     conflict = put(store, None, teacher("jmarot2", addresses=("JMAROT@d.fr",)))
-    assert words(conflict) == "JMAROT@d.fr belongs to jmarot (Jean Marot)"
+    assert words(conflict) == "JMAROT@d.fr is already taken, by jmarot (Jean Marot)"
     assert store.find_account("jmarot2") is None
     assert store.who_had("jmarot2", now_s=NOW_S) is None
 
@@ -354,7 +354,7 @@ def test_a_name_whose_quarantine_is_over_goes_to_the_next(store: Store) -> None:
     assert account.name == "Jules Marot"
     assert store.find_mailbox("jmarot@d.fr") == account.inbox_id
     conflict = put(store, None, doc, at_s=NOW_S + QUARANTINE_S)
-    assert words(conflict) == "jmarot belongs to jmarot (Jules Marot)"
+    assert words(conflict) == "jmarot is already taken, by jmarot (Jules Marot)"
     made(store, teacher("jmarot2", key=doc.source_key), at_s=NOW_S + QUARANTINE_S)
 
 

@@ -70,7 +70,7 @@ def test_a_conflict_stays_alone_and_counts_as_done(store: Store) -> None:
     first, second, third = apply(store, run_id, creations(docs))
     assert (first, third) == (None, None)
     assert second is not None
-    assert second.words == "p1 belongs to p1 (Jean Marot)"
+    assert second.words == "p1 is already taken, by p1 (Jean Marot)"
     run = store.last_import()
     assert run is not None
     assert run.done == 3

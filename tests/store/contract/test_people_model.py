@@ -240,5 +240,5 @@ def _names_of(doc: PersonDoc) -> list[str]:
 def test_no_name_has_two_owners_and_no_number_two_lives(engine: str) -> None:
     machine = type("Machine", (NamesMachine,), {"engine": engine})
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=20, stateful_step_count=25, deadline=None)
+        machine, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
     )

@@ -95,6 +95,6 @@ def test_accounts_older_than_the_directory_keep_their_names_and_are_found(
     sign_in = store.find_sign_in("un@d")
     assert sign_in is not None
     assert sign_in.credential.state is AccountState.ACTIVE
-    with pytest.raises(NameTaken, match="belongs to un"):
+    with pytest.raises(NameTaken, match="already taken, by un"):
         store.add_account(identifier="un", name="", addresses=(), now_s=NOW_S)
     store.close()
