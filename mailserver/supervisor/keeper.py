@@ -34,6 +34,7 @@ BUSY_FRACTION = 1 / 8
 """With this part of the log's limit in use, steps follow each other quickly."""
 ROUND_S = 60.0
 REPORT_S = 10.0
+INDEX_S = 2.0  # a search looks at what is newer by itself
 SLICE_PAUSE_S = 0.02
 """Between two slices of a round that goes on, so that writers of mail come first."""
 WAIT_FOR_TURN_S = 1.0
@@ -106,6 +107,7 @@ class Keeper:
     quarantine_s: float
     _round_at_s: float = 0.0
     _report_at_s: float = 0.0
+    _index_at_s: float = 0.0
     _freed: dict[str, int] = field(default_factory=dict)
 
     def step(self, *, now_s: float, clock_s: float) -> float:
@@ -125,12 +127,19 @@ class Keeper:
                 self.store.report(
                     source_name("keeper", 0), {WAL_OCTETS: float(used_octets)}, now_s=now_s
                 )
-            if self.store.index_journeys():
-                wait_s = min(wait_s, SLICE_PAUSE_S)
+            if clock_s >= self._index_at_s:
+                wait_s = min(wait_s, self._index(clock_s))
         except StoreUnavailable as error:
             self.log.warning("store does not answer: next step later", error=str(error))
             return CALM_STEP_S
         return wait_s
+
+    def _index(self, clock_s: float) -> float:
+        """Now and then, so that each page of the index is written for many messages at once."""
+        if self.store.index_journeys():
+            return SLICE_PAUSE_S
+        self._index_at_s = clock_s + INDEX_S
+        return CALM_STEP_S
 
     def _clean(self, now_s: float, clock_s: float) -> float:
         """One slice; the round ends with the first slice that finds nothing."""

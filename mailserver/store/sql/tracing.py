@@ -23,7 +23,9 @@ from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.values.ids import AcceptId, MessageId
 
 SLICE = 250
-"""Messages that one step indexes: some milliseconds."""
+"""Messages that are read at a time."""
+COMMIT_MESSAGES = 2_000
+"""Messages that one step indexes, where so many wait: some tens of milliseconds."""
 COPIES_SLICE = 5_000
 """Recipients of one step; a message has all of its own in one."""
 
@@ -98,11 +100,21 @@ class SqlTracing:
         if after == 0:
             row = first(self._engine.read(_FIRST_KEPT))
             after = last if row is None or row[0] is None else row[0] - 1
-        keys, progress = self._slice(after, last)
+        keys, progress = self._slices(after, last)
         if progress is None:
             return done
         self._index.add(keys, progress)
         return done + len(keys)
+
+    def _slices(self, after: int, last: int) -> tuple[list[Keys], Progress | None]:
+        """Several slices for one commit: the keys of one bucket share its pages."""
+        keys, progress = self._slice(after, last)
+        while progress is not None and len(keys) < COMMIT_MESSAGES:
+            more, further = self._slice(progress.message_id, last)
+            if further is None:
+                break
+            keys, progress = keys + more, further
+        return keys, progress
 
     def _indexed(self, last: int) -> int:
         """The last message indexed; 0 where the index is new, or of another history."""
