@@ -29,7 +29,7 @@ def test_the_quick_bench_measures_every_row(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr or done.stdout
     report = json.loads((tmp_path / "latest.json").read_text("utf-8"))
     assert all(row["ratio"] is not None for row in report["rows"])
-    assert len(report["figures"]) == 9
+    assert len(report["figures"]) == 10
     assert set(folder.glob("melouvert-bench-*")) <= before
 
 
