@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from mailserver.settings.model import MIB, ClassSettings
@@ -75,7 +76,7 @@ def _limits(one: ClassSettings, grace_percent: float) -> Limits:
         quota_octets=quota_octets,
         quota_count=one.quota_messages,
         hard_octets=int(quota_octets * grace_percent / 100),
-        hard_count=int(one.quota_messages * grace_percent / 100),
+        hard_count=ceil(one.quota_messages * grace_percent / 100),
         sends_per_hour=one.sends_per_hour,
         sends_per_day=one.sends_per_day,
         recipients_per_day=one.recipients_per_day,

@@ -81,6 +81,12 @@ def test_an_account_without_a_class_or_with_an_unknown_one_has_the_default() -> 
     assert not Classes([], grace_percent=110).of("").has_quota
 
 
+def test_a_small_quota_has_a_margin_too() -> None:
+    limits = Classes([ClassSettings(name="few", quota_messages=3)], grace_percent=110).of("few")
+    found = decide_room(limits, used_octets=0, used_count=3, size_octets=0, is_lenient=False)
+    assert found is Room.NOT_NOW
+
+
 def test_bulk_is_not_counted() -> None:
     limited = ClassSettings(name="a", sends_per_hour=1)
     bulk = ClassSettings(name="b", sends_per_hour=1, bulk=True)
