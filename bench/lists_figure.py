@@ -47,8 +47,8 @@ _FILL = (
     ),
     (
         "INSERT INTO list_member (list_id, account_id, address, address_key, gets_mail,"
-        " stopped_why, bounce_count) SELECT 1, account_id, '', '#' || account_id, 1, '', 0 FROM account"
-        " WHERE account_id > ?"
+        " stopped_why, bounce_count) SELECT 1, account_id, '', '#' || account_id, 1, '', 0"
+        " FROM account WHERE account_id > ?"
     ),
 )
 

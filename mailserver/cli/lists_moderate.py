@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailserver.cli.access import opened_store, read_settings
-from mailserver.cli.lists import ListArgument, app, list_named
+from mailserver.cli.lists import ListArgument, list_named
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mailserver.store.ports import Store
 
 
-@app.command()
 def moderate(
     address: ListArgument,
     *,

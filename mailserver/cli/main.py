@@ -15,12 +15,13 @@ from mailserver.cli import (
     config,
     demo,
     directory,
-    forwarding,
     dkim,
+    forwarding,
     holders,
     init,
     letters,
     limits,
+    lists,
     lists_moderate,
     mailbox,
     people,
@@ -56,12 +57,13 @@ app.add_typer(config.app, name="config")
 app.add_typer(account.app, name="account")
 app.add_typer(directory.app, name="directory")
 app.add_typer(mailbox.app, name="mailbox")
-app.add_typer(lists_moderate.app, name="list")
+app.add_typer(lists.app, name="list")
 app.add_typer(queue.app, name="queue")
 app.add_typer(limits.app, name="limits")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(demo.app, name="demo")
 account.app.command("forward")(forwarding.forward)
+lists.app.command("moderate")(lists_moderate.moderate)
 directory.app.command("show")(browse.show)
 directory.app.command("search")(browse.search)
 directory.app.command("letters")(letters.letters)
