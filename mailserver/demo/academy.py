@@ -125,7 +125,7 @@ def _wanted(cast: Cast, more: dict[str, Value]) -> NewService:
         language=cast.language,
         postmaster=cast.postmaster.identifier,
         high_ports=True,
-        more=more,
+        more={"delivery.dane": False} | more,  # no validating resolver is expected here
     )
 
 

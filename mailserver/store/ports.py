@@ -40,6 +40,7 @@ from mailserver.store.queueing import (
 )
 from mailserver.store.recovery import FirstPasswords, Recovery
 from mailserver.store.sending import SentLedger
+from mailserver.store.upkeep import Upkeep
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
 from mailserver.values.message import Acceptance, FiledBody
 
@@ -399,44 +400,6 @@ class Scratch(Protocol):
 
     def read_reports(self) -> dict[str, tuple[float, dict[str, float]]]:
         """source -> (when it reported, its counters)."""
-        ...
-
-
-# --- keeping house ------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Reclaimed:
-    entry_count: int
-    message_count: int
-    file_count: int
-
-
-class Upkeep(Protocol):
-    """Work of the keeper, the one process that looks after a store."""
-
-    def become_keeper(self) -> bool:
-        """True: this process is the keeper until it ends.  False: another one is."""
-        ...
-
-    def checkpoint(self) -> int:
-        """One step of moving the log into the database; returns the octets still in use."""
-        ...
-
-    def reclaim(self, *, now_s: float) -> Reclaimed:
-        """One slice: free what no entry and no unfinished copy needs."""
-        ...
-
-    def expire_history(self, *, now_s: float) -> int:
-        """One slice: forget final copies older than the retention; returns how many."""
-        ...
-
-    def index_journeys(self) -> int:
-        """One slice of following the history for its index; 0: nothing is left to do."""
-        ...
-
-    def log_octets(self) -> int:
-        """Size of the write-ahead log; 0 where the engine has none of its own."""
         ...
 
 

@@ -20,8 +20,9 @@ from typing import Protocol
 from mailserver.directory.moves import Lives, take_steps
 from mailserver.settings.model import MIB, Settings
 from mailserver.store.people import Conflict, PersonDoc
-from mailserver.store.ports import Scratch, StoreUnavailable, Upkeep
+from mailserver.store.ports import Scratch, StoreUnavailable
 from mailserver.store.sqlite.store import open_store
+from mailserver.store.upkeep import Upkeep
 from mailserver.supervisor.chores import ChoreThread
 from mailserver.supervisor.contract import WorkerContext
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable

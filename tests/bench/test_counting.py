@@ -239,6 +239,9 @@ class FakeSide:
     def wait_delivered(self) -> None:
         """Nothing was sent."""
 
+    def wait_relayed(self) -> None:
+        """Nothing was sent."""
+
     def verify(self, names: Sequence[str], count: int) -> None:
         """No mailbox."""
 

@@ -173,7 +173,7 @@ def test_a_password_comes_from_standard_input(service: Path, run: Run) -> None:
         (["a", "--address", "a@a.test", "--numen", "13E"], b"", "13 characters"),
         (["a", "--address", "a@a.test"], b"", "--password-stdin or --numen"),
         (["a", "--address", "a@a.test", "--numen", NUMEN, "--password-stdin"], b"", "one of them"),
-        (["a", "--address", "a@a.test", "--password-stdin"], b"short\n", "at least 8"),
+        (["a", "--address", "a@a.test", "--password-stdin"], b"short\n", "at least 10"),
         (["a", "--address", "a@a.test", "--password-stdin"], b"\xe9\xe9\xe9\n", "not UTF-8"),
         (["a", "--address", "postmaster@a.test", "--numen", NUMEN], b"", "already taken"),
         (["postmaster", "--address", "a@a.test", "--numen", NUMEN], b"", "already taken"),

@@ -38,7 +38,9 @@ def in_making_its_row(patch: pytest.MonkeyPatch) -> None:
 def after_the_statements(patch: pytest.MonkeyPatch) -> None:
     accept_all = writes._accept
 
-    def fail(connection: Connection, acceptances: Sequence[Acceptance]) -> list[Accepted]:
+    def fail(
+        connection: Connection, acceptances: Sequence[Acceptance]
+    ) -> tuple[list[Accepted], bool]:
         accepted = accept_all(connection, acceptances)
         if any(map(is_poisoned, acceptances)):
             raise StoreUnavailable("before the commit")

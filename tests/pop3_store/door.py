@@ -178,7 +178,7 @@ def _put_fakes_in(bodies: list[str], *, breaks: str | None) -> None:
     committer = FakeCommitter(store)
     hall: Any = worker
     hall.open_store = lambda _settings: store
-    hall.open_gate = lambda *_: FakeGate()
+    hall.open_gate = lambda *_, **__: FakeGate()
     hall.Committer = lambda *_, **__: committer
 
 

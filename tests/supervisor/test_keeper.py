@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mailserver.settings.model import MIB
 from mailserver.store.people import Change, Conflict, Life, PersonDoc
-from mailserver.store.ports import LastSeen, Reclaimed, StoreUnavailable
+from mailserver.store.ports import LastSeen, StoreUnavailable
 from mailserver.store.sqlite.store import SqliteStore
+from mailserver.store.upkeep import Reclaimed
 from mailserver.supervisor.keeper import (
     BUSY_STEP_S,
     CALM_STEP_S,

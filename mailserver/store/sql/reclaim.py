@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from mailserver.queue.copies import FIRST_FINAL
-from mailserver.store.ports import MaildropLock, Reclaimed
+from mailserver.store.ports import MaildropLock
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection, Engine, first
+from mailserver.store.upkeep import Reclaimed
 from mailserver.values.ids import MailboxId
 
 SLICE = 200
@@ -55,6 +56,8 @@ _FREE_BODY = """
             WHERE copy.message_id = message.message_id AND copy.state < ?)
         AND NOT EXISTS (SELECT 1 FROM owed_report
             WHERE owed_report.message_id = message.message_id)
+        AND NOT EXISTS (SELECT 1 FROM list_post
+            WHERE list_post.derived_id = message.message_id AND list_post.stage < 2)
     RETURNING 1"""
 _SPENT = "SELECT message_id FROM spent WHERE message_id > ? ORDER BY message_id LIMIT ?"
 _FREEABLE = """
@@ -62,7 +65,9 @@ _FREEABLE = """
         AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.message_id = message.message_id)
         AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.message_id = message.message_id)
         AND NOT EXISTS (SELECT 1 FROM owed_report
-            WHERE owed_report.message_id = message.message_id)"""
+            WHERE owed_report.message_id = message.message_id)
+        AND NOT EXISTS (SELECT 1 FROM list_post
+            WHERE list_post.derived_id = message.message_id AND list_post.stage < 2)"""
 _FREE_BODIES = """
     UPDATE message SET body = NULL, file_name = NULL WHERE message_id IN (VALUES {rows})"""
 # What a report is owed of stays until it is made; an entry frees its message when it goes.
@@ -83,6 +88,8 @@ _OLD_MESSAGES = """
     GROUP BY copy.message_id ORDER BY copy.message_id LIMIT ?"""
 _DELETE_COPIES = "DELETE FROM copy WHERE message_id = ?"
 _DELETE_ATTEMPTS = "DELETE FROM attempt WHERE message_id = ?"
+_DELETE_POSTS = "DELETE FROM list_post WHERE message_id = ?"
+_DELETE_HOLDS = "DELETE FROM list_held WHERE message_id = ?"
 _IDLE_HOPS = """
     SELECT destination_id FROM destination
     WHERE next_due_at_s IS NULL AND (suspended_until_s IS NULL OR suspended_until_s <= ?)
@@ -148,6 +155,8 @@ class SqlReclaimer:
                 for message_id in expired:
                     connection.execute(_DELETE_COPIES, (message_id,))
                     connection.execute(_DELETE_ATTEMPTS, (message_id,))
+                    connection.execute(_DELETE_POSTS, (message_id,))
+                    connection.execute(_DELETE_HOLDS, (message_id,))
                     connection.execute(_DELETE_MESSAGE, (message_id,))
         return count
 

@@ -17,9 +17,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib import resources
 from pathlib import Path
 
 from mailserver.settings.model import MIB, Settings
@@ -34,21 +32,18 @@ from mailserver.store.ports import (
     Maildrop,
     MaildropLock,
     Outcome,
-    Reclaimed,
     SignIn,
     Spool,
-    StoreUnavailable,
     Write,
 )
 from mailserver.store.sql.directory import SqlDirectory
-from mailserver.store.sql.engine import first
 from mailserver.store.sql.journeys import SqlJourneys
 from mailserver.store.sql.kinds import SqlKinds
 from mailserver.store.sql.lists import SqlLists
 from mailserver.store.sql.mailbox_list import SqlMailboxContents
 from mailserver.store.sql.mailboxes import SqlMailboxes
 from mailserver.store.sql.people import SqlPeople
-from mailserver.store.sql.people_names import SqlNames, fold_account_names
+from mailserver.store.sql.people_names import SqlNames
 from mailserver.store.sql.people_relations import SqlRelations
 from mailserver.store.sql.people_search import SqlPeopleSearch
 from mailserver.store.sql.policies import SqlPolicies
@@ -62,18 +57,18 @@ from mailserver.store.sql.recovery import SqlFirstPasswords, SqlRecovery
 from mailserver.store.sql.targets import SqlTargets
 from mailserver.store.sql.tracing import SqlTracing
 from mailserver.store.sql.writes import SqlWrites
-from mailserver.store.sqlite.engine import DIALECT, SqliteEngine, migrations_to_run
+from mailserver.store.sqlite.engine import SqliteEngine
 from mailserver.store.sqlite.locks import MaildropLocks
+from mailserver.store.sqlite.migrate import migrate
 from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.store.sqlite.slots import AgentSlots
 from mailserver.store.sqlite.trace_index import SqliteTraceIndex
 from mailserver.store.sqlite.wakeup import WakeupPipe
+from mailserver.store.upkeep import Reclaimed
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
 
 DAY_S = 86_400.0
 YEAR_S = 365.25 * DAY_S
-PEOPLE_MIGRATION = 3
-"""Gives accounts the folded form of their names, which SQL cannot make."""
 RESTART_FRACTION = 0.5
 """Under a load that never pauses, no move is whole: from this part of the limit, writers wait."""
 
@@ -120,7 +115,7 @@ class SqliteStore:
         self._files = BodyFiles(folder / "bodies")
         self._prepare_folder()
         self._engine = SqliteEngine(folder, log_limit_octets=wal_limit_octets)
-        _migrate(self._engine)
+        migrate(self._engine)
         self._scratch = SqliteScratch(folder / "scratch.db")
         self._locks = MaildropLocks(folder / "locks")
         self._wakeup = WakeupPipe(folder / "wakeup")
@@ -421,39 +416,3 @@ class SqliteStore:
         if self._keeper_fd >= 0:
             os.close(self._keeper_fd)
             self._keeper_fd = -1
-
-
-def _migrate(engine: SqliteEngine) -> None:
-    """Apply the numbered files that this store has not seen, once, under the write turn."""
-    schema = resources.files("mailserver.store.sql") / "schema"
-    names = [file.name for file in schema.iterdir()]
-    if _version(engine) > len(migrations_to_run(0, names)):
-        raise StoreUnavailable("this store was written by a newer version of the program")
-    if not migrations_to_run(_version(engine), names):
-        return
-    with engine.write_turn():
-        # Asked again: another process may have applied them while we waited.
-        for name in migrations_to_run(_version(engine), names):
-            text = (schema / name).read_text(encoding="utf-8")
-            with engine.transaction() as connection:
-                engine.script(_in_dialect(text))
-                if int(name[:4]) == PEOPLE_MIGRATION:
-                    fold_account_names(connection)
-                connection.execute(
-                    "INSERT INTO migration (number, applied_at_s) VALUES (?, ?)",
-                    (int(name[:4]), time.time()),
-                )
-
-
-def _in_dialect(text: str) -> str:
-    for word, meaning in DIALECT.items():
-        text = text.replace("{" + word + "}", meaning)
-    return text
-
-
-def _version(engine: SqliteEngine) -> int:
-    tables = engine.read("SELECT 1 FROM sqlite_master WHERE name = 'migration'")
-    if not tables:
-        return 0
-    row = first(engine.read("SELECT max(number) FROM migration"))
-    return 0 if row is None or row[0] is None else int(row[0])

@@ -9,7 +9,7 @@ import pytest
 from mailserver.queue.copies import CopyState
 from mailserver.store.people import Kind, Life, Search
 from mailserver.store.ports import AccountState, NameTaken
-from mailserver.store.sqlite import store as sqlite_store
+from mailserver.store.sqlite import migrate
 from mailserver.store.sqlite.engine import SqliteEngine, migrations_to_run
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId
@@ -26,11 +26,11 @@ def trunk_store(folder: Path, monkeypatch: pytest.MonkeyPatch, *, up_to: int = 1
     engine = SqliteEngine(folder, log_limit_octets=1_000_000)
     with monkeypatch.context() as patched:
         patched.setattr(
-            sqlite_store,
+            migrate,
             "migrations_to_run",
             lambda v, names: migrations_to_run(v, names)[: up_to - v],
         )
-        sqlite_store._migrate(engine)
+        migrate.migrate(engine)
     octets = len(RETURN_PATH + PREFIX + HEAD + BODY)
     message = (1, new_accept_id(), NOW_S, None, "a@b", "mx", "192.0.2.1", 1, "", "", 18, 0, 0)
     body = (len(BODY), None, RETURN_PATH, HEAD, BODY)

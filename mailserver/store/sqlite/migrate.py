@@ -1,0 +1,50 @@
+"""The numbered migrations of `mailserver/store/sql/schema`, applied once to this store."""
+
+from __future__ import annotations
+
+import time
+from importlib import resources
+
+from mailserver.store.ports import StoreUnavailable
+from mailserver.store.sql.engine import first
+from mailserver.store.sql.people_names import fold_account_names
+from mailserver.store.sqlite.engine import DIALECT, SqliteEngine, migrations_to_run
+
+PEOPLE_MIGRATION = 3
+"""Gives accounts the folded form of their names, which SQL cannot make."""
+
+
+def migrate(engine: SqliteEngine) -> None:
+    """Apply the numbered files that this store has not seen, once, under the write turn."""
+    schema = resources.files("mailserver.store.sql") / "schema"
+    names = [file.name for file in schema.iterdir()]
+    if _version(engine) > len(migrations_to_run(0, names)):
+        raise StoreUnavailable("this store was written by a newer version of the program")
+    if not migrations_to_run(_version(engine), names):
+        return
+    with engine.write_turn():
+        # Asked again: another process may have applied them while we waited.
+        for name in migrations_to_run(_version(engine), names):
+            text = (schema / name).read_text(encoding="utf-8")
+            with engine.transaction() as connection:
+                engine.script(_in_dialect(text))
+                if int(name[:4]) == PEOPLE_MIGRATION:
+                    fold_account_names(connection)
+                connection.execute(
+                    "INSERT INTO migration (number, applied_at_s) VALUES (?, ?)",
+                    (int(name[:4]), time.time()),
+                )
+
+
+def _in_dialect(text: str) -> str:
+    for word, meaning in DIALECT.items():
+        text = text.replace("{" + word + "}", meaning)
+    return text
+
+
+def _version(engine: SqliteEngine) -> int:
+    tables = engine.read("SELECT 1 FROM sqlite_master WHERE name = 'migration'")
+    if not tables:
+        return 0
+    row = first(engine.read("SELECT max(number) FROM migration"))
+    return 0 if row is None or row[0] is None else int(row[0])
