@@ -107,7 +107,7 @@ class Destination:
 def make_bundles(
     destination_id: DestinationId, copies: Sequence[LeasedCopy], max_recipients: int
 ) -> Iterator[Bundle]:
-    """Copies of one message and sender that stand together, at most `max_recipients` to a bundle."""
+    """Copies of one message and sender that stand together, `max_recipients` at most."""
     start = 0
     while start < len(copies):
         message_id = copies[start].ref.message_id

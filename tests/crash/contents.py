@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import apsw
 
+from mailserver.queue.copies import CopyState
+from mailserver.queue.reports import ReportKind
 from mailserver.store.ports import StoredMessage, StoreError
+from mailserver.store.queueing import Lane
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import Uid
 from tests.crash.letters import NotALetter, read_letter
+from tests.crash.reports import NotAReport, read_report
+from tests.crash.transit import Stored, StoredCopy
+
+Mail = TypeVar("Mail")
+_COPIES = """
+    SELECT envelope_id, recipient, state, lane, (
+        SELECT group_concat(kind) FROM owed_report
+        WHERE owed_report.message_id = copy.message_id AND owed_report.copy_no = copy.copy_no)
+    FROM copy
+        JOIN message ON message.message_id = copy.message_id
+        LEFT JOIN queue ON queue.message_id = copy.message_id AND queue.copy_no = copy.copy_no"""
+_UNSETTLED = """
+    SELECT (SELECT count(*) FROM queue), (SELECT count(*) FROM owed_report),
+        (SELECT count(*) FROM agent)"""
 
 
 class Unreadable(Exception):
     """The store does not open, or what it reads contradicts itself."""
 
 
-def read_contents(folder: Path, boxes: Sequence[str]) -> dict[str, dict[str, str]]:
-    """box -> UIDL -> letter, every octet checked; then SQLite's own check of its file.
+def read_stored(folder: Path, boxes: Sequence[str], senders: Sequence[str]) -> Stored:
+    """Every octet of letters checked, reports taken apart; then SQLite's own check of its file.
+
+    Agents that died are taken over first, as the next one would.
+    senders: names of mailboxes that hold reports only.
 
     Raises:
         Unreadable: see there.
@@ -26,16 +48,48 @@ def read_contents(folder: Path, boxes: Sequence[str]) -> dict[str, dict[str, str
     try:
         store = SqliteStore(folder)
         try:
-            contents = {box: _read_box(store, box) for box in boxes}
+            store.take_over(now_s=time.time())
+            contents = {box: _read_box(store, box, read_letter) for box in boxes}
+            reports = {name: _read_box(store, name, read_report) for name in senders}
         finally:
             store.close()
     except (StoreError, OSError) as error:
         raise Unreadable(f"the store does not open: {error!r}") from error
     _check_database(folder / "mail.db")
-    return contents
+    return Stored(contents=contents, reports=reports, copies=read_copies(folder))
 
 
-def _read_box(store: SqliteStore, box: str) -> dict[str, str]:
+def read_copies(folder: Path) -> list[StoredCopy]:
+    """All of them, by SQL: no call of the store has so much at once."""
+    rows = _rows(folder, _COPIES)
+    return [
+        StoredCopy(
+            letter_id=envelope_id,
+            recipient=recipient,
+            state=CopyState(state),
+            can_go_on=lane is not None and lane != Lane.LEASED,
+            owes=tuple(ReportKind(int(k)).name.lower() for k in kinds.split(",")) if kinds else (),
+        )
+        for envelope_id, recipient, state, lane, kinds in rows
+    ]
+
+
+def count_unsettled(folder: Path) -> tuple[int, int, int]:
+    """(copies in the queue, reports owed, agents that have not resigned)."""
+    ((queued, owed, agents),) = _rows(folder, _UNSETTLED)
+    return queued, owed, agents
+
+
+def _rows(folder: Path, statement: str) -> list[tuple[Any, ...]]:
+    connection = apsw.Connection(str(folder / "mail.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        connection.set_busy_timeout(10_000)
+        return list(connection.execute(statement))
+    finally:
+        connection.close()
+
+
+def _read_box(store: SqliteStore, box: str, read: Callable[[bytes], Mail]) -> dict[str, Mail]:
     account = store.find_account(box)
     if account is None:
         raise Unreadable(f"the account {box} is gone")
@@ -43,7 +97,7 @@ def _read_box(store: SqliteStore, box: str) -> dict[str, str]:
     listing = store.list_maildrop(maildrop)
     if sum(listing.sizes_octets) != maildrop.octets:
         raise Unreadable(f"{box} says {maildrop.octets} octets and lists others")
-    entries: dict[str, str] = {}
+    entries: dict[str, Mail] = {}
     for uid, size in zip(listing.uids, listing.sizes_octets, strict=True):
         message = store.fetch(account.inbox_id, Uid(uid))
         if message is None:
@@ -52,8 +106,8 @@ def _read_box(store: SqliteStore, box: str) -> dict[str, str]:
         if len(octets) != size:
             raise Unreadable(f"{box} {uid} has {len(octets)} octets and says {size}")
         try:
-            entries[f"{maildrop.epoch}.{uid}"] = read_letter(octets)
-        except NotALetter as error:
+            entries[f"{maildrop.epoch}.{uid}"] = read(octets)
+        except (NotALetter, NotAReport) as error:
             raise Unreadable(f"{box} {uid}: {error}") from error
     return entries
 

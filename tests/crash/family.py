@@ -15,6 +15,7 @@ from pathlib import Path
 _PARENT_FIELD = 1  # of /proc/PID/stat, counted behind the command's closing bracket
 _STATE_FIELD = 0
 _KEEPER_LOCK = "keeper.lock"
+_DELIVERY = b"delivery"  # the last argument of that door's parent, and of what it forks
 
 
 class Role(Enum):
@@ -22,6 +23,8 @@ class Role(Enum):
     DOOR_PARENT = "door parent"
     WORKER = "worker"
     KEEPER = "keeper"
+    AGENT = "delivery agent"
+    AGENT_PARENT = "parent of delivery agents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,15 @@ def read_family(supervisor_pid: int) -> list[Member]:
     parents = dict(_parents())
     members = [Member(supervisor_pid, Role.SUPERVISOR)]
     door_parents = [pid for pid, parent in parents.items() if parent == supervisor_pid]
-    members += [Member(pid, Role.DOOR_PARENT) for pid in door_parents]
+    delivers = {pid for pid in door_parents if _is_of_delivery(pid)}
+    members += [
+        Member(pid, Role.AGENT_PARENT if pid in delivers else Role.DOOR_PARENT)
+        for pid in door_parents
+    ]
     for pid, parent in parents.items():
-        if parent in door_parents:
+        if parent in delivers:
+            members.append(Member(pid, Role.AGENT))
+        elif parent in door_parents:
             members.append(Member(pid, Role.KEEPER if _is_keeper(pid) else Role.WORKER))
     return members
 
@@ -66,6 +75,14 @@ def _parents() -> Iterator[tuple[int, int]]:
         fields = stat.rpartition(")")[2].split()
         if fields[_STATE_FIELD] != "Z":
             yield int(name), int(fields[_PARENT_FIELD])
+
+
+def _is_of_delivery(pid: int) -> bool:
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    except OSError:
+        return False
+    return arguments[-1] == _DELIVERY
 
 
 def _is_keeper(pid: int) -> bool:

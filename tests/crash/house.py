@@ -45,9 +45,26 @@ pop3s = []
 processes = {processes}
 [auth]
 allow_plaintext_on_loopback = true
+[dkim]
+enabled = false
+[delivery]
+processes = {agents}
+retry_minutes = [0.01, 0.02, 0.05]
+idle_s = 1
+dane = false
+mta_sts = false
 [log]
 level = "warning"
 format = "json"
+"""
+_ROUTE = """
+[[routes]]
+name = "{name}"
+recipient_domains = ["{domain}"]
+via = "smarthost"
+host = "127.0.0.1"
+port = {port}
+tls = "none"
 """
 
 
@@ -73,14 +90,22 @@ def build_house(
     ports: Mapping[str, int],
     processes: int = 1,
     store_keys: str = "",
+    agents: int = 0,
+    elsewhere: Mapping[str, int] | None = None,
 ) -> House:
     """
     ports: of each of LISTENERS; 0 lets the system choose.
     store_keys: further lines of the section [store].
+    agents: how many processes deliver to other servers.
+    elsewhere: domain -> port of the server on this machine that takes its mail.
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings_file = folder / "mailserver.toml"
-    text = _SETTINGS.format(domain=DOMAIN, processes=processes, store=store_keys, **ports)
+    text = _SETTINGS.format(
+        domain=DOMAIN, processes=processes, store=store_keys, agents=agents, **ports
+    )
+    for domain, port in (elsewhere or {}).items():
+        text += _ROUTE.format(name=domain.partition(".")[0], domain=domain, port=port)
     settings_file.write_text(text, "utf-8")
     _make_certificate(folder / "tls")
     house = House(folder, settings_file, dict(ports))

@@ -1,6 +1,6 @@
 """What a load generator did and was told: one JSON object a line, written at once.
 
-    {"e": "begun",    "id": ..., "boxes": [...]}          before DATA
+    {"e": "begun",    "id": ..., "boxes": [...], "from": ..., "wishes": {...}}   before DATA
     {"e": "dotted",   "id": ...}                          before the final dot is sent
     {"e": "answered", "id": ..., "code": 250, "connection": ..., "offset": ...}
     {"e": "listed",   "box": ..., "uidls": [...]}         after PASS and UIDL
@@ -9,7 +9,17 @@
     {"e": "removed",  "box": ..., "connection": ..., "offset": ...}   after +OK to it
     {"e": "wrong",    "what": ...}                        a promise was seen broken
 
-`t` is the Unix time of each line.
+of the server elsewhere:
+
+    {"e": "refused",  "connection": ..., "who": [...], "code": 550}
+    {"e": "taken",    "connection": ..., "key": ..., "who": {...}, ...}  on disk before its 250
+    {"e": "ended",    "connection": ..., "how": "quit", "broken" or "hung up"}
+
+and of the killer:
+
+    {"e": "killed",   "role": ..., "pid": ...}            before the signal is sent
+
+`wishes` is NOTIFY of each recipient as typed.  `t` is the Unix time of each line.
 """
 
 from __future__ import annotations
@@ -32,6 +42,11 @@ class Journal:
     def note(self, event: str, **facts: Any) -> None:
         line = json.dumps({"e": event, "t": time.time(), **facts})
         os.write(self._fd, line.encode("utf-8") + b"\n")
+
+    def note_for_good(self, event: str, **facts: Any) -> None:
+        """On disk when it returns."""
+        self.note(event, **facts)
+        os.fdatasync(self._fd)
 
 
 def read_journal(path: Path) -> list[Line]:

@@ -2,8 +2,8 @@
 
 | letter                     | then it is                                       |
 | -------------------------- | ------------------------------------------------ |
-| answered 250               | in each of its mailboxes, once, until removed    |
-| dotted, no answer seen     | in all of its mailboxes or in none (RFC 1047)    |
+| answered 250               | in each of its places, once, until removed       |
+| dotted, no answer seen     | in all of its places or in none (RFC 1047)       |
 | answered otherwise         | nowhere                                          |
 | begun, never dotted        | nowhere                                          |
 
@@ -12,15 +12,18 @@
 | answered +OK               | gone for good                                    |
 | asked, no answer seen      | all gone or all there: the next listing decides  |
 | never asked (dropped)      | all there                                        |
+
+A place is a mailbox here, or a copy on its way to an address elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.crash.journal import Line, read_journal
+from tests.crash.letters import is_elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,23 @@ class Answer:
 
 @dataclass(slots=True)
 class Letter:
+    """wishes: each recipient as RCPT named it, and its NOTIFY as typed, or nothing."""
+
     letter_id: str
     boxes: frozenset[str]
+    sender: str = ""
+    wishes: Mapping[str, str] = field(default_factory=dict)
     dotted_at_s: float | None = None
     code: int | None = None
     answer: Answer | None = None  # to the final dot, when it was 250
+
+    @property
+    def elsewhere(self) -> frozenset[str]:
+        return frozenset(who for who in self.wishes if is_elsewhere(who))
+
+    @property
+    def places(self) -> frozenset[str]:
+        return self.boxes | self.elsewhere
 
     @property
     def is_refused(self) -> bool:
@@ -79,7 +94,9 @@ def _read_line(ledger: Ledger, waiting: dict[str, Quit], line: Line) -> None:
     match line["e"]:
         case "begun":
             letter_id = line["id"]
-            ledger.letters[letter_id] = Letter(letter_id, frozenset(line["boxes"]))
+            sender, wishes = line.get("from", ""), line.get("wishes", {})
+            boxes = frozenset(line["boxes"])
+            ledger.letters[letter_id] = Letter(letter_id, boxes, sender, wishes)
         case "dotted":
             ledger.letters[line["id"]].dotted_at_s = line["t"]
         case "answered":

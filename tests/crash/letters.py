@@ -12,7 +12,9 @@ import re
 from functools import lru_cache
 
 DOMAIN = "ac-exemple.fr"
-_MARK = re.compile(rb"^X-Letter: ([a-z]+[0-9]+-[0-9]{5}-[0-9]+)\r$", re.MULTILINE)
+ELSEWHERE = "elsewhere.test"
+ELSEWHERE_WITH_DSN = "notary.test"  # RFC 3461
+_MARK = re.compile(rb"^X-Letter: ([a-z]+[0-9]+-[0-9]{5}-[0-9]+)\r?$", re.MULTILINE)
 _LINE = b"%s%07d %s \xc3\xa9t\xc3\xa9 de la lettre %s\r\n"
 
 
@@ -22,6 +24,18 @@ class NotALetter(Exception):
 
 def make_id(sender: str, number: int, size_octets: int) -> str:
     return f"{sender}-{number:05d}-{size_octets}"
+
+
+def make_address(kind: str, letter_id: str, what: object, domain: str) -> str:
+    """Of one recipient (or sender) of one letter alone, elsewhere.
+
+    kind: `ok`; `no`: refused for good at RCPT; `spam`: at the dot.
+    """
+    return f"{kind}.{letter_id}.{what}@{domain}"
+
+
+def is_elsewhere(address: str) -> bool:
+    return address.endswith((f"@{ELSEWHERE}", f"@{ELSEWHERE_WITH_DSN}"))
 
 
 @lru_cache(maxsize=64)
@@ -50,13 +64,22 @@ def read_letter(stored: bytes) -> str:
     Raises:
         NotALetter: see there.
     """
-    found = _MARK.search(stored)
-    if found is None:
-        raise NotALetter(f"no letter: {stored[:200]!r}")
-    letter_id = found.group(1).decode("ascii")
-    if stored[found.start() :] != letter_octets(letter_id):
+    letter_id = find_letter_id(stored)
+    if stored[stored.index(b"X-Letter: ") :] != letter_octets(letter_id):
         raise NotALetter(f"letter {letter_id} has other octets than were sent")
     return letter_id
+
+
+def find_letter_id(octets: bytes) -> str:
+    """The id in the header of a letter, nothing else looked at.
+
+    Raises:
+        NotALetter: there is none.
+    """
+    found = _MARK.search(octets)
+    if found is None:
+        raise NotALetter(f"no letter: {octets[:200]!r}")
+    return found.group(1).decode("ascii")
 
 
 def stuffed(octets: bytes) -> bytes:

@@ -13,17 +13,30 @@ import os
 import random
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.crash.journal import Journal
-from tests.crash.letters import DOMAIN, letter_octets, make_id, stuffed
+from tests.crash.letters import (
+    DOMAIN,
+    ELSEWHERE,
+    ELSEWHERE_WITH_DSN,
+    letter_octets,
+    make_address,
+    make_id,
+    stuffed,
+)
 from tests.crash.wire import Hung, Wire
 
 RETRY_S = 0.05
 SMALL_OCTETS = (400, 4_000, 20_000)
 LARGE_OCTETS = (300_000, 700_000)  # filed: over 256 KiB
+NOTIFY = ("", "", "SUCCESS,FAILURE", "SUCCESS,FAILURE", "SUCCESS", "NEVER")
+KINDS = ("ok",) * 6 + ("no",)
+SPAM = 0.08  # part of the letters that the server elsewhere refuses at the dot
+NULL_SENDER = 0.1
 NOBODY = f"nobody.at.all@{DOMAIN}"
 
 
@@ -36,6 +49,8 @@ class SenderPlan:
     trouble: part of the letters that must be refused or are abandoned.
     pace_s: wait between two letters of a thread.
     sizes_octets: of the letters that are not large.
+    elsewhere: part of the letters with recipients elsewhere, or, on MX, with a
+        sender there who wants to hear of success.
     """
 
     mx_port: int
@@ -49,6 +64,17 @@ class SenderPlan:
     trouble: float
     pace_s: float = 0.0
     sizes_octets: tuple[int, ...] = SMALL_OCTETS
+    elsewhere: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """wishes: each recipient and its NOTIFY, or nothing."""
+
+    letter_id: str
+    sender: str
+    boxes: tuple[str, ...]
+    wishes: Mapping[str, str]
 
 
 class Sender:
@@ -84,7 +110,7 @@ class Sender:
             for _ in range(self._random.randint(1, 12)):
                 if self._is_done():
                     break
-                self._send_letter(wire)
+                self._send_letter(wire, submits=submits)
                 self._end.wait(self._plan.pace_s)
             wire.say(b"QUIT")
 
@@ -93,19 +119,24 @@ class Sender:
         if wire.say(b"AUTH PLAIN " + base64.b64encode(plain)).code != 235:
             raise Hung("not signed in")
 
-    def _send_letter(self, wire: Wire) -> None:
+    def _send_letter(self, wire: Wire, *, submits: bool) -> None:
         chance = self._random.random()
         is_large = self._random.random() < self._plan.large
         sizes = LARGE_OCTETS if is_large else self._plan.sizes_octets
         letter_id = make_id(self._name, self._number, self._random.choice(sizes))
         self._number += 1
-        boxes = self._random.sample(self._plan.boxes, self._random.randint(1, 5))
-        if wire.say(f"MAIL FROM:<{self._name}@{DOMAIN}>".encode()).code != 250:
+        envelope = self._address(letter_id, submits=submits)
+        if wire.say(_mail_command(envelope)).code != 250:
             raise Hung("MAIL refused")
         if chance < self._plan.trouble / 4:  # a stranger beside them: refused alone
             wire.say(f"RCPT TO:<{NOBODY}>".encode())
-        self._name_recipients(wire, boxes)
-        self._journal.note("begun", id=letter_id, boxes=boxes)
+        self._name_recipients(wire, envelope)
+        self._journal.note(
+            "begun",
+            id=letter_id,
+            boxes=envelope.boxes,
+            **{"from": envelope.sender, "wishes": envelope.wishes},
+        )
         if wire.say(b"DATA").code != 354:
             raise Hung("DATA refused")
         octets = stuffed(letter_octets(letter_id))
@@ -125,17 +156,54 @@ class Sender:
             offset=reply.offset,
         )
 
-    def _name_recipients(self, wire: Wire, boxes: list[str]) -> None:
+    def _address(self, letter_id: str, *, submits: bool) -> Envelope:
+        leaves = self._random.random() < self._plan.elsewhere
+        boxes = self._random.sample(self._plan.boxes, self._random.randint(1, 5))
+        sender = f"{self._name}@{DOMAIN}"
+        recipients: list[str] = []
+        if leaves and submits:
+            boxes = boxes[self._random.randint(0, len(boxes)) :]
+            recipients = self._recipients_elsewhere(letter_id)
+            sender = "" if self._random.random() < NULL_SENDER else sender
+        elif leaves:
+            kind = self._random.choice(("ok", "no"))
+            sender = make_address(kind, letter_id, "from", ELSEWHERE)
         for box in boxes:
             twice = self._random.random() < 0.1  # two addresses of one mailbox: one entry
-            for address in (box, f"alias.{box}")[: 2 if twice else 1]:
-                if wire.say(f"RCPT TO:<{address}@{DOMAIN}>".encode()).code != 250:
-                    raise Hung("RCPT refused")
+            names = (box, f"alias.{box}")[: 2 if twice else 1]
+            recipients += [f"{name}@{DOMAIN}" for name in names]
+        self._random.shuffle(recipients)
+        wishes = {who: self._random.choice(NOTIFY) if leaves else "" for who in recipients}
+        return Envelope(letter_id=letter_id, sender=sender, boxes=tuple(boxes), wishes=wishes)
+
+    def _recipients_elsewhere(self, letter_id: str) -> list[str]:
+        is_spam = self._random.random() < SPAM
+        domains = (ELSEWHERE, ELSEWHERE_WITH_DSN)
+        return [
+            make_address(
+                "spam" if is_spam else self._random.choice(KINDS),
+                letter_id,
+                number,
+                self._random.choice(domains),
+            )
+            for number in range(self._random.choice((1, 1, 2, 6)))
+        ]
+
+    def _name_recipients(self, wire: Wire, envelope: Envelope) -> None:
+        for who, notify in envelope.wishes.items():
+            wish = f" NOTIFY={notify}" if notify else ""
+            if wire.say(f"RCPT TO:<{who}>{wish}".encode()).code != 250:
+                raise Hung("RCPT refused")
 
     def _abandon(self, wire: Wire, octets: bytes) -> None:
         """Hang up before the final dot: the letter must be nowhere."""
         wire.send(octets[: len(octets) // 2])
         raise Hung("abandoned")
+
+
+def _mail_command(envelope: Envelope) -> bytes:
+    """With the letter's id as its ENVID, by which reports are known (RFC 3461 §4.4)."""
+    return f"MAIL FROM:<{envelope.sender}> ENVID={envelope.letter_id}".encode()
 
 
 def end_with_input(end: threading.Event) -> None:

@@ -25,7 +25,7 @@ from tests.crash.collector import sign_in
 from tests.crash.house import PASSWORD, House, build_house, free_ports
 from tests.crash.inspection import inspect_boxes
 from tests.crash.journal import read_journal
-from tests.crash.letters import letter_octets, make_id
+from tests.crash.letters import letter_octets, make_id, read_letter
 from tests.crash.programs import RUN_TIMEOUT_S, running
 from tests.crash.sender import SenderPlan
 from tests.crash.service import CrashedService
@@ -161,7 +161,7 @@ def test_the_log_is_bounded_while_clients_stop_in_mid_list_and_mid_retr(tmp_path
     fill(house, "many")
     gauge = Gauge(house.store_folder / "mail.db-wal")
     with closing(CrashedService(house)) as service, ExitStack() as stack:
-        inspect_boxes(house.ports["pop3"], SINKS, PASSWORD)  # waits until it is up
+        inspect_boxes(house.ports["pop3"], SINKS, PASSWORD, read_letter)  # waits until it is up
         send_large(house, "large")
         listing = stall(stack, house, "many", b"LIST")
         retrieving = stall(stack, house, "large", b"RETR 1")

@@ -1,4 +1,7 @@
-"""What the mailboxes hold against what was promised: pure, one sentence for each breach."""
+"""What the store holds against what was promised: pure, one sentence for each breach.
+
+What became of copies for elsewhere, and of reports: `tests.crash.transit`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from tests.crash.ledger import Ledger, Letter
 
 Removal = tuple[str, str]  # (box, letter)
 Contents = Mapping[str, Mapping[str, str]]
-"""box -> uidl -> letter."""
+"""box -> uidl -> letter.  A copy for elsewhere counts as an entry of a box with its address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def _changed_uidls(ledger: Ledger, contents: Contents) -> Iterator[str]:
 def _unasked(ledger: Ledger, view: View, present: frozenset[Removal]) -> Iterator[str]:
     for box, letter_id in present:
         letter = ledger.letters.get(letter_id)
-        if letter is None or box not in letter.boxes:
+        if letter is None or box not in letter.places:
             yield f"{letter_id} is in {box} and was not sent there"
         elif letter_id not in view.promised and letter_id not in view.doubtful:
             yield f"{letter_id} is in {box} and was refused, or its dot was never sent"
@@ -87,7 +90,7 @@ def _unasked(ledger: Ledger, view: View, present: frozenset[Removal]) -> Iterato
 def _lost(ledger: Ledger, view: View, present: frozenset[Removal]) -> Iterator[str]:
     excused = _excused(view)
     for letter_id in view.promised:
-        for box in ledger.letters[letter_id].boxes:
+        for box in ledger.letters[letter_id].places:
             if (box, letter_id) not in present and (box, letter_id) not in excused:
                 yield f"{letter_id} was answered 250 and is not in {box}"
 
@@ -102,7 +105,7 @@ def _halved(ledger: Ledger, view: View, present: frozenset[Removal]) -> Iterator
     excused = _excused(view)
     for letter_id in view.doubtful:
         letter: Letter = ledger.letters[letter_id]
-        places = {(box, letter_id) for box in letter.boxes}
+        places = {(box, letter_id) for box in letter.places}
         if places & (present | view.removed) and not places <= present | excused:
             missing = sorted(box for box, _ in places - present - excused)
             yield f"{letter_id} had no answer and is only in some mailboxes, not in {missing}"

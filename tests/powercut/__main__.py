@@ -72,6 +72,11 @@ def _add(total: Findings, found: Findings) -> None:
     total.filed_count += found.filed_count
     total.unlink_count += found.unlink_count
     total.unseen_count += found.unseen_count
+    total.sent_cut_count += found.sent_cut_count
+    total.queued_count += found.queued_count
+    total.again_count += found.again_count
+    total.owed_count += found.owed_count
+    total.told_count += found.told_count
     total.breaches += found.breaches
 
 
@@ -82,8 +87,13 @@ def _tell(total: Findings, found_mutants: list[str]) -> None:
         f" {total.database_sync_count} moves of the log into the database"
     )
     OUT.print(
-        f"{total.cut_count} power cuts with nothing unsynced kept,"
-        f" {total.lucky_count} with a random part of it: {len(total.breaches)} broken promises"
+        f"{total.cut_count} power cuts with nothing unsynced kept, {total.lucky_count} with a"
+        f" random part of it, {total.sent_cut_count} in the middle of a delivery elsewhere:"
+        f" {len(total.breaches)} broken promises"
+    )
+    OUT.print(
+        f"they found {total.queued_count} copies queued, {total.again_count} of which a server"
+        f" elsewhere had; {total.owed_count} reports owed; {total.told_count} told at the end"
     )
     OUT.print(f"mutants found: {', '.join(found_mutants) or 'none'}")
 

@@ -1,7 +1,8 @@
 """At each promise that left the house, cut the power and ask the store.
 
 A promise counts from the moment when the send that carries its first octet is
-entered: the peer cannot have seen it earlier.
+entered: the peer cannot have seen it earlier.  The power is also cut while the
+delivery agent talks to servers elsewhere: between a settlement and the next.
 """
 
 from __future__ import annotations
@@ -12,25 +13,33 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash.contents import Unreadable, read_contents
+from tests.crash.contents import Unreadable, read_stored
 from tests.crash.ledger import Ledger, Letter, Quit
+from tests.crash.relayed import Relayed
+from tests.crash.transit import Stored, again_count, judge_transit
 from tests.crash.verdict import View, judge
 from tests.powercut.disk import Disk, Luck, NoLuck, SomeLuck
 from tests.powercut.rebuilt import RebuiltFolder
 from tests.powercut.replay import Replay
 from tests.powercut.trace import Call
 
+LUCKY_SENT = 0.3
 MAX_BREACHES = 20  # told; one is enough to fail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutPlan:
     """
+    senders: whose mailboxes hold reports only.
+    sent_cut: part of what is sent to the ports of servers elsewhere.
     cut_count: promises at which the power is cut, spread over the run; 0: at each.
     lucky_count: further cuts, at some of them, where part of what was unsynced survives.
     """
 
     boxes: tuple[str, ...]
+    senders: tuple[str, ...]
+    elsewhere_ports: frozenset[str]
+    sent_cut: float
     cut_count: int
     lucky_count: int
     seed: int
@@ -46,20 +55,35 @@ class Findings:
     database_sync_count: int = 0
     filed_count: int = 0
     unlink_count: int = 0
+    sent_cut_count: int = 0
+    queued_count: int = 0  # copies that a cut found in the queue, over all cuts
+    again_count: int = 0  # of these, those that a server elsewhere had: sent again
+    owed_count: int = 0  # reports that a cut found owed, over all cuts
+    told_count: int = 0  # reports found in mailboxes by the last cut
     breaches: list[str] = field(default_factory=list)
     unseen_count: int = 0  # promises in the journals whose send the trace does not show
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What load and servers elsewhere wrote down, and what is asked."""
+
+    ledger: Ledger
+    relayed: Relayed
+    plan: CutPlan
 
 
 class Cutter:
     """One pass over the trace."""
 
-    def __init__(self, ledger: Ledger, disk: Disk, rebuilt: RebuiltFolder, plan: CutPlan) -> None:
-        self._ledger = ledger
+    def __init__(self, known: Known, disk: Disk, rebuilt: RebuiltFolder) -> None:
+        self._ledger = known.ledger
+        self._relayed = known.relayed
+        self._plan = known.plan
         self._disk = disk
         self._rebuilt = rebuilt
-        self._plan = plan
-        self._chance = random.Random(plan.seed)
-        self._waiting = _promises(ledger)
+        self._chance = random.Random(known.plan.seed)
+        self._waiting = _promises(known.ledger)
         self._promised: set[str] = set()
         self._done_quits: set[int] = set()
         self._cut_at, self._lucky_at = self._choose()
@@ -68,10 +92,13 @@ class Cutter:
 
     def run(self, calls: Iterable[Call], folder: Path) -> Findings:
         replay = Replay(self._disk, folder, self._on_send)
-        for call in calls:
-            replay.take(call)
+        last: Call | None = None
+        for last in calls:
+            replay.take(last)
             if self._plan.stop_at_breach and self.findings.breaches:
                 return self.findings
+        if last is not None:
+            self._cut(last, NoLuck(), "at the end")
         self.findings.unseen_count = sum(map(len, self._waiting.values()))
         self.findings.database_sync_count = replay.database_sync_count
         self.findings.filed_count = replay.filed_count
@@ -86,6 +113,9 @@ class Cutter:
         return cuts, set(lucky)
 
     def _on_send(self, call: Call, connection: str, end: int) -> None:
+        if connection.rpartition("-")[2] in self._plan.elsewhere_ports:
+            self._on_send_elsewhere(call)
+            return
         waiting = self._waiting.get(connection)
         is_due = False
         while waiting and waiting[0][0] < end:
@@ -99,6 +129,12 @@ class Cutter:
         if is_due:
             self.findings.cut_count += 1
             self._cut(call, NoLuck(), "no luck")
+
+    def _on_send_elsewhere(self, call: Call) -> None:
+        if self._chance.random() < self._plan.sent_cut:
+            self.findings.sent_cut_count += 1
+            is_lucky = self._chance.random() < LUCKY_SENT
+            self._cut(call, SomeLuck(self._chance) if is_lucky else NoLuck(), "in delivery")
 
     def _keep(self, promise: Letter | Quit) -> None:
         match promise:
@@ -114,12 +150,24 @@ class Cutter:
             return
         self._rebuilt.bring(self._disk, luck)
         try:
-            contents = read_contents(self._rebuilt.path, self._plan.boxes)
-            breaches = judge(self._ledger, self._view(call.at_s), contents)
+            stored = read_stored(self._rebuilt.path, self._plan.boxes, self._plan.senders)
+            breaches = self._judge(stored, call.at_s)
         except Unreadable as error:
             breaches = [str(error)]
         where = f"promise {self._seen_count}, {which}"
         self.findings.breaches += [f"{where}: {breach}" for breach in breaches]
+
+    def _judge(self, stored: Stored, at_s: float) -> list[str]:
+        view = self._view(at_s)
+        found = self.findings
+        found.queued_count += sum(copy.can_go_on for copy in stored.copies)
+        found.again_count += again_count(stored, self._relayed, until_s=at_s)
+        found.owed_count += sum(len(copy.owes) for copy in stored.copies)
+        found.told_count = sum(map(len, stored.reports.values()))
+        return [
+            *judge(self._ledger, view, stored.places()),
+            *judge_transit(self._ledger, view, stored, self._relayed, until_s=at_s),
+        ]
 
     def _view(self, at_s: float) -> View:
         letters, quits = self._ledger.letters.values(), self._ledger.quits

@@ -267,6 +267,8 @@ def _read_folder(folder: Path) -> Folder:
     for path in sorted(folder.iterdir()):
         if path.is_dir():
             node: Node = _read_folder(path)
+        elif not path.is_file():
+            continue  # the FIFO
         else:
             octets = bytearray(path.read_bytes())
             node = File(synced=octets, size_octets=len(octets))

@@ -14,8 +14,10 @@ from tests.crash.collector import CollectorPlan
 from tests.crash.house import LISTENERS, PASSWORD, House, build_house
 from tests.crash.ledger import read_ledger
 from tests.crash.programs import RUN_TIMEOUT_S, running
+from tests.crash.relayed import read_relayed
+from tests.crash.run import running_elsewhere, wait_for_rest
 from tests.crash.sender import SenderPlan
-from tests.powercut.cuts import CutPlan, Cutter, Findings
+from tests.powercut.cuts import CutPlan, Cutter, Findings, Known
 from tests.powercut.disk import Disk
 from tests.powercut.rebuilt import RebuiltFolder
 from tests.powercut.trace import CALLS, OPTIONS, read_trace
@@ -30,6 +32,8 @@ class Recipe:
     sender_count, collector_count: sessions at the same time.
     letter_count: of each sender.
     large: part of the letters over the limit for rows.
+    elsewhere: part of the letters with recipients elsewhere, or a sender there.
+    sent_cut: part of the agent's commands to servers elsewhere at which the power is cut too.
     """
 
     mutant: str = "none"
@@ -38,6 +42,8 @@ class Recipe:
     letter_count: int = 12
     collector_count: int = 2
     large: float = 0.12
+    elsewhere: float = 0.5
+    sent_cut: float = 0.03
     cut_count: int = 40
     lucky_count: int = 15
     stop_at_breach: bool = False
@@ -55,25 +61,38 @@ def cook(recipe: Recipe, folder: Path) -> Findings:
         RuntimeError: the service or the load did not start or end as they should.
     """
     names = tuple(f"s{n}" for n in range(recipe.sender_count))
-    ports = dict.fromkeys(LISTENERS, 0)
-    house = build_house(folder / "house", names=(*names, *BOXES), ports=ports)
-    disk = Disk.of(house.store_folder)
     trace = folder / "trace"
-    with _traced_service(house, trace, recipe.mutant) as chosen:
-        journals = _load(folder, recipe, chosen, names)
+    with running_elsewhere(folder, recipe.seed) as elsewhere:
+        house = build_house(
+            folder / "house",
+            names=(*names, *BOXES),
+            ports=dict.fromkeys(LISTENERS, 0),
+            agents=1,
+            elsewhere=elsewhere,
+        )
+        disk = Disk.of(house.store_folder)
+        with _traced_service(house, trace, recipe.mutant) as chosen:
+            journals = _load(folder, recipe, chosen, names)
+            if recipe.mutant == "none":
+                wait_for_rest(house)
     ledger = read_ledger(journals)
     if not any("<TCP:[" in line for line in _lines(trace)):
         raise TraceTooPoor("strace -yy shows no TCP addresses")
     plan = CutPlan(
         boxes=BOXES,
+        senders=names,
+        elsewhere_ports=frozenset(map(str, elsewhere.values())),
+        sent_cut=recipe.sent_cut,
         cut_count=recipe.cut_count,
         lucky_count=recipe.lucky_count,
         seed=recipe.seed,
         stop_at_breach=recipe.stop_at_breach,
     )
-    cutter = Cutter(ledger, disk, RebuiltFolder(folder / "rebuilt"), plan)
+    relayed = read_relayed(folder / "elsewhere")
+    known = Known(ledger, relayed, plan)
+    cutter = Cutter(known, disk, RebuiltFolder(folder / "rebuilt"))
     findings = cutter.run(read_trace(_lines(trace)), house.store_folder)
-    findings.breaches += ledger.wrongs
+    findings.breaches += [*ledger.wrongs, *relayed.wrongs]
     shutil.rmtree(folder / "rebuilt", ignore_errors=True)
     trace.unlink()
     return findings
@@ -109,6 +128,7 @@ def _load(
         letter_count=recipe.letter_count,
         large=recipe.large,
         trouble=0.1,
+        elsewhere=recipe.elsewhere,
     )
     collecting = CollectorPlan(
         pop3_port=ports["pop3"],

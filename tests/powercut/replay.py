@@ -10,7 +10,8 @@ from typing import Final
 from tests.powercut.disk import BegunSync, Disk, Resized, Written
 from tests.powercut.trace import Call, NotUnderstood
 
-_IGNORED = "-shm"  # SQLite's shared memory: recovery makes it anew
+_IGNORED = ("-shm", "/wakeup")
+"""SQLite's shared memory, which recovery makes anew, and a FIFO."""
 _SENDS = frozenset({"write", "writev", "sendto", "sendmsg", "sendmmsg", "sendfile"})
 _SYNCS = frozenset({"fsync", "fdatasync"})
 _COPIES = frozenset({"sendfile", "copy_file_range", "sendmmsg"})

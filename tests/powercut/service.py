@@ -1,4 +1,4 @@
-"""The program under the tracer: both doors and the keeper, without a supervisor.
+"""The program under the tracer: the three doors and the keeper, without a supervisor.
 
     python -m tests.powercut.service SETTINGS.toml MUTANT
 
@@ -14,7 +14,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,16 @@ from mailserver.settings.load import load_settings
 from mailserver.settings.model import KIB, Settings
 from mailserver.store import commit, files
 from mailserver.store.ports import Accepted, Outcome, Removal, Removed, Write
+from mailserver.store.queueing import Settled, Settlement
+from mailserver.store.sql import queue_lease, queue_settle
+from mailserver.store.sql.bulk import insert
+from mailserver.store.sql.engine import Connection
+from mailserver.store.sql.queue_accept import INSERT_OWED
 from mailserver.store.sqlite import engine, store
 from mailserver.supervisor.contract import Door, Listener, WorkerContext
 from mailserver.telemetry import log
 from mailserver.values.ids import MessageId
+from mailserver.values.message import Acceptance
 from mailserver.values.secret import Secret
 
 KEEPER_STEP_S = 0.02
@@ -48,13 +55,49 @@ def _answer_early() -> None:
     submit = commit.Committer.submit
 
     def answer_and_submit(self: commit.Committer, write: Write, done: commit.Done) -> None:
+        if not isinstance(write, Removal | Acceptance):
+            return submit(self, write, done)
         early: Outcome = (
             Removed(len(write.uids)) if isinstance(write, Removal) else Accepted(MessageId(1))
         )
         self._deliver([(done, early)])
-        submit(self, write, lambda outcome: None)
+        return submit(self, write, lambda outcome: None)
 
     commit.Committer.submit = answer_and_submit  # type: ignore[method-assign]
+
+
+def _owe_later() -> None:
+    """What a settlement owes is written by the transaction of the next one."""
+    settle = queue_settle.settle
+    late: list[Sequence[Any]] = []
+
+    def settle_and_owe_later(
+        connection: Connection, settlements: Sequence[Settlement]
+    ) -> list[Settled]:
+        insert(connection, INSERT_OWED, late)
+        late.clear()
+        for settlement in settlements:
+            late.extend(
+                (o.ref.message_id, o.ref.copy_no, o.owes, settlement.at_s)
+                for o in settlement.outcomes
+                if o.owes is not None
+            )
+        return settle(connection, [_without_reports(settlement) for settlement in settlements])
+
+    queue_settle.settle = settle_and_owe_later
+
+
+def _without_reports(settlement: Settlement) -> Settlement:
+    return replace(
+        settlement, outcomes=tuple(replace(outcome, owes=None) for outcome in settlement.outcomes)
+    )
+
+
+def _lose_leases() -> None:
+    """Whoever takes over from a dead agent does not find what it held."""
+    recorded = "agent_id = taken.agent_id"
+    assert recorded in queue_lease._TAKE
+    queue_lease._TAKE = queue_lease._TAKE.replace(recorded, "agent_id = -taken.agent_id")
 
 
 MUTANTS: dict[str, Callable[[], None]] = {
@@ -62,15 +105,22 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "synchronous=OFF": _sync_nothing,
     "no folder sync": _sync_no_folder,
     "reply before commit": _answer_early,
+    "settlement without its report": _owe_later,
+    "a lease is lost": _lose_leases,
 }
 
 
 def _doors() -> dict[str, tuple[Door, tuple[str, ...]]]:
     """Door -> its module and its listeners.  Imported before the fork, as the supervisor does."""
     import pop3_store.worker as pop3
+    import smtp_relay.delivery.worker as delivery
     import smtp_relay.inbound.worker as smtp
 
-    return {"smtp": (smtp, ("mx", "submission")), "pop3": (pop3, ("pop3",))}
+    return {
+        "smtp": (smtp, ("mx", "submission")),
+        "pop3": (pop3, ("pop3",)),
+        "delivery": (delivery, ()),
+    }
 
 
 def _fork(run: Callable[[], None]) -> int:

@@ -422,3 +422,40 @@ def test_a_list_that_is_gone_returns_its_posts(open_house: OpenHouse) -> None:
     house.expand()
     assert house.state_of(sent)[0] is CopyState.RETURNED
     assert house.store.lists.find_list(LIST) is None
+
+
+def test_the_message_of_a_post_on_its_way_is_kept_though_its_first_readers_removed_it(
+    open_house: OpenHouse,
+) -> None:
+    house = open_house()
+    author = house.member("jean.petit")
+    _fill(house, 1500)
+    sent = house.send(account_id=author)
+
+    def remove_at_once(write: object) -> None:
+        if isinstance(write, AddCopies) and write.was.after_id:
+            house.before_write(lambda _write: None)
+            engine = house.store._engine
+            with engine.write_turn(), engine.transaction() as connection:
+                connection.execute("UPDATE entry SET removed_modseq = 1, removed_at_s = 0")
+            while house.store.reclaim(now_s=house.now_s).entry_count:
+                pass
+
+    house.before_write(remove_at_once)
+    house.expand()
+    assert house.state_of(sent)[0] is CopyState.EXPANDED
+    ((left,),) = house.store._engine.read(
+        "SELECT count(*) FROM entry JOIN message ON message.message_id = entry.message_id"
+        " WHERE body IS NOT NULL"
+    )
+    assert left == 501
+
+
+def test_history_that_ends_takes_the_progress_of_posts_along(open_house: OpenHouse) -> None:
+    house = open_house()
+    author = house.member("jean.petit")
+    sent = house.send(account_id=author)
+    house.expand()
+    while house.store.expire_history(now_s=house.now_s + 60 * 86_400):
+        pass
+    assert house.store.lists.post_progress(house.ref(sent)) is None
