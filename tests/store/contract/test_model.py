@@ -27,6 +27,7 @@ from mailserver.store.ports import (
     Listing,
     Maildrop,
     MaildropLock,
+    NameTaken,
     Removed,
     Store,
     Write,
@@ -78,6 +79,7 @@ class StoreMachine(RuleBasedStateMachine):
             for _ in range(2)
         ]
         self.ids = people(self.stores[0], BOXES)
+        self.given = {f"personne{n}" for n in range(BOXES)}
         self.boxes = [Box() for _ in self.ids]
         self.journeys: list[tuple[float, int]] = []
         self.now_s = NOW_S
@@ -182,10 +184,16 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["personne0", "libre"]))
     def add_account(self, name: str) -> None:
-        """Accounts come and go beside the mail."""
-        if self.stores[0].find_account(name) is None:
+        """Accounts come and go beside the mail; a name that was given is not given again."""
+        if name in self.given:
+            before = self._accounts()
+            with pytest.raises(NameTaken):
+                person(self.stores[0], name)
+            assert self._accounts() == before
+        else:
             added = person(self.stores[0], name)
             self.stores[1].delete_account(added.account_id, now_s=self.now_s)
+            self.given.add(name)
 
     @invariant()
     def mailboxes_are_what_the_model_says(self) -> None:
@@ -208,6 +216,11 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def copies_are_those_of_the_journeys(self) -> None:
         assert count(self.place, "copy") == sum(copies for _, copies in self.journeys)
+
+    def _accounts(self) -> list[int]:
+        """How many accounts, mailboxes, addresses and given names there are."""
+        tables = ("account", "mailbox", "address", "given_name")
+        return [count(self.place, table) for table in tables]
 
     def _letter(self, envelope: list[tuple[int, str]], body: bytes) -> Write:
         recipients = [(name, self.ids[box]) for box, name in envelope]
