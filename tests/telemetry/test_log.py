@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
 import structlog
 
 from mailserver.telemetry.log import configure, get_log
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +51,13 @@ def test_events_below_the_level_are_left_out() -> None:
     configure(level="warning", log_format="json", stream=out)
     get_log("smtp").info("quiet")
     assert out.getvalue() == ""
+
+
+def test_the_log_brings_neither_twisted_nor_rich_into_a_process() -> None:
+    told = "import sys, mailserver.telemetry.log; print(*{'twisted', 'rich'} & sys.modules.keys())"
+    command = [sys.executable, "-c", told]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 class _Writes(io.StringIO):
