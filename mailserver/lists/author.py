@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from email.utils import getaddresses
 
 from mailserver.lists.header import Field, find_values
+from mailserver.lists.words import decode_words
 from mailserver.values.address import fold_domain
 
 MAX_FROM_OCTETS = 8 * 1024
 MAX_NAME_LENGTH = 60
+MAX_SUBJECT_LENGTH = 200
+MAX_AUTHORS = 4
+_MAX_NESTED = 32  # comments and groups, into which the library's parser descends
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +29,32 @@ class Author:
         return fold_domain(self.address.rpartition("@")[2])
 
 
-def find_author(fields: Sequence[Field]) -> Author | None:
-    """The first address of the first From; None: there is none that can be read."""
-    for value in find_values(fields, b"from")[:1]:
+def find_authors(fields: Sequence[Field]) -> list[Author]:
+    """Every address of every From that can be read, `MAX_AUTHORS` at most."""
+    found: list[Author] = []
+    for value in find_values(fields, b"from")[:MAX_AUTHORS]:
         text = value[:MAX_FROM_OCTETS].decode("utf-8", "replace")
-        for name, address in getaddresses([text]):
+        if text.count("(") + text.count(":") > _MAX_NESTED:
+            continue
+        for name, address in getaddresses([text])[:MAX_AUTHORS]:
             local, at, domain = address.rpartition("@")
             if at and local and domain and address.isprintable() and " " not in address:
-                return Author(_decoded(name), address)
-    return None
+                found.append(Author(_shown(name.encode(), MAX_NAME_LENGTH), address))
+    return found[:MAX_AUTHORS]
+
+
+def find_author(fields: Sequence[Field]) -> Author | None:
+    """The first one; None: there is none that can be read."""
+    return next(iter(find_authors(fields)), None)
 
 
 def subject_of(fields: Sequence[Field]) -> str:
     """For a person to read: decoded, one line."""
-    for value in find_values(fields, b"subject")[:1]:
-        return _decoded(value[:MAX_FROM_OCTETS].decode("utf-8", "replace"), 200)
-    return ""
+    values = find_values(fields, b"subject")
+    return _shown(values[0], MAX_SUBJECT_LENGTH) if values else ""
 
 
-def _decoded(text: str, max_length: int = MAX_NAME_LENGTH) -> str:
-    try:
-        decoded = str(make_header(decode_header(text)))
-    except (HeaderParseError, LookupError, ValueError):
-        decoded = text
-    shown = "".join(c if c.isprintable() else " " for c in decoded)
+def _shown(value: bytes, max_length: int) -> str:
+    """Decoded, in one line, nothing in it that cannot be printed."""
+    shown = "".join(c if c.isprintable() else " " for c in decode_words(value))
     return " ".join(shown.split())[:max_length]

@@ -1,6 +1,6 @@
 """What changes in the header block of a post, octet by octet.
 
-    Subject              `[name] ` in front, once; what is there is not decoded or re-encoded
+    Subject              `[name] ` in front, once; what is there stays as it is written
     List-*, Precedence   ours; those of another list go, but for its List-Id
     DKIM-Signature       of our own domains: gone, a new one stands above.  Others stay
     From, Reply-To       only where the author's domain wants strict alignment (`dmarc`)
@@ -13,18 +13,15 @@ encoded word (RFC 2047) only where it is not ASCII.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import quote as quote_name
 
 from mailserver.lists.addresses import Purpose, address_for, id_of
+from mailserver.lists.words import decode_words, encode_words
 from mailserver.store.lists import MailingList, Posting
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
-_REPLY_WORD = re.compile(
-    rb"(?:(?:re|r|aw|sv|fw|fwd|tr|ref)(?:\[\d++\])?+[ \t]*+:[ \t]*+)++", re.IGNORECASE
-)
 _MAX_LINE_OCTETS = 998  # RFC 5322 §2.1.1
 _REPLACED = frozenset(
     {
@@ -133,36 +130,32 @@ def list_fields(how: Rewriting) -> Iterator[bytes]:
 
 
 def with_prefix(subject: bytes, prefix: str) -> bytes:
-    """A Subject's value with `[prefix] ` once: where it stands already, nothing changes.
-
-    In an answer it stays behind the reply word, in front of which no program looks for it.
-    """
+    """A Subject's value with `[prefix] ` once: where it stands already, nothing changes."""
     if not prefix or _has_prefix(subject, prefix):
         return subject
     if subject[:1] not in (b" ", b"\t"):
         subject = b" " + subject
-    words = b" " + prefix_words(prefix)
+    # The space between two encoded words is not shown (RFC 2047 §6.2): it goes into the first.
+    is_before_word = subject.lstrip().startswith(b"=?")
+    words = b" " + prefix_words(prefix, space=" " if is_before_word else "")
     line_octets = len(b"Subject:") + len(words) + len(subject.partition(b"\r\n")[0])
     is_long = line_octets > _MAX_LINE_OCTETS
     return words + (b"\r\n" if is_long and subject.strip() else b"") + subject
 
 
-def prefix_words(prefix: str) -> bytes:
-    """`[name]`, as one or several encoded words where it is not ASCII (RFC 2047 §2)."""
+def prefix_words(prefix: str, *, space: str = "") -> bytes:
+    """`[name]`, as one or several encoded words where it is not ASCII."""
     text = f"[{prefix}]"
-    if text.isascii():
-        return text.encode("ascii")
-    words = [text[begin : begin + 12] for begin in range(0, len(text), 12)]
-    return b" ".join(b"=?utf-8?b?" + b64encode(word.encode()) + b"?=" for word in words)
+    return text.encode("ascii") if text.isascii() else encode_words(text + space)
 
 
 def _has_prefix(subject: bytes, prefix: str) -> bool:
-    """At the beginning, behind reply words too, as written or as encoded by us."""
-    unfolded = subject.replace(b"\r\n", b"").strip(b" \t")
-    match = _REPLY_WORD.match(unfolded)
-    after = unfolded[match.end() :] if match is not None else unfolded
-    plain, encoded = f"[{prefix}]".encode(), prefix_words(prefix)
-    return after.lower().startswith(plain.lower()) or after.startswith(encoded)
+    """Anywhere: behind reply words, behind another list's; read as a person sees it.
+
+    Mail programs encode an answer's whole subject as soon as one of its letters needs it.
+    """
+    shown = decode_words(subject.replace(b"\r\n", b""))
+    return f"[{prefix}]".casefold() in shown.casefold()
 
 
 def _goes(field: Field, how: Rewriting) -> bool:
@@ -186,10 +179,7 @@ def _rewritten(field: Field, how: Rewriting) -> bytes:
 def _from_via(how: Rewriting) -> bytes:
     local = how.which.address.partition("@")[0]
     name = f"{how.author_name or how.author} via {how.which.prefix or local}"
-    shown = f'"{quote_name(name)}"'
-    if not shown.isascii():
-        words = (name[begin : begin + 12] for begin in range(0, len(name), 12))
-        shown = " ".join(f"=?utf-8?b?{b64encode(w.encode()).decode('ascii')}?=" for w in words)
+    shown = f'"{quote_name(name)}"' if name.isascii() else encode_words(name).decode("ascii")
     return f"From: {shown}\r\n <{how.which.address}>\r\n".encode()
 
 

@@ -32,7 +32,7 @@ def read_verdict(octets: bytes) -> str:
     try:
         message = message_from_bytes(octets, policy=default)
         subject, text = str(message["subject"] or ""), _text_of(message)
-    except (HeaderParseError, LookupError, ValueError, TypeError, AttributeError, IndexError):
+    except (HeaderParseError, LookupError, ValueError, TypeError, AttributeError, RecursionError):
         return ""  # the parser of the standard library gives up on some octets
     return _meaning(subject) or _meaning(_first_line(text))
 

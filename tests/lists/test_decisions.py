@@ -14,7 +14,7 @@ from mailserver.lists.addresses import (
     next_hop_of,
     purpose_of,
 )
-from mailserver.lists.author import find_author, subject_of
+from mailserver.lists.author import find_author, find_authors, subject_of
 from mailserver.lists.dmarc import is_strict, names_to_ask
 from mailserver.lists.header import split_fields
 from mailserver.lists.posting import Permission, Sender, decide_post
@@ -139,6 +139,24 @@ def test_no_answer_and_no_notice_makes_the_reader_fail(octets: bytes) -> None:
     fields, _ = split_fields(octets)
     find_author(fields)
     subject_of(fields)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("Zoé <zoe@b.fr>, jean@c.fr", ["zoe@b.fr", "jean@c.fr"]),
+        ("g: a@b.fr, c@d.fr;", ["a@b.fr", "c@d.fr"]),
+        ("=?utf-8?q?Zo=C3=A9?= <zoe@b.fr>", ["zoe@b.fr"]),
+        ("a@b@c.fr", []),
+        ("(" * 5000 + "a@b.fr", []),
+        ("a:" * 4000 + "a@b.fr", []),
+        ("a@b.fr," * 1000, ["a@b.fr"] * 4),
+        ('"a\\r\\nBcc: x"@b.fr', []),
+    ],
+)
+def test_who_wrote_it_is_read_with_care(value: str, wanted: list[str]) -> None:
+    fields, _ = split_fields(f"From: {value}\r\n".encode())
+    assert [author.address for author in find_authors(fields)] == wanted
 
 
 def test_a_notice_is_hard_only_where_an_address_failed_for_good() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 
 from mailserver.lists.header import (
     Rewriting,
+    find_values,
     list_fields,
     prefix_words,
     rewrite,
     split_fields,
     with_prefix,
 )
+from mailserver.lists.words import decode_words, encode_words
 from mailserver.store.lists import Posting
 from tests.lists.fakes import mailing_list
 
@@ -61,7 +64,7 @@ def test_each_subject_has_one_prefix_however_often_it_goes_through(block: bytes)
     twice = rewrite(once, HOW)
     for field in split_fields(twice)[0]:
         if field.name == b"subject":
-            assert field.value.count(b"[animateurs]") >= 1
+            assert "[animateurs]" in decode_words(field.value)
     subjects = [
         [f.octets for f in split_fields(b)[0] if f.name == b"subject"] for b in (once, twice)
     ]
@@ -88,6 +91,11 @@ def test_what_is_added_has_valid_lines(block: bytes, name: str) -> None:
         (b" Re: [animateurs] bonjour\r\n", b" Re: [animateurs] bonjour\r\n"),
         (b" RE : Tr: [Animateurs] x\r\n", b" RE : Tr: [Animateurs] x\r\n"),
         (b" =?utf-8?q?R=C3=A9?=\r\n", b" [animateurs] =?utf-8?q?R=C3=A9?=\r\n"),
+        (b" =?UTF-8?Q?Re=3A_=5Banimateurs=5D_R=C3=A9?=\r\n",) * 2,
+        (b" =?utf-8?b?UmU6IFthbmlt?=\r\n =?utf-8?b?YXRldXJzXSB4?=\r\n",) * 2,
+        (b" Re: [tous] [animateurs] x\r\n",) * 2,
+        (b" =?nope?q?x?= [animateurs]\r\n",) * 2,
+        (b" r\xe9union\r\n", b" [animateurs] r\xe9union\r\n"),
         (b"\r\n [animateurs] x\r\n", b"\r\n [animateurs] x\r\n"),
         (b"x\r\n", b" [animateurs] x\r\n"),
         (b"\r\n", b" [animateurs] \r\n"),
@@ -106,6 +114,42 @@ def test_a_prefix_with_accents_is_an_encoded_word_and_stands_once() -> None:
     value = with_prefix(b" bonjour\r\n", "élèves")
     assert value == b" =?utf-8?b?W8OpbMOodmVzXQ==?= bonjour\r\n"
     assert with_prefix(b" Re:" + value, "élèves") == b" Re:" + value
+
+
+def test_a_prefix_in_encoded_words_is_apart_from_the_word_that_follows() -> None:
+    value = with_prefix(b" =?utf-8?q?R=C3=A9?=\r\n", "élèves")
+    assert decode_words(value.strip()) == "[élèves] Ré"
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_an_encoded_word_has_at_most_75_octets_and_says_what_was_written(text: str) -> None:
+    words = encode_words(text)
+    assert all(len(word) <= 75 for word in words.split(b" "))
+    assert decode_words(words) == text
+
+
+@given(st.binary(max_size=200))
+def test_whatever_a_subject_holds_it_is_read(octets: bytes) -> None:
+    decode_words(octets)
+    value = with_prefix(octets.replace(b"\r", b"").replace(b"\n", b"") + b"\r\n", "élèves")
+    assert with_prefix(value, "élèves") == value
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ('Zoé "Z"', 'Zoé "Z" via animateurs'),
+        ("Paul, le petit", '"Paul, le petit via animateurs"'),
+        ("", '"zoe@banque.example via animateurs"'),
+    ],
+)
+def test_the_author_is_named_where_from_must_be_the_list(name: str, shown: str) -> None:
+    how = replace(HOW, author="zoe@banque.example", author_name=name)
+    block = rewrite(b"From: x <zoe@banque.example>\r\nFrom: second@b.fr\r\n\r\n", how)
+    fields, _ = split_fields(block)
+    for value in find_values(fields, b"from"):
+        assert decode_words(value) == f"{shown} <animateurs@ac-exemple.fr>"
+    assert find_values(fields, b"reply-to") == [b"zoe@banque.example"]
 
 
 def test_a_post_without_subject_gets_the_prefix_alone() -> None:
