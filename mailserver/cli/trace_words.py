@@ -61,13 +61,12 @@ def copy_lines(copy: CopyStep) -> Iterator[str]:
 
 
 def attempt_words(past: PastAttempt) -> str:
-    """`deferred by mx.example.org [192.0.2.9:25], TLSv1.3: 450 4.2.0 greylisted`."""
+    """`deferred by mx.example.org [192.0.2.9]:25, TLSv1.3: 450 4.2.0 greylisted`."""
     attempt = past.attempt
     if not attempt.status:
         return shown(attempt.words)  # what a person did, not a try
     word = _outcome_word(past.outcome)
-    address = f"[{attempt.address}]" if attempt.address else ""
-    where = " ".join(part for part in (attempt.host, address) if part)
+    where = " ".join(part for part in (attempt.host, attempt.address) if part)
     by = f" by {where}" if where else ""
     over = f", {attempt.tls}" if attempt.tls else ""
     status = "" if attempt.status in attempt.words else f"{attempt.status} "

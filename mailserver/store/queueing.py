@@ -85,7 +85,7 @@ class Attempt:
 
     at_s: float
     host: str = ""
-    address: str = ""
+    address: str = ""  # with its port, as [192.0.2.1]:25
     tls: str = ""
     status: str  # enhanced code: 2.0.0, 4.4.1, 5.1.1
     words: str
@@ -199,6 +199,7 @@ class QueuedMessage:
     octets: bytes | None
     fd: int | None
     body_octets: int
+    door: str = ""  # what took it in: a listener, or what of ours made it
 
     @property
     def size_octets(self) -> int:

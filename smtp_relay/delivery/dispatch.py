@@ -420,7 +420,7 @@ def _trouble_of(site: Site) -> Trouble:
         status=_temporary(failure.status),
         words=f"{failure.phase.value}: {failure.words}",
         host=endpoint.hop.host,
-        address=endpoint.address,
+        address=f"[{endpoint.address}]:{endpoint.hop.port}",
     )
 
 

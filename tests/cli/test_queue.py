@@ -124,7 +124,7 @@ def test_show_tells_the_attempts_of_what_waits(run: Run, service: Path) -> None:
     try_once(service, "far.test")
     text = accept_id_text(accept_id)
     told = queue(run, service, "show", text).out
-    assert f"deferred by mx.far.test [192.0.2.25:25], TLSv1.3: {WORDS}" in told
+    assert f"deferred by mx.far.test [192.0.2.25]:25, TLSv1.3: {WORDS}" in told
     assert "waits for far.test, next try 2023-11-14 04:25:13Z" in told
     assert "waits for other.test, first try is next" in told
     only = json.loads(queue(run, service, "show", f"{text}:1", "--json").out)

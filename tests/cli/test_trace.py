@@ -55,7 +55,7 @@ def test_a_journey_is_found_by_id_by_either_address_and_by_message_id(
         "    2023-11-14 04:21:11Z  collected by marie [192.0.2.9] over pop3s",
         "    2023-11-14 04:22:11Z  removed from the mailbox",
         "  :1 to un@far.test",
-        f"    2023-11-14 04:20:13Z  deferred by mx.far.test [192.0.2.25:25], TLSv1.3: {WORDS}",
+        f"    2023-11-14 04:20:13Z  deferred by mx.far.test [192.0.2.25]:25, TLSv1.3: {WORDS}",
         "    waits for far.test, next try 2023-11-14 04:25:13Z",
     ]
     assert trace(run, service, text.upper()).out == by_id.out

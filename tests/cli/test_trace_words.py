@@ -51,7 +51,7 @@ AWAY = replace(
 TRIED = Attempt(
     at_s=AT_S + 2,
     host="mx.example.net",
-    address="192.0.2.25:25",
+    address="[192.0.2.25]:25",
     tls="TLSv1.3, MTA-STS enforce",
     status="4.2.0",
     words="450 4.2.0 Greylisted, come back later",
@@ -96,7 +96,7 @@ def test_a_journey_says_who_brought_it_over_what_and_where_each_copy_went() -> N
 
 def test_each_attempt_is_a_line_with_the_remotes_exact_words() -> None:
     deferred = PastAttempt(attempt=TRIED, outcome=CopyState.QUEUED)
-    by = "deferred by mx.example.net [192.0.2.25:25]"
+    by = "deferred by mx.example.net [192.0.2.25]:25"
     assert list(copy_lines(replace(AWAY, attempts=(deferred,), waiting=WAITING))) == [
         f"    2026-11-24 04:20:13Z  {by}, {TRIED.tls}: {TRIED.words}",
         "    waits for example.net, next try 2026-11-24 04:25:11Z",

@@ -113,7 +113,7 @@ def attempt(status: str = "2.0.0", words: str = "250 ok", *, at_s: float = NOW_S
     return Attempt(
         at_s=at_s,
         host=f"mx.{HOP}",
-        address="192.0.2.25:25",
+        address="[192.0.2.25]:25",
         tls="TLSv1.3",
         status=status,
         words=words,
