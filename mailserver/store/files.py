@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -35,20 +36,16 @@ def sync_folder(folder: str) -> None:
 
 
 class BodyFiles:
-    """The `Bodies` port.  `prepare` once per store, then any number of processes."""
+    """The `Bodies` port, in any number of processes and threads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
+        self._making = threading.Lock()
+        self._is_made = False
 
     def prepare(self) -> None:
-        """Make the folders, durably.  Cheap when they are there."""
-        root = Path(self._folder)
-        if not (root / SHARDS[-1]).is_dir():
-            for name in ("tmp", *SHARDS):
-                (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Each time: whoever made them may have been killed before he came to this.
-        sync_folder(self._folder)
-        sync_folder(str(root.parent))
+        """Make the folder itself; its name is durable when the caller has synced its parent."""
+        Path(self._folder).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def open_spool(self) -> BodySpool:
         """
@@ -56,9 +53,23 @@ class BodyFiles:
             StoreUnavailable: no room on the disk, or no descriptor left.
         """
         try:
+            self._make_shards()
             return BodySpool(self._folder, secrets.token_hex(NAME_OCTETS))
         except OSError as error:
             raise _as_ours(error) from error
+
+    def _make_shards(self) -> None:
+        """Before this process's first file: all folders, durably.  Most stores have them."""
+        with self._making:
+            if self._is_made:
+                return
+            if not os.path.isdir(f"{self._folder}/{SHARDS[-1]}"):
+                for name in ("tmp", *SHARDS):
+                    with suppress(FileExistsError):
+                        os.mkdir(f"{self._folder}/{name}", 0o700)
+            # Each time: whoever made them may have been killed before he came to this.
+            sync_folder(self._folder)
+            self._is_made = True
 
     def free_octets(self) -> int:
         stat = os.statvfs(self._folder)
@@ -85,7 +96,11 @@ class BodyFiles:
         self, shard: str, *, now_s: float, is_named: Callable[[str], bool]
     ) -> Iterator[str]:
         """Unlink what is old and unnamed in `tmp` or in one of `SHARDS`; yields the names."""
-        with os.scandir(f"{self._folder}/{shard}") as found:
+        try:
+            found = os.scandir(f"{self._folder}/{shard}")
+        except FileNotFoundError:  # no large body has come yet
+            return
+        with found:
             for file in found:
                 with suppress(FileNotFoundError):  # a spool came to its end meanwhile
                     if now_s - file.stat().st_mtime < ORPHAN_AGE_S or is_named(file.name):

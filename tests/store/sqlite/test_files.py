@@ -200,8 +200,11 @@ def test_short_writes_lose_nothing(store: SqliteStore, monkeypatch: pytest.Monke
 
 def test_folders_are_made_anew_when_some_are_missing(tmp_path: Path) -> None:
     folder = tmp_path / "store"
-    SqliteStore(folder).close()
+    store = SqliteStore(folder)
+    store.open_spool().discard()
+    store.close()
     (folder / "bodies" / SHARDS[-1]).rmdir()  # as after a kill in the middle
     store = SqliteStore(folder)
+    store.open_spool().discard()
     assert all((folder / "bodies" / shard).is_dir() for shard in (*SHARDS, "tmp"))
     store.close()
