@@ -60,8 +60,8 @@ def plan(
         print(json.dumps(plan_facts(made), ensure_ascii=False))
     else:
         print_plan(made)
-        if made.plan.steps:
-            print(f"to apply it: mailserver directory apply {made.path}")
+        what = f"to apply it: mailserver directory apply {made.path}"
+        print(what if made.plan.steps else "nothing to change")
     if made.plan.refused:
         raise Mistake
 

@@ -115,8 +115,6 @@ def _print_counts(made: MadePlan) -> None:
     for act in Act:
         if units[act] or people[act]:
             print(f"{act.value:<12}{units[act]:>10}{people[act]:>10}")
-    if not plan.steps:
-        print("nothing to change")
 
 
 def _by_act(made: MadePlan) -> dict[Act, list[Step]]:

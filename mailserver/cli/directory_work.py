@@ -57,7 +57,7 @@ def make_plan(
 
     path, now_s = plan_path(files, out), time.time()
     try:
-        read = read_files([(file.name, file.read_bytes()) for file in files])
+        read = read_files([(file.name, _octets_of(file)) for file in files])
     except BadFile as error:
         raise Mistake(str(error)) from error
     made = decide(read, store, _facts(store, settings, now_s=now_s, is_complete=is_complete))
@@ -79,7 +79,7 @@ def load_plan(settings: Settings, path: Path) -> MadePlan:
     from mailserver.directory.plan_file import digest_of, read_plan
     from mailserver.directory.problems import BadFile
 
-    octets = path.read_bytes()
+    octets = _octets_of(path)
     try:
         plan = read_plan(octets, name=str(path), domain=settings.service.domain)
     except BadFile as error:
@@ -90,12 +90,13 @@ def load_plan(settings: Settings, path: Path) -> MadePlan:
 def is_plan_file(files: Sequence[Path]) -> bool:
     """
     Raises:
-        Mistake: a plan among other files.
+        Mistake: a plan among other files; or one that is no file.
     """
     from mailserver.directory.plan_file import is_plan
 
     plans = []
     for file in files:
+        _check_file(file)
         with file.open("rb") as opened:
             plans.append(is_plan(opened.read(16)))
     if any(plans) and len(files) > 1:
@@ -112,6 +113,22 @@ def unfinished_plan(store: Store, settings: Settings, path: Path) -> MadePlan | 
         return None
     is_it = digest_of(path.read_bytes()) == run.digest
     return load_plan(settings, path) if is_it else None
+
+
+def _octets_of(file: Path) -> bytes:
+    _check_file(file)
+    return file.read_bytes()
+
+
+def _check_file(file: Path) -> None:
+    """
+    Raises:
+        Mistake: there is none; or a folder, or a pipe, which nobody can read a second time.
+    """
+    if not file.exists():
+        raise Mistake(f"no file {file}: write its name as it is, CSV or JSON")
+    if not file.is_file():
+        raise Mistake(f"{file} is not a file: save what it holds as CSV or JSON, and name that")
 
 
 def plan_path(files: Sequence[Path], out: Path | None) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from mailserver.directory.columns import RowKind
 from mailserver.directory.facts import Facts
@@ -18,6 +19,8 @@ from mailserver.directory.plan import Plan, Refused
 from mailserver.directory.rows import BadRow, PersonRow, Row, TableReader, UnitRow
 from mailserver.directory.tables import Table, read_tables
 from mailserver.directory.units import UnitsDecided, decide_units
+
+_SHOWN_HEADERS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,5 +142,6 @@ def _why_nobody_leaves(read: Read, bad: Sequence[BadRow], facts: Facts) -> list[
 def _found(table: Table, reader: TableReader) -> str:
     kinds = " and ".join({"unit": "units", "person": "people"}[one.value] for one in reader.kinds)
     unused = reader.unused_headers()
-    rest = f"; not used: {', '.join(unused)}" if unused else ""
+    more = f" and {len(unused) - _SHOWN_HEADERS} more" if len(unused) > _SHOWN_HEADERS else ""
+    rest = f"; not used: {', '.join(unused[:_SHOWN_HEADERS])}{more}" if unused else ""
     return f"{table.name}: {kinds}, {len(table.rows)} rows, {table.found}{rest}"

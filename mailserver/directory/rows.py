@@ -127,7 +127,7 @@ class TableReader:
     """Reads the rows of one table.
 
     Raises:
-        BadFile: the header lacks a column that every row needs.
+        BadFile: the header lacks a column that every row needs, or has one twice.
     """
 
     def __init__(self, table: Table, table_no: int) -> None:
@@ -151,14 +151,21 @@ class TableReader:
         return next((one.header for one in columns if one.field == field), field)
 
     def unused_headers(self) -> list[str]:
-        """In words, with what was perhaps meant."""
+        """In words, with what was perhaps meant, or what is read in its place."""
         used = {column.index for columns in self._columns.values() for column in columns}
-        kind = next(iter(self._columns))
         return [
-            _unused(header, kind)
+            self._unused(header)
             for index, header in enumerate(self._table.header)
             if index not in used and index != self._record and not is_named(header, ERROR)
         ]
+
+    def _unused(self, header: str) -> str:
+        kind = next(iter(self._columns))
+        field = field_of(header, kind)
+        if field is not None:
+            return f"{told(header)} (read is {told(self.header_of(field))})"
+        meant = nearest(header, kind)
+        return f"{told(header)} (perhaps {meant}?)" if meant else told(header)
 
     def read(self) -> list[Row]:
         return [self._row(number, row) for number, row in enumerate(self._table.rows)]
@@ -185,8 +192,9 @@ class TableReader:
                 values[column.field] = cells.read_cell(text, column.parse, is_numen=is_numen)
             except ValueError as error:
                 problems.append(_problem(origin, column.header, str(error)))
-        if not problems:
-            problems = _missing(origin, kind, values)
+        if not problems and (missing := _missing(kind, values)) is not None:
+            field, words = missing
+            problems = [_problem(origin, self.header_of(field), words)]
         made = _bad_row if problems else _unit_row if kind is RowKind.UNIT else _person_row
         return made(origin, kind, values, tuple(problems))
 
@@ -195,13 +203,16 @@ def _columns(table: Table, kind: RowKind) -> list[Column]:
     """The first column of each field.
 
     Raises:
-        BadFile: one that is needed is missing.
+        BadFile: one that is needed is missing, or one is there twice.
     """
     found: dict[str, Column] = {}
     for index, header in enumerate(table.header):
         field = field_of(header, kind)
-        if field is not None and field not in found:
-            found[field] = Column(index, header, field, _PARSERS[kind][field])
+        if field is None:
+            continue
+        first = found.setdefault(field, Column(index, header, field, _PARSERS[kind][field]))
+        if first.index != index and search_key(first.header) == search_key(header):
+            raise BadFile(f"{table.name}: two columns are called {told(header)}: take one out")
     missing = [header_name(one, kind) for one in _NEEDED[kind] if one not in found]
     if kind is RowKind.PERSON and not {"numen", "id"} & set(found):
         missing.append("numen or id")
@@ -214,11 +225,6 @@ def _index_of(header: Sequence[str], words: Sequence[str]) -> int | None:
     return next((index for index, one in enumerate(header) if is_named(one, words)), None)
 
 
-def _unused(header: str, kind: RowKind) -> str:
-    meant = nearest(header, kind)
-    return f"{told(header)} (perhaps {meant}?)" if meant else told(header)
-
-
 def _problem(origin: Origin, column: str, words: str) -> Problem:
     return Problem(place=origin.place, column=column, words=words)
 
@@ -227,14 +233,14 @@ def _bad(origin: Origin, kind: RowKind | None, column: str, words: str) -> BadRo
     return BadRow(origin=origin, kind=kind, problems=(_problem(origin, column, words),))
 
 
-def _missing(origin: Origin, kind: RowKind, values: Mapping[str, Any]) -> list[Problem]:
+def _missing(kind: RowKind, values: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(the field, what to write there), of cells that are good and empty."""
     if kind is RowKind.UNIT:
-        if values["name"]:
-            return []
-        return [_problem(origin, "name", "is empty: write the name of the unit")]
+        return None if values["name"] else ("name", "is empty: write the name of the unit")
     if values.get("numen") or values.get("id"):
-        return []
-    return [_problem(origin, "numen", "is empty, and so is id: one of them says who it is")]
+        return None
+    field = "numen" if "numen" in values else "id"
+    return field, "is empty, and nothing else says who it is: write numen or id"
 
 
 def _bad_row(

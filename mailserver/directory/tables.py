@@ -1,7 +1,8 @@
 """Octets of an import -> rows of text: CSV of any usual form, or JSON.
 
 encoding    a byte order mark says it; else UTF-8 if it is; else Windows-1252 where one
-            of its own characters stands in it, else Latin-1
+            of its own characters stands in it, else Latin-1; some letters in UTF-8 and some
+            not are a refusal, for half of the names would be spoilt
 delimiter   `;`, `,` or tab: the one under which the first line names most columns we know
 JSON        a list of objects, or {"units": [...], "people": [...]}; the "posts" of a person,
             a list of objects, make one row each
@@ -16,7 +17,8 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,12 +27,14 @@ from mailserver.directory.problems import BadFile
 
 DELIMITERS: Final = {";": ";", ",": ",", "\t": "tab"}
 MAX_FILE_OCTETS: Final = 256 * 1024 * 1024
-MAX_CELLS: Final = 200
+MAX_COLUMNS: Final = 200
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig", "UTF-8 with a byte order mark"),
     (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
     (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
 )
+# What an accented letter or an apostrophe is in UTF-8; as Latin-1, nobody writes that.
+_UTF_8_LETTER: Final = re.compile(rb"[\xc2-\xc5][\x80-\xbf]|\xe2\x80[\x80-\xbf]")
 _LISTS: Final = {
     "units": RowKind.UNIT, "unites": RowKind.UNIT,
     "people": RowKind.PERSON, "personnes": RowKind.PERSON,
@@ -80,20 +84,31 @@ def decode(octets: bytes, *, name: str) -> tuple[str, str]:
     """(the text, how it was written, for people to read).
 
     Raises:
-        BadFile: NUL octets: it is no text.
+        BadFile: NUL octets: it is no text; or two encodings in one file.
     """
     for mark, codec, words in _MARKS:
         if octets.startswith(mark):
             try:
                 return octets.decode(codec), words
             except UnicodeDecodeError as error:
-                raise BadFile(f"{name}: not {words} at octet {error.start}") from None
+                where = f"line {_line_at(octets, error.start)}"
+                raise BadFile(f"{name}, {where}: not {words}: save it anew as UTF-8") from None
     if b"\0" in octets:
         raise BadFile(f"{name}: not a text file: save it as CSV")
     try:
         return octets.decode("utf-8"), "UTF-8"
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if (found := _UTF_8_LETTER.search(octets)) is not None:
+            lines = _line_at(octets, found.start()), _line_at(octets, error.start)
+            raise BadFile(
+                f"{name}: line {lines[0]} is UTF-8 and line {lines[1]} is not: correct the"
+                " letters with accents, and save the whole file as UTF-8"
+            ) from None
         return _one_octet_text(octets)
+
+
+def _line_at(octets: bytes, place: int) -> int:
+    return octets.count(b"\n", 0, place) + 1
 
 
 def _one_octet_text(octets: bytes) -> tuple[str, str]:
@@ -129,13 +144,26 @@ def _find_header(text: str, *, name: str) -> tuple[str, tuple[str, ...]]:
         _, cells = next(_parsed(text, delimiter, name=name), (1, []))
         count = known_count(cells)
         if count > best_count:
-            best, best_count, header = delimiter, count, tuple(one.strip() for one in cells)
+            best, best_count, header = delimiter, count, _header(cells, name=name)
     if not best_count:
         raise BadFile(
             f"{name}: its first line names no column that is known: write them there,"
             " as numen;nom;prenom;uai;fonction or code;type;nom;ville"
         )
     return best, header
+
+
+def _header(cells: Sequence[str], *, name: str) -> tuple[str, ...]:
+    """Without the empty ones that spreadsheets write at the end."""
+    header = [one.strip() for one in cells]
+    while header and not header[-1]:
+        header.pop()
+    if len(header) > MAX_COLUMNS:
+        raise BadFile(
+            f"{name}: {len(header)} columns, and {MAX_COLUMNS} is the most: keep those that"
+            " say something of people or units"
+        )
+    return tuple(header)
 
 
 def _parsed(text: str, delimiter: str, *, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -161,16 +189,20 @@ def _row(number: int, cells: list[str], width: int) -> TextRow:
     while len(cells) > width and not cells[-1]:
         cells.pop()  # spreadsheets write empty cells at the end of lines
     ragged = len(cells) != width
-    return TextRow(number, tuple(cells[:MAX_CELLS]), ragged)
+    return TextRow(number, tuple(cells[:MAX_COLUMNS]), ragged)
 
 
 # --- JSON ----------------------------------------------------------------------
 
+_NO_NUMBERS: Final = frozenset({"NaN", "Infinity", "-Infinity"})
+
 
 def _json_tables(text: str, encoding: str, *, name: str) -> list[Table]:
     try:
-        tree = json.loads(text)
+        tree = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
+        if str(error) in _NO_NUMBERS:
+            raise BadFile(f"{name}: write null or text where {error} stands") from None
         at = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise BadFile(f"{name}{at}: not JSON: check commas and quotation marks there") from None
     found = f"{encoding}, JSON"
@@ -185,6 +217,11 @@ def _json_tables(text: str, encoding: str, *, name: str) -> list[Table]:
     ]
 
 
+def _no_number(text: str) -> None:
+    """Some programs write NaN for an empty cell; it is no name."""
+    raise ValueError(text)
+
+
 def _json_table(entries: Any, found: str, *, name: str, kind: RowKind | None) -> Table:
     if not isinstance(entries, list):
         raise BadFile(f"{name}: write a list of objects, [{{...}}, {{...}}]")
@@ -193,7 +230,7 @@ def _json_table(entries: Any, found: str, *, name: str, kind: RowKind | None) ->
         if not isinstance(entry, dict):
             raise BadFile(f"{name}, entry {number}: write an object, {{...}}")
         flat.extend((number, one) for one in _flattened(entry, f"{name}, entry {number}"))
-    header = tuple(dict.fromkeys(key for _, one in flat for key in one))
+    header = _header(list(dict.fromkeys(key for _, one in flat for key in one)), name=name)
     rows = (TextRow(number, tuple(one.get(key, "") for key in header)) for number, one in flat)
     return Table(name=name, found=found, header=header, rows=tuple(rows), kind=kind)
 
@@ -219,6 +256,8 @@ def _text(value: Any, place: str) -> str:
             return ""
         case bool():
             return "yes" if value else "no"
+        case float() if value.is_integer():
+            return str(int(value))  # spreadsheets make 12.0 of the number 12
         case str() | int() | float():
             return str(value).strip()
         case _:

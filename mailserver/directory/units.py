@@ -147,10 +147,12 @@ class _Units:
             return ""
         if parent not in good and parent not in self._kept:
             return f"there is no unit {parent}: add a line for it, or correct its line"
-        seen = {row.code}
+        seen: set[str] = set()
         while parent:
-            if parent in seen:
+            if parent == row.code:
                 return f"{row.code} would stand below itself: write the unit above it"
+            if parent in seen:
+                return f"{parent}, above it, would stand below itself: correct that line first"
             seen.add(parent)
             above, kept = good.get(parent), self._kept.get(parent)
             parent = self._parent(above) if above else kept.parent_code if kept else ""

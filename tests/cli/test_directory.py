@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -147,6 +148,7 @@ def test_an_apply_that_died_goes_on_by_the_same_words(
         (b"nom;prenom;id\n", ""),
         (b"nom;prenom;uai;numero;telephone\n", "no column numen or id"),
         (b'{"plan": 1}\n', "not a plan, or cut short"),
+        (b"numen;nom;prenom;Nom\n", "two columns are called 'Nom': take one out"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_line_and_status_2(
@@ -156,6 +158,15 @@ def test_a_file_that_cannot_be_read_is_one_line_and_status_2(
     file.write_bytes(text)
     said = run("directory", "apply", file, "--config", service)
     assert (said.status, told in said.err) == (2 if told else 0, True)
+
+
+def test_what_is_no_file_is_named_and_status_2(run: Run, service: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, told in (("none.csv", "no file"), ("s", "is not a file"), ("pipe", "is not a file")):
+        for verb in ("plan", "apply"):
+            said = run("directory", verb, tmp_path / name, "--config", service)
+            assert (said.status, told in said.err) == (2, True), (name, verb, said)
+    assert not list(tmp_path.glob("*.plan"))
 
 
 def test_no_numen_is_anywhere_but_in_the_offices_own_files(

@@ -60,7 +60,7 @@ def test_a_school_that_is_renamed_keeps_its_old_alias(store: SqliteStore) -> Non
         ("E1;;;D17;x;;", "column type: is missing: write academy"),
         ("E1;service;;D99;x;;", "column rattachement: there is no unit d99"),
         ("D17;département;;0170705Z;x;;", "column rattachement: d17 would stand below itself"),
-        ("E1;service;;D17;;;", "column name: is empty"),
+        ("E1;service;;D17;;;", "column nom: is empty"),
         ("E1;service;;D17;x;;abc", "column alias: only a unit with a UAI code"),
         (
             "0170707B;établissement;;D17;x;;abc@elsewhere.fr",
@@ -81,6 +81,18 @@ def test_what_is_wrong_with_a_unit_names_line_column_and_remedy(
     (line,) = words(plan)
     assert line.startswith("1.csv, line 2")
     assert told in line
+
+
+def test_units_in_a_circle_and_those_below_them_are_refused(store: SqliteStore) -> None:
+    rows = "E1;service;;E2;x;;\nE2;service;;E1;y;;\nE3;service;;E2;z;;\nE4;service;;E4;z;;"
+    plan = plan_of(store, HEADER + rows)
+    assert plan.steps == ()
+    assert [line.partition("rattachement: ")[2] for line in words(plan)] == [
+        "e1 would stand below itself: write the unit above it",
+        "e2 would stand below itself: write the unit above it",
+        "e2, above it, would stand below itself: correct that line first",
+        "e4 would stand below itself: write the unit above it",
+    ]
 
 
 def test_a_unit_below_a_refused_one_waits_with_it(store: SqliteStore) -> None:
