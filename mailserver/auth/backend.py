@@ -14,6 +14,7 @@ from typing import Protocol
 
 from mailserver.auth import passwords
 from mailserver.auth.numen_key import NumenKey, NumenKeyMissing, load_key
+from mailserver.people.uai import BadUai, find_code
 from mailserver.settings.model import Settings
 from mailserver.store.ports import AccountState, Credentials, Directory, SignIn
 from mailserver.store.recovery import FirstPasswords
@@ -77,11 +78,22 @@ class StoreBackend:
         holder, star, mailbox = user_name.rpartition(HOLDER_SIGN)
         if star and holder and mailbox:
             return self._look_up_holder(holder, mailbox)
-        return self._store.find_sign_in(user_name_key(user_name))
+        return self._find(user_name_key(user_name))
+
+    def _find(self, key: str) -> SignIn | None:
+        """An establishment also by its code without the key letter, and as `ce.` and its code."""
+        found = self._store.find_sign_in(key)
+        if found is not None:
+            return found
+        try:
+            code = find_code(key)
+        except BadUai:
+            return None
+        return None if code is None or code == key else self._store.find_sign_in(code)
 
     def _look_up_holder(self, holder_name: str, mailbox_name: str) -> SignIn | None:
         """The mailbox's account under the holder's credential, while the relation is in force."""
-        holder = self._store.find_sign_in(user_name_key(holder_name))
+        holder = self._find(user_name_key(holder_name))
         mailbox = self._find_mailbox(user_name_key(mailbox_name))
         if holder is None or mailbox is None:
             return None
@@ -95,7 +107,7 @@ class StoreBackend:
     def _find_mailbox(self, key: str) -> SignIn | None:
         """By identifier, by address, or by the local part of an address."""
         names = [key] if "@" in key else [key, *(f"{key}@{domain}" for domain in self._domains)]
-        return next(filter(None, map(self._store.find_sign_in, names)), None)
+        return next(filter(None, map(self._find, names)), None)
 
     def verify(self, sign_in: SignIn | None, password: Secret[bytes]) -> bool:
         credential = None if sign_in is None else sign_in.credential

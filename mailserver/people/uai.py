@@ -3,7 +3,7 @@
     key = letters[number modulo 23], letters = A to Z without I, O and Q
 
 With or without its letter, and in any case, a code is one establishment:
-`ce.0170705z@` and `ce.0170705@` are one mailbox.
+`ce.0170705z@` and `ce.0170705@` are one mailbox, and so are all of these as user names.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 
 KEY_LETTERS: Final = "ABCDEFGHJKLMNPRSTUVWXYZ"
 _UAI = re.compile(r"([0-9]{7})([A-Z])?", re.ASCII)
+_NAME = re.compile(r"(?:CE\.)?([0-9]{7}[A-Z]?)", re.ASCII | re.IGNORECASE)
 
 
 class BadUai(ValueError):
@@ -48,3 +49,15 @@ def official_locals(uai: str) -> tuple[str, str]:
     """The local parts that reach an establishment: with its letter (the one shown), and without."""
     code = uai.lower()
     return f"ce.{code}", f"ce.{code[:-1]}"
+
+
+def find_code(name: str) -> str | None:
+    """The code that a local part or a user name is, in lower case with its letter.
+
+    name: as `ce.0170705z`, `CE.0170705`, `0170705Z` or `0170705`.
+
+    Raises:
+        BadUai: the letter does not belong to the digits.
+    """
+    found = _NAME.fullmatch(name)
+    return None if found is None else parse_uai(found[1]).lower()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mailserver.lists.addresses import Purpose, next_hop_of, purpose_of
 from mailserver.lists.posting import Permission, Sender, decide_post
+from mailserver.people.uai import BadUai, find_code
 from mailserver.quota.room import Room, decide_room
 from mailserver.routing.local import ALWAYS_DELIVERABLE, Elsewhere, Unknown, find_local
 from mailserver.routing.relaying import Asker, Place, Relaying, decide_relaying
@@ -87,7 +88,10 @@ class Recipients:
             return self._decide_elsewhere(transaction, path, address, found)
         if is_rewritten(address.local):
             return self._decide_report(transaction, address)
-        return decide_rcpt(path, address, found, self._sending(transaction))
+        decision = decide_rcpt(path, address, found, self._sending(transaction))
+        if decision is replies.NO_SUCH_USER and _has_wrong_letter(address):
+            return replies.WRONG_KEY_LETTER
+        return decision
 
     def _decide_ours(self, transaction: Transaction, address: Address, target: Target) -> Decision:
         if target.list_id is not None:
@@ -260,6 +264,15 @@ def _refusal(life: Life, *, goes_on: bool) -> Phrase | None:
 def _is_essential(address: Address) -> bool:
     """Postmaster and abuse: room for them is refused last."""
     return split_plus(fold_local(address.local))[0] in ALWAYS_DELIVERABLE
+
+
+def _has_wrong_letter(address: Address) -> bool:
+    """`ce.0170705a@`, where 0170705z would be right."""
+    try:
+        find_code(split_plus(fold_local(address.local))[0])
+    except BadUai:
+        return True
+    return False
 
 
 def wishes_onward(wishes: RcptParameters, recipient: str, *, is_kept: bool) -> RcptParameters:

@@ -253,6 +253,13 @@ WRONG_PASSWORD = _phrase(
 NO_SUCH_USER = _phrase(
     550, "5.1.1", "Personne n'a cette adresse ici", "Nobody has this address here"
 )
+WRONG_KEY_LETTER = _phrase(
+    550,
+    "5.1.1",
+    "Personne n'a cette adresse ici : la lettre de ce code d'etablissement est fausse",
+    "Nobody has this address here: the letter of this school's code is wrong",
+)
+NOBODY_THERE = (NO_SUCH_USER, WRONG_KEY_LETTER)
 MAILBOX_FULL = _phrase(
     552,
     "5.2.2",

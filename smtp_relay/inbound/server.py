@@ -189,7 +189,7 @@ class SmtpDoor(SessionCommands):
         """Somebody guesses addresses, or has an old list; our own people may have typing errors."""
         recipients = self._recipients
         is_known = recipients is not None and recipients.is_known
-        return phrase is replies.NO_SUCH_USER and not is_known
+        return phrase in replies.NOBODY_THERE and not is_known
 
     def _meant_by_literal(self, address: Address) -> Address:
         """A literal of the address that the peer has reached is ours (RFC 5321 §4.1.3)."""

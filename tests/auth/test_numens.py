@@ -10,10 +10,20 @@ from pathlib import Path
 import pytest
 
 from mailserver.auth.backend import StoreBackend
-from mailserver.auth.gate import WEBMAIL, Denied, Gate, Granted, HashingPool, Unavailable, is_over
+from mailserver.auth.gate import (
+    WEBMAIL,
+    Denied,
+    FirstPasswordEnded,
+    Gate,
+    Granted,
+    HashingPool,
+    Unavailable,
+    is_over,
+)
 from mailserver.auth.numen_key import NumenKey, NumenKeyMissing, ensure_key, load_key
 from mailserver.auth.numens import QUICK, SLOW, numen_verifier
 from mailserver.store.people import RelationKind
+from mailserver.store.ports import AccountState
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AccountId
 from mailserver.values.numen import BadNumen
@@ -140,7 +150,8 @@ def test_mail_programs_go_on_with_a_first_password_until_its_grace_ends(
     clock.now_s += 29 * DAY_S
     assert isinstance(door.sign_in("fmarot", NUMEN), Granted)
     clock.now_s += 2 * DAY_S
-    assert door.sign_in("fmarot", NUMEN) == Denied()
+    assert door.sign_in("fmarot", NUMEN) == FirstPasswordEnded()
+    assert door.sign_in("fmarot", WRONG) == Denied()
     assert "not changed in time" in log.getvalue()
     verdict = door.gate.authenticate(
         b"fmarot", Secret(NUMEN.encode()), peer="p", door=WEBMAIL, on_done=print
@@ -159,13 +170,33 @@ def test_a_grace_of_nothing_never_ends(store: SqliteStore, clock: Clock) -> None
     assert isinstance(door.sign_in("fmarot", NUMEN), Granted)
 
 
+@pytest.mark.parametrize("name", ["0170705Z", "0170705", "ce.0170705", "CE.0170705Z", "0170705 "])
+def test_an_establishment_is_known_by_its_code_with_or_without_its_letter(
+    store: SqliteStore, name: str
+) -> None:
+    school = add(store, "0170705z", "ce.0170705z@a.test")
+    found = StoreBackend(store).look_up(name)
+    assert found is not None
+    assert found.account_id == school
+    assert StoreBackend(store).look_up("0170705A") is None
+
+
+def test_a_name_of_digits_is_its_owners_first(store: SqliteStore) -> None:
+    add(store, "0170705z")
+    digits = add(store, "0170705")
+    found = StoreBackend(store).look_up("0170705")
+    assert found is not None
+    assert found.account_id == digits
+
+
 def test_a_holder_signs_in_to_a_mailbox_as_themselves(store: SqliteStore, clock: Clock) -> None:
     jmarot, school = add(store, "jmarot"), add(store, "0170705z", "ce.0170705z@a.test")
     StoreBackend(store).set_password(jmarot, Secret(PASSWORD), must_change=False)
     door = door_over(store, clock)
     assert door.sign_in("jmarot*ce.0170705z", PASSWORD) == Denied()
     relation = store.relate(RelationKind.HOLDER, jmarot, of_account=school, since_s=clock.now_s - 1)
-    for name in ("jmarot*ce.0170705z", "JMAROT*0170705Z", "jmarot*ce.0170705z@a.test"):
+    for name in ("jmarot*ce.0170705z", "JMAROT*0170705Z", "jmarot*0170705", "jmarot*ce.0170705",
+                 "jmarot*ce.0170705z@a.test"):  # fmt: skip
         granted = door.sign_in(name, PASSWORD)
         assert isinstance(granted, Granted)
         assert (granted.account_id, granted.identifier) == (school, "0170705z")
@@ -176,6 +207,10 @@ def test_a_holder_signs_in_to_a_mailbox_as_themselves(store: SqliteStore, clock:
     own = door.sign_in("jmarot", PASSWORD)
     assert isinstance(own, Granted)
     assert own.account_id == jmarot
+    store.set_state(jmarot, AccountState.SUSPENDED)  # as of somebody who left
+    assert door.sign_in("jmarot*ce.0170705z", PASSWORD) == Denied()
+    store.set_state(jmarot, AccountState.ACTIVE)
+    assert isinstance(granted := door.sign_in("jmarot*ce.0170705z", PASSWORD), Granted)
     store.end_relation(relation.relation_id, at_s=clock.now_s)
     assert door.sign_in("jmarot*ce.0170705z", PASSWORD) == Denied()  # also what was remembered
     assert isinstance(granted, Granted)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.people.establishments import FILE_NAME, BadRules, parse_rules
-from mailserver.people.uai import BadUai, key_letter, official_locals, parse_uai
+from mailserver.people.uai import BadUai, find_code, key_letter, official_locals, parse_uai
 from mailserver.settings.template import read_config
 
 RULES = parse_rules(read_config(FILE_NAME))
@@ -27,6 +27,16 @@ def test_a_wrong_letter_is_named_with_the_right_one() -> None:
 def test_other_shapes_are_refused(text: str) -> None:
     with pytest.raises(BadUai, match="7 digits and a letter"):
         parse_uai(text)
+
+
+@pytest.mark.parametrize("name", ["0170705", "0170705Z", "ce.0170705", "CE.0170705z"])
+def test_a_code_is_found_in_a_name(name: str) -> None:
+    assert find_code(name) == "0170705z"
+
+
+@pytest.mark.parametrize("name", ["", "ce.", "ce.017070z", "ec.0170705", "0170705z2", "jmarot"])
+def test_other_names_are_no_codes(name: str) -> None:
+    assert find_code(name) is None
 
 
 @given(st.integers(0, 9_999_999), st.integers(0, 6), st.integers(1, 9))

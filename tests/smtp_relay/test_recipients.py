@@ -68,6 +68,29 @@ def test_who_gets_mail(hall: Hall, life: Life, said: str) -> None:
     assert answer(hall) == said
 
 
+# --- establishments -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("local", "said"),
+    [
+        ("ce.0170705z", "250 2.1.5 Recipient ok"),
+        ("CE.0170705", "250 2.1.5 Recipient ok"),
+        ("ce.0170705z+cantine", "250 2.1.5 Recipient ok"),
+        ("ce.0170705a", "550 5.1.1 Nobody has this address here: the letter of this school's"),
+        ("CE.0170705A+cantine", "550 5.1.1 Nobody has this address here: the letter"),
+        ("ce.0170706a", "550 5.1.1 Nobody has this address here\r\n"),
+        ("ce.017070z", "550 5.1.1 Nobody has this address here\r\n"),
+    ],
+)
+def test_a_wrong_key_letter_is_named(hall: Hall, local: str, said: str) -> None:
+    for name in ("ce.0170705z", "ce.0170705"):
+        hall.store.targets[f"{name}@{DOMAIN}"] = make_target(7)
+    stage = Stage(hall)
+    heard = stage.send(HELLO + MAIL + rcpt(f"{local}@{DOMAIN}"))
+    assert heard.splitlines(keepends=True)[-1].decode().startswith(said)
+
+
 # --- room -----------------------------------------------------------------------------
 
 
