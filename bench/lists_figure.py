@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.report import Figure
 from bench.side import BenchError
 from mailserver.lists.addresses import addresses_of, next_hop_of
+from mailserver.routing.local import OurDomains
 from mailserver.store.commit import Committer, Settled
 from mailserver.store.lists import Joining, MailingList, Posting
 from mailserver.store.ports import Accepted
@@ -129,7 +130,7 @@ def _open_expander(store: SqliteStore, committer: Committer, pool: ThreadPoolExe
         pool=pool,
         shop=Workshop(
             hostname=f"mail.{DOMAIN}",
-            domains=frozenset({DOMAIN}),
+            ours=OurDomains(frozenset({DOMAIN}), DOMAIN),
             rules=(),
             inline_limit_octets=16 * 1024,
             max_hops=30,

@@ -48,14 +48,11 @@ def moderate(
 
 
 def _decide(store: Store, hold: Hold, verdict: str) -> None:
-    from mailserver.store.queueing import Act, Deed
+    from mailserver.lists.verdict import deed_of
 
-    by_whom = f"cli:{getpass.getuser()}"
-    if not store.lists.decide_hold(hold.ref, verdict, by_whom=by_whom):
+    deed = deed_of(verdict, by=f"cli:{getpass.getuser()}", at_s=time.time())
+    if not store.lists.decide_hold(hold.ref, verdict, deed):
         raise Mistake("somebody else decided meanwhile")
-    act = Act.RELEASE if verdict == "approved" else Act.RETURN
-    reason = f"a moderator of the list: {verdict}"
-    store.act_on([hold.ref], Deed(act=act, by=by_whom, reason=reason, at_s=time.time()))
 
 
 def _name_of(store: Store, hold: Hold) -> str:

@@ -2,7 +2,7 @@
 
     animateurs@              posts
     animateurs-owner@        its owners
-    animateurs-bounces@      what could not be delivered; `-bounces+17@`: to member 17
+    animateurs-bounces@      what could not be delivered; `-bounces+17.SIGN@`: to member 17
     animateurs-subscribe@    joins
     animateurs-unsubscribe@  leaves
     animateurs-confirm@      `-confirm+TOKEN@`: yes, I asked for it
@@ -16,11 +16,14 @@ from __future__ import annotations
 
 from enum import Enum
 
+from mailserver.lists.tokens import sign_member
 from mailserver.store.lists import MailingList
 from mailserver.values.address import fold_local, split_plus
 from mailserver.values.ids import ListId
 
 PREFIX_OF_HOP = "list:"
+MAX_NAME_LENGTH = 36
+"""Of the part before the at sign: its longest address still has 64 octets (RFC 5321 §4.5.3.1)."""
 
 
 class Purpose(Enum):
@@ -69,7 +72,8 @@ def purpose_of(which: MailingList, recipient: str) -> tuple[Purpose, str]:
 
 def bounces_address(which: MailingList, member_id: int | None = None) -> str:
     """The reverse-path of what goes to one member; None: to several."""
-    return address_for(which.address, Purpose.BOUNCES, "" if member_id is None else str(member_id))
+    detail = "" if member_id is None else sign_member(which.secret, member_id)
+    return address_for(which.address, Purpose.BOUNCES, detail)
 
 
 def id_of(which: MailingList) -> str:

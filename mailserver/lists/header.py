@@ -6,7 +6,7 @@
     From, Reply-To       only where the author's domain wants strict alignment (`dmarc`)
     everything else      untouched, in its order
 
-RFC 2369, RFC 2919, RFC 8058, RFC 6377 §5.  A list's name is put in as an
+RFC 2369, RFC 2919, RFC 6377 §5.  A list's name is put in as an
 encoded word (RFC 2047) only where it is not ASCII.
 """
 
@@ -84,16 +84,13 @@ def _end_of_field(block: bytes, begin: int) -> int:
 class Rewriting:
     """
     own_domains: A-labels in lower case; their signatures are replaced.
-    author: the one address of From, where it must be rewritten; else empty.
-    unsubscribe_url: of one member, for one click (RFC 8058); empty: by mail only.
+    author: the addresses of From, where it must be rewritten; else empty.
     """
 
     which: MailingList
     own_domains: Collection[str]
     author: str = ""
     author_name: str = ""
-    unsubscribe_url: str = ""
-    archive_url: str = ""
 
 
 def rewrite(block: bytes, how: Rewriting) -> bytes:
@@ -118,14 +115,8 @@ def list_fields(how: Rewriting) -> Iterator[bytes]:
     yield f"List-Post: {posts}\r\n".encode()
     yield f"List-Help: <mailto:{address_for(which.address, Purpose.HELP)}>\r\n".encode()
     leave = f"<mailto:{address_for(which.address, Purpose.UNSUBSCRIBE)}>"
-    if how.unsubscribe_url:
-        yield f"List-Unsubscribe: <{how.unsubscribe_url}>,\r\n {leave}\r\n".encode()
-        yield b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-    else:
-        yield f"List-Unsubscribe: {leave}\r\n".encode()
+    yield f"List-Unsubscribe: {leave}\r\n".encode()
     yield f"List-Owner: <mailto:{address_for(which.address, Purpose.OWNER)}>\r\n".encode()
-    if how.archive_url:
-        yield f"List-Archive: <{how.archive_url}>\r\n".encode()
     yield b"Precedence: list\r\n"
 
 

@@ -13,6 +13,7 @@ from email.policy import SMTP
 from enum import Enum
 
 from mailserver.lists.addresses import Purpose, address_for
+from mailserver.lists.header import split_fields
 from mailserver.store.lists import MailingList
 from mailserver.texts.catalogue import Text
 
@@ -26,6 +27,8 @@ class Note(Enum):
     CLOSED = "closed"
     HELP = "help"
     STOPPED = "stopped"
+    NOT_UNDERSTOOD = "not-understood"
+    NOT_POSTED = "not-posted"
 
 
 _SUBJECTS = {
@@ -37,6 +40,8 @@ _SUBJECTS = {
     Note.CLOSED: Text("Inscription impossible à {address}", "You cannot join {address}"),
     Note.HELP: Text("Comment utiliser {address}", "How to use {address}"),
     Note.STOPPED: Text("Envois suspendus pour {member}", "Mail stopped for {member}"),
+    Note.NOT_UNDERSTOOD: Text("Réponse non comprise", "Your answer was not understood"),
+    Note.NOT_POSTED: Text("Non publié sur {address}", "Not posted to {address}"),
 }
 _TEXTS = {
     Note.MODERATE: Text(
@@ -44,12 +49,12 @@ _TEXTS = {
         "De : {author}\nObjet : {subject}\n\n"
         "Pour le publier, répondez à ce message avec le mot « approuver ».\n"
         "Pour le refuser, répondez avec le mot « refuser ».\n"
-        "Répondez depuis votre propre compte de messagerie.\n",
+        "Répondez depuis votre propre compte de messagerie. Le message est joint.\n",
         "A message waits for your word on the list {address}.\n\n"
         "From: {author}\nSubject: {subject}\n\n"
         "To publish it, answer this message with the word `approve`.\n"
         "To refuse it, answer with the word `reject`.\n"
-        "Answer from your own account.\n",
+        "Answer from your own account.  The message is attached.\n",
     ),
     Note.CONFIRM_JOIN: Text(
         "Quelqu'un, vous peut-être, demande que cette adresse reçoive la liste {address}.\n"
@@ -87,6 +92,20 @@ _TEXTS = {
         "Several messages of the list {address} could not be delivered to {member}.\n"
         "This member gets nothing more. To start again, add the member again.\n",
     ),
+    Note.NOT_UNDERSTOOD: Text(
+        "Votre réponse sur la liste {address} n'a pas été comprise, et rien n'a été fait.\n"
+        "Répondez à nouveau, avec pour premier mot « approuver » ou « refuser ».\n",
+        "Your answer about the list {address} was not understood; nothing was done.\n"
+        "Answer again; the first word must be `approve` or `reject`.\n",
+    ),
+    Note.NOT_POSTED: Text(
+        "Votre message « {subject} » est arrivé par une autre liste à {address},\n"
+        "où vous ne pouvez pas écrire : ses membres ne l'ont pas reçu.\n"
+        "Pour le pouvoir, écrivez à {owner}.\n",
+        "Your message `{subject}` came through another list to {address},\n"
+        "to which you may not post: its members did not get it.\n"
+        "To be let in, write to {owner}.\n",
+    ),
 }
 
 
@@ -103,8 +122,11 @@ class Facts:
     reply_to: str = ""
 
 
-def compose_note(note: Note, which: MailingList, facts: Facts) -> bytes:
-    """The whole message, CRLF lines, ASCII on the wire."""
+def compose_note(note: Note, which: MailingList, facts: Facts, *, post: bytes = b"") -> bytes:
+    """The whole message, CRLF lines; ASCII on the wire, but for what is in the post.
+
+    post: attached as it is, where it is not empty.
+    """
     words = {
         "address": which.address,
         "description": which.description,
@@ -128,4 +150,25 @@ def compose_note(note: Note, which: MailingList, facts: Facts) -> bytes:
         message["Reply-To"] = facts.reply_to
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(_TEXTS[note].in_language(language).format(**words), cte="quoted-printable")
-    return message.as_bytes()
+    octets = message.as_bytes()
+    return _with_post(octets, post, facts.id_text) if post else octets
+
+
+def _with_post(octets: bytes, post: bytes, id_text: str) -> bytes:
+    """RFC 2046 §5.1, §5.2.1: the text first, then the post, which no parser of ours has touched."""
+    fields, rest = split_fields(octets)
+    of_text = b"".join(field.octets for field in fields if field.name.startswith(b"content-"))
+    others = b"".join(field.octets for field in fields if not field.name.startswith(b"content-"))
+    boundary = f"=-{id_text}-=".encode("ascii")
+    way = b"7bit" if post.isascii() else b"8bit"
+    return b"".join(
+        (
+            others,
+            b'Content-Type: multipart/mixed; boundary="' + boundary + b'"\r\n',
+            b"Content-Transfer-Encoding: " + way + b"\r\n",
+            b"\r\n--" + boundary + b"\r\n" + of_text + rest,
+            b"\r\n--" + boundary + b"\r\n",
+            b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: " + way + b"\r\n\r\n",
+            post + b"\r\n--" + boundary + b"--\r\n",
+        )
+    )

@@ -1,8 +1,9 @@
-"""Secrets in addresses and links: of a moderator's note, of a wish, of one click.
+"""Secrets in addresses: of a moderator's note, of a wish, of a member's bounces.
 
 A token of a note or a wish is random and used once; the store keeps its digest.
-The one of a link is not kept: it is the member's number and a keyed digest of
-it under the list's own secret (RFC 8058 §3.1: hard to forge, names the member).
+That of a bounces address is not kept: it is the member's number and a keyed
+digest of it under the list's own secret, so that only who got a post can have
+one, and only for themselves.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from base64 import b32encode
 from collections.abc import Callable
 
 TOKEN_OCTETS = 10
-_SIGNATURE_LENGTH = 26
+_SIGNATURE_LENGTH = 10  # 50 bits; a local part has 64 octets at most
 
 
 def make_token(draw: Callable[[int], bytes]) -> str:
@@ -26,19 +27,19 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.lower().encode()).hexdigest()
 
 
-def sign_member(secret: bytes, member: str) -> str:
-    """member: `17` for one by hand, `a5` for an account.  For the link of one click."""
-    return f"{member}.{_signature(secret, member)}"
+def sign_member(secret: bytes, member_id: int) -> str:
+    """What stands behind the plus of a member's bounces address."""
+    return f"{member_id}.{_signature(secret, str(member_id))}"
 
 
-def verify_member(secret: bytes, text: str) -> str | None:
-    """The member that a link names; None: not one of ours."""
+def verify_member(secret: bytes, text: str) -> int | None:
+    """Whose bounces address it is; None: not one of ours."""
     member, _, signature = text.partition(".")
     wanted = _signature(secret, member)
     is_ours = hmac.compare_digest(wanted.encode(), signature.lower().encode())
-    return member if is_ours and member else None
+    return int(member) if is_ours and member.isascii() and member.isdigit() else None
 
 
 def _signature(secret: bytes, member: str) -> str:
-    digest = hmac.new(secret, b"unsubscribe:" + member.encode(), hashlib.sha256).digest()
+    digest = hmac.digest(secret, b"bounces:" + member.encode(), hashlib.sha256)
     return b32encode(digest).decode("ascii").lower()[:_SIGNATURE_LENGTH]

@@ -12,6 +12,7 @@ from email.errors import HeaderParseError
 from email.message import EmailMessage
 from email.policy import default
 
+from mailserver.store.queueing import Act, Deed
 from mailserver.values.address import fold_local
 
 MAX_READ_OCTETS = 64 * 1024
@@ -35,6 +36,12 @@ def read_verdict(octets: bytes) -> str:
     except (HeaderParseError, LookupError, ValueError, TypeError, AttributeError, RecursionError):
         return ""  # the parser of the standard library gives up on some octets
     return _meaning(subject) or _meaning(_first_line(text))
+
+
+def deed_of(verdict: str, *, by: str, at_s: float) -> Deed:
+    """An approved post goes out, another one back to its author."""
+    act = Act.RELEASE if verdict == APPROVED else Act.RETURN
+    return Deed(act=act, by=by, reason=f"a moderator of the list: {verdict}", at_s=at_s)
 
 
 _RECIPIENT = re.compile(

@@ -21,13 +21,15 @@ from enum import Enum, IntEnum
 from typing import Protocol
 
 from mailserver.store.people import Life
-from mailserver.store.queueing import CopyRef
+from mailserver.store.queueing import CopyRef, Deed
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId, ListId, MailboxId, MessageId
 from mailserver.values.message import Acceptance, NewCopy
 
 SLICE_COPIES = 1_000
 """Copies that one transaction adds, so that no turn lasts long."""
+MAX_OPEN_WISHES = 1_000
+"""Of one list: whoever forges senders makes us write to no more people than that."""
 
 
 class Posting(Enum):
@@ -80,7 +82,7 @@ class MailingList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRule:
-    """`unit_code` alone, or with all below it; empty function or nature: any."""
+    """`unit_code` alone, or with all below it; empty function or nature: any, in any case."""
 
     rule_id: int = 0
     unit_code: str
@@ -131,7 +133,10 @@ DONE = Cursor(Stage.DONE, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """One who gets a post.  member_id: None for one by rule, mailbox_id: for one outside."""
+    """One who gets a post.  member_id: None for one by rule, mailbox_id: for one outside.
+
+    used_octets, used_count: of the whole account.
+    """
 
     member_id: int | None
     account_id: AccountId | None
@@ -141,6 +146,9 @@ class Reader:
     life: Life
     forward_to: str
     keeps_copy: bool
+    class_name: str = ""
+    used_octets: int = 0
+    used_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +198,8 @@ class BeginPost:
 class AddCopies:
     """The next slice.  Outcome: `Settled()`; lost: the cursor was elsewhere, nothing was added.
 
-    At most `SLICE_COPIES` copies.  A mailbox that is gone makes it `Failed`.
+    At most `SLICE_COPIES` copies.  A mailbox that is gone makes it `Failed`; one that an
+    earlier slice has put the message into keeps that one entry.
     """
 
     source: CopyRef
@@ -262,6 +271,12 @@ class Lists(ListLookUps, Protocol):
         """False: a member already; one whose mail had stopped gets mail again."""
         ...
 
+    def add_members(
+        self, list_id: ListId, members: Sequence[tuple[AccountId | None, str]]
+    ) -> list[bool]:
+        """Many at once, accounts or addresses: the answers of `add_member`, in one transaction."""
+        ...
+
     def remove_member(
         self, list_id: ListId, *, account_id: AccountId | None = None, address_key: str = ""
     ) -> bool: ...
@@ -329,11 +344,13 @@ class Lists(ListLookUps, Protocol):
         """Those without a verdict, the oldest first."""
         ...
 
-    def decide_hold(self, source: CopyRef, verdict: str, *, by_whom: str) -> bool:
-        """False: somebody decided before."""
+    def decide_hold(self, source: CopyRef, verdict: str, deed: Deed) -> bool:
+        """The verdict, and what it does to the copy, at once.  False: somebody decided before."""
         ...
 
-    def keep_wish(self, token: str, wish: Wish, *, expires_at_s: float) -> None: ...
+    def keep_wish(self, token: str, wish: Wish, *, now_s: float, expires_at_s: float) -> bool:
+        """False: the same was asked and is open, or `MAX_OPEN_WISHES` of this list are."""
+        ...
 
     def take_wish(self, token: str, *, now_s: float) -> Wish | None:
         """It is used up."""

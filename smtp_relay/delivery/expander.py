@@ -13,15 +13,15 @@ at any point, the next agent goes on at the cursor: each member has one copy.
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from typing import Protocol
 
 from mailserver.lists.addresses import Purpose, list_of_hop, purpose_of
-from mailserver.lists.author import find_author
+from mailserver.lists.author import Author, find_authors, subject_of
 from mailserver.lists.header import Field, Rewriting, split_fields
 from mailserver.lists.loops import why_not
+from mailserver.lists.notes import Note
 from mailserver.lists.posting import Permission, Sender, decide_post
 from mailserver.lists.verdict import APPROVED, REJECTED
 from mailserver.queue.copies import CopyState
@@ -29,41 +29,35 @@ from mailserver.queue.reports import ReportKind, is_owed
 from mailserver.store.commit import Done
 from mailserver.store.lists import (
     DONE,
-    SLICE_COPIES,
-    AddCopies,
     BeginPost,
-    Cursor,
     ListRole,
     Lists,
     MailingList,
     Progress,
-    Reader,
-    Stage,
 )
-from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken, StoreError, Write
+from mailserver.store.people import Target
+from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken, Write
 from mailserver.store.queueing import (
     Attempt,
     CopyOutcome,
-    CopyRef,
-    Deed,
     DueDestination,
     Lease,
     Leased,
     LeasedCopy,
     QueuedMessage,
-    Settled,
     Settlement,
 )
 from mailserver.telemetry.log import get_log
-from mailserver.values.ids import AcceptId, AgentId, MailboxId, MessageId, accept_id_text
-from mailserver.values.message import NewCopy
-from smtp_relay.delivery.expander_post import Copies, Workshop, derive, header_of
-from smtp_relay.delivery.expander_requests import Requests, key_of
+from mailserver.values.ids import AcceptId, AgentId, MessageId, accept_id_text
+from smtp_relay.delivery.expander_copies import Copies
+from smtp_relay.delivery.expander_notes import Notes, key_of
+from smtp_relay.delivery.expander_post import DOOR, Workshop, derive, header_of
+from smtp_relay.delivery.expander_requests import Requests
+from smtp_relay.delivery.expander_slices import Interrupted, Slices
 
 LEASE_COPIES = 20
 DEFER_S = 300.0
 STRICT_AFTER_TRIES = 3
-_SLICE_TRIES = 3
 _WRITE_TIMEOUT_S = 120.0
 
 
@@ -75,18 +69,12 @@ class ExpanderStore(Protocol):
 
     def open_queued(self, message_id: MessageId, /) -> QueuedMessage | None: ...
 
-    def find_mailbox(self, address_key: str, /) -> MailboxId | None: ...
-
-    def act_on(self, refs: Sequence[CopyRef], deed: Deed, /) -> list[CopyRef]: ...
+    def find_target(self, address_key: str, /) -> Target | None: ...
 
 
 Submit = Callable[[Write, Done], None]
 IsStrict = Callable[[str], bool | None]
 """Does this domain want strict alignment?  None: name servers did not answer."""
-
-
-class Interrupted(Exception):
-    """The process is ending: what is left goes back to the queue."""
 
 
 class Expander:
@@ -117,8 +105,22 @@ class Expander:
         self._wall_s = wall_s
         self._on_broken = on_broken
         self._told = told
+        self._notes = Notes(
+            lists=store.lists,
+            find=store.find_target,
+            write=self.write,
+            shop=shop,
+            make_id=make_id,
+            wall_s=wall_s,
+        )
         self._requests = Requests(
-            store=store, write=self.write, shop=shop, make_id=make_id, wall_s=wall_s
+            lists=store.lists, notes=self._notes, write=self.write, shop=shop, wall_s=wall_s
+        )
+        self._slices = Slices(
+            lists=store.lists,
+            write=self.write,
+            wall_s=wall_s,
+            is_stopped=lambda: self._is_stopped,
         )
         self._lock = threading.Lock()
         self._waiting: dict[int, DueDestination] = {}
@@ -235,19 +237,20 @@ class Expander:
             refusal = self._may_post(which, copy, message, fields)
             if refusal is not None:
                 return refusal
-            author = find_author(fields)
-            strict = self._wants_rewriting(author.domain if author else "", copy)
+            authors = find_authors(fields)
+            strict = self._wants_rewriting(authors, copy)
             if strict is None:
                 return self._deferred(copy, "4.4.3", "the author's DMARC policy is not known yet")
             how = Rewriting(
                 which=which,
                 own_domains=self._shop.domains,
-                author=author.address if author is not None and strict else "",
-                author_name=author.name if author is not None else "",
+                author=", ".join(author.address for author in authors) if strict else "",
+                author_name=authors[0].name if authors else "",
             )
             progress = self._begin(copy, message, how, is_post=True)
-        count = self._hand_out(which, copy.ref, progress)
-        return self._expanded(copy, message, progress, count)
+        copies = self._copies(which, message)
+        count = self._slices.hand_out(which, copy.ref, progress, copies)
+        return self._expanded(copy, message, progress, count, full_count=copies.full_count)
 
     def _may_post(
         self,
@@ -284,18 +287,34 @@ class Expander:
                 reason = f"waits for a moderator of {which.address}"
                 return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
             case Permission.NO:
-                words = "you may not post to this list"
-                if message.account_id is None:  # a report to a stranger would be backscatter
-                    words = "to nobody: its sender may not post to this list"
-                    return self._settled(copy, CopyState.EXPANDED, "2.0.0", words)
-                return self._returned(copy, message, "5.7.2", words)
+                return self._not_posted(which, copy, message, fields)
 
-    def _wants_rewriting(self, domain: str, copy: LeasedCopy) -> bool | None:
-        """Our own signature is the author's where the domain is ours: never for those."""
-        if not domain or domain in self._shop.domains:
-            return False
-        strict = self._is_strict(domain)
-        return True if strict is None and copy.attempt_count >= STRICT_AFTER_TRIES else strict
+    def _not_posted(
+        self,
+        which: MailingList,
+        copy: LeasedCopy,
+        message: QueuedMessage,
+        fields: Sequence[Field],
+    ) -> CopyOutcome:
+        """Who is told: somebody of ours.  A report to a stranger would be backscatter."""
+        if message.account_id is None:
+            words = "to nobody: its sender may not post to this list"
+            return self._settled(copy, CopyState.EXPANDED, "2.0.0", words)
+        if message.door == DOOR:  # a report would go to the list that it came through
+            self._notes.tell(Note.NOT_POSTED, which, message.account_id, subject=subject_of(fields))
+            words = "to nobody: its author may not post to this list, and was told"
+            return self._settled(copy, CopyState.EXPANDED, "2.0.0", words)
+        return self._returned(copy, message, "5.7.2", "you may not post to this list")
+
+    def _wants_rewriting(self, authors: Sequence[Author], copy: LeasedCopy) -> bool | None:
+        """Does a domain of theirs want it?  Not ours: our own signature is the author's there."""
+        domains = {author.domain for author in authors} - {"", *self._shop.domains}
+        answers = [self._is_strict(domain) for domain in sorted(domains)]
+        if True in answers:
+            return True
+        if None in answers:
+            return True if copy.attempt_count >= STRICT_AFTER_TRIES else None
+        return False
 
     def _to_owners(
         self, which: MailingList, copy: LeasedCopy, message: QueuedMessage
@@ -304,14 +323,14 @@ class Expander:
         if progress is None:
             how = Rewriting(which=which, own_domains=self._shop.domains)
             progress = self._begin(copy, message, how, is_post=False)
-        count = progress.copy_count
+        count, copies_of = progress.copy_count, self._copies(which, message)
         if progress.cursor != DONE:
             owners = self._store.lists.with_role(which.list_id, ListRole.OWNER)
-            readers = self._store.lists.readers_of(owners)
-            copies = self._copies_of(which, readers)
+            readers, now_s = self._store.lists.readers_of(owners), self._wall_s()
+            copies = [one for reader in readers for one in copies_of.of(reader, now_s)]
             count = len(copies)
-            self._add(copy.ref, copies, progress.cursor, DONE)
-        return self._expanded(copy, message, progress, count)
+            self._slices.add(copy.ref, copies, progress.cursor, DONE)
+        return self._expanded(copy, message, progress, count, full_count=copies_of.full_count)
 
     # --- the message and its copies ----------------------------------------------------------
 
@@ -332,85 +351,32 @@ class Expander:
         assert progress is not None, "it was begun"
         return progress
 
-    def _hand_out(self, which: MailingList, source: CopyRef, progress: Progress) -> int:
-        """All slices that are left; returns how many copies there are then."""
-        by_rule = self._store.lists.accounts_by_rule(which)
-        tries = 0
-        while progress.cursor != DONE:
-            if self._is_stopped:
-                raise Interrupted
-            copies, now = self._next_slice(which, by_rule, progress.cursor)
-            try:
-                self._add(source, copies, progress.cursor, now)
-                tries = 0
-            except StoreBroken:
-                raise
-            except StoreError:
-                # A mailbox went between the look and the write: look again.
-                tries += 1
-                if tries == _SLICE_TRIES:
-                    raise
-            found = self._store.lists.post_progress(source)
-            assert found is not None, "it was begun"
-            progress = found
-        return progress.copy_count
-
-    def _add(self, source: CopyRef, copies: Sequence[NewCopy], was: Cursor, now: Cursor) -> None:
-        """Where another agent was faster, nothing: its progress is read next."""
-        write = AddCopies(
-            source=source, copies=tuple(copies), was=was, now=now, at_s=self._wall_s()
-        )
-        assert isinstance(self.write(write), Settled)
-
-    def _next_slice(
-        self, which: MailingList, by_rule: Sequence[int], cursor: Cursor
-    ) -> tuple[list[NewCopy], Cursor]:
-        """At most `SLICE_COPIES`, and where the next slice begins."""
-        copies_of = Copies(self._shop, which, find_mailbox=self._store.find_mailbox)
-        now_s, copies, now = self._wall_s(), list[NewCopy](), cursor
-        for place, reader in self._readers(which, by_rule, cursor):
-            more = copies_of.of(reader, now_s)
-            if len(copies) + len(more) > SLICE_COPIES:
-                return copies, now
-            copies += more
-            now = place
-        # A full read may have more behind it; an incomplete one was the last.
-        return (copies, now) if now != cursor else (copies, DONE)
-
-    def _readers(
-        self, which: MailingList, by_rule: Sequence[int], cursor: Cursor
-    ) -> Iterator[tuple[Cursor, Reader]]:
-        """From the cursor on, about one slice of them."""
-        if cursor.stage is Stage.BY_HAND:
-            found = self._store.lists.readers_by_hand(
-                which.list_id, after_id=cursor.after_id, limit=SLICE_COPIES
-            )
-            for reader in found:
-                yield Cursor(Stage.BY_HAND, reader.member_id or 0), reader
-            if found:
-                return
-            cursor = Cursor(Stage.BY_RULE, 0)
-        begin = bisect_right(by_rule, cursor.after_id)
-        for reader in self._store.lists.readers_of(by_rule[begin : begin + SLICE_COPIES]):
-            yield Cursor(Stage.BY_RULE, reader.account_id or 0), reader
-
-    def _copies_of(self, which: MailingList, readers: Sequence[Reader]) -> list[NewCopy]:
-        copies_of = Copies(self._shop, which, find_mailbox=self._store.find_mailbox)
-        return [copy for reader in readers for copy in copies_of.of(reader, self._wall_s())]
+    def _copies(self, which: MailingList, message: QueuedMessage) -> Copies:
+        find = self._store.find_target
+        return Copies(self._shop, which, find=find, size_octets=message.size_octets)
 
     # --- outcomes ---------------------------------------------------------------------------
 
     def _expanded(
-        self, copy: LeasedCopy, message: QueuedMessage, progress: Progress, count: int
+        self,
+        copy: LeasedCopy,
+        message: QueuedMessage,
+        progress: Progress,
+        count: int,
+        *,
+        full_count: int,
     ) -> CopyOutcome:
         derived = self._store.open_queued(progress.derived_id)
         name = ""
         if derived is not None:
             name = f" under {accept_id_text(derived.accept_id)}"
             derived.close()
-        self._log.info("post expanded", message_id=copy.ref.message_id, copies=count)
+        self._log.info(
+            "post expanded", message_id=copy.ref.message_id, copies=count, full=full_count
+        )
         owes = is_owed(ReportKind.EXPANDED, notify=copy.notify, reverse_path=message.reverse_path)
         words = f"handed to {count} members{name}"
+        words += f"; {full_count} mailboxes were full" if full_count else ""
         kind = ReportKind.EXPANDED if owes else None
         return self._settled(copy, CopyState.EXPANDED, "2.0.0", words, owes=kind)
 

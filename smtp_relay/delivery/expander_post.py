@@ -1,4 +1,4 @@
-"""From a post to the message that members get, and to their copies.
+"""From a post to the message that members get.
 
 The body after the header is the author's, octet for octet, read from its file
 and written to another piece by piece; only the header block is in memory.
@@ -14,31 +14,28 @@ from typing import Protocol
 
 from mailserver.dkim.body_hash import BodyHash
 from mailserver.dkim.signer import Signer
-from mailserver.lists.addresses import bounces_address, next_hop_of
+from mailserver.lists.addresses import bounces_address
 from mailserver.lists.header import Rewriting, rewrite
-from mailserver.queue.turns import Turns
-from mailserver.routing import rules as routes
-from mailserver.routing.relaying import held_for, make_schedule
+from mailserver.quota.classes import Classes
+from mailserver.routing.local import OurDomains
+from mailserver.routing.relaying import make_schedule
 from mailserver.settings.model import KIB, RouteSettings, Settings
-from mailserver.store.lists import MailingList, Reader
+from mailserver.store.lists import MailingList
 from mailserver.store.people import Life
 from mailserver.store.ports import Spool
 from mailserver.store.queueing import QueuedMessage
-from mailserver.values.address import Address, fold_domain
-from mailserver.values.ids import AcceptId, MailboxId, accept_id_text
+from mailserver.values.ids import AcceptId, accept_id_text
 from mailserver.values.message import (
     Acceptance,
     Body,
     BodyFacts,
-    Deposit,
     FiledBody,
     InlineBody,
     NewCopy,
-    Notify,
-    Relay,
 )
 
 DOOR = "lists"
+NO_CLASSES = Classes([], grace_percent=100)
 PIECE_OCTETS = 64 * 1024
 _DATE_ZONE = "+0000"
 _GETS_MAIL = frozenset({Life.PRESENT, Life.ON_LEAVE, Life.LEAVING})
@@ -55,13 +52,20 @@ class Workshop:
     """What making messages needs, the same for all lists."""
 
     hostname: str
-    domains: Collection[str]  # ours, folded
+    ours: OurDomains
     rules: tuple[RouteSettings, ...]
     inline_limit_octets: int
     max_hops: int
     open_spool: Callable[[], Spool]
     sign: Sign | None
     expires_at: Callable[[float], float]
+    forwards: bool = True  # may mail be sent on elsewhere?
+    classes: Classes = NO_CLASSES
+
+    @property
+    def domains(self) -> Collection[str]:
+        """Ours, folded."""
+        return self.ours.names
 
 
 def make_workshop(
@@ -69,13 +73,15 @@ def make_workshop(
 ) -> Workshop:
     return Workshop(
         hostname=settings.service.hostname,
-        domains=frozenset(map(fold_domain, settings.service.domains)),
+        ours=OurDomains.of(settings),
         rules=tuple(settings.routes),
         inline_limit_octets=settings.store.inline_limit_kib * KIB,
         max_hops=settings.relay.max_hops,
         open_spool=open_spool,
         sign=None if signer is None else signer.sign,
         expires_at=make_schedule(settings.delivery).expires_at,
+        forwards=settings.forwarding.enabled,
+        classes=Classes(settings.classes, grace_percent=settings.quota.grace_percent),
     )
 
 
@@ -141,7 +147,7 @@ def derive(
             ends_with_crlf=message.ends_with_crlf,
             is_8bit=message.is_8bit or not block.isascii(),
             has_nul=has_nul,
-            longest_line_octets=max(message.longest_line_octets, _longest(block)),
+            longest_line_octets=max(message.longest_line_octets, longest_of(block)),
             dotted_line_count=max(dotted, 0),
         ),
         reverse_path=reverse_path,
@@ -185,69 +191,10 @@ def _dotted(block: bytes) -> int:
     return block.startswith(b".") + block.count(b"\r\n.")
 
 
-def _longest(block: bytes) -> int:
+def longest_of(block: bytes) -> int:
     """Of lines over 998 octets; 0 where none is (RFC 5322 §2.1.1)."""
     longest = max(map(len, block.split(b"\r\n")))
     return longest if longest > 998 else 0
-
-
-class Copies:
-    """Readers to copies: into their mailbox, onward where they forward, or to another list."""
-
-    def __init__(
-        self, shop: Workshop, which: MailingList, *, find_mailbox: Callable[[str], MailboxId | None]
-    ) -> None:
-        self._shop = shop
-        self._which = which
-        self._find_mailbox = find_mailbox
-        self._turns = Turns()
-
-    def of(self, reader: Reader, now_s: float) -> list[NewCopy]:
-        """None, one, or two."""
-        if reader.mailbox_id is None:
-            return self._outside(reader, now_s)
-        copies: list[NewCopy] = []
-        if reader.forward_to and reader.life not in (Life.EXPECTED, Life.GONE):
-            copies += self._onward(reader.forward_to, reader.member_id, now_s)
-        if reader.life in _GETS_MAIL and (reader.keeps_copy or not copies):
-            route = Deposit(mailbox_id=reader.mailbox_id)
-            copies.append(NewCopy(recipient=reader.address, route=route))
-        return copies
-
-    def _outside(self, reader: Reader, now_s: float) -> list[NewCopy]:
-        if reader.list_id is not None:
-            hop = next_hop_of(reader.list_id)
-            return [self._relayed(reader.address, hop, "", reader.member_id, now_s)]
-        return self._onward(reader.address, reader.member_id, now_s)
-
-    def _onward(self, text: str, member_id: int | None, now_s: float) -> list[NewCopy]:
-        local, _, domain = text.rpartition("@")
-        address = Address(local, domain)
-        if fold_domain(domain) in self._shop.domains:
-            mailbox_id = self._find_mailbox(address.key)
-            if mailbox_id is None:
-                return []
-            return [NewCopy(recipient=text, route=Deposit(mailbox_id=mailbox_id))]
-        rule = routes.match_rule(self._shop.rules, recipient=address, sender=None, identifier=None)
-        if rule is not None and rule.via == "refuse":
-            return []
-        hop = routes.next_hop_of(rule, address)
-        return [self._relayed(text, hop, held_for(rule), member_id, now_s)]
-
-    def _relayed(
-        self, recipient: str, hop: str, reason: str, member_id: int | None, now_s: float
-    ) -> NewCopy:
-        return NewCopy(
-            recipient=recipient,
-            route=Relay(
-                next_hop=hop,
-                turn_at_s=self._turns.take(self._which.address, now_s=now_s),
-                tell_at_s=self._shop.expires_at(now_s),  # nobody hears of its delays
-                held_for=reason,
-            ),
-            notify=Notify.FAILURE,
-            sender=bounces_address(self._which, member_id),
-        )
 
 
 def with_copies(acceptance: Acceptance, *copies: NewCopy) -> Acceptance:

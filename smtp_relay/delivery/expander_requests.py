@@ -9,8 +9,10 @@
 | `-confirm+TOKEN` | anybody who has it       | the wish is done                              |
 | `-moderate+TOKEN`| an owner's or moderator's| the verdict is done                           |
 |                  | own account              |                                               |
-| `-bounces+N`     | the null sender          | counted for member N                          |
-| `-help`          | anybody with an address  | told how it works                             |
+| `-bounces+N.SIGN`| anybody: SIGN is the proof| counted for member N                         |
+| `-bounces`       | our own reports only     | counted for those that they name              |
+| `-help`          | an account; anybody,     | told how it works                             |
+|                  | where it lets anyone in  |                                               |
 
 Every answer is words for the journey.
 """
@@ -19,19 +21,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from email.utils import formatdate
-from typing import Protocol
 
-from mailserver.dkim.body_hash import BodyHash
 from mailserver.lists.addresses import Purpose, address_for
 from mailserver.lists.author import find_author, subject_of
 from mailserver.lists.header import Field, split_fields
 from mailserver.lists.loops import why_not
-from mailserver.lists.notes import Facts, Note, compose_note
-from mailserver.lists.tokens import digest_of, make_token
+from mailserver.lists.notes import Note
+from mailserver.lists.tokens import digest_of, make_token, verify_member
 from mailserver.lists.verdict import (
-    APPROVED,
     MAX_READ_OCTETS,
+    deed_of,
     failed_addresses,
     is_hard_bounce,
     read_verdict,
@@ -42,41 +41,20 @@ from mailserver.store.lists import (
     ListRole,
     Lists,
     MailingList,
+    Member,
     Reader,
     Wish,
 )
-from mailserver.store.people import Life
 from mailserver.store.ports import Outcome, Write
-from mailserver.store.queueing import Act, CopyRef, Deed, QueuedMessage
-from mailserver.values.address import Address
-from mailserver.values.ids import AcceptId, AccountId, MailboxId, accept_id_text
-from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy
-from smtp_relay.delivery.expander_post import (
-    DOOR,
-    Copies,
-    Workshop,
-    header_of,
-    pieces_of,
-    with_copies,
-)
+from mailserver.store.queueing import CopyRef, QueuedMessage
+from mailserver.values.ids import AccountId
+from smtp_relay.delivery.expander_notes import Notes, key_of
+from smtp_relay.delivery.expander_post import Workshop, header_of, pieces_of
+from smtp_relay.delivery.report_maker import DOOR as REPORTS_DOOR
 
 WISH_S = 3 * 86_400.0
 MAX_BOUNCES = 3
 BOUNCES_WITHIN_S = 14 * 86_400.0
-
-
-class RequestStore(Protocol):
-    @property
-    def lists(self) -> Lists: ...
-
-    def find_mailbox(self, address_key: str, /) -> MailboxId | None: ...
-
-    def act_on(self, refs: Sequence[CopyRef], deed: Deed, /) -> list[CopyRef]: ...
-
-
-def key_of(path: str) -> str:
-    local, _, domain = path.rpartition("@")
-    return Address(local, domain).key
 
 
 class Requests:
@@ -85,18 +63,17 @@ class Requests:
     def __init__(
         self,
         *,
-        store: RequestStore,
+        lists: Lists,
+        notes: Notes,
         write: Callable[[Write], Outcome],
         shop: Workshop,
-        make_id: Callable[[], AcceptId],
         wall_s: Callable[[], float],
         draw: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._store = store
-        self._lists = store.lists
+        self._lists = lists
+        self._notes = notes
         self._write = write
         self._shop = shop
-        self._make_id = make_id
         self._wall_s = wall_s
         self._draw = draw
 
@@ -121,8 +98,7 @@ class Requests:
             case Purpose.MODERATE:
                 return self._moderate(which, detail, message)
             case _:
-                self._tell(Note.HELP, which, message.account_id, message.reverse_path)
-                return "told how the list works"
+                return self._help(which, message)
 
     # --- posts that wait -----------------------------------------------------------------
 
@@ -134,10 +110,11 @@ class Requests:
         author = find_author(fields)
         reply_to = address_for(which.address, Purpose.MODERATE, token)
         notes = [
-            self._note(
+            self._notes.make(
                 Note.MODERATE,
                 which,
                 reader,
+                post=_beginning(message),
                 author=author.address if author is not None else message.reverse_path,
                 subject=subject_of(fields),
                 reply_to=reply_to,
@@ -173,11 +150,16 @@ class Requests:
             return "nothing done: not from the account of a moderator"
         verdict = read_verdict(_beginning(message))
         if not verdict:
+            self._notes.tell(
+                Note.NOT_UNDERSTOOD,
+                which,
+                message.account_id,
+                reply_to=address_for(which.address, Purpose.MODERATE, token),
+            )
             return "nothing done: neither approve nor reject was said"
-        by_whom = f"account {message.account_id}"
-        if not self._lists.decide_hold(hold.ref, verdict, by_whom=by_whom):
+        deed = deed_of(verdict, by=f"account {message.account_id}", at_s=self._wall_s())
+        if not self._lists.decide_hold(hold.ref, verdict, deed):
             return "nothing done: somebody decided before"
-        act_on_verdict(self._store.act_on, hold.ref, verdict, by_whom, self._wall_s())
         return f"the post is {verdict}"
 
     # --- joining and leaving -----------------------------------------------------------------
@@ -189,12 +171,12 @@ class Requests:
         )
         if not is_let_in:
             if account_id is not None:
-                self._tell(Note.CLOSED, which, account_id, path)
+                self._notes.tell(Note.CLOSED, which, account_id)
             return "nothing done: nobody joins by themselves"
         if account_id is None:
             return self._ask(which, path, joins=True)
         self._lists.add_member(which.list_id, account_id=account_id)
-        self._tell(Note.JOINED, which, account_id, path)
+        self._notes.tell(Note.JOINED, which, account_id)
         return "a member now"
 
     def _leave(self, which: MailingList, message: QueuedMessage) -> str:
@@ -207,7 +189,7 @@ class Requests:
         if account_id is None:
             return self._ask(which, path, joins=False)
         leave(self._lists, which, account_id)
-        self._tell(Note.LEFT, which, account_id, path)
+        self._notes.tell(Note.LEFT, which, account_id)
         return "gets nothing more"
 
     def _ask(self, which: MailingList, path: str, *, joins: bool) -> str:
@@ -216,10 +198,14 @@ class Requests:
             return "nothing done: somebody of ours must sign in"
         token = make_token(self._draw)
         wish = Wish(list_id=which.list_id, address=f"{local}@{domain}", joins=joins)
-        self._lists.keep_wish(digest_of(token), wish, expires_at_s=self._wall_s() + WISH_S)
+        now_s = self._wall_s()
+        if not self._lists.keep_wish(
+            digest_of(token), wish, now_s=now_s, expires_at_s=now_s + WISH_S
+        ):
+            return "nothing done: asked to confirm before, or too many are"
         note = Note.CONFIRM_JOIN if joins else Note.CONFIRM_LEAVE
         reply_to = address_for(which.address, Purpose.CONFIRM, token)
-        self._tell(note, which, None, path, reply_to=reply_to)
+        self._notes.tell(note, which, None, path, reply_to=reply_to)
         return "asked to confirm"
 
     def _confirm(self, which: MailingList, token: str) -> str:
@@ -230,8 +216,15 @@ class Requests:
             self._lists.add_member(which.list_id, address=wish.address)
         else:
             self._lists.remove_member(which.list_id, address_key=key_of(wish.address))
-        self._tell(Note.JOINED if wish.joins else Note.LEFT, which, None, wish.address)
+        self._notes.tell(Note.JOINED if wish.joins else Note.LEFT, which, None, wish.address)
         return "a member now" if wish.joins else "no member any more"
+
+    def _help(self, which: MailingList, message: QueuedMessage) -> str:
+        """A stranger's address may be forged: no answer, but where anyone may join."""
+        if message.account_id is None and which.joining is not Joining.ANYONE:
+            return "nothing done: only our own people are told"
+        self._notes.tell(Note.HELP, which, message.account_id, message.reverse_path)
+        return "told how the list works"
 
     # --- bounces --------------------------------------------------------------------------------
 
@@ -239,21 +232,32 @@ class Requests:
         octets = _beginning(message)
         if not is_hard_bounce(octets):
             return "a notice, and not of a failure for good"
-        member_ids = [int(detail)] if detail.isascii() and detail.isdigit() else []
-        member_ids = member_ids or [
-            member.member_id
-            for address in failed_addresses(octets)
-            if (member := self._lists.member_with(which.list_id, key_of(address))) is not None
-        ]
-        for member_id in member_ids:
-            self._count_bounce(which, member_id)
-        return f"a failure for good of {len(member_ids)} members"
+        found = self._bounced_members(which, detail, message, octets)
+        members = [one for one in found if self._lists.find_list(key_of(one.address)) is None]
+        for member in members:
+            self._count_bounce(which, member)
+        return f"a failure for good of {len(members)} members"
 
-    def _count_bounce(self, which: MailingList, member_id: int) -> None:
+    def _bounced_members(
+        self, which: MailingList, detail: str, message: QueuedMessage, octets: bytes
+    ) -> list[Member]:
+        """Whom a notice is about.  Anybody can write one: the address proves it, or we made it."""
+        if detail:
+            member_id = verify_member(which.secret, detail)
+            one = None if member_id is None else self._lists.find_member(member_id)
+            return [] if one is None else [one]
+        if message.door != REPORTS_DOOR:
+            return []
+        named = (
+            self._lists.member_with(which.list_id, key_of(address))
+            for address in failed_addresses(octets)
+        )
+        return [one for one in named if one is not None]
+
+    def _count_bounce(self, which: MailingList, member: Member) -> None:
         now_s = self._wall_s()
-        count = self._lists.note_bounce(member_id, now_s=now_s, within_s=BOUNCES_WITHIN_S)
-        member = self._lists.find_member(member_id)
-        if count < MAX_BOUNCES or member is None or not member.gets_mail:
+        count = self._lists.note_bounce(member.member_id, now_s=now_s, within_s=BOUNCES_WITHIN_S)
+        if count < MAX_BOUNCES or not member.gets_mail:
             return
         self._lists.stop_mail(
             which.list_id,
@@ -263,47 +267,7 @@ class Requests:
         )
         owners = self._lists.with_role(which.list_id, ListRole.OWNER)
         for reader in self._lists.readers_of(owners):
-            self._write(self._note(Note.STOPPED, which, reader, member=member.address))
-
-    # --- notes -----------------------------------------------------------------------------------
-
-    def _tell(
-        self,
-        note: Note,
-        which: MailingList,
-        account_id: AccountId | None,
-        path: str,
-        *,
-        reply_to: str = "",
-    ) -> None:
-        for reader in self._lists.readers_of([account_id]) if account_id else [_outside(path)]:
-            self._write(self._note(note, which, reader, reply_to=reply_to))
-
-    def _note(
-        self,
-        note: Note,
-        which: MailingList,
-        reader: Reader,
-        *,
-        author: str = "",
-        subject: str = "",
-        member: str = "",
-        reply_to: str = "",
-    ) -> Acceptance:
-        now_s, accept_id = self._wall_s(), self._make_id()
-        facts = Facts(
-            to=reader.address,
-            id_text=accept_id_text(accept_id),
-            date=formatdate(int(now_s))[:-5] + "+0000",
-            author=author,
-            subject=subject,
-            member=member,
-            reply_to=reply_to,
-        )
-        copies = Copies(self._shop, which, find_mailbox=self._store.find_mailbox)
-        octets = compose_note(note, which, facts)
-        accepted = _accepted(self._shop, octets, facts, accept_id, now_s)
-        return with_copies(accepted, *map(_unsent_by_list, copies.of(reader, now_s)))
+            self._write(self._notes.make(Note.STOPPED, which, reader, member=member.address))
 
 
 def leave(lists: Lists, which: MailingList, account_id: AccountId) -> None:
@@ -311,68 +275,6 @@ def leave(lists: Lists, which: MailingList, account_id: AccountId) -> None:
     lists.remove_member(which.list_id, account_id=account_id)
     if lists.standing(which.list_id, account_id=account_id, address_key="").is_member:
         lists.stop_mail(which.list_id, "asked", account_id=account_id)
-
-
-def act_on_verdict(
-    act_on: Callable[[Sequence[CopyRef], Deed], list[CopyRef]],
-    ref: CopyRef,
-    verdict: str,
-    by_whom: str,
-    now_s: float,
-) -> None:
-    """An approved post goes out, another one back to its author."""
-    act = Act.RELEASE if verdict == APPROVED else Act.RETURN
-    reason = f"a moderator of the list: {verdict}"
-    act_on([ref], Deed(act=act, by=by_whom, reason=reason, at_s=now_s))
-
-
-def _outside(path: str) -> Reader:
-    return Reader(
-        member_id=None,
-        account_id=None,
-        mailbox_id=None,
-        address=path,
-        list_id=None,
-        life=Life.PRESENT,
-        forward_to="",
-        keeps_copy=True,
-    )
-
-
-def _unsent_by_list(copy: NewCopy) -> NewCopy:
-    """A note has the null sender: what becomes of it is nobody's business."""
-    return NewCopy(recipient=copy.recipient, route=copy.route)
-
-
-def _accepted(
-    shop: Workshop, octets: bytes, facts: Facts, accept_id: AcceptId, now_s: float
-) -> Acceptance:
-    head = f"Received: by {shop.hostname} id {facts.id_text}; {facts.date}\r\n".encode()
-    header, _, text = octets.partition(b"\r\n\r\n")
-    if shop.sign is not None:
-        body_hash = BodyHash()
-        body_hash.feed(text)
-        head = shop.sign(head + header, body_hash=body_hash.digest(), now_s=now_s) + head
-    return Acceptance(
-        accept_id=accept_id,
-        accepted_at_s=now_s,
-        return_path=b"Return-Path: <>\r\n",
-        head=head,
-        body=InlineBody(octets),
-        facts=BodyFacts(
-            header_octets=len(header) + 4,
-            ends_with_crlf=octets.endswith(b"\r\n"),
-            is_8bit=not octets.isascii(),
-            has_nul=False,
-            longest_line_octets=0,
-            dotted_line_count=octets.count(b"\r\n."),
-        ),
-        reverse_path="",
-        account_id=None,
-        peer="",
-        door=DOOR,
-        smtputf8=not octets.isascii(),
-    )
 
 
 def _beginning(message: QueuedMessage) -> bytes:

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.lists.addresses import (
+    MAX_NAME_LENGTH,
     Purpose,
+    address_for,
     addresses_of,
     bounces_address,
     list_of_hop,
@@ -76,7 +78,8 @@ def test_each_address_is_known_for_what_it_is_for(purpose: Purpose) -> None:
 
 def test_a_bounce_names_its_member() -> None:
     which = mailing_list()
-    assert purpose_of(which, bounces_address(which, 17)) == (Purpose.BOUNCES, "17")
+    purpose, detail = purpose_of(which, bounces_address(which, 17))
+    assert (purpose, verify_member(which.secret, detail)) == (Purpose.BOUNCES, 17)
 
 
 def test_the_next_hop_of_a_list_is_known_again_and_others_are_none() -> None:
@@ -167,12 +170,22 @@ def test_a_notice_is_hard_only_where_an_address_failed_for_good() -> None:
     assert not is_hard_bounce(hard.replace(b"5.1.1", b"4.4.7"))
 
 
-def test_a_link_names_its_member_and_no_other() -> None:
-    text = sign_member(b"secret", "17")
-    assert verify_member(b"secret", text) == "17"
+def test_a_bounces_address_names_its_member_and_cannot_be_made_up() -> None:
+    text = sign_member(b"secret", 17)
+    assert verify_member(b"secret", text.upper()) == 17
     assert verify_member(b"other", text) is None
     assert verify_member(b"secret", "18" + text[2:]) is None
-    assert verify_member(b"secret", "") is None
+    assert [verify_member(b"secret", one) for one in ("", "17", "17.", "é.x", "-1.x")] == [None] * 5
+
+
+def test_the_longest_address_of_a_list_is_one_that_smtp_carries() -> None:
+    which = mailing_list("a" * MAX_NAME_LENGTH + "@ac-exemple.fr")
+    token = make_token(lambda count: b"x" * count)
+    details = [
+        address_for(which.address, one, token) for one in (Purpose.MODERATE, Purpose.CONFIRM)
+    ]
+    longest = [*addresses_of(which.address), bounces_address(which, 1_000_000), *details]
+    assert max(len(one.partition("@")[0]) for one in longest) <= 64
 
 
 def test_a_token_is_kept_as_its_digest_and_case_does_not_matter() -> None:

@@ -170,11 +170,8 @@ def test_an_announcement_says_that_nobody_answers_on_the_list() -> None:
     assert b"List-Post: NO\r\n" in b"".join(list_fields(how))
 
 
-def test_one_click_is_offered_only_where_there_is_a_link() -> None:
-    assert b"One-Click" not in b"".join(list_fields(HOW))
-    how = Rewriting(
-        which=mailing_list(), own_domains=frozenset(), unsubscribe_url="https://mel.fr/u/1.x"
-    )
-    fields = b"".join(list_fields(how))
-    assert b"List-Unsubscribe: <https://mel.fr/u/1.x>,\r\n <mailto:animateurs-un" in fields
-    assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in fields
+def test_one_click_is_not_offered_where_no_page_could_take_it() -> None:
+    fields = b"".join(list_fields(HOW))
+    assert b"List-Unsubscribe: <mailto:animateurs-unsubscribe@ac-exemple.fr>\r\n" in fields
+    block = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n\r\n"  # of another list
+    assert b"One-Click" not in rewrite(block, HOW)

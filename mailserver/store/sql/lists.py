@@ -6,7 +6,7 @@ A list's addresses stand in the table of addresses like anybody's, with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -105,8 +105,10 @@ _IS_MEMBER = "SELECT 1 FROM list_member WHERE list_id = ? AND address_key = ?"
 class SqlLists(SqlReaders, SqlListPosts):
     """The `Lists` port over an `Engine`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, wake: Callable[[], None]) -> None:
+        """wake: tells the agents that something is due."""
         self._engine = engine
+        self._wake = wake
 
     # Lists
 
@@ -148,9 +150,16 @@ class SqlLists(SqlReaders, SqlListPosts):
     def add_member(
         self, list_id: ListId, *, account_id: AccountId | None = None, address: str = ""
     ) -> bool:
-        key = _member_key(account_id, address)
-        values = (list_id, account_id, "" if account_id is not None else address, key)
-        return self._write(_ADD_MEMBER, values) is not None
+        return self.add_members(list_id, [(account_id, address)])[0]
+
+    def add_members(
+        self, list_id: ListId, members: Sequence[tuple[AccountId | None, str]]
+    ) -> list[bool]:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            return [
+                first(connection.execute(_ADD_MEMBER, _new_member(list_id, *one))) is not None
+                for one in members
+            ]
 
     def remove_member(
         self, list_id: ListId, *, account_id: AccountId | None = None, address_key: str = ""
@@ -239,6 +248,11 @@ def _give_address(
         connection.execute(_INSERT_ADDRESS, (key, address, list_id, position))
     except ConstraintBroken:
         raise NameTaken(address) from None
+
+
+def _new_member(list_id: ListId, account_id: AccountId | None, address: str) -> Sequence[Any]:
+    key = _member_key(account_id, address)
+    return (list_id, account_id, "" if account_id is not None else address, key)
 
 
 def _member_key(account_id: AccountId | None, address: str) -> str:

@@ -5,11 +5,12 @@ Each is one transaction of `SqlWrites`; nothing here reads members.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from mailserver.store.lists import START, AddCopies, BeginPost, HoldPost
 from mailserver.store.ports import Accepted
 from mailserver.store.queueing import CopyRef, Settled
+from mailserver.store.sql.bulk import select
 from mailserver.store.sql.deposits import (
     Rows,
     add_copies,
@@ -19,7 +20,7 @@ from mailserver.store.sql.deposits import (
     write_deposits,
 )
 from mailserver.store.sql.engine import Connection, first
-from mailserver.values.ids import MessageId
+from mailserver.values.ids import MailboxId, MessageId
 from mailserver.values.message import Acceptance
 
 _DERIVED = "SELECT derived_id FROM list_post WHERE message_id = ? AND copy_no = ?"
@@ -32,6 +33,10 @@ _ADVANCE = """
     RETURNING derived_id, copy_count"""
 _BASE = """
     SELECT length(return_path) + length(head) + body_octets FROM message WHERE message_id = ?"""
+_THERE = """
+    WITH wanted (message_id, mailbox_id) AS (VALUES {rows})
+    SELECT entry.mailbox_id, uid FROM wanted JOIN entry
+        ON entry.message_id = wanted.message_id AND entry.mailbox_id = wanted.mailbox_id"""
 _HOLD = """
     INSERT INTO list_held (message_id, copy_no, list_id, token, held_at_s, verdict, by_whom)
     VALUES (?, ?, ?, ?, ?, '', '') ON CONFLICT (message_id, copy_no) DO NOTHING
@@ -62,13 +67,24 @@ def add_slice(connection: Connection, write: AddCopies) -> tuple[Settled, bool]:
     derived_id, copy_count = advanced
     base = first(connection.execute(_BASE, (derived_id,)))
     deposits = deposits_of(write.copies, 0 if base is None else base[0])
+    there = _uids_there(connection, derived_id, deposits)
+    for mailbox_id in there:
+        del deposits[mailbox_id]
     growths = grow_mailboxes(connection, [deposits])
     rows = Rows()
-    uids = add_entries(rows, derived_id, deposits, growths)
+    uids = there | add_entries(rows, derived_id, deposits, growths)
     first_no = copy_count - count
     add_copies(rows, derived_id, write.copies, uids, at_s=write.at_s, first_no=first_no)
     write_deposits(connection, rows)
     return Settled(), rows.queue.has_work
+
+
+def _uids_there(
+    connection: Connection, message_id: int, deposits: Iterable[MailboxId]
+) -> dict[MailboxId, int]:
+    """Mailboxes that have it from an earlier slice: two members may lead to one mailbox."""
+    wanted = [(message_id, mailbox_id) for mailbox_id in deposits]
+    return dict(select(connection, _THERE, wanted))
 
 
 def hold_post(connection: Connection, write: HoldPost, accept: Accept) -> tuple[Settled, bool]:

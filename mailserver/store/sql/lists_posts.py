@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from mailserver.store.lists import Cursor, Hold, Progress, Stage, Wish
-from mailserver.store.queueing import CopyRef
+from collections.abc import Callable
+
+from mailserver.store.lists import MAX_OPEN_WISHES, Cursor, Hold, Progress, Stage, Wish
+from mailserver.store.queueing import CopyRef, Deed
 from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.store.sql.queue_acts import act_on_copies
 from mailserver.values.ids import ListId, MessageId
 
 _PROGRESS = """
@@ -15,7 +18,11 @@ _DECIDE = """
     UPDATE list_held SET verdict = ?, by_whom = ?
     WHERE message_id = ? AND copy_no = ? AND verdict = '' RETURNING message_id"""
 _KEEP_WISH = """
-    INSERT INTO list_wish (token, list_id, address, joins, expires_at_s) VALUES (?, ?, ?, ?, ?)"""
+    INSERT INTO list_wish (token, list_id, address, joins, expires_at_s)
+    SELECT ?, ?, ?, ?, ? WHERE ? > (SELECT count(*) FROM list_wish WHERE list_id = ?)
+        AND NOT EXISTS (SELECT 1 FROM list_wish
+            WHERE list_id = ? AND lower(address) = lower(?) AND joins = ?)
+    RETURNING 1"""
 _TAKE_WISH = """
     DELETE FROM list_wish WHERE token = ? RETURNING list_id, address, joins, expires_at_s"""
 _FORGET_WISHES = "DELETE FROM list_wish WHERE expires_at_s < ?"
@@ -25,6 +32,7 @@ class SqlListPosts:
     """A part of the `Lists` port."""
 
     _engine: Engine
+    _wake: Callable[[], None]
 
     def post_progress(self, source: CopyRef) -> Progress | None:
         row = first(self._engine.read(_PROGRESS, (source.message_id, source.copy_no)))
@@ -46,15 +54,21 @@ class SqlListPosts:
         found = map(_hold, self._engine.read(which, (list_id,)))
         return [one for one in found if one is not None]
 
-    def decide_hold(self, source: CopyRef, verdict: str, *, by_whom: str) -> bool:
-        values = (verdict, by_whom, source.message_id, source.copy_no)
+    def decide_hold(self, source: CopyRef, verdict: str, deed: Deed) -> bool:
+        values = (verdict, deed.by, source.message_id, source.copy_no)
         with self._engine.write_turn(), self._engine.transaction() as connection:
-            return first(connection.execute(_DECIDE, values)) is not None
+            if first(connection.execute(_DECIDE, values)) is None:
+                return False
+            act_on_copies(connection, [source], deed)
+        self._wake()
+        return True
 
-    def keep_wish(self, token: str, wish: Wish, *, expires_at_s: float) -> None:
-        values = (token, wish.list_id, wish.address, int(wish.joins), expires_at_s)
+    def keep_wish(self, token: str, wish: Wish, *, now_s: float, expires_at_s: float) -> bool:
+        asked = (wish.list_id, wish.address, int(wish.joins))
+        values = (token, *asked, expires_at_s, MAX_OPEN_WISHES, wish.list_id, *asked)
         with self._engine.write_turn(), self._engine.transaction() as connection:
-            connection.execute(_KEEP_WISH, values)
+            connection.execute(_FORGET_WISHES, (now_s,))
+            return first(connection.execute(_KEEP_WISH, values)) is not None
 
     def take_wish(self, token: str, *, now_s: float) -> Wish | None:
         with self._engine.write_turn(), self._engine.transaction() as connection:

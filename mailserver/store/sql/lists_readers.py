@@ -21,11 +21,11 @@ _UNITS = """
         UNION SELECT unit.unit_id FROM unit JOIN below ON unit.parent_id = below.unit_id WHERE ? = 1
     ), wanted (unit_id, account_id) AS (
         SELECT unit.unit_id, unit.account_id FROM below JOIN unit ON unit.unit_id = below.unit_id
-        WHERE unit.closed_at_s IS NULL AND (? = '' OR unit.nature = ?)
+        WHERE unit.closed_at_s IS NULL AND (? = '' OR lower(unit.nature) = lower(?))
     )"""
 _PEOPLE = f"""{_UNITS}
     SELECT DISTINCT post.account_id FROM wanted JOIN post ON post.unit_id = wanted.unit_id
-    WHERE post.until_s IS NULL AND (? = '' OR post.function = ?)"""
+    WHERE post.until_s IS NULL AND (? = '' OR lower(post.function) = lower(?))"""
 _ESTABLISHMENTS = f"""{_UNITS}
     SELECT account_id FROM wanted WHERE account_id IS NOT NULL"""
 _ONE = " AND post.account_id = ?"
@@ -33,9 +33,14 @@ _ONE_ESTABLISHMENT = " AND account_id = ?"
 _HAND_ACCOUNTS = """
     SELECT account_id, gets_mail FROM list_member
     WHERE list_id = ? AND account_id IS NOT NULL"""
-_BY_HAND = """
+_USED = """account.class,
+        (SELECT coalesce(sum(octets), 0) FROM mailbox
+            WHERE mailbox.account_id = account.account_id),
+        (SELECT coalesce(sum(entry_count), 0) FROM mailbox
+            WHERE mailbox.account_id = account.account_id)"""
+_BY_HAND = f"""
     SELECT member_id, list_member.account_id, inbox_id, coalesce(canonical.address, ''), NULL,
-        life, forward_to, keeps_copy
+        life, forward_to, keeps_copy, {_USED}
     FROM list_member
         JOIN account ON account.account_id = list_member.account_id
             AND identifier_key IS NOT NULL
@@ -45,7 +50,7 @@ _BY_HAND = """
     UNION ALL
     SELECT member_id, NULL, NULL, list_member.address,
         (SELECT list_id FROM address WHERE address.address_key = list_member.address_key),
-        'present', '', 1
+        'present', '', 1, '', 0, 0
     FROM list_member
     WHERE list_member.list_id = ? AND list_member.account_id IS NULL AND gets_mail = 1
         AND member_id > ? AND member_id <= ?
@@ -53,10 +58,10 @@ _BY_HAND = """
 _LAST_OF_SLICE = """
     SELECT max(member_id) FROM (SELECT member_id FROM list_member
         WHERE list_id = ? AND member_id > ? ORDER BY member_id LIMIT ?)"""
-_ACCOUNTS = """
-    WITH wanted (account_id) AS (VALUES {rows})
+_ACCOUNTS = f"""
+    WITH wanted (account_id) AS (VALUES {{rows}})
     SELECT NULL, account.account_id, inbox_id, coalesce(canonical.address, identifier), NULL,
-        life, forward_to, keeps_copy
+        life, forward_to, keeps_copy, {_USED}
     FROM wanted JOIN account ON account.account_id = wanted.account_id
             AND identifier_key IS NOT NULL
         LEFT JOIN address AS canonical ON canonical.account_id = account.account_id
@@ -85,13 +90,15 @@ class SqlReaders:
         return array("q", sorted(found))
 
     def readers_by_hand(self, list_id: ListId, *, after_id: int, limit: int) -> list[Reader]:
-        ((last_id,),) = self._engine.read(_LAST_OF_SLICE, (list_id, after_id, limit))
-        if last_id is None:
-            return []
-        which = (list_id, after_id, last_id)
-        found = list(map(_reader, self._engine.read(_BY_HAND, (*which, *which))))
-        # A slice in which nobody gets mail must not look like the end.
-        return found or self.readers_by_hand(list_id, after_id=last_id, limit=limit)
+        while True:
+            ((last_id,),) = self._engine.read(_LAST_OF_SLICE, (list_id, after_id, limit))
+            if last_id is None:
+                return []
+            which = (list_id, after_id, last_id)
+            found = list(map(_reader, self._engine.read(_BY_HAND, (*which, *which))))
+            if found:
+                return found
+            after_id = last_id  # a slice in which nobody gets mail is not the end
 
     def readers_of(self, account_ids: Sequence[int]) -> list[Reader]:
         with_ids = [(account_id,) for account_id in account_ids]
@@ -129,7 +136,8 @@ def _asked(rule: ListRule) -> tuple[str, tuple[object, ...]]:
 
 
 def _reader(row: Row) -> Reader:
-    member_id, account_id, mailbox_id, address, list_id, life, forward_to, keeps_copy = row
+    member_id, account_id, mailbox_id, address, list_id, life, forward_to, *rest = row
+    keeps_copy, class_name, used_octets, used_count = rest
     return Reader(
         member_id=member_id,
         account_id=account_id,
@@ -139,6 +147,9 @@ def _reader(row: Row) -> Reader:
         life=Life(life),
         forward_to=forward_to,
         keeps_copy=bool(keeps_copy),
+        class_name=class_name or "",
+        used_octets=used_octets,
+        used_count=used_count,
     )
 
 

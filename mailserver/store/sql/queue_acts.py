@@ -69,7 +69,7 @@ class SqlQueueActs:
 
     def act_on(self, refs: Sequence[CopyRef], deed: Deed) -> list[CopyRef]:
         with self._engine.write_turn(), self._engine.transaction() as connection:
-            done = _act(connection, refs, deed)
+            done = act_on_copies(connection, refs, deed)
         if done:
             self._wake()
         return done
@@ -87,7 +87,8 @@ class SqlQueueActs:
         return was_suspended
 
 
-def _act(connection: Connection, refs: Sequence[CopyRef], deed: Deed) -> list[CopyRef]:
+def act_on_copies(connection: Connection, refs: Sequence[CopyRef], deed: Deed) -> list[CopyRef]:
+    """In the caller's transaction; whoever commits wakes the agents."""
     rows = QueueRows()
     rows.read(connection, refs)
     hops = queue_places.find_or_add(connection, [deed.next_hop]) if deed.next_hop else {}

@@ -32,7 +32,7 @@ _NEXT_OF_OTHERS = """
 _MESSAGE = """
     SELECT accept_id, accepted_at_s, reverse_path, account_id, flags, header_octets,
         longest_line_octets, dotted_line_count, envelope_id, return_content, head, body,
-        file_name, body_octets
+        file_name, body_octets, door
     FROM message WHERE message_id = ?"""
 # Notes of operators have no status and say nothing to a sender.
 _OVERDUE = """
@@ -96,7 +96,7 @@ class SqlQueueReads:
 
 def _queued_message(message_id: MessageId, row: Row, fd: int | None) -> QueuedMessage:
     accept_id, at_s, reverse_path, account_id, flags, header, longest, dotted, *rest = row
-    envelope_id, return_content, head, body, _, body_octets = rest
+    envelope_id, return_content, head, body, _, body_octets, door = rest
     return QueuedMessage(
         message_id=message_id,
         accept_id=accept_id,
@@ -115,6 +115,7 @@ def _queued_message(message_id: MessageId, row: Row, fd: int | None) -> QueuedMe
         octets=body,
         fd=fd,
         body_octets=body_octets,
+        door=door,
     )
 
 

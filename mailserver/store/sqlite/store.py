@@ -126,7 +126,7 @@ class SqliteStore:
         self._tracing = SqlTracing(self._engine, self._index, open_file=self._files.open_file)
         self._journeys = SqlJourneys(self._engine, self._tracing, collected=self._scratch.collected)
         self._directory = SqlDirectory(self._engine, quarantine_s=quarantine_s)
-        self.lists = SqlLists(self._engine)
+        self.lists = SqlLists(self._engine, wake=self._wakeup.wake)
         self._reclaimer = SqlReclaimer(
             self._engine, lock_maildrop=self._locks.lock_maildrop, unlink=self._files.unlink
         )

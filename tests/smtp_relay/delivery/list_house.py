@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from itertools import count
 from pathlib import Path
@@ -14,6 +14,9 @@ from typing import Any
 
 from mailserver.lists.addresses import addresses_of, next_hop_of
 from mailserver.queue.copies import CopyState
+from mailserver.quota.classes import Classes
+from mailserver.routing.local import OurDomains
+from mailserver.settings.model import ClassSettings
 from mailserver.store.commit import Done
 from mailserver.store.lists import AddCopies, Joining, MailingList, Member, Posting
 from mailserver.store.ports import Accepted, Write
@@ -45,6 +48,9 @@ POST = (
 EXPIRE_S = 432_000.0
 
 
+OpenHouse = Callable[..., "ListHouse"]
+
+
 class Inline(Executor):
     """Runs what is submitted at once."""
 
@@ -66,6 +72,8 @@ class ListHouse:
         is_strict: IsStrict = lambda _domain: False,
         sign: Sign | None = None,
         inline_limit_octets: int = 16 * 1024,
+        forwards: bool = True,
+        quotas: Sequence[ClassSettings] = (),
     ) -> None:
         self.store = SqliteStore(folder)
         self.now_s = NOW_S
@@ -78,13 +86,15 @@ class ListHouse:
         self.which = found
         self.shop = Workshop(
             hostname=f"mail.{DOMAIN}",
-            domains=frozenset({DOMAIN}),
+            ours=OurDomains(frozenset({DOMAIN}), DOMAIN),
             rules=(),
             inline_limit_octets=inline_limit_octets,
             max_hops=30,
             open_spool=self.store.open_spool,
             sign=sign,
             expires_at=lambda at_s: at_s + EXPIRE_S,
+            forwards=forwards,
+            classes=Classes(quotas, grace_percent=110),
         )
         self.agent_id: AgentId = self.store.register_agent(
             now_s=self.now_s, until_s=self.now_s + 60
@@ -102,11 +112,20 @@ class ListHouse:
         )
 
     def _found(self, posting: Posting, joining: Joining) -> None:
-        owner = self.person("chef")
+        self.add_list(LIST, self.person("chef"), posting=posting, joining=joining)
+
+    def add_list(
+        self,
+        address: str,
+        owner: AccountId,
+        *,
+        posting: Posting = Posting.MEMBERS,
+        joining: Joining = Joining.CLOSED,
+    ) -> MailingList:
         which = MailingList(
             list_id=ListId(0),
-            address=LIST,
-            prefix="animateurs",
+            address=address,
+            prefix=address.partition("@")[0],
             description="Les animateurs",
             language="fr",
             posting=posting,
@@ -116,7 +135,22 @@ class ListHouse:
             secret=b"secret",
             created_at_s=NOW_S,
         )
-        self.store.lists.add_list(which, addresses=addresses_of(LIST), owner=owner)
+        return self.store.lists.add_list(which, addresses=addresses_of(address), owner=owner)
+
+    def nest(self, name: str, **settings: Any) -> MailingList:
+        """Another list, which is a member of ours."""
+        chef = self.store.find_account("chef")
+        assert chef is not None
+        inner = self.add_list(f"{name}@{DOMAIN}", chef.account_id, **settings)
+        self.outside(inner.address)
+        return inner
+
+    def forward(self, identifier: str, to: str, *, keeps_copy: bool) -> None:
+        account = self.store.find_account(identifier)
+        assert account is not None
+        self.store.set_forward(
+            account.account_id, to, keeps_copy=keeps_copy, by_whom="test", now_s=self.now_s
+        )
 
     def person(self, identifier: str) -> AccountId:
         address = f"{identifier}@{DOMAIN}"
@@ -151,6 +185,7 @@ class ListHouse:
         to: str = LIST,
         account_id: AccountId | None = None,
         reverse_path: str = "jean.petit@ac-exemple.fr",
+        door: str = "submission",
     ) -> MessageId:
         """Accept a message for one of the list's addresses, as RCPT routes it."""
         header, _, _ = body.partition(b"\r\n\r\n")
@@ -176,7 +211,7 @@ class ListHouse:
             reverse_path=reverse_path,
             account_id=account_id,
             peer="192.0.2.1",
-            door="submission",
+            door=door,
             smtputf8=False,
             copies=(NewCopy(recipient=to, route=route),),
         )

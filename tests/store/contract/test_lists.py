@@ -1,0 +1,134 @@
+"""Lists as the store keeps them: who is in one by rule, when its mail stops, what is asked once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mailserver.lists.addresses import addresses_of
+from mailserver.store.lists import ListRule, MailingList, Who, Wish
+from mailserver.store.people import PersonDoc, PostDoc
+from mailserver.store.ports import Store
+from mailserver.store.sql import lists_posts
+from mailserver.values.ids import AccountId
+from tests.lists.fakes import mailing_list
+from tests.store.crowd import COLLEGE, SCHOOL, made, put, school, teacher, unit
+from tests.store.letters import NOW_S, person
+
+CIRCO, FAR = "017-saintes", "0170999k"
+
+
+@pytest.fixture
+def which(store: Store) -> MailingList:
+    """The list `animateurs`, in an academy of one circonscription, three schools, two teachers."""
+    made(store, unit(CIRCO), unit("017-autre"), school(parent=CIRCO), school(COLLEGE, parent=CIRCO))
+    made(store, school(FAR, parent="017-autre"))
+    made(store, teacher("jmarot", posts=(PostDoc(SCHOOL, "enseignant"),)))
+    made(store, teacher("adurand", posts=(PostDoc(SCHOOL, "Directrice"),)))
+    owner = person(store, "chef").account_id
+    new = mailing_list()
+    return store.lists.add_list(new, addresses=addresses_of(new.address), owner=owner)
+
+
+def by_rule(store: Store, which: MailingList, rule: ListRule) -> list[str]:
+    rule_id = store.lists.add_rule(which.list_id, rule)
+    found = store.lists.readers_of(store.lists.accounts_by_rule(which))
+    store.lists.remove_rule(which.list_id, rule_id)
+    return sorted(one.address.partition("@")[0] for one in found)
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        (ListRule(unit_code=SCHOOL), ["adurand", "jmarot"]),
+        (ListRule(unit_code=SCHOOL, function="enseignant"), ["jmarot"]),
+        (ListRule(unit_code=SCHOOL, function="directrice"), ["adurand"]),
+        (ListRule(unit_code=COLLEGE), []),
+        (ListRule(unit_code=CIRCO), []),
+        (ListRule(unit_code=CIRCO, is_below=True), ["adurand", "jmarot"]),
+        (
+            ListRule(unit_code=CIRCO, is_below=True, who=Who.ESTABLISHMENT),
+            [f"ce.{SCHOOL}", f"ce.{COLLEGE}"],
+        ),
+        (ListRule(unit_code=CIRCO, is_below=True, who=Who.ESTABLISHMENT, nature="lycee"), []),
+        (ListRule(unit_code="nowhere", is_below=True), []),
+    ],
+)
+def test_who_a_rule_collects(
+    store: Store, which: MailingList, rule: ListRule, wanted: list[str]
+) -> None:
+    assert by_rule(store, which, rule) == wanted
+
+
+def test_who_is_transferred_changes_lists_at_once(store: Store, which: MailingList) -> None:
+    at_school, at_college = ListRule(unit_code=SCHOOL), ListRule(unit_code=COLLEGE)
+    before = store.find_doc("jmarot")
+    assert isinstance(before, PersonDoc)
+    assert put(store, before, replace(before, posts=(PostDoc(COLLEGE, "enseignant"),))) is None
+    assert by_rule(store, which, at_school) == ["adurand"]
+    assert by_rule(store, which, at_college) == ["jmarot"]
+
+
+def test_a_school_that_moves_to_another_circonscription_leaves_the_list_of_the_first(
+    store: Store, which: MailingList
+) -> None:
+    before = school(COLLEGE, parent=CIRCO)
+    assert put(store, before, replace(before, parent_code="017-autre")) is None
+    rule = ListRule(unit_code=CIRCO, is_below=True, who=Who.ESTABLISHMENT)
+    assert by_rule(store, which, rule) == [f"ce.{SCHOOL}"]
+
+
+def test_one_by_hand_is_not_one_by_rule_as_well(store: Store, which: MailingList) -> None:
+    account = store.find_account("jmarot")
+    assert account is not None
+    assert store.lists.add_member(which.list_id, account_id=account.account_id)
+    assert by_rule(store, which, ListRule(unit_code=SCHOOL)) == ["adurand"]
+    store.lists.stop_mail(which.list_id, "asked", account_id=account.account_id)
+    assert by_rule(store, which, ListRule(unit_code=SCHOOL)) == ["adurand"]
+    assert store.lists.readers_by_hand(which.list_id, after_id=0, limit=10) == []
+
+
+def test_many_who_get_no_mail_do_not_hide_those_behind_them(
+    store: Store, which: MailingList
+) -> None:
+    lists = store.lists
+    asked = [(None, f"p{number}@exemple.net") for number in range(20)]
+    assert lists.add_members(which.list_id, [*asked, asked[0]]) == [True] * 20 + [False]
+    for _, address in asked[:19]:
+        lists.stop_mail(which.list_id, "asked", address_key=address)
+    (found,) = lists.readers_by_hand(which.list_id, after_id=0, limit=2)
+    assert found.address == "p19@exemple.net"
+
+
+def test_what_an_account_uses_goes_with_its_reader(store: Store, which: MailingList) -> None:
+    account_id = AccountId(which.list_id)  # any: all are empty
+    (found,) = store.lists.readers_of([account_id])
+    assert (found.used_octets, found.used_count) == (0, 0)
+
+
+def test_a_wish_is_asked_once_and_taken_once(store: Store, which: MailingList) -> None:
+    lists = store.lists
+    wish = Wish(list_id=which.list_id, address="paul@exemple.net", joins=True)
+    again = replace(wish, address="Paul@EXEMPLE.net")
+    assert lists.keep_wish("one", wish, now_s=NOW_S, expires_at_s=NOW_S + 60)
+    assert not lists.keep_wish("two", again, now_s=NOW_S, expires_at_s=NOW_S + 60)
+    assert lists.keep_wish("leave", replace(wish, joins=False), now_s=NOW_S, expires_at_s=NOW_S + 9)
+    assert lists.take_wish("two", now_s=NOW_S) is None
+    assert lists.take_wish("leave", now_s=NOW_S + 10) is None  # its time is over
+    assert lists.take_wish("one", now_s=NOW_S + 60) == wish
+    assert lists.take_wish("one", now_s=NOW_S + 60) is None
+    assert lists.keep_wish("three", wish, now_s=NOW_S, expires_at_s=NOW_S + 60)
+    assert lists.keep_wish("four", again, now_s=NOW_S + 61, expires_at_s=NOW_S + 99)
+
+
+def test_forged_wishes_do_not_make_us_write_to_everybody(
+    store: Store, which: MailingList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists_posts, "MAX_OPEN_WISHES", 3)
+    wishes = [Wish(list_id=which.list_id, address=f"{n}@b.fr", joins=True) for n in range(5)]
+    kept = [
+        store.lists.keep_wish(one.address, one, now_s=NOW_S, expires_at_s=NOW_S + 60)
+        for one in wishes
+    ]
+    assert kept == [True] * 3 + [False] * 2
