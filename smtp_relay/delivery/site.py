@@ -27,7 +27,7 @@ REFUSED_PAUSE_S: Final = 10.0
 BROKEN_IN_A_ROW: Final = 5
 LINK_DEPTH: Final = 2
 """Parcels on one link: one in transfer, one that waits, so that the next MAIL is pipelined."""
-HANDSHAKE_FAILED: Final = "in clear: the TLS handshake failed"
+HANDSHAKE_FAILED: Final = "the TLS handshake failed"
 
 
 @dataclass(slots=True)

@@ -293,13 +293,7 @@ class Conversation:
 
     def _fail_before_handshake(self) -> None:
         """What comes here in clear would pose as an answer over TLS (command injection)."""
-        self._end(
-            LinkFailure(
-                phase=Phase.TLS,
-                status="4.7.0",
-                words="it sent more than the answer to STARTTLS before the handshake",
-            )
-        )
+        self._fail("4.7.0", "it sent more than its answer to STARTTLS before it")
 
     # --- parcels -------------------------------------------------------------------------
 
@@ -374,6 +368,9 @@ class Conversation:
         """The failure of a link is temporary, whatever the peer called it."""
         phase = self.phase or Phase.MAIL
         words = readable(words.encode("utf-8"))
+        if self.wants_handshake:
+            self._end(self._opening.handshake_failed(words))
+            return
         if self._now is not None and not self._is_untouched(self._now):
             self._now.break_off(kind, status, words)
             self._needs_reset = True

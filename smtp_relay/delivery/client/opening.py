@@ -16,6 +16,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import ClassVar
 
+from smtp_relay.delivery.client.failures import handshake_failure
 from smtp_relay.delivery.client.offers import NO_OFFERS, parse_offers
 from smtp_relay.delivery.client.replies import Reply
 from smtp_relay.delivery.plan import Login, Protocol, TlsDemand, TlsLevel
@@ -73,7 +74,7 @@ class Opening:
         self._is_encrypted = demand.is_implicit
         self.step = Step.GREETING
         self.offers = NO_OFFERS
-        self.clear_note = "STARTTLS not tried"
+        self.clear_note = f"STARTTLS not tried: {demand.source}"
 
     @property
     def phase(self) -> Phase:
@@ -92,6 +93,10 @@ class Opening:
         self._is_encrypted = True
         self.offers = NO_OFFERS
         return self._say_hello()
+
+    def handshake_failed(self, words: str) -> LinkFailure:
+        """Before it began: as it would be a moment later, so that no race decides what is done."""
+        return handshake_failure(self._demand, EOFError(words))
 
     def _on_greeting(self, reply: Reply) -> bytes:
         if reply.code != 220:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mailserver.queue.schedule import Schedule
@@ -14,10 +14,10 @@ from mailserver.store.ports import Outcome
 from mailserver.store.queueing import QueuedCopy, QueueFilter
 from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.values.message import Acceptance
-from smtp_relay.delivery.agent import Agent, Means
+from smtp_relay.delivery.agent import Agent, Means, Ways
 from smtp_relay.delivery.client.link import Link, LinkListener, open_link
 from smtp_relay.delivery.client.options import LinkOptions, Times
-from smtp_relay.delivery.client.trust import make_contexts
+from smtp_relay.delivery.client.trust import Contexts, make_contexts
 from smtp_relay.delivery.dispatch import Dispatch
 from smtp_relay.delivery.dispatch_orders import Limits, Open
 from smtp_relay.delivery.outcomes import Judge
@@ -29,6 +29,7 @@ SCHEDULE = Schedule(
     retry_after_s=(300.0, 600.0), expire_after_s=432_000.0, notice_after_s=(7200.0,)
 )
 PATIENCE_S = 20.0
+TIMES = Times(greeting_s=5, command_s=5, data_s=5, block_s=5, dot_s=5, quit_s=0.05)
 
 
 def way_to(next_hop: str, *ports: int) -> Itinerary:
@@ -41,13 +42,16 @@ def way_to(next_hop: str, *ports: int) -> Itinerary:
 
 
 class Table:
-    """The way-finder: a table; what is not in it is nowhere."""
+    """The way-finder: a table; what is not in it is for `others`, else nowhere."""
 
-    def __init__(self, *ways: Way) -> None:
+    def __init__(self, *ways: Way, others: Ways | None = None) -> None:
         self.ways = {way.next_hop: way for way in ways}
         self.forgotten: list[str] = []
+        self._others = others
 
     async def find(self, next_hop: str) -> Way:
+        if next_hop not in self.ways and self._others is not None:
+            return await self._others.find(next_hop)
         nowhere = Unroutable(
             next_hop=next_hop, is_permanent=True, status="5.1.2", words="no such domain"
         )
@@ -94,11 +98,17 @@ class Agency:
 
     async def until_settled(self) -> None:
         """Nothing is leased, and everything was tried."""
-        await self.until(
-            lambda: all(
-                copy.attempt_count and copy.lane.name == "WAITING" for copy in self.queued()
-            )
-        )
+        try:
+            await self.until(lambda: not self.unsettled())
+        except TimeoutError:
+            raise AssertionError(f"neither settled nor given up: {self.unsettled()}") from None
+
+    def unsettled(self) -> list[str]:
+        return [
+            f"{copy.recipient} {copy.lane.name}"
+            for copy in self.queued()
+            if not copy.attempt_count or copy.lane.name != "WAITING"
+        ]
 
 
 @contextlib.asynccontextmanager
@@ -108,8 +118,11 @@ async def open_agency(
     limits: Limits | None = None,
     clock: Clock | None = None,
     is_still_ours: Callable[[], bool] = lambda: True,
+    others: Ways | None = None,
+    times_of: Callable[[Hop], Times] = lambda _hop: TIMES,
+    trust: Contexts | None = None,
 ) -> AsyncIterator[Agency]:
-    """Everything but the process."""
+    """Everything but the process.  others: finds the ways that are not in `ways`."""
     loop = asyncio.get_running_loop()
     clock = clock or Clock()
     store = open_store(make_settings(folder, {}))
@@ -121,9 +134,8 @@ async def open_agency(
     committer.start()
     options = LinkOptions(
         hostname="us.test",
-        contexts=make_contexts(),
+        contexts=trust or make_contexts(),
         is_still_ours=is_still_ours,
-        times=Times(greeting_s=5, command_s=5, data_s=5, block_s=5, dot_s=5, quit_s=0.05),
     )
 
     async def opened(order: Open, listener: LinkListener) -> Link:
@@ -132,12 +144,12 @@ async def open_agency(
             order.address,
             protocol=order.itinerary.protocol,
             login=order.itinerary.login,
-            options=options,
+            options=replace(options, times=times_of(order.hop)),
             loop=loop,
             listener=listener,
         )
 
-    table = Table(*ways)
+    table = Table(*ways, others=others)
     told: list[int] = []
     means = Means(
         store=store,

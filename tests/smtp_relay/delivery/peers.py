@@ -24,6 +24,7 @@ from typing import Self
 import trustme
 
 LOOPBACK = "127.0.0.1"
+GIGABYTE = 1 << 30
 
 
 class Gone(Exception):
@@ -34,6 +35,7 @@ class Wire:
     """One connection, from the server's side.
 
     lines: the commands, decoded, without CRLF.  messages: the contents, still stuffed.
+    said_octets: handed to the connection so far.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -41,6 +43,7 @@ class Wire:
         self.writer = writer
         self.lines: list[str] = []
         self.messages: list[bytes] = []
+        self.said_octets = 0
 
     async def say(self, *lines: str) -> None:
         """In one packet."""
@@ -48,6 +51,7 @@ class Wire:
 
     async def say_octets(self, octets: bytes) -> None:
         self.writer.write(octets)
+        self.said_octets += len(octets)
         with contextlib.suppress(ConnectionError):
             await self.writer.drain()
 
@@ -97,6 +101,11 @@ class Wire:
         self.messages.append(octets)
         return octets
 
+    async def say_for_ever(self, octets: bytes) -> None:
+        """Again and again, until the client has enough of it: a gigabyte at most."""
+        while self.said_octets < GIGABYTE and not self.writer.transport.is_closing():
+            await self.say_octets(octets)
+
     async def octets(self, count: int) -> bytes:
         return await self._reader.readexactly(count)
 
@@ -123,6 +132,10 @@ class Wire:
         await self.expect("STARTTLS")
         await self.say("220 go")
         await self.writer.start_tls(context)
+
+    def stop_reading(self) -> None:
+        """What the client sends from now on fills the sockets, and no more."""
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]
 
     async def stall(self) -> None:
         """Say nothing and read nothing more until the test has ended."""

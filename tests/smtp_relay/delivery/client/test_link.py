@@ -27,7 +27,7 @@ def test_messages_one_after_the_other_and_quit() -> None:
             listener = Listener(more=[make_parcel() for _ in range(10)])
             link = await connect(peer.port, listener)
             assert link.facts.address == f"[127.0.0.1]:{peer.port}"
-            assert link.facts.tls == "in clear (STARTTLS not tried)"
+            assert link.facts.tls == "in clear (STARTTLS not tried: test)"
             listener.feed(link)
             await listener.until_done(10)
             link.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from itertools import product
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_the_plain_way_in() -> None:
     assert side.hear("220-long", "220 banner") == b"EHLO us.test\r\n"
     assert side.hear("250-peer.test", "250 PIPELINING") == b""
     assert side.talk.is_open
-    assert side.talk.clear_note == "STARTTLS not tried"
+    assert side.talk.clear_note == "STARTTLS not tried: test"
 
 
 def test_lmtp_says_lhlo_and_never_helo() -> None:
@@ -103,8 +104,8 @@ def test_starttls_begins_anew_and_forgets_what_was_offered_in_clear() -> None:
 
 @pytest.mark.parametrize("junk", ["250 PIPELINING", "250-half", "2", ""])
 def test_what_comes_behind_the_answer_to_starttls_ends_the_session(junk: str) -> None:
-    for at_once in (True, False):
-        side = Side(demand=WISHED)
+    for at_once, demand in product((True, False), (WISHED, DEMANDED)):
+        side = Side(demand=demand)
         side.hear("220 peer")
         side.hear("250-peer", "250 STARTTLS")
         if at_once:
@@ -114,7 +115,8 @@ def test_what_comes_behind_the_answer_to_starttls_ends_the_session(junk: str) ->
             side.hear(junk)
         failure = failure_of(side)
         assert failure.phase is Phase.TLS
-        assert not failure.may_try_in_clear
+        assert failure.may_try_in_clear is (demand is WISHED)
+        assert failure.is_policy is (demand is DEMANDED)
 
 
 @pytest.mark.parametrize("answer", ["454 4.7.0 no entropy", "502 no", None])

@@ -264,18 +264,30 @@ def test_starttls_then_garbage(level: TlsLevel, junk: bytes) -> None:
     run(play())
 
 
-def test_starttls_with_a_command_behind_it_is_an_attack() -> None:
+@pytest.mark.parametrize("level", [TlsLevel.OPPORTUNISTIC, TlsLevel.ENCRYPT, TlsLevel.VERIFY])
+@pytest.mark.parametrize(
+    "behind", [b"250-peer\r\n250 AUTH PLAIN\r\n", b"250 half", b"\0\1\2", b"no reply\r\n", b""]
+)
+def test_nothing_behind_the_answer_to_starttls_is_believed(level: TlsLevel, behind: bytes) -> None:
+    """In one packet with it, so before any handshake: it fails as it would a moment later."""
+
     async def script(wire: Wire) -> None:
         await wire.greet("STARTTLS")
         await wire.expect("STARTTLS")
-        await wire.say("220 go", "250-peer", "250 AUTH PLAIN")
-        await wire.rest()
+        await wire.say_octets(b"220 go\r\n" + behind)
+        if behind:
+            await wire.rest()
 
     async def play() -> None:
         async with Peer(script) as peer:
-            failure = await refused(peer.port, tls=at(TlsLevel.OPPORTUNISTIC))
-            assert "before the handshake" in failure.words
-            assert not failure.may_try_in_clear
+            failure = await refused(peer.port, tls=at(level))
+            assert failure.phase is Phase.TLS
+            assert failure.status == "4.7.5"
+            assert "the TLS handshake failed" in failure.words
+            is_wished = level is TlsLevel.OPPORTUNISTIC
+            assert failure.may_try_in_clear is is_wished
+            assert failure.is_policy is not is_wished
+            assert peer.heard == ["EHLO us.test", "STARTTLS"]
 
     run(play())
 
