@@ -13,7 +13,16 @@ import typer
 from mailserver.cli.access import opened_store, read_settings
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, IdentifierArgument
-from mailserver.cli.subjects import DAY_S, UntilOption, day_typed, doc_named, put, unit_named
+from mailserver.cli.subjects import (
+    DAY_S,
+    UntilOption,
+    by_whom,
+    day_typed,
+    doc_named,
+    person_named,
+    put,
+    unit_named,
+)
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
@@ -38,6 +47,7 @@ SubjectOption = Annotated[
 ]
 
 Decide = Callable[["Store", "Settings", "PersonDoc", float], "PersonDoc"]
+Then = Callable[["Store", "PersonDoc", "PersonDoc", float], None]
 
 
 def arrive(
@@ -81,7 +91,23 @@ def move(
         code = unit_named(store, leaving).doc.code if leaving else ""
         return moves.move(doc, to=post, leaving=code, on=day, now_s=now_s)
 
-    _act(identifier, config, decide)
+    _act(identifier, config, decide, then=_end_answering)
+
+
+def _end_answering(store: Store, before: PersonDoc, after: PersonDoc, now_s: float) -> None:
+    """What they are correspondent of until some day, too, which stands in no document."""
+    from mailserver.store.people import Event, RelationKind
+
+    person = person_named(store, after.identifier)
+    codes = {post.unit_code for post in before.posts} - {post.unit_code for post in after.posts}
+    units = {unit.unit_id: code for code in codes if (unit := store.find_unit(code)) is not None}
+    for one in store.relations_of(person.account_id):
+        is_over = one.until_s is not None and one.until_s <= now_s
+        if one.kind is RelationKind.CORRESPONDENT and one.of_unit in units and not is_over:
+            store.end_relation(one.relation_id, at_s=now_s)
+            details = f"of {units[one.of_unit]} no longer"
+            event = Event(at_s=now_s, by_whom=by_whom(), what="correspondent", details=details)
+            store.note(person.account_id, event)
 
 
 def leave(
@@ -133,7 +159,7 @@ def retire(
     )
 
 
-def _act(identifier: str, config: Path | None, decide: Decide) -> None:
+def _act(identifier: str, config: Path | None, decide: Decide, *, then: Then | None = None) -> None:
     """Read the document, decide, put it, and say what became of it."""
     from mailserver.directory.moves import CannotMove, words
     from mailserver.store.people import Change
@@ -147,6 +173,8 @@ def _act(identifier: str, config: Path | None, decide: Decide) -> None:
             raise Mistake(str(error)) from error
         if after != before:
             put(store, settings, Change(before=before, after=after), now_s=now_s)
+        if then is not None:
+            then(store, before, after, now_s)
     told = "; ".join(words(before, after)) or "nothing to change"
     print(f"{identifier}: {told}{_until(after)}")
 

@@ -245,4 +245,8 @@ def _contacts(source: Source, unit_id: UnitId, now_s: float) -> tuple[Contact, .
         for relation in source.relations_over(unit_id=unit_id)
         if relation.kind is RelationKind.CORRESPONDENT and relation.holds_at(now_s)
     )
-    return tuple(Contact(name=one.name, address=one.address) for one in people if one is not None)
+    return tuple(
+        Contact(name=one.name, address=one.address)
+        for one in people
+        if one is not None and one.life in _SIGNS_IN
+    )

@@ -59,9 +59,14 @@ def move(doc: PersonDoc, *, to: PostDoc, leaving: str, on: date | None, now_s: f
     if old and all(post.unit_code != old for post in doc.posts):
         raise CannotMove(f"{doc.identifier} has no post in {leaving}")
     kept = tuple(post for post in doc.posts if old and post.unit_code != old)
-    gone = {post.unit_code for post in doc.posts} - {post.unit_code for post in (*kept, to)}
-    answers_for = tuple(code for code in doc.correspondent_of if code not in gone)
-    return replace(doc, posts=(*kept, to), correspondent_of=answers_for)
+    return with_posts(doc, (*kept, to))
+
+
+def with_posts(doc: PersonDoc, posts: Sequence[PostDoc]) -> PersonDoc:
+    """A correspondent answers no longer for a unit that they leave."""
+    left = {post.unit_code for post in doc.posts} - {post.unit_code for post in posts}
+    answers_for = tuple(code for code in doc.correspondent_of if code not in left)
+    return replace(doc, posts=tuple(posts), correspondent_of=answers_for)
 
 
 def take_leave(doc: PersonDoc, *, on: date | None, until: date | None, now_s: float) -> PersonDoc:

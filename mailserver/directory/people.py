@@ -21,6 +21,7 @@ from typing import Any, Final
 from mailserver.directory.facts import Facts
 from mailserver.directory.imports import Kept
 from mailserver.directory.life import SERVING, Dates, decide_life, leave
+from mailserver.directory.moves import with_posts
 from mailserver.directory.naming import Homonym, NameGiver
 from mailserver.directory.plan import Refused, Step, person_act
 from mailserver.directory.problems import Problem
@@ -180,6 +181,8 @@ class _People:
             return  # left long ago, and is not here
         if before is not None and life is Life.LEFT is before.life:
             until_s = before.life_until_s  # since when is known already
+        if "unit" in group[0].values:
+            named = with_posts(named, self._posts(group))
         after = replace(named, **self._plain(group), life=life, life_until_s=until_s)
         self._step(before, known, after, group, homonyms)
 
@@ -236,8 +239,6 @@ class _People:
         }
         if "hidden" in columns:
             plain["is_hidden"] = any(row.values.get("hidden") for row in group)
-        if "unit" in columns:
-            plain["posts"] = self._posts(group)
         if "correspondent" in columns:
             units = {row.values["unit"] for row in group if row.values.get("correspondent")}
             plain["correspondent_of"] = tuple(sorted(units))

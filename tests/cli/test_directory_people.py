@@ -186,6 +186,17 @@ def test_a_move_keeps_the_addresses_and_says_the_posts(run: Run, school: Path) -
     assert "jeanne.martin@a.test" in found
 
 
+def test_who_moves_answers_for_the_old_school_no_longer(run: Run, school: Path) -> None:
+    for dated in ((), ("--until", "2090-01-31")):
+        unit = ("--unit", "0170706A" if dated else "0170705Z")
+        typed(run, school, "directory", "correspondent", "add", "jmartin", *unit, *dated)
+        to = "0170705Z" if dated else "0170706A"
+        typed(run, school, "directory", "move", "jmartin", "--to", to)
+        listed = run("directory", "correspondent", "list", "jmartin", "--config", school)
+        assert all("until" in line for line in listed.out.splitlines())
+        assert "2090" not in listed.out
+
+
 def test_leave_return_and_retire_change_the_life(run: Run, school: Path) -> None:
     typed(run, school, "directory", "leave", "jmartin", "--until", "2090-01-01")
     assert life_of(school, "jmartin") is Life.ON_LEAVE

@@ -138,6 +138,16 @@ def test_columns_that_are_not_there_change_nothing(store: SqliteStore) -> None:
     assert plan_of(store, file_of([f"{numen(1)};Martin;Anne"], "numen;nom;prenom")).steps == ()
 
 
+def test_a_correspondent_who_goes_to_another_school_answers_for_the_first_no_longer(
+    store: SqliteStore,
+) -> None:
+    header = HEADER + ";correspondant"
+    _put(store, f"{numen(1)};Martin;Anne;0170705Z;prof;oui", header=header)
+    assert people(store)[0].correspondent_of == ("0170705z",)
+    _put(store, f"{numen(1)};Martin;Anne;0170706A;prof")
+    assert people(store)[0].correspondent_of == ()
+
+
 @pytest.mark.parametrize(
     ("dates", "life", "until_days"),
     [
