@@ -4,8 +4,9 @@ Twenty that ask the same at once cause one question.  What was found is kept
 for its TTL within a floor and a ceiling; that there is nothing, for the
 negative TTL (RFC 2308 §5); that nobody answered, for a few seconds (RFC 2308
 §7), so that a dead server is not asked for every copy.  Lies (another
-identifier, another question) are not heard; what is cut is asked again over
-TCP.  Aliases are followed within one answer, at most 16.
+identifier, another question) are not heard, and records that belong to nothing
+that was asked are no answer; what is cut is asked again over TCP.  Aliases are
+followed within one answer, at most 16.
 """
 
 from __future__ import annotations
@@ -150,6 +151,8 @@ def _read(answer: dns.resolver.Answer) -> Answer:
     is_authentic = _has_ad(answer.response)
     left_s = float(answer.chaining_result.minimum_ttl)
     if answer.rrset is None:
+        if answer.response.answer and not answer.chaining_result.cnames:
+            return Unanswered(why="records of another name in the answer", ttl_s=UNANSWERED_S)
         return NoData(is_authentic=is_authentic, ttl_s=_bounded(left_s, NEGATIVE_CEILING_S))
     return Found(
         records=tuple(answer.rrset),

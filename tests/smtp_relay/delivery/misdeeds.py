@@ -141,10 +141,12 @@ async def live_through(
     *,
     others: Callable[[Mapping[str, int]], Ways] | None = None,
     trust: Contexts | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> dict[str, Story]:
     """Send one letter to each case's destination and see all of them to their end.
 
     others: who finds the ways, from the port of each domain; else they are straight.
+    meanwhile: called once the healthy copy has gone through.
     """
     gate = Gate()
     every = list(cases)
@@ -170,6 +172,7 @@ async def live_through(
         await agency.until(lambda: gate.waiting >= {one.name for one in every if _waits(one)})
         await _relay_a_healthy_one(agency, good)
         gate.opened.set()
+        meanwhile()
         await agency.until_settled()
         return {
             case.name: Story(
