@@ -92,7 +92,7 @@ class Ways(Protocol):
 class Means:
     """What the agent works with.
 
-    wall_s: Unix time.  told: reports may be owed now.
+    wall_s: Unix time.  told: reports may be owed now, by a settlement or by whoever woke us.
     expand: gets the destinations that are lists; they have no way to be found.
     """
 
@@ -181,6 +181,8 @@ class Agent:
             self._loop.call_later(max(0.0, wait_s), self._look)
 
     def _look(self) -> None:
+        if self._is_look_planned:  # somebody woke us: a deposit may owe a report, too
+            self._means.told()
         self._is_look_planned = False
         self._looked_at_s = self._loop.time()
         if self._is_draining:

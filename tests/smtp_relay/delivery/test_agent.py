@@ -11,7 +11,7 @@ from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.queueing import Lease
 from mailserver.values.ids import make_accept_id
-from mailserver.values.message import Acceptance, NewCopy, Notify, Relay
+from mailserver.values.message import Acceptance, Deposit, NewCopy, Notify, Relay
 from smtp_relay.delivery.dispatch_orders import Limits
 from smtp_relay.delivery.outcomes import MAY_HAVE_ARRIVED
 from smtp_relay.delivery.site import FIRST_WINDOW
@@ -120,6 +120,24 @@ def test_success_is_reported_where_the_hop_has_no_dsn(tmp_path: Path) -> None:
             await agency.until_empty()
             (owed,) = agency.store.owed_reports(limit=10)
             assert owed.kind is ReportKind.RELAYED
+
+    run(story)
+
+
+def test_a_deposit_that_owes_a_report_is_told_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with open_agency(tmp_path) as agency:
+            account = agency.store.add_account(
+                identifier="m", name="M", addresses=("m@ac-exemple.fr",), now_s=0.0
+            )
+            copy = NewCopy(
+                recipient="m@ac-exemple.fr",
+                route=Deposit(mailbox_id=account.inbox_id),
+                notify=Notify.SUCCESS,
+                owes_report=True,
+            )
+            agency.accept(replace(letters(1)[0], copies=(copy,)))
+            await agency.until(lambda: bool(agency.told))
 
     run(story)
 
