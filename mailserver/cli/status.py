@@ -14,9 +14,11 @@ from mailserver.cli.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
+    from mailserver.telemetry.dane import DaneState
 
 DoorOption = Annotated[
-    str | None, typer.Option("--door", metavar="NAME", help="Only this door: smtp, pop3, keeper.")
+    str | None,
+    typer.Option("--door", metavar="NAME", help="Only this door: smtp, pop3, delivery, keeper."),
 ]
 Reports = dict[str, dict[str, float]]
 
@@ -34,12 +36,12 @@ def status(
     reports = _fresh_reports(settings)
     facts = {name: _door_facts(settings, name, reports) for name in names}
     is_up = all(fact["up"] for fact in facts.values())
-    warnings = _warnings(reports)
+    dane, warnings = _dane(reports), _warnings(reports)
     if as_json:
-        whole = {"up": is_up, "doors": facts, "warnings": warnings}
+        whole = {"up": is_up, "doors": facts, "dane": dane, "warnings": warnings}
         print(json.dumps(whole, ensure_ascii=False))
     else:
-        _show(facts, warnings)
+        _show(facts, dane, warnings)
     if not is_up:
         raise Failure
 
@@ -78,21 +80,42 @@ def _door_facts(settings: Settings, name: str, reports: Reports) -> dict[str, An
 
 
 def _sum(reports: Reports) -> dict[str, float]:
+    from mailserver.telemetry.reports import is_counter
+
     total: dict[str, float] = {}
     for values in reports.values():
         for name, value in values.items():
-            if not name.startswith("peers."):
+            if is_counter(name):
                 total[name] = total.get(name, 0.0) + value
     return total
 
 
+def _dane_state(reports: Reports) -> DaneState | None:
+    from mailserver.telemetry.dane import worst_state
+    from mailserver.telemetry.reports import DANE_STATE
+
+    return worst_state(values[DANE_STATE] for values in reports.values() if DANE_STATE in values)
+
+
+def _dane(reports: Reports) -> str | None:
+    """None: no delivery agent reports."""
+    from mailserver.telemetry.dane import dane_words
+
+    state = _dane_state(reports)
+    return None if state is None else dane_words(state)
+
+
 def _warnings(reports: Reports) -> list[str]:
+    from mailserver.telemetry.dane import dane_warning
     from mailserver.telemetry.peers import GATEWAY_WARNING, reports_show_a_gateway
     from mailserver.telemetry.reports import OPEN_RELAY, OPEN_RELAY_WARNING
 
     warnings = [GATEWAY_WARNING] if reports_show_a_gateway(list(reports.values())) else []
     if any(values.get(OPEN_RELAY) for values in reports.values()):
         warnings.append(OPEN_RELAY_WARNING)
+    state = _dane_state(reports)
+    if state is not None and (warning := dane_warning(state)) is not None:
+        warnings.append(warning)
     return warnings
 
 
@@ -106,7 +129,7 @@ def _told_workers(count: int) -> str:
             return f"{count} workers report"
 
 
-def _show(facts: dict[str, dict[str, Any]], warnings: list[str]) -> None:
+def _show(facts: dict[str, dict[str, Any]], dane: str | None, warnings: list[str]) -> None:
     for name, fact in facts.items():
         word = "up" if fact["up"] else "DOWN"
         told = _told_workers(fact["workers"])
@@ -115,5 +138,7 @@ def _show(facts: dict[str, dict[str, Any]], warnings: list[str]) -> None:
             print(f"    {one['name']:<20} {one['address']:<24} {one['failure'] or 'up'}")
         for counter, value in sorted(fact["counters"].items()):
             print(f"    {counter:<44} {value:,.0f}")
+    if dane is not None:
+        print(f"{'DANE':<8}{dane}")
     for warning in warnings:
         print(f"warning: {warning}")

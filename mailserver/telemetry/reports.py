@@ -7,10 +7,11 @@ seconds; `mailserver status` reads them.  They may be lost and cost no fsync.
     peers.recent       connections noted by the worker's `PeerWatch` in its window
     peers.distinct     different addresses among them
     peers.private      1 if all of them came from one private address that is not loopback
+    dane.state         delivery only: a `mailserver.telemetry.dane.DaneState`
     open_relay         1 if a stranger could relay through the worker, so that its MX is shut
     wal_octets         keeper only: the write-ahead log in use
 
-Other names are the door's own and are shown as they are.
+Other names are the door's own and are shown as they are; `is_counter` says which those are.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ CONNECTIONS: Final = "connections"
 PEERS_RECENT: Final = "peers.recent"
 PEERS_DISTINCT: Final = "peers.distinct"
 PEERS_PRIVATE: Final = "peers.private"
+DANE_STATE: Final = "dane.state"
 OPEN_RELAY: Final = "open_relay"
 WAL_OCTETS: Final = "wal_octets"
 
@@ -31,6 +33,14 @@ OPEN_RELAY_WARNING: Final = (
 
 FRESH_S: Final = 120.0
 """A report older than this is of a process that is gone."""
+
+
+_STATES: Final = frozenset({PEERS_RECENT, PEERS_DISTINCT, PEERS_PRIVATE, DANE_STATE})
+
+
+def is_counter(name: str) -> bool:
+    """May it be added up over workers and shown?"""
+    return name not in _STATES
 
 
 def source_name(door: str, index: int) -> str:

@@ -53,7 +53,7 @@ async def _explain(settings: Settings, next_hop: str, policies: Policies) -> Exp
         await wayfinder.test_resolver()
         way = await wayfinder.find(next_hop)
         told = tell(way)
-        told["dane"] = wayfinder.dane_state
+        told["dane"] = wayfinder.dane_words
         if settings.delivery.fallback and isinstance(way, Itinerary):
             told["fallback"] = settings.delivery.fallback
         return told

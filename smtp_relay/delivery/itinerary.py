@@ -23,6 +23,7 @@ from typing import Final
 from mailserver.routing.rules import ROUTE_PREFIX
 from mailserver.settings.model import Settings
 from mailserver.store.queueing import Policies
+from mailserver.telemetry.dane import DaneState, dane_words
 from mailserver.telemetry.log import Log, get_log
 from smtp_relay.delivery.dns.answers import Resolver
 from smtp_relay.delivery.dns.inquiry import Inquiry
@@ -97,12 +98,15 @@ class Wayfinder:
         self._ways.pop(next_hop, None)
 
     @property
-    def dane_state(self) -> str:
-        """`on`, or `off: why`, for `status`."""
-        if not self._settings.delivery.dane:
-            return "off: delivery.dane is false"
-        why_not = self._validation.why_not
-        return "on" if why_not is None else f"off: {why_not}"
+    def dane_state(self) -> DaneState:
+        """For the report of the worker, and so for `status`."""
+        return self._validation.state if self._settings.delivery.dane else DaneState.OFF_IN_SETTINGS
+
+    @property
+    def dane_words(self) -> str:
+        """`on`, or `off: why`, with what the resolver said."""
+        why = self._validation.why_not if self._settings.delivery.dane else None
+        return dane_words(self.dane_state) if why is None else f"off: {why}"
 
     async def test_resolver(self) -> None:
         """Find out at start whether DANE is on, so that the log says it before any mail waits."""
@@ -149,9 +153,9 @@ def open_wayfinder(
     https_port, https_context: where MTA-STS policies are fetched and whom to trust; for tests.
     """
     resolver = CachingResolver(settings.dns)
-    validation = Validation(
-        resolver, servers=resolver.servers, validates=settings.dns.validates, log=log
-    )
+    # Where DANE is not wanted nobody is to be warned that it is off.
+    validates = settings.dns.validates if settings.delivery.dane else "no"
+    validation = Validation(resolver, servers=resolver.servers, validates=validates, log=log)
     fetch = HttpsPolicies(resolver=resolver, port=https_port, context=https_context)
     pool = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="policies")
     return Wayfinder(

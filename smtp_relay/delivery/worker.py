@@ -36,7 +36,7 @@ from mailserver.store.ports import Outcome, StoreBroken
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
-from mailserver.telemetry.reports import source_name
+from mailserver.telemetry.reports import DANE_STATE, source_name
 from mailserver.values.ids import AgentId, make_accept_id
 from smtp_relay.delivery.agent import Agent, Means
 from smtp_relay.delivery.agent_links import OpenLink
@@ -267,6 +267,7 @@ class Worker:
     def _report(self) -> None:
         counters = {name: float(value) for name, value in self._agent.counters.items()}
         counters |= {"links": self._agent.link_count, "leased": self._agent.held_count}
+        counters[DANE_STATE] = self._wayfinder.dane_state
         source = source_name(DOOR, self._context.index)
         self._in_pool(lambda: self._store.report(source, counters, now_s=time.time()))
 

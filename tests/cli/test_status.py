@@ -14,6 +14,7 @@ import pytest
 
 from mailserver.settings.load import load_settings
 from mailserver.store.sqlite.store import open_store
+from mailserver.telemetry.dane import DaneState
 from tests.cli.conftest import Run
 
 pytestmark = pytest.mark.slow
@@ -38,12 +39,6 @@ def listener(banner: bytes) -> Iterator[int]:
         finally:
             server.shutdown(socket.SHUT_RDWR)
             thread.join()
-
-
-@pytest.fixture
-def service(tmp_path: Path, run: Run) -> Path:
-    run("init", tmp_path, "--domain", "a.test")
-    return tmp_path / "mailserver.toml"
 
 
 def listen_on(monkeypatch: pytest.MonkeyPatch, *, mx: int, pop3: int) -> None:
@@ -133,3 +128,32 @@ def test_an_unknown_door_is_a_mistake(service: Path, run: Run) -> None:
     said = run("status", "--door", "imap", "--config", service)
     assert said.status == 2
     assert "the doors are smtp, pop3, delivery, keeper" in said.err
+
+
+@pytest.mark.parametrize(
+    ("state", "line", "is_warned"),
+    [
+        (DaneState.ON, "DANE    on", False),
+        (DaneState.OFF_IN_SETTINGS, "DANE    off: delivery.dane is false", False),
+        (DaneState.NOT_VALIDATING, "DANE    off: the resolver does not validate DNSSEC", True),
+        (DaneState.ELSEWHERE, "DANE    off: the resolver is not on this machine", True),
+    ],
+)
+def test_dane_is_told_and_warned_of_where_nobody_turned_it_off(
+    service: Path, run: Run, state: DaneState, line: str, *, is_warned: bool
+) -> None:
+    report(service, "keeper.0", time.time())
+    report(service, "delivery.0", time.time(), dane_state=state)
+    words = ("status", "--door", "keeper", "--config", service)
+    told = run(*words).out
+    assert line in told
+    assert ("warning: DANE is off" in told) is is_warned
+    facts = json.loads(run(*words, "--json").out)
+    assert f"DANE    {facts['dane']}".startswith(line)
+    assert any("dns.servers" in one for one in facts["warnings"]) is is_warned
+
+
+def test_of_dane_nothing_is_said_before_the_agent_reports(service: Path, run: Run) -> None:
+    report(service, "keeper.0", time.time())
+    told = run("status", "--door", "keeper", "--json", "--config", service)
+    assert json.loads(told.out)["dane"] is None

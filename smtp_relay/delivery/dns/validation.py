@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from mailserver.settings.bind import Bind
+from mailserver.telemetry.dane import WHY_NOT, DaneState
 from mailserver.telemetry.log import Log, get_log
 from smtp_relay.delivery.dns.answers import Found, RecordType, Resolver, Unanswered
 
@@ -39,50 +40,57 @@ class Validation:
         self._validates = validates
         self._clock = clock
         self._log = log or get_log("delivery")
-        self._why_not: str | None = None
+        self._state = DaneState.UNTESTED
+        self._detail = ""
         self._again_at_s = -float("inf")
         self._settle_without_asking()
 
     @property
+    def state(self) -> DaneState:
+        """ON: the bit is believed.  Else why it is not."""
+        return self._state
+
+    @property
     def why_not(self) -> str | None:
-        """None: the bit is believed.  Else why not, in words for `status`."""
-        return self._why_not
+        """None: the bit is believed.  Else why not, in words."""
+        if self._state is DaneState.ON:
+            return None
+        return WHY_NOT[self._state] + (f": {self._detail}" if self._detail else "")
 
     async def is_trusted(self) -> bool:
         if self._clock() >= self._again_at_s:
             await self._test()
-        return self._why_not is None
+        return self._state is DaneState.ON
 
     def _settle_without_asking(self) -> None:
         match self._validates:
             case "yes":
-                self._settle(None, again_s=float("inf"))
+                self._settle(DaneState.ON, again_s=float("inf"))
             case "no":
-                self._settle("dns.validates is no", again_s=float("inf"))
+                self._settle(DaneState.DISTRUSTED, again_s=float("inf"))
             case "auto" if self._is_remote:
-                why = "the resolver is not on this machine, and dns.validates is auto"
-                self._settle(why, again_s=float("inf"))
+                self._settle(DaneState.ELSEWHERE, again_s=float("inf"))
             case "auto":
-                self._why_not = "the resolver has not been tested yet"
+                pass  # it is tested when it is first asked
 
     async def _test(self) -> None:
         answer = await self._resolver.ask("", RecordType.NS)
         match answer:
             case Found(is_authentic=True):
-                self._settle(None, again_s=AGAIN_S)
+                self._settle(DaneState.ON, again_s=AGAIN_S)
             case Unanswered(why=why):
-                self._settle(f"the resolver could not be tested: {why}", again_s=RETRY_S)
+                self._settle(DaneState.UNANSWERED, why, again_s=RETRY_S)
             case _:
-                self._settle("the resolver does not validate DNSSEC", again_s=AGAIN_S)
+                self._settle(DaneState.NOT_VALIDATING, again_s=AGAIN_S)
 
-    def _settle(self, why_not: str | None, *, again_s: float) -> None:
+    def _settle(self, state: DaneState, detail: str = "", *, again_s: float) -> None:
         """Warn when it turns bad, say so when it turns good, and nothing while it stays."""
-        was = self._why_not
-        self._why_not = why_not
+        was = self._state, self._detail
+        self._state, self._detail = state, detail
         self._again_at_s = self._clock() + again_s
-        if self._validates == "no" or why_not == was:
+        if self._validates == "no" or (state, detail) == was:
             return
-        if why_not is not None:
-            self._log.warning("DANE is off", why=why_not)
-        elif was is not None:
+        if state is not DaneState.ON:
+            self._log.warning("DANE is off", why=self.why_not)
+        elif self._validates == "auto":
             self._log.info("DANE is on")

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailserver.settings.bind import Bind
+from mailserver.telemetry.dane import DaneState
 from smtp_relay.delivery.dns.answers import Answer
 from smtp_relay.delivery.dns.validation import RETRY_S, Validation
 from tests.smtp_relay.delivery.dns.table import TableResolver, found, servfail
@@ -36,7 +37,7 @@ async def test_a_local_resolver_that_marks_the_root_is_believed() -> None:
     one, _ = validation(SIGNED_ROOT)
     assert one.why_not == "the resolver has not been tested yet"
     assert await one.is_trusted()
-    assert one.why_not is None
+    assert one.state is DaneState.ON
 
 
 async def test_a_local_resolver_that_does_not_is_not_and_the_log_says_it_once() -> None:
@@ -45,6 +46,7 @@ async def test_a_local_resolver_that_does_not_is_not_and_the_log_says_it_once() 
         assert not await one.is_trusted()
         assert not await one.is_trusted()
     assert one.why_not == "the resolver does not validate DNSSEC"
+    assert one.state is DaneState.NOT_VALIDATING
     assert len(resolver.asked) == 1
     assert [log["event"] for log in logs] == ["DANE is off"]
 
@@ -69,6 +71,7 @@ async def test_a_resolver_that_did_not_answer_is_tested_again() -> None:
     clock = Clock()
     one, resolver = validation(servfail(), clock=clock)
     assert not await one.is_trusted()
+    assert one.why_not == "the resolver could not be tested: SERVFAIL from 127.0.0.1 port 53"
     resolver.table["NS "] = SIGNED_ROOT
     assert not await one.is_trusted()
     clock.now_s += RETRY_S
