@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +40,15 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return typed
 
 
+@pytest.fixture(scope="session")
+def new_service(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a new service for a.test.  Made once, as its keys take a while; to be copied."""
+    folder = tmp_path_factory.mktemp("new") / "s"
+    assert main(["init", str(folder), "--domain", "a.test", "--high-ports"]) == 0
+    return folder
+
+
 @pytest.fixture
-def service(tmp_path: Path, run: Run) -> Path:
+def service(tmp_path: Path, new_service: Path) -> Path:
     """The settings file of a new service for a.test."""
-    said = run("init", tmp_path / "s", "--domain", "a.test", "--high-ports")
-    assert said.status == 0, said.err
-    return tmp_path / "s/mailserver.toml"
+    return Path(shutil.copytree(new_service, tmp_path / "s"), "mailserver.toml")

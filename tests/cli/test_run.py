@@ -57,9 +57,9 @@ class Running:
 
 
 @pytest.fixture
-def service(tmp_path: Path, run: Run) -> Path:
-    file = tmp_path / "s/mailserver.toml"
-    assert run("init", tmp_path / "s", "--domain", "a.test", "--high-ports").status == 0
+def service(service: Path, run: Run) -> Path:
+    """With one person in it."""
+    file = service
     added = run(
         *("account", "add", "fmarot", "--address", "frederic.marot@a.test", "--name", "F"),
         *("--numen", NUMEN, "--config", file),

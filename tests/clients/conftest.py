@@ -1,4 +1,4 @@
-"""One running demo per test, whose log is read when it has stopped."""
+"""One running demo for all programs, whose log is read when it has stopped."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailserver.demo.academy import DemoService, create
+from mailserver.demo.academy import create
 from tests.clients.academy import Academy, complaints
 from tests.demo.conftest import free_ports
 from tests.demo.running import Running
 
 
 @pytest.fixture(scope="package")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoService:
-    return create(tmp_path_factory.mktemp("clients") / "academy", more=free_ports())
-
-
-@pytest.fixture
-def academy(demo: DemoService) -> Iterator[Academy]:
+def academy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Academy]:
     """The demo, running.  At the end its log must hold no warning, no error, no refusal."""
+    demo = create(tmp_path_factory.mktemp("clients") / "academy", more=free_ports())
     running = Running(demo.folder)
     try:
         yield Academy(demo)

@@ -54,7 +54,7 @@ def test_the_wheels_data_is_the_checkouts(wheel: Path) -> None:
 @pytest.mark.timeout(240)
 def test_an_empty_environment_makes_and_runs_a_service(wheel: Path, tmp_path: Path) -> None:
     home = tmp_path / "venv"
-    venv.create(home, with_pip=True)
+    venv.create(home, with_pip=False)
     _install(home / "bin/python", wheel)
     program = home / "bin/mailserver"
     elsewhere = tmp_path / "elsewhere"
@@ -91,15 +91,9 @@ def test_an_empty_environment_makes_and_runs_a_service(wheel: Path, tmp_path: Pa
 def _install(python: Path, wheel: Path) -> None:
     """From the index that pip is set up with; skips where there is none."""
     lock = ROOT / "requirements.txt"
-    pip: list[str | Path] = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--retries=1",
-    ]
+    # Our own pip, and only the bytecode that the service needs: a third of the time.
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "install"]
+    pip += ["--quiet", "--disable-pip-version-check", "--retries=1", "--no-compile"]
     steps: list[list[str | Path]] = [["--require-hashes", "-r", lock], ["--no-deps", wheel]]
     for what in steps:
         done = subprocess.run([*pip, *what], capture_output=True, text=True)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from mailserver.settings.bind import Bind
 from mailserver.settings.model import RouteSettings, Settings
+from mailserver.telemetry.log import get_log
 from smtp_relay.delivery.dns.answers import Answer, Unanswered
 from smtp_relay.delivery.dns.validation import Validation
-from smtp_relay.delivery.itinerary import Wayfinder
+from smtp_relay.delivery.itinerary import Wayfinder, open_wayfinder
 from smtp_relay.delivery.itinerary_self import find_own
 from smtp_relay.delivery.plan import Diverted, Itinerary, Protocol, TlsLevel, Unroutable, Way
 from tests.smtp_relay.delivery.dns.table import (
@@ -24,6 +26,7 @@ from tests.smtp_relay.delivery.dns.table import (
     servfail,
     settings_with,
 )
+from tests.smtp_relay.delivery.security.policies import KeptPolicies
 
 pytestmark = pytest.mark.asyncio
 
@@ -392,6 +395,14 @@ async def test_close_ends_a_search() -> None:
     await finder.close()
     with pytest.raises(asyncio.CancelledError):
         await search
+
+
+@pytest.mark.parametrize(("dane", "warned"), [(True, ["DANE is off"]), (False, [])])
+async def test_that_dane_is_off_is_said_to_whoever_wants_it(dane: bool, warned: list[str]) -> None:
+    settings = settings_with(dns={"servers": ("192.0.2.53:53",)}, dane=dane)
+    with capture_logs() as logs:
+        await open_wayfinder(settings, KeptPolicies(), log=get_log("delivery")).close()
+    assert [told["event"] for told in logs] == warned
 
 
 # --- sites ----------------------------------------------------------------------------------
