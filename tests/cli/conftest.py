@@ -42,7 +42,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="session")
 def new_service(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a new service for a.test.  Made once, as its keys take a while; to be copied."""
+    """The folder of a new service for a.test, made once, as its keys take a while: to be copied."""
     folder = tmp_path_factory.mktemp("new") / "s"
     assert main(["init", str(folder), "--domain", "a.test", "--high-ports"]) == 0
     return folder
