@@ -18,12 +18,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
+from mailserver.auth.gate import (
+    Denied,
+    FirstPasswordEnded,
+    Granted,
+    SignInsStore,
+    Unavailable,
+    Verdict,
+    is_over,
+)
 from mailserver.store.journeys import Collection
 from mailserver.store.ports import LastSeen, Mailboxes, MaildropLock, Outcome, Removed, StoreBroken
 from mailserver.telemetry.log import Log
 from mailserver.values.ids import AccountId, MailboxId, Uid
-from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS
+from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Row
 from pop3_store.listing import OpenMaildrop
 from pop3_store.notes import Collected
 from pop3_store.states import Action, Authenticate, Remove, Signal, State
@@ -33,7 +41,7 @@ BATCH_OCTETS = 64 * 1024
 """Replies to pipelined commands are sent together until they reach this."""
 
 
-class Maildrops(Mailboxes, Protocol):
+class Maildrops(Mailboxes, SignInsStore, Protocol):
     """What a session needs of the store."""
 
     def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
@@ -85,6 +93,7 @@ class Session:
     __slots__ = (
         "_at",
         "_failures",
+        "_granted",
         "_inbox",
         "_is_overlong",
         "_lock",
@@ -123,6 +132,7 @@ class Session:
         self._at = 0  # where the unread part of the inbox begins
         self._is_overlong = False  # the rest of this line is thrown away
         self._failures = 0
+        self._granted: Granted | None = None
         self._lock: MaildropLock | None = None
         self._maildrop: OpenMaildrop | None = None
         self._stream: Iterator[bytes] | None = None
@@ -194,7 +204,8 @@ class Session:
         if isinstance(verdict, Granted):
             self._guard(lambda: self._enter(verdict))
         elif isinstance(verdict, Denied):
-            self._refuse()
+            ended = isinstance(verdict, FirstPasswordEnded)
+            self._refuse(Say.FIRST_PASSWORD_ENDED if ended else Say.WRONG_PASSWORD)
         else:
             assert isinstance(verdict, Unavailable)
             self.say(Say.TRY_LATER)
@@ -348,9 +359,18 @@ class Session:
         else:
             args = ([rest] if rest else []) if row.raw else rest.split()
             if row.min_args <= len(args) <= row.max_args:
-                return self._guard(lambda: row.handler(self, args))
+                return self._guard(lambda: self._carry_out(row, args))
             self.say(Say.SYNTAX)
         return None
+
+    def _carry_out(self, row: Row, args: list[bytes]) -> Action | None:
+        """Unless what opened the maildrop holds no more: one indexed read."""
+        granted = self._granted
+        if granted is not None and is_over(self.desk.store, granted, now_s=self.desk.clock()):
+            self.say(Say.SIGNED_OUT)
+            self._next = self.end(Signal.CLOSE)
+            return None
+        return row.handler(self, args)
 
     def _guard(self, act: Callable[[], Action | None]) -> Action | None:
         """Run one command's work; a fault of ours answers [SYS/TEMP] in its place."""
@@ -380,6 +400,7 @@ class Session:
         drop = OpenMaildrop(store, store.open_maildrop(granted.inbox_id))
         self._maildrop = drop
         self.identifier = granted.identifier
+        self._granted = granted
         self._note_seen(granted)
         self.state = State.TRANSACTION
         self.tally.sign_in_count += 1
@@ -398,10 +419,10 @@ class Session:
         except Exception as error:  # noqa: BLE001 - what may be lost must not keep anybody out
             self._note_fault("last log-in not noted", error)
 
-    def _refuse(self) -> None:
+    def _refuse(self, say: Say) -> None:
         self._failures += 1
         self.tally.refused_count += 1
-        self.say(Say.WRONG_PASSWORD)
+        self.say(say)
         if self._failures >= self.desk.max_failures:
             self._next = self.end(Signal.CLOSE)
 

@@ -97,6 +97,20 @@ class Say(Enum):
             en="User name or password refused, check both",
         ),
     )
+    FIRST_PASSWORD_ENDED = (
+        "-ERR [AUTH]",
+        Text(
+            fr="Votre premier mot de passe a pris fin, choisissez-en un autre sur le webmail",
+            en="Your first password has ended, choose another one on the webmail",
+        ),
+    )
+    SIGNED_OUT = (
+        "-ERR [AUTH]",
+        Text(
+            fr="Votre compte ou son mot de passe a change, reconnectez-vous avec le nouveau",
+            en="Your account or its password has changed, connect again with the new one",
+        ),
+    )
     MAILDROP_IN_USE = (
         "-ERR [IN-USE]",
         Text(

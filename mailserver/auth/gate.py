@@ -25,9 +25,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailserver.auth.backend import CredentialBackend, open_backend
+from mailserver.auth.backend import CredentialBackend, open_backend, user_name_key
 from mailserver.auth.passwords import MAX_PASSWORD_OCTETS
-from mailserver.auth.throttle import Caller, Throttle, limits_of
+from mailserver.auth.throttle import Caller, Throttle, caller_of, limits_of
 from mailserver.settings.model import Settings
 from mailserver.store.ports import AccountState, Credential, Scratch, SignIn, Store, StoreError
 from mailserver.telemetry.log import get_log
@@ -59,6 +59,11 @@ class Granted:
 @dataclass(frozen=True, slots=True)
 class Denied:
     """Unknown, wrong, suspended or without a password: the peer hears one answer for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPasswordEnded(Denied):
+    """It is the right password, and a first one whose grace is over: only the webmail takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,8 @@ class Gate:
         """
         try:
             sign_in = self._look_up(user_name)
-            if sign_in is not None and self._is_remembered(sign_in, password, door):
+            is_remembered = self._is_remembered(sign_in, password, door)
+            if sign_in is not None and is_remembered:
                 return _granted(sign_in)
             caller = self._caller(user_name, sign_in, peer=peer, door=door)
             if self._throttle and self._throttle.must_wait(caller, now_s=self._now_s()):
@@ -180,11 +186,7 @@ class Gate:
     def _look_up(self, user_name: bytes) -> SignIn | None:
         if len(user_name) > MAX_USER_NAME_OCTETS:
             return None
-        try:
-            text = user_name.decode("utf-8")
-        except UnicodeDecodeError:
-            text = user_name.decode("latin-1")
-        return self._backend.look_up(text)
+        return self._backend.look_up(_text_of(user_name))
 
     def _decide(self, sign_in: SignIn | None, password: Secret[bytes], caller: Caller) -> Verdict:
         """In a thread of the pool: hash, compare, remember."""
@@ -194,27 +196,27 @@ class Gate:
                 # Too long for any password that was ever set: the work of a hash, then no.
                 known, password = None, Secret(password.reveal()[:MAX_PASSWORD_OCTETS])
             if not self._backend.verify(known, password) or sign_in is None:
-                return self._denied(sign_in, password, caller, why="wrong name or password")
+                self._note_denied(sign_in, password, caller, why="wrong name or password")
+                return Denied()
             if self._is_grace_over(sign_in, caller.door):
-                return self._denied(
-                    sign_in, password, caller, why="the first password was not changed in time"
-                )
+                why = "the first password was not changed in time"
+                self._note_denied(sign_in, password, caller, why=why)
+                return FirstPasswordEnded()
             self._let_in(sign_in, password, caller)
             return _granted(sign_in)
         except Exception as error:  # noqa: BLE001 - the top of the job
             self._log.error("sign-in failed", door=caller.door, peer=caller.peer, exc_info=error)
             return Unavailable()
 
-    def _denied(
+    def _note_denied(
         self, sign_in: SignIn | None, password: Secret[bytes], caller: Caller, *, why: str
-    ) -> Denied:
+    ) -> None:
         self._log.info(
             "sign-in denied", door=caller.door, peer=caller.peer, who=caller.who, why=why
         )
         if self._throttle is not None:
             digest = self._digest(sign_in, password)[:_SHORT_OCTETS].hex()
             self._throttle.failed(caller, digest=digest, now_s=self._now_s())
-        return Denied()
 
     def _let_in(self, sign_in: SignIn, password: Secret[bytes], caller: Caller) -> None:
         if self._throttle is not None:
@@ -234,27 +236,22 @@ class Gate:
         return by_s is not None and self._now_s() >= by_s
 
     def _caller(self, user_name: bytes, sign_in: SignIn | None, *, peer: str, door: str) -> Caller:
-        if sign_in is None:
-            name = user_name[:MAX_USER_NAME_OCTETS].strip().lower()
-            digest = hmac.digest(self._secret.reveal(), b"name:" + name, hashlib.sha256)
-            who = "name:" + digest[:_SHORT_OCTETS].hex()
-            return Caller(who=who, account_id=None, by_whom="", peer=peer, door=door)
-        return Caller(
-            who=f"account:{sign_in.credential.account_id}",
-            account_id=sign_in.account_id,
-            by_whom=sign_in.by_whom,
-            peer=peer,
-            door=door,
-        )
+        """The name is folded as a look-up folds it: all spellings of one count as one."""
+        key = user_name_key(_text_of(user_name[:MAX_USER_NAME_OCTETS])).encode("utf-8", "replace")
+        digest = hmac.digest(self._secret.reveal(), b"name:" + key, hashlib.sha256)
+        who = "name:" + digest[:_SHORT_OCTETS].hex()
+        return caller_of(sign_in, who=who, peer=peer, door=door)
 
-    def _is_remembered(self, sign_in: SignIn, password: Secret[bytes], door: str) -> bool:
-        if self._remember_s <= 0 or sign_in.credential.state is not AccountState.ACTIVE:
+    def _is_remembered(self, sign_in: SignIn | None, password: Secret[bytes], door: str) -> bool:
+        """A name that nobody has takes the same read."""
+        if self._remember_s <= 0:
             return False
-        if self._is_grace_over(sign_in, door):
-            return False
-        return self._scratch.recall_sign_in(
+        is_kept = self._scratch.recall_sign_in(
             self._digest(sign_in, password), now_s=self._now_s(), lifetime_s=self._remember_s
         )
+        if sign_in is None or sign_in.credential.state is not AccountState.ACTIVE:
+            return False
+        return is_kept and not self._is_grace_over(sign_in, door)
 
     def _digest(self, sign_in: SignIn | None, password: Secret[bytes]) -> bytes:
         whose = (0, 0, 0)
@@ -263,6 +260,13 @@ class Gate:
             whose = (credential.account_id, credential.version, sign_in.account_id)
         message = b"%d:%d:%d:" % whose + password.reveal()
         return hmac.digest(self._secret.reveal(), message, hashlib.sha256)
+
+
+def _text_of(user_name: bytes) -> str:
+    try:
+        return user_name.decode("utf-8")
+    except UnicodeDecodeError:
+        return user_name.decode("latin-1")
 
 
 def open_gate(
@@ -312,9 +316,12 @@ def is_over(store: SignInsStore, granted: Granted, *, now_s: float) -> bool:
     credential = store.read_credential(whose)
     if credential is None or credential.version != granted.version:
         return True
-    return granted.by_account is not None and not store.holds(
-        granted.by_account, granted.account_id, now_s=now_s
-    )
+    if granted.by_account is None:
+        return False
+    mailbox = store.read_credential(granted.account_id)
+    if mailbox is None or mailbox.state is not AccountState.ACTIVE:
+        return True
+    return not store.holds(granted.by_account, granted.account_id, now_s=now_s)
 
 
 def _granted(sign_in: SignIn) -> Granted:

@@ -3,7 +3,7 @@
     counted                                      free    then
     one name from one block                      5       1 s, 2 s, 4 s ... 15 min
     the same where it signed in lately           50      the same
-    one name from anywhere, where it did not     50      the same
+    one account from anywhere, where it did not  50      the same
     different names from one block               50      one sign-in at a time, 1 s ... 60 s apart;
                                                          names that signed in there lately: at once
 
@@ -14,7 +14,10 @@ gateway's, a trusted network's), only names are counted.
 
 Who must wait is answered as "temporary", without a hash: a mail program then
 keeps the password and tries later, where a denial would make it ask for
-another one.  Names that nobody has wait likewise, so nothing is told by it.
+another one.  Names that nobody has wait likewise, after the same reads and
+writes, so nothing is told by it.  That is why blocks count names as they were
+typed, not accounts: an identifier that waits for what was tried under an
+address would tell that both are somebody's.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from functools import lru_cache
 
 from mailserver.settings.model import AuthSettings, Network
 from mailserver.store.attempts import Attempts, LogIn
+from mailserver.store.ports import SignIn
 from mailserver.values.ids import AccountId
 
 ANYWHERE = ""
@@ -36,6 +40,8 @@ LONGEST_PAUSE_S = 60.0
 KNOWN_FACTOR = 10  # free failures of a name where it signed in lately, and from anywhere
 NAMES_TO_DOUBLE = 10  # this many more failing names double a block's pause
 DAY_S = 86_400.0
+NOBODY = AccountId(0)
+"""The account of names that nobody has: its log-ins are noted and read like anybody's."""
 _MOST_DOUBLINGS = 20
 
 
@@ -87,16 +93,31 @@ def pause_s(failing_count: int, free_count: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who tries to sign in, where.  who: see `mailserver.store.attempts`.
+    """Who tries to sign in, where.  who: the name that was typed, as a keyed digest.
 
-    account_id: whose mailbox it is, for its list of log-ins; None: the name is nobody's.
+    whose: the account whose password it is; for a name that nobody has, the name again.
+    account_id: whose mailbox it is, for its list of log-ins; `NOBODY`: the name is nobody's.
     """
 
     who: str
-    account_id: AccountId | None
+    whose: str
+    account_id: AccountId
     by_whom: str
     peer: str
     door: str
+
+
+def caller_of(sign_in: SignIn | None, *, who: str, peer: str, door: str) -> Caller:
+    if sign_in is None:
+        return Caller(who=who, whose=who, account_id=NOBODY, by_whom="", peer=peer, door=door)
+    return Caller(
+        who=who,
+        whose=f"account:{sign_in.credential.account_id}",
+        account_id=sign_in.account_id,
+        by_whom=sign_in.by_whom,
+        peer=peer,
+        door=door,
+    )
 
 
 class Throttle:
@@ -118,36 +139,33 @@ class Throttle:
 
     def must_wait(self, caller: Caller, *, now_s: float) -> bool:
         """A few reads; a turn is taken in a block that is slowed."""
-        who, block, limits = caller.who, self._block(caller.peer), self._limits
+        block, limits = self.block(caller.peer), self._limits
         is_known = self._is_known(caller, block, now_s)
         free_count = limits.free_count * (KNOWN_FACTOR if is_known else 1)
-        if block and self._is_waiting(who, block, free_count, now_s):
+        if block and self._is_waiting(caller.who, block, free_count, now_s):
             return True
         if is_known:
             return False
-        if self._is_waiting(who, ANYWHERE, limits.free_count * KNOWN_FACTOR, now_s):
+        if self._is_waiting(caller.whose, ANYWHERE, limits.free_count * KNOWN_FACTOR, now_s):
             return True
         return bool(block) and self._must_take_turns(block, now_s)
 
     def failed(self, caller: Caller, *, digest: str, now_s: float) -> None:
         """digest: of the wrong password."""
-        block = self._block(caller.peer)
-        is_known = self._is_known(caller, block, now_s)
-        blocks = [block] * bool(block) + [ANYWHERE] * (not is_known)
-        self._attempts.note_failure(
-            caller.who, blocks, digest, now_s=now_s, since_s=now_s - WINDOW_S
-        )
+        block = self.block(caller.peer)
+        counted = [(block, caller.who)] * bool(block)
+        if not self._is_known(caller, block, now_s):
+            counted.append((ANYWHERE, caller.whose))
+        self._attempts.note_failure(counted, digest, now_s=now_s, since_s=now_s - WINDOW_S)
         self._note(caller, now_s)
 
     def succeeded(self, caller: Caller) -> None:
         """After a hash; the door notes the log-in, and what is remembered costs nothing here."""
-        block = self._block(caller.peer)
+        block = self.block(caller.peer)
         if block:
             self._attempts.clear_failures(caller.who, block)
 
     def _note(self, caller: Caller, now_s: float) -> None:
-        if caller.account_id is None:
-            return
         log_in = LogIn(
             at_s=now_s,
             last_at_s=now_s,
@@ -171,17 +189,17 @@ class Throttle:
 
     def _is_known(self, caller: Caller, block: str, now_s: float) -> bool:
         """Did this person sign in to this account from there lately?"""
-        if not block or caller.account_id is None:
+        if not block:
             return False
         return any(
             one.is_success
             and one.by_whom == caller.by_whom
             and one.last_at_s > now_s - self._limits.known_s
-            and self._block(one.peer) == block
+            and self.block(one.peer) == block
             for one in self._attempts.log_ins(caller.account_id)
         )
 
-    def _block(self, peer: str) -> str:
+    def block(self, peer: str) -> str:
         """The block to count by; empty where the address does not say who connects."""
         block = block_of(peer, self._limits.ipv4_bits, self._limits.ipv6_bits) if peer else ""
         if not block or not self._addresses_say_who():

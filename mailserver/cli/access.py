@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,14 +32,12 @@ def opened_store(settings: Settings) -> Iterator[Store]:
         Mistake: there is none.
     """
     from mailserver.store.sqlite.store import open_store
+    from mailserver.telemetry.log import log_of_a_command
 
     if not settings.store.path.is_dir():
         raise Mistake(f"no store at {settings.store.path}: `mailserver init` makes one")
-    store = open_store(settings)
-    try:
+    with log_of_a_command(), closing(open_store(settings)) as store:
         yield store
-    finally:
-        store.close()
 
 
 def account_named(directory: Directory, identifier: str) -> Account:

@@ -31,6 +31,7 @@ from mailserver.cli.options import (
     NumenOption,
     PasswordStdinOption,
 )
+from mailserver.cli.subjects import by_whom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,11 +151,21 @@ def passwd(
     numen: NumenOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Set a new password; the old one and every remembered log-in end at once."""
+    """Set a new password; the old one and every session end at once, and its owner is told."""
+    from mailserver.cli.recovery_desk import house_over, refusals_said
+    from mailserver.recovery.passwords import PasswordDesk
+    from mailserver.values.secret import Secret
+
     settings = read_settings(config)
-    set_it = _password_setter(settings, password_stdin=password_stdin, numen=numen)
-    with opened_store(settings) as store:
-        set_it(store, account_named(store, identifier).account_id)
+    _check_source(password_stdin=password_stdin, numen=numen)
+    password = None if numen is not None else Secret(_read_password())
+    with opened_store(settings) as store, refusals_said(settings):
+        account_named(store, identifier)
+        desk = PasswordDesk(house_over(store, settings))
+        if password is None:
+            desk.set_numen(identifier, numen or "", by_whom=by_whom())
+        else:
+            desk.set_by_admin(identifier, password, by_whom=by_whom(), must_change=False)
     print(f"{identifier}: password set")
 
 
@@ -194,10 +205,14 @@ def _confirm(store: Store, account: Account) -> None:
 
 
 def _set_state(identifier: str, config: Any, state: str) -> None:
+    from mailserver.store.people import Event
     from mailserver.store.ports import AccountState
 
     with opened_store(read_settings(config)) as store:
-        store.set_state(account_named(store, identifier).account_id, AccountState(state))
+        account_id = account_named(store, identifier).account_id
+        store.set_state(account_id, AccountState(state))
+        what = "suspended" if state == "suspended" else "suspension ended"
+        store.note(account_id, Event(at_s=time.time(), by_whom=by_whom(), what=what))
     print(f"{identifier}: {state}")
 
 
@@ -266,8 +281,7 @@ def _password_setter(
     from mailserver.values.numen import parse_numen
     from mailserver.values.secret import Secret
 
-    if password_stdin == (numen is not None):
-        raise Mistake("a password is needed: --password-stdin or --numen, one of them")
+    _check_source(password_stdin=password_stdin, numen=numen)
     if numen is not None:
         checked = parse_numen(numen)
         ensure_key(settings.auth.numen_key)
@@ -284,6 +298,11 @@ def _password_setter(
         owner=owner_of(store, account_id),
         min_characters=shortest,
     )
+
+
+def _check_source(*, password_stdin: bool, numen: str | None) -> None:
+    if password_stdin == (numen is not None):
+        raise Mistake("a password is needed: --password-stdin or --numen, one of them")
 
 
 def _read_password() -> str:

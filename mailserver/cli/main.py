@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import Abort, TyperException
 
 from mailserver.cli import (
     account,
+    account_history,
     browse,
     config,
     demo,
@@ -24,8 +26,10 @@ from mailserver.cli import (
     lists,
     lists_moderate,
     mailbox,
+    password,
     people,
     queue,
+    recovery,
     route,
     run,
     status,
@@ -55,6 +59,8 @@ app.command("trace")(trace.trace)
 app.command("usage")(usage.usage)
 app.add_typer(config.app, name="config")
 app.add_typer(account.app, name="account")
+app.add_typer(password.app, name="password")
+app.add_typer(recovery.app, name="recovery")
 app.add_typer(directory.app, name="directory")
 app.add_typer(mailbox.app, name="mailbox")
 app.add_typer(lists.app, name="list")
@@ -63,6 +69,7 @@ app.add_typer(limits.app, name="limits")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(demo.app, name="demo")
 account.app.command("forward")(forwarding.forward)
+account.app.command("history")(account_history.history)
 lists.app.command("moderate")(lists_moderate.moderate)
 directory.app.command("show")(browse.show)
 directory.app.command("search")(browse.search)
@@ -103,9 +110,15 @@ def version(*, as_json: JsonOption = False) -> None:
     print(f'{{"version": "{__version__}"}}' if as_json else f"mailserver {__version__}")
 
 
+@cache
+def _whole_command() -> Any:
+    """Made once per process: a tenth of a second for the hundred commands."""
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status.  `arguments`: without the program's name."""
-    command = typer.main.get_command(app)
+    command = _whole_command()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result = command.main(words, prog_name="mailserver", standalone_mode=False)
@@ -133,7 +146,7 @@ def _say_usage(error: TyperException, words: list[str]) -> int:
 
 def _command_named(words: list[str]) -> str:
     """The part of the command line that names a command."""
-    at: object = typer.main.get_command(app)
+    at: object = _whole_command()
     named = ["mailserver"]
     for word in words:
         inner = getattr(at, "commands", {}).get(word)
@@ -147,6 +160,7 @@ def _command_named(words: list[str]) -> str:
 def _say_error(error: Exception) -> int:
     """One line for what is expected; a bug keeps its traceback."""
     from mailserver.auth.accounts import BadPassword
+    from mailserver.auth.numen_key import NumenKeyMissing
     from mailserver.settings.load import SettingsError
     from mailserver.setup.service import ServiceExists
     from mailserver.store.ports import NameTaken, StoreError
@@ -162,7 +176,7 @@ def _say_error(error: Exception) -> int:
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
             line, status_code = f"{where}{error.strerror or error}", EXIT_FAILURE
-        case Failure() | StoreError():
+        case Failure() | StoreError() | NumenKeyMissing():
             line, status_code = str(error), EXIT_FAILURE
         case _:
             raise error

@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, IdentifierArgument
 
 app = typer.Typer(help="Passwords, and codes to get back in.", no_args_is_help=True)
+
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="IDENTIFIER",
+        help="For a correspondent, who may for the people and mailboxes of their own units.",
+    ),
+]
 
 
 @app.command()
 def change(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
     """Change it with the old one. Both are read from the keyboard, or two lines of a pipe."""
-    from mailserver.cli.recovery_desk import opened_desk, read_secret
+    from mailserver.cli.recovery_desk import opened_house, read_new_secret, read_secret
+    from mailserver.recovery.passwords import PasswordDesk
 
-    old, new = read_secret("Old password"), read_secret("New password")
-    with opened_desk(config) as desk:
-        desk.change(identifier, old, new)
+    old, new = read_secret("Old password"), read_new_secret("New password")
+    with opened_house(config) as house:
+        PasswordDesk(house).change(identifier, old, new)
     print(f"{identifier}: password changed")
 
 
 @app.command()
 def reset(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
     """Set a new first password, which its owner must change; read from the keyboard or a pipe."""
-    from mailserver.cli.recovery_desk import by_whom, opened_desk, read_secret
+    from mailserver.cli.recovery_desk import opened_house, read_new_secret
+    from mailserver.cli.subjects import by_whom
+    from mailserver.recovery.passwords import PasswordDesk
 
-    new = read_secret("First password")
-    with opened_desk(config) as desk:
-        desk.set_first(identifier, new, by_whom=by_whom())
+    new = read_new_secret("First password")
+    with opened_house(config) as house:
+        PasswordDesk(house).set_by_admin(identifier, new, by_whom=by_whom(), must_change=True)
     print(f"{identifier}: first password set, to be changed by its owner")
 
 
 @app.command()
-def code(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
+def code(
+    identifier: IdentifierArgument, *, by: ByOption = None, config: ConfigOption = None
+) -> None:
     """Print a one-time code to hand to the account's owner; a person needs their NUMEN with it."""
-    from mailserver.cli.recovery_desk import by_whom, opened_desk
+    from mailserver.cli.recovery_desk import opened_house
+    from mailserver.cli.subjects import by_whom
+    from mailserver.recovery.passwords import PasswordDesk
 
-    with opened_desk(config) as desk:
-        handed = desk.hand_code(identifier, by_account=None, by_whom=by_whom())
+    with opened_house(config) as house:
+        by_account, who = None, by_whom()
+        if by is not None:
+            correspondent = house.subject(by)
+            if correspondent is None:
+                raise Mistake(f"--by {by}: no such account: write the correspondent's identifier")
+            by_account, who = correspondent.account_id, f"{correspondent.identifier}, {who}"
+        handed = PasswordDesk(house).hand_code(identifier, by_account=by_account, by_whom=who)
     print(handed.reveal())

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, IdentifierArgument
 
-app = typer.Typer(help="Recovery addresses, and codes that let people back in.")
+app = typer.Typer(
+    help="Recovery addresses, and codes that let people back in.", no_args_is_help=True
+)
 
 AddressArgument = Annotated[str, typer.Argument(metavar="ADDRESS", help="An address elsewhere.")]
 CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="As it came, as k7mf-2xqp.")]
@@ -24,37 +25,64 @@ def set_address(
     identifier: IdentifierArgument, address: AddressArgument, *, config: ConfigOption = None
 ) -> None:
     """Send a code to a new recovery address; it counts once `recovery prove` has the code."""
-    from mailserver.cli.recovery_desk import opened_desk
+    from mailserver.cli.recovery_desk import opened_house
+    from mailserver.cli.subjects import by_whom
+    from mailserver.recovery.addresses import AddressDesk
 
-    local, at, domain = address.strip().rpartition("@")
-    if not (local and at and domain) or not address.isprintable() or " " in address.strip():
-        raise Mistake(f"{address!r} is not an address: write one, as prenom.nom@example.org")
-    with opened_desk(config) as desk:
-        desk.set_address(identifier, address.strip())
-    print(f"{identifier}: a code is on its way to {address.strip()}")
+    with opened_house(config) as house:
+        to = AddressDesk(house).set_address(identifier, address, by_whom=by_whom())
+    print(f"{identifier}: a code is on its way to {to}")
 
 
 @app.command()
 def prove(
     identifier: IdentifierArgument, code: CodeArgument, *, config: ConfigOption = None
 ) -> None:
-    """Prove the new recovery address with the code that came there."""
-    from mailserver.cli.recovery_desk import opened_desk
+    """Prove the new recovery address with the code that came there; the old one is told."""
+    from mailserver.cli.recovery_desk import opened_house
+    from mailserver.cli.subjects import by_whom
+    from mailserver.recovery.addresses import AddressDesk
 
-    with opened_desk(config) as desk:
-        desk.prove_address(identifier, code)
-    print(f"{identifier}: recovery address proved")
+    with opened_house(config) as house:
+        proved = AddressDesk(house).prove(identifier, code, by_whom=by_whom())
+    print(f"{identifier}: codes go to {proved} from now on")
+
+
+@app.command()
+def show(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
+    """Show the recovery address, and since when it is proved."""
+    from mailserver.cli.moments import clock
+    from mailserver.cli.recovery_desk import opened_house
+    from mailserver.recovery.addresses import AddressDesk
+
+    with opened_house(config) as house:
+        found = AddressDesk(house).show(identifier)
+    told = "none" if found is None else f"{found.address}, proved {clock(found.proved_at_s)}"
+    print(f"{identifier}: {told}")
+
+
+@app.command()
+def remove(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
+    """Take the recovery address away, and tell it so."""
+    from mailserver.cli.recovery_desk import opened_house
+    from mailserver.cli.subjects import by_whom
+    from mailserver.recovery.addresses import AddressDesk
+
+    with opened_house(config) as house:
+        was = AddressDesk(house).remove(identifier, by_whom=by_whom())
+    print(f"{identifier}: {'there was none' if was is None else f'{was.address} removed'}")
 
 
 @app.command()
 def request(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
     """Send a code to the recovery address, as the webmail does; the answer is always the same."""
-    from mailserver.cli.access import read_settings
-    from mailserver.cli.recovery_desk import opened_desk
+    from mailserver.cli.recovery_desk import opened_house
+    from mailserver.recovery.passwords import PasswordDesk
 
-    language = read_settings(config).service.language
-    with opened_desk(config) as desk:
-        print(desk.request_reset(identifier).in_language(language))
+    with opened_house(config) as house:
+        requested = PasswordDesk(house).request_reset(identifier)
+        print(requested.text.in_language(house.language), flush=True)
+        requested.carry_out()
 
 
 @app.command()
@@ -66,10 +94,11 @@ def use(
     config: ConfigOption = None,
 ) -> None:
     """Set a new password with a code; read from the keyboard, or from lines of a pipe."""
-    from mailserver.cli.recovery_desk import opened_desk, read_secret
+    from mailserver.cli.recovery_desk import opened_house, read_new_secret, read_secret
+    from mailserver.recovery.passwords import PasswordDesk
 
     numen = read_secret("NUMEN") if with_numen else None
-    new = read_secret("New password")
-    with opened_desk(config) as desk:
-        desk.reset(identifier, code, new, numen=numen)
+    new = read_new_secret("New password")
+    with opened_house(config) as house:
+        PasswordDesk(house).reset(identifier, code, new, numen=numen)
     print(f"{identifier}: password changed")

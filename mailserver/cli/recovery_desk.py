@@ -1,10 +1,9 @@
-"""What the commands about passwords share: the desk over the store, and how refusals are said."""
+"""What the commands about passwords share: the house over the store, and how refusals are said."""
 
 from __future__ import annotations
 
 import getpass
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,53 +15,75 @@ from mailserver.values.secret import Secret
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mailserver.recovery.passwords import PasswordDesk
+    from mailserver.recovery.house import House
+    from mailserver.settings.model import Settings
+    from mailserver.store.ports import Store
+
+MAX_LINE_OCTETS = 4096
 
 
 @contextmanager
-def opened_desk(config: Path | None) -> Iterator[PasswordDesk]:
+def opened_house(config: Path | None) -> Iterator[House]:
     """
     Raises:
-        Mistake: what the desk refused, in the service's language.
+        Mistake: what a desk refused, in the service's language.
     """
-    from mailserver.auth.backend import open_backend
-    from mailserver.auth.numen_key import ensure_key
-    from mailserver.dkim.signer import open_signer
-    from mailserver.recovery.letters import Post
-    from mailserver.recovery.passwords import House, PasswordDesk, Refused
-
     settings = read_settings(config)
-    language = settings.service.language
-    with opened_store(settings) as store:
-        key = ensure_key(settings.auth.numen_key)
-        house = House(
-            store=store,
-            backend=open_backend(store, settings),
-            post=Post(store, settings, signer=open_signer(settings)),
-            key=key,
-            rules=settings.passwords,
-            language=language,
-            now_s=time.time,
-        )
-        try:
-            yield PasswordDesk(house)
-        except Refused as refused:
-            raise Mistake(refused.text.in_language(language)) from None
+    with opened_store(settings) as store, refusals_said(settings):
+        yield house_over(store, settings)
 
 
-def by_whom() -> str:
-    """Who typed the command, for the account's history."""
+@contextmanager
+def refusals_said(settings: Settings) -> Iterator[None]:
+    """
+    Raises:
+        Mistake: what a desk refused, in the service's language.
+    """
+    from mailserver.auth.rules import BadPassword
+    from mailserver.recovery.house import Refused
+
     try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # an account of the machine without a name
-        return "cli"
+        yield
+    except (BadPassword, Refused) as refused:
+        raise Mistake(refused.text.in_language(settings.service.language)) from None
+
+
+def house_over(store: Store, settings: Settings) -> House:
+    """Nobody's address says who types a command: only names and accounts are counted."""
+    from mailserver.auth.throttle import Throttle, limits_of
+    from mailserver.dkim.signer import open_signer
+    from mailserver.recovery.house import open_house
+
+    throttle = Throttle(store, limits_of(settings.auth))
+    return open_house(store, settings, signer=open_signer(settings), throttle=throttle)
 
 
 def read_secret(prompt: str) -> Secret[str]:
-    """One line: from a terminal without showing it, else the next one of the pipe, as UTF-8."""
+    """One line: from a terminal without showing it, else the next one of the pipe, as UTF-8.
+
+    Raises:
+        Mistake: the pipe has ended, its line is too long, or it is not UTF-8.
+    """
     if sys.stdin.isatty():
         return Secret(getpass.getpass(f"{prompt}: "))
+    line = sys.stdin.buffer.readline(MAX_LINE_OCTETS)
+    if not line:
+        raise Mistake(f"{prompt}: nothing came: write it as a line of standard input")
+    if len(line) == MAX_LINE_OCTETS and not line.endswith(b"\n"):
+        raise Mistake(f"{prompt}: the line is too long")
     try:
-        return Secret(sys.stdin.buffer.readline().rstrip(b"\r\n").decode("utf-8"))
+        return Secret(line.rstrip(b"\r\n").decode("utf-8"))
     except UnicodeDecodeError:
         raise Mistake("standard input is not UTF-8") from None
+
+
+def read_new_secret(prompt: str) -> Secret[str]:
+    """As `read_secret`; from a terminal twice, because what is typed is not seen.
+
+    Raises:
+        Mistake: the two are not the same.
+    """
+    secret = read_secret(prompt)
+    if sys.stdin.isatty() and getpass.getpass(f"{prompt}, again: ") != secret.reveal():
+        raise Mistake("the two were not the same: nothing was changed")
+    return secret

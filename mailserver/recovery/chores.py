@@ -15,8 +15,9 @@ from typing import Protocol
 from mailserver.auth import passwords
 from mailserver.auth.numens import QUICK
 from mailserver.recovery import words
+from mailserver.recovery.house import language_of
 from mailserver.recovery.letters import Letter, LetterStore, Post
-from mailserver.recovery.passwords import DAY_S, language_of
+from mailserver.recovery.passwords import DAY_S
 from mailserver.settings.model import PasswordsSettings
 from mailserver.store.recovery import DueWarning, FirstPasswords, Recovery, Subject
 from mailserver.texts.catalogue import Language

@@ -3,8 +3,10 @@
     code = 4 symbol "-" 4 symbol    ; spaces, dashes and case are ignored
     symbol = 31 letters and digits  ; without 0 o 1 i l
 
-39 bits, of which a code that ends after five wrong tries gives one chance in
-170 thousand million.  Only a digest under the key file is kept.
+The first three symbols name the code.  Only tries that name it count, and five of
+them end it: whoever does not hold it needs some 150,000 tries for that, and has
+by then had one chance in five million.  Without this, five tries by a stranger
+would end anybody's code.  Only digests under the key file are kept.
 """
 
 from __future__ import annotations
@@ -12,8 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from mailserver.auth.numen_key import NumenKey
+from mailserver.store.recovery import CODE_NAME_OCTETS
+
 SYMBOLS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 LENGTH: Final = 8
+NAME_LENGTH: Final = 3
 MAX_TYPED = 100
 
 
@@ -37,3 +43,14 @@ def parse_code(typed: str) -> str:
     if len(kept) != LENGTH or any(c not in SYMBOLS for c in kept):
         raise BadCode("a code is eight letters and digits, as k7mf-2xqp")
     return kept
+
+
+def digest_of(code: str, key: NumenKey) -> bytes:
+    """What is kept of a code: its name's digest, cut, then its own.
+
+    Raises:
+        BadCode: it has not the shape of one.
+    """
+    symbols = parse_code(code)
+    name = key.digest_code("name " + symbols[:NAME_LENGTH])
+    return name[:CODE_NAME_OCTETS] + key.digest_code(symbols)

@@ -5,70 +5,49 @@
     hand, reset    a code that a correspondent or an administrator hands out (7 days),
                    together with the NUMEN where the account is a person's
 
-Whoever asks hears the same words and causes the same work, whether the account
-exists or not; a door answers `request_reset` before it is carried out.  Every
-change ends all remembered log-ins (the credential's version), is noted in the
-account's history, and is told to the recovery address and in the mailbox.
+Whoever asks hears the same words after the same work, whether the account
+exists or not.  Every change ends all sessions and remembered log-ins (the
+credential's version) and all codes, is noted in the account's history, and is
+told to the recovery address and in the mailbox.
+
+A code is used before the password is written: two that come at once with one
+code make one change.  A crash between the two costs the code, never a password.
 """
 
 from __future__ import annotations
 
-import secrets
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from mailserver.auth import numens
 from mailserver.auth import passwords as hashes
-from mailserver.auth.backend import CredentialBackend
-from mailserver.auth.numen_key import NumenKey
-from mailserver.auth.rules import NOBODY, check_password
+from mailserver.auth.accounts import set_numen
+from mailserver.auth.rules import NOBODY, SAME, BadPassword, check_password
+from mailserver.auth.throttle import caller_of
 from mailserver.recovery import words
-from mailserver.recovery.codes import BadCode, make_code, parse_code
-from mailserver.recovery.correspondents import Tree, may_hand_code
+from mailserver.recovery.correspondents import may_hand_code
 from mailserver.recovery.facts import owner_from
-from mailserver.recovery.letters import Letter, Post
-from mailserver.settings.model import PasswordsSettings
-from mailserver.store.attempts import Attempts
-from mailserver.store.people import Event
-from mailserver.store.recovery import NewCode, Purpose, Recovery, Subject
-from mailserver.telemetry.log import get_log
-from mailserver.texts.catalogue import Language, Text
+from mailserver.recovery.house import House, Refused
+from mailserver.store.recovery import FittingCode, Purpose, Subject
+from mailserver.texts.catalogue import Text
 from mailserver.values.ids import AccountId
 from mailserver.values.secret import Secret
 
-HOUR_S = 3600.0
 DAY_S = 86_400.0
 MINUTE_S = 60.0
-BLOCK_FACTOR = 10
-"""Codes may be asked from one address for so many times as many accounts."""
-NO_ACCOUNT = AccountId(0)
+ACCOUNT_FACTOR = 4
+"""One account gets codes for so many places that ask for them as often as they may."""
+DOOR = "password change"
+"""In the account's list of log-ins: where a wrong old password was given."""
 
 
-class Refused(Exception):
-    """Not done; `text` is for whoever asked, and tells nothing about anybody else."""
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """text: to say at once.  carry_out: what then makes the difference between names."""
 
-    def __init__(self, text: Text) -> None:
-        super().__init__(text.en)
-        self.text = text
-
-
-class RecoveryStore(Recovery, Attempts, Tree, Protocol):
-    def note(self, account_id: AccountId, event: Event) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    """What all calls share.  language: the service's."""
-
-    store: RecoveryStore
-    backend: CredentialBackend
-    post: Post
-    key: NumenKey
-    rules: PasswordsSettings
-    language: Language
-    now_s: Callable[[], float]
-    choose: Callable[[str], str] = secrets.choice
+    text: Text
+    carry_out: Callable[[], None]
 
 
 class PasswordDesk:
@@ -76,219 +55,172 @@ class PasswordDesk:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._log = get_log("recovery")
 
     # --- with the old password ----------------------------------------------------
 
-    def change(self, user_name: str, old: Secret[str], new: Secret[str]) -> None:
+    def change(self, user_name: str, old: Secret[str], new: Secret[str], *, peer: str = "") -> None:
         """
         Raises:
-            Refused: the old one is wrong, or too many were tried.
+            Refused: the old one is wrong, or too many different ones were tried.
             BadPassword: the new one cannot be used.
         """
-        house = self._house
-        sign_in = house.backend.look_up(user_name)
-        self._limit(f"change:{user_name.strip().lower()}")
-        if not house.backend.verify(sign_in, Secret(old.reveal().encode("utf-8"))):
-            raise Refused(words.WRONG_OLD)
+        house, now_s = self._house, self._house.now_s()
+        sign_in = house.own_sign_in(user_name)
+        who = f"change:{house.name_digest(user_name)}"
+        caller = caller_of(sign_in, who=who, peer=peer, door=DOOR)
+        if house.throttle.must_wait(caller, now_s=now_s):
+            raise Refused(words.WAIT)
+        octets = old.reveal().encode("utf-8", "surrogatepass")
+        is_right = house.backend.verify(sign_in, Secret(octets))
         subject = None if sign_in is None else house.store.read_subject(sign_in.account_id)
-        if subject is None:
+        if not is_right or subject is None:
+            digest = house.key.digest_code(octets.hex()).hex()[:16]
+            house.throttle.failed(caller, digest=digest, now_s=now_s)
             raise Refused(words.WRONG_OLD)
+        if _same(old, new):
+            raise BadPassword(SAME)
+        house.throttle.succeeded(caller)
         self._set(subject, new, by_whom=subject.identifier, how=words.HOW_CHANGED)
 
-    def set_first(self, user_name: str, new: Secret[str], *, by_whom: str) -> None:
-        """An administrator's new first password, to be changed by its owner."""
-        subject = self._subject(user_name)
-        if subject is None:
-            raise Refused(words.NOT_YOURS)
-        self._set(subject, new, by_whom=by_whom, how=words.HOW_SET, must_change=True)
+    # --- by an administrator --------------------------------------------------------
+
+    def set_by_admin(
+        self, user_name: str, new: Secret[str], *, by_whom: str, must_change: bool
+    ) -> None:
+        """must_change: it is a first password, for its owner to change.
+
+        Raises:
+            Refused: there is no such account.
+            BadPassword: it cannot be used.
+        """
+        subject = self._known(user_name)
+        self._set(subject, new, by_whom=by_whom, how=words.HOW_SET, must_change=must_change)
+
+    def set_numen(self, user_name: str, numen: str, *, by_whom: str) -> None:
+        """
+        Raises:
+            Refused: there is no such account.
+            BadNumen: it is not one.
+        """
+        subject = self._known(user_name)
+        set_numen(self._house.backend, subject.account_id, numen)
+        self._after_change(subject, by_whom=by_whom, how=words.HOW_SET)
 
     # --- codes ----------------------------------------------------------------------
 
-    def request_reset(self, user_name: str, *, peer: str = "") -> Text:
+    def request_reset(self, user_name: str, *, peer: str = "") -> Requested:
         """Mail a code to the proved recovery address, if there is one; always the same words.
 
+        Whoever asks is answered before the name is looked up: say `text`, then carry out.
+
         Raises:
-            Refused: too many requests.
+            Refused: too many requests for this name, or from there.
         """
         house = self._house
-        self._limit(f"request:{user_name.strip().lower()}")
-        if peer:
-            self._limit(f"request-from:{peer}", factor=BLOCK_FACTOR)
-        subject = self._subject(user_name)
-        address = None if subject is None else house.store.read_recovery_address(subject.account_id)
-        code = self._give(
-            NO_ACCOUNT if subject is None or address is None else subject.account_id,
-            Purpose.RESET,
-            given_by="service",
-            lifetime_s=house.rules.mailed_code_minutes * MINUTE_S,
-        )
-        if subject is not None and address is not None:
-            self._mail_code(subject, address.address, code)
-            self._note(subject, "service", "code sent", "to the recovery address")
-        return words.REQUESTED
+        house.limit_block("request", peer)
+        house.limit(f"request:{house.throttle.block(peer)}:{house.name_digest(user_name)}")
+        return Requested(words.REQUESTED, lambda: self._send_code(user_name))
 
     def hand_code(
-        self, for_identifier: str, *, by_account: AccountId | None, by_whom: str
+        self, user_name: str, *, by_account: AccountId | None, by_whom: str
     ) -> Secret[str]:
         """A code to hand to its owner.  by_account: None for an administrator of the service.
 
         Raises:
-            Refused: no correspondent of that unit, or no such account: the same words.
+            Refused: no correspondent of that unit, or no such account: the same words;
+                or too many codes.
         """
-        house, subject = self._house, self._subject(for_identifier)
-        is_allowed = by_account is None or may_hand_code(
-            house.store, by_account, for_identifier, now_s=house.now_s()
-        )
-        if subject is None or not is_allowed:
-            self._log.info("no code handed out", by_whom=by_whom)
+        house, subject = self._house, self._house.subject(user_name)
+        if subject is None or not self._may_hand(by_account, subject):
+            self._house.log.info("no code handed out", by_whom=by_whom)
             raise Refused(words.NOT_YOURS)
-        code = self._give(
+        house.limit(f"hand:{subject.account_id}")
+        code = house.give_code(
             subject.account_id,
             Purpose.HANDED,
             given_by=by_whom,
             lifetime_s=house.rules.handed_code_days * DAY_S,
         )
-        self._note(subject, by_whom, "code handed out", "")
+        house.note(subject, by_whom, "code handed out")
         return code
 
     def reset(
-        self, user_name: str, code: str, new: Secret[str], *, numen: Secret[str] | None = None
+        self,
+        user_name: str,
+        code: str,
+        new: Secret[str],
+        *,
+        numen: Secret[str] | None = None,
+        peer: str = "",
     ) -> None:
         """With a mailed code, or with a handed one and the NUMEN.
 
         Raises:
-            Refused: the code, the name or the NUMEN does not fit; one sentence for all.
+            Refused: the code, the name or the NUMEN does not fit, one sentence for all;
+                or too many tries from there.
             BadPassword: the new password cannot be used; the code stays good.
         """
-        house, subject = self._house, self._subject(user_name)
-        check_password(new, NOBODY, min_characters=house.rules.min_characters)
-        account_id = NO_ACCOUNT if subject is None else subject.account_id
-        purpose = Purpose.RESET
-        found = self._try(account_id, Purpose.RESET, code)
-        if found is None:
-            purpose, found = Purpose.HANDED, self._try(account_id, Purpose.HANDED, code)
+        house, least = self._house, self._house.rules.min_characters
+        house.limit_block("reset", peer)
+        check_password(new, NOBODY, min_characters=least)
+        subject = house.subject(user_name)
         is_numen_right = self._is_numen_right(subject, numen)
-        if subject is None or found is None or not self._suffices(subject, purpose, is_numen_right):
-            self._log.info("code refused", identifier=subject.identifier if subject else None)
+        mailed = house.try_code(subject, Purpose.RESET, code)
+        handed = house.try_code(subject, Purpose.HANDED, code)
+        if handed is not None and numen is not None and not is_numen_right:
+            house.store.count_try(handed.code_id)
+        is_enough = is_numen_right or (subject is not None and subject.kind != "person")
+        found = mailed or (handed if is_enough else None)
+        if subject is None or found is None:
+            self._house.log.info("code refused", identifier=subject.identifier if subject else None)
             raise Refused(words.CODE_REFUSED)
-        check_password(new, owner_from(subject), min_characters=house.rules.min_characters)
-        if not house.store.use_code(found, now_s=house.now_s()):
+        check_password(new, owner_from(subject), min_characters=least)
+        if not house.store.use_code(found.code_id, now_s=house.now_s()):
             raise Refused(words.CODE_REFUSED)
-        self._set(subject, new, by_whom=subject.identifier, how=words.HOW_RESET)
-
-    # --- the recovery address ---------------------------------------------------------
-
-    def set_address(self, user_name: str, address: str) -> None:
-        """Mail a code there; the address counts once the code came back (`prove_address`)."""
-        house, subject = self._house, self._subject(user_name)
-        if subject is None:
-            raise Refused(words.NOT_YOURS)
-        self._limit(f"address:{subject.account_id}")
-        code = self._give(
-            subject.account_id,
-            Purpose.PROVE_ADDRESS,
-            given_by=subject.identifier,
-            lifetime_s=house.rules.mailed_code_minutes * MINUTE_S,
-            details=address,
-        )
-        self._mail_code(subject, address, code)
-
-    def prove_address(self, user_name: str, code: str) -> None:
-        """
-        Raises:
-            Refused: the code does not fit.
-        """
-        house, subject = self._house, self._subject(user_name)
-        if subject is None:
-            raise Refused(words.CODE_REFUSED)
-        fitting = house.store.try_code(
-            subject.account_id,
-            Purpose.PROVE_ADDRESS,
-            self._digest(code),
-            now_s=house.now_s(),
-            max_tries=house.rules.max_code_tries,
-        )
-        if fitting is None or not house.store.use_code(fitting.code_id, now_s=house.now_s()):
-            raise Refused(words.CODE_REFUSED)
-        old = house.store.read_recovery_address(subject.account_id)
-        now_s = house.now_s()
-        house.store.write_recovery_address(subject.account_id, fitting.details, now_s=now_s)
-        self._note(subject, subject.identifier, "recovery address proved", fitting.details)
-        if old is not None and old.address != fitting.details:
-            self._mail(subject, old.address, words.ADDRESS_SUBJECT, words.ADDRESS)
+        self._set(subject, new, by_whom=subject.identifier, how=words.HOW_RESET, code=found)
 
     # --- parts --------------------------------------------------------------------------
 
-    def _subject(self, user_name: str) -> Subject | None:
-        sign_in = self._house.backend.look_up(user_name)
-        if sign_in is None or sign_in.by_whom:
-            return None
-        return self._house.store.read_subject(sign_in.account_id)
+    def _known(self, user_name: str) -> Subject:
+        subject = self._house.subject(user_name)
+        if subject is None:
+            raise Refused(words.NO_ACCOUNT)
+        return subject
 
-    def _limit(self, key: str, *, factor: int = 1) -> None:
-        house = self._house
-        key = house.key.digest_code(key.encode("unicode_escape").decode("ascii")).hex()
-        count = house.store.count_act(key, now_s=house.now_s(), window_s=HOUR_S)
-        if count > house.rules.max_requests_per_hour * factor:
-            raise Refused(words.SLOW_DOWN)
-
-    def _give(
-        self,
-        account_id: AccountId,
-        purpose: Purpose,
-        *,
-        given_by: str,
-        lifetime_s: float,
-        details: str = "",
-    ) -> Secret[str]:
-        house = self._house
-        code, now_s = make_code(house.choose), house.now_s()
-        house.store.add_code(
-            NewCode(
-                account_id=account_id,
-                purpose=purpose,
-                digest=house.key.digest_code(parse_code(code)),
-                given_by=given_by,
-                made_at_s=now_s,
-                expires_at_s=now_s + lifetime_s,
-                details=details,
-            )
+    def _send_code(self, user_name: str) -> None:
+        house, subject = self._house, self._house.subject(user_name)
+        address = None if subject is None else house.store.read_recovery_address(subject.account_id)
+        if subject is None or address is None:
+            self._house.log.info("no code sent", identifier=subject.identifier if subject else None)
+            return
+        if house.is_over(f"codes:{subject.account_id}", factor=ACCOUNT_FACTOR):
+            self._house.log.warning("too many codes asked for", identifier=subject.identifier)
+            return
+        code = house.give_code(
+            subject.account_id,
+            Purpose.RESET,
+            given_by="service",
+            lifetime_s=house.rules.mailed_code_minutes * MINUTE_S,
         )
-        return Secret(code)
+        house.mail_code(subject, address.address, code)
+        house.note(subject, "service", "code sent", "to the recovery address")
 
-    def _digest(self, code: str) -> bytes:
-        try:
-            return self._house.key.digest_code(parse_code(code))
-        except BadCode:
-            return b""
-
-    def _try(self, account_id: AccountId, purpose: Purpose, code: str) -> int | None:
+    def _may_hand(self, by_account: AccountId | None, subject: Subject) -> bool:
         house = self._house
-        fitting = house.store.try_code(
-            account_id,
-            purpose,
-            self._digest(code),
-            now_s=house.now_s(),
-            max_tries=house.rules.max_code_tries,
+        return by_account is None or may_hand_code(
+            house.store, by_account, subject.identifier, now_s=house.now_s()
         )
-        return None if fitting is None else fitting.code_id
 
     def _is_numen_right(self, subject: Subject | None, numen: Secret[str] | None) -> bool:
         """One hash where a NUMEN was typed, whatever comes of it."""
         if numen is None:
             return False
-        octets = numen.reveal().encode("utf-8")
+        octets = numen.reveal().encode("utf-8", "surrogatepass")
         kept = None if subject is None else subject.numen
         if kept is None or not numens.is_numen_verifier(kept):
             hashes.verify_nobody(octets)
             return False
         return hashes.verify(octets, kept, self._house.key)[0]
-
-    @staticmethod
-    def _suffices(subject: Subject, purpose: Purpose, is_numen_right: bool) -> bool:  # noqa: FBT001
-        """A handed code alone opens a mailbox that has no NUMEN: a school's, a function's."""
-        return purpose is Purpose.RESET or is_numen_right or subject.kind != "person"
 
     def _set(
         self,
@@ -298,58 +230,28 @@ class PasswordDesk:
         by_whom: str,
         how: Text,
         must_change: bool = False,
+        code: FittingCode | None = None,
     ) -> None:
         house = self._house
         check_password(new, owner_from(subject), min_characters=house.rules.min_characters)
         house.backend.set_password(subject.account_id, new, must_change=must_change)
-        self._note(subject, by_whom, "password changed", how.en)
+        given_by = f", given by {code.given_by}" if code else ""
+        self._after_change(subject, by_whom=by_whom, how=how, details=given_by)
+
+    def _after_change(
+        self, subject: Subject, *, by_whom: str, how: Text, details: str = ""
+    ) -> None:
+        house = self._house
+        house.store.end_codes(subject.account_id)
+        house.note(subject, by_whom, "password changed", how.en + details)
         address = house.store.read_recovery_address(subject.account_id)
         places = {subject.address} | ({address.address} if address else set())
+        how_text = how.in_language(house.language_of(subject))
         for place in filter(None, places):
-            how_text = how.in_language(self._language(subject))
-            self._mail(subject, place, words.CHANGED_SUBJECT, words.CHANGED, how=how_text)
-
-    def _note(self, subject: Subject, by_whom: str, what: str, details: str) -> None:
-        house = self._house
-        event = Event(at_s=house.now_s(), by_whom=by_whom, what=what, details=details)
-        house.store.note(subject.account_id, event)
-        self._log.info(what, identifier=subject.identifier, by_whom=by_whom)
-
-    def _mail_code(self, subject: Subject, address: str, code: Secret[str]) -> None:
-        minutes = round(self._house.rules.mailed_code_minutes)
-        self._mail(
-            subject,
-            address,
-            words.CODE_SUBJECT,
-            words.CODE,
-            code=code.reveal(),
-            minutes=str(minutes),
-        )
-
-    def _mail(self, subject: Subject, to: str, title: Text, text: Text, **facts: str) -> None:
-        house, language = self._house, self._language(subject)
-        facts |= {
-            "identifier": subject.identifier,
-            "name": subject.name,
-            "help": house.post.help_address,
-        }
-        letter = Letter(
-            to=to,
-            subject=title.in_language(language).format_map(facts),
-            text=text.in_language(language).format_map(facts) + "\n",
-        )
-        house.post.send(letter, now_s=house.now_s())
-
-    def _language(self, subject: Subject) -> Language:
-        return language_of(subject, self._house.language)
+            house.tell(subject, place, words.CHANGED_SUBJECT, words.CHANGED, how=how_text)
 
 
-def language_of(subject: Subject, default: Language) -> Language:
-    """Theirs, where it is one of ours."""
-    match subject.language:
-        case "fr":
-            return "fr"
-        case "en":
-            return "en"
-        case _:
-            return default
+def _same(one: Secret[str], other: Secret[str]) -> bool:
+    """In Unicode form C, as they are hashed."""
+    texts = (unicodedata.normalize("NFC", secret.reveal()) for secret in (one, other))
+    return len(set(texts)) == 1

@@ -20,6 +20,22 @@ WRONG_OLD: Final = Text(
 SLOW_DOWN: Final = Text(
     fr="Trop de demandes : réessayez dans une heure.", en="Too many requests: try in an hour."
 )
+WAIT: Final = Text(
+    fr="Trop de mots de passe différents : attendez un quart d'heure, puis réessayez.",
+    en="Too many different passwords: wait a quarter of an hour, then try again.",
+)
+NO_ACCOUNT: Final = Text(
+    fr="Il n'y a pas ce compte : `mailserver account list` les montre tous.",
+    en="There is no such account: `mailserver account list` shows all of them.",
+)
+BAD_ADDRESS: Final = Text(
+    fr="Ce n'est pas une adresse : écrivez-la comme marie@example.org",
+    en="That is not an address: write one, as marie@example.org",
+)
+ADDRESS_INSIDE: Final = Text(
+    fr="Une adresse de secours est ailleurs : sans mot de passe, celle-ci vous serait fermée.",
+    en="A recovery address is elsewhere: without your password this one would be closed to you.",
+)
 NOT_YOURS: Final = Text(
     fr="Vous ne pouvez pas remettre de code pour ce compte.",
     en="You cannot hand out a code for this account.",

@@ -1,13 +1,14 @@
-"""Names that the settings and the command line take: domains and identifiers."""
+"""Names that the settings and the command line take: domains, identifiers, addresses."""
 
 from __future__ import annotations
 
 import re
 
-from mailserver.values.address import fold_domain
+from mailserver.values.address import fold_domain, quote_local
 
 MAX_DOMAIN_OCTETS = 253  # RFC 1035 §2.3.4, without the root's dot
 MAX_IDENTIFIER_LENGTH = 64
+MAX_LOCAL_OCTETS = 64  # RFC 5321 §4.5.3.1.1
 # RFC 1123 §2.1: letters, digits and hyphens; labels of at most 63.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -27,6 +28,21 @@ def check_domain(text: str) -> str:
     if len(folded) > MAX_DOMAIN_OCTETS or not _DOMAIN.fullmatch(folded):
         raise ValueError(f"{text!r} is not a domain name: write one, as ac-exemple.fr")
     return text
+
+
+def check_address(text: str) -> str:
+    """Return an address elsewhere without the spaces around it, its domain as DNS has it.
+
+    The local part is ASCII and needs no quotes: another one is not sure to get there.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    local, _, domain = text.strip().rpartition("@")
+    is_plain = local.isascii() and quote_local(local) == local and len(local) <= MAX_LOCAL_OCTETS
+    if not local or not is_plain or not is_name_in_dns(fold_domain(domain)):
+        raise ValueError(f"{text!r} is not an address: write one, as marie@example.org")
+    return f"{local}@{domain if domain.isascii() else fold_domain(domain)}"
 
 
 def check_identifier(text: str) -> str:

@@ -1,7 +1,7 @@
 """Log-ins that were tried: what throttles count and what histories show.  All of it may be lost.
 
-`who` names an account or, by a keyed digest, a name that nobody has; `block` is
-a network of addresses, or empty for all of them together.  A wrong password is
+`who` is an account, or a name that was typed, as a keyed digest; `block` is a
+network of addresses, or empty for all of them together.  A wrong password is
 known by a keyed digest, so the same one again counts once.
 """
 
@@ -57,9 +57,12 @@ class Attempts(Protocol):
         ...
 
     def note_failure(
-        self, who: str, blocks: Sequence[str], digest: str, *, now_s: float, since_s: float
+        self, counted: Sequence[tuple[str, str]], digest: str, *, now_s: float, since_s: float
     ) -> None:
-        """digest: of the password.  A row whose last one is older than `since_s` begins anew."""
+        """counted: (block, who), each.  digest: of the password.
+
+        A row whose last one is older than `since_s` begins anew.
+        """
         ...
 
     def clear_failures(self, who: str, block: str) -> None: ...

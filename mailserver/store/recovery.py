@@ -13,6 +13,9 @@ from typing import Protocol
 
 from mailserver.values.ids import AccountId, MailboxId
 
+CODE_NAME_OCTETS = 4
+"""How a digest of a code begins: with that of its first symbols, by which it is known."""
+
 
 class Purpose(Enum):
     """What a code is good for."""
@@ -30,7 +33,10 @@ class RecoveryAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCode:
-    """details: the address to prove; never a secret."""
+    """digest: the name's octets first (`CODE_NAME_OCTETS`), then the whole code's.
+
+    details: the address to prove; never a secret.
+    """
 
     account_id: AccountId
     purpose: Purpose
@@ -84,9 +90,18 @@ class Recovery(Protocol):
         """Only one that was proved."""
         ...
 
-    def write_recovery_address(
-        self, account_id: AccountId, address: str, *, now_s: float
-    ) -> None: ...
+    def prove_address(
+        self, account_id: AccountId, code: FittingCode, *, now_s: float
+    ) -> RecoveryAddress | None:
+        """Use the code and keep the address that it proves (its details), or nothing of both.
+
+        Codes on their way to the address before end.  None: the code was used or replaced.
+        """
+        ...
+
+    def remove_recovery_address(self, account_id: AccountId) -> RecoveryAddress | None:
+        """Also the codes that are on their way there.  What it was; None: there was none."""
+        ...
 
     def add_code(self, code: NewCode) -> None:
         """Earlier ones of the same account and purpose end."""
@@ -101,11 +116,23 @@ class Recovery(Protocol):
         now_s: float,
         max_tries: int,
     ) -> FittingCode | None:
-        """Does it fit the code that is in force?  A wrong one counts as a try, durably."""
+        """Does it fit the code that is in force?
+
+        Only what has the name of that code and is not it counts as a try, durably: whoever
+        does not know the code cannot end it, and writes nothing, so no time tells of it.
+        """
+        ...
+
+    def count_try(self, code_id: int) -> None:
+        """What was needed beside the code was wrong."""
         ...
 
     def use_code(self, code_id: int, *, now_s: float) -> bool:
-        """True once."""
+        """True once, whatever the number of processes; False once it is over."""
+        ...
+
+    def end_codes(self, account_id: AccountId) -> None:
+        """None of those that were not used is good any more."""
         ...
 
     def forget_codes(self, *, before_s: float) -> int:

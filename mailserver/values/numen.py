@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 NUMEN_LENGTH = 13
-_NUMEN = re.compile(r"[0-9]{2}[A-Z][0-9]{2}[0-9]{5}[A-Z]{3}", re.ASCII)
+NUMEN_SHAPE = r"[0-9]{2}[A-Z][0-9]{2}[0-9]{5}[A-Z]{3}"
+_NUMEN = re.compile(NUMEN_SHAPE, re.ASCII)
 
 
 class BadNumen(ValueError):

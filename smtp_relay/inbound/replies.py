@@ -250,6 +250,12 @@ WRONG_PASSWORD = _phrase(
     "Identifiant ou mot de passe incorrect",
     "Wrong user name or password",
 )
+FIRST_PASSWORD_ENDED = _phrase(
+    535,
+    "5.7.8",
+    "Votre premier mot de passe a pris fin ; choisissez-en un autre sur le webmail",
+    "Your first password has ended; choose another one on the webmail",
+)
 NO_SUCH_USER = _phrase(
     550, "5.1.1", "Personne n'a cette adresse ici", "Nobody has this address here"
 )

@@ -17,7 +17,7 @@ from typing import Any
 
 from aiosmtpd.smtp import Session
 
-from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict, is_over
+from mailserver.auth.gate import Denied, FirstPasswordEnded, Granted, Unavailable, Verdict, is_over
 from mailserver.routing.relaying import Asker, Role
 from mailserver.values.secret import Secret
 from smtp_relay.inbound import replies, sasl
@@ -259,7 +259,8 @@ class SessionCommands(Connection):
         self._failure_count += 1
         shown = user_name.decode("utf-8", "backslashreplace")[:100]
         LOG.info("sign-in denied", session=self.name, peer=self.peer, user_name=shown)
-        self._say(replies.WRONG_PASSWORD)
+        ended = isinstance(verdict, FirstPasswordEnded)
+        self._say(replies.FIRST_PASSWORD_ENDED if ended else replies.WRONG_PASSWORD)
         if self._failure_count >= self.service.settings.auth.max_failures_per_session:
             self._say(replies.TOO_MANY_FAILURES)
             self._close()
@@ -290,8 +291,7 @@ class SessionCommands(Connection):
             is_trusted=service.is_trusted(self.peer),
             is_gateway=service.is_gateway(self.peer),
         )
-        identifier = None if account is None else account.identifier
-        self._recipients = Recipients(service, asker, identifier)
+        self._recipients = Recipients(service, asker, account)
         return self._recipients
 
     def _forget_arrival(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailserver.auth.throttle import (
+    NOBODY,
     WINDOW_S,
     Caller,
     Limits,
@@ -36,14 +37,20 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     store.close()
 
 
-def caller(number: int, peer: str = NAT) -> Caller:
+def caller(number: int, peer: str = NAT, *, name: str = "") -> Caller:
     return Caller(
-        who=f"account:{number}", account_id=AccountId(number), by_whom="", peer=peer, door="pop3s"
+        who=f"name:{name or number}",
+        whose=f"account:{number}",
+        account_id=AccountId(number),
+        by_whom="",
+        peer=peer,
+        door="pop3s",
     )
 
 
 def nobody(name: str, peer: str = NAT) -> Caller:
-    return Caller(who=f"name:{name}", account_id=None, by_whom="", peer=peer, door="pop3s")
+    who = f"name:{name}"
+    return Caller(who=who, whose=who, account_id=NOBODY, by_whom="", peer=peer, door="pop3s")
 
 
 def guess(throttle: Throttle, who: Caller, count: int, *, now_s: float = NOW_S) -> None:

@@ -16,6 +16,8 @@ import structlog
 from mailserver.auth.gate import Denied, Granted, Verdict
 from mailserver.store.journeys import Collection
 from mailserver.store.ports import (
+    AccountState,
+    Credential,
     Failed,
     LastSeen,
     Listing,
@@ -68,6 +70,7 @@ class FakeStore:
     collected_uids: list[tuple[MailboxId, tuple[int, ...], Collection]] = field(
         default_factory=list
     )
+    version: int = 1  # of everybody's credential
     listed_count: int = 0
     open_fds: list[int] = field(default_factory=list)
 
@@ -129,6 +132,19 @@ class FakeStore:
     def note_seen(self, account_id: AccountId, seen: LastSeen) -> None:
         self._check("note_seen")
         self.seen.append(seen)
+
+    def read_credential(self, account_id: AccountId) -> Credential | None:
+        self._check("read_credential")
+        return Credential(
+            account_id=account_id,
+            version=self.version,
+            state=AccountState.ACTIVE,
+            verifier=None,
+            must_change=False,
+        )
+
+    def holds(self, account_id: AccountId, mailbox_account: AccountId, *, now_s: float) -> bool:
+        return False
 
     def note_collected(
         self, mailbox_id: MailboxId, uids: Iterable[int], collection: Collection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.auth.gate import Unavailable
+from mailserver.auth.gate import FirstPasswordEnded, Unavailable
 from mailserver.store.ports import Removal, StoreBroken, StoreUnavailable
 from mailserver.values.ids import Uid
 from pop3_store.commands import COMMANDS, MAX_PASSWORD_LINE_OCTETS
@@ -143,6 +143,31 @@ def test_a_gate_that_cannot_tell_is_sys_temp_and_no_failure() -> None:
     shell.feed(SIGN_IN * 10)
     assert shell.said.count(b"-ERR [SYS/TEMP] Service unavailable, try again later\r\n") == 10
     assert not shell.is_closed
+
+
+def test_a_first_password_whose_grace_is_over_says_where_to_go() -> None:
+    shell = Shell(store_of(*BODIES), gate=FakeGate(fixed=FirstPasswordEnded()))
+    shell.said = b""
+    shell.feed(SIGN_IN)
+    assert shell.said.endswith(
+        b"-ERR [AUTH] Your first password has ended, choose another one on the webmail\r\n"
+    )
+
+
+@pytest.mark.parametrize("command", [b"RETR 1\r\n", b"NOOP\r\n", b"QUIT\r\n"])
+def test_another_password_ends_the_open_session_and_deletes_nothing(command: bytes) -> None:
+    store = store_of(*BODIES)
+    shell = signed_in(store)
+    shell.feed(b"DELE 1\r\n")
+    store.version += 1
+    shell.said = b""
+    shell.feed(command + b"RETR 2\r\n")
+    assert shell.said == (
+        b"-ERR [AUTH] Your account or its password has changed, connect again with the new one\r\n"
+    )
+    assert shell.is_closed
+    assert len(store.entries) == len(BODIES)
+    assert not store.held
 
 
 def test_commands_wait_for_the_verdict() -> None:

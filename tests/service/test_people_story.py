@@ -18,11 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.auth.backend import open_backend
-from mailserver.auth.numen_key import load_key
+from mailserver.auth.throttle import Throttle, limits_of
 from mailserver.directory.moves import take_steps
-from mailserver.recovery.letters import Post
-from mailserver.recovery.passwords import House, PasswordDesk, Refused
+from mailserver.recovery.house import Refused, open_house
+from mailserver.recovery.passwords import PasswordDesk
 from mailserver.settings.load import load_settings
 from mailserver.store.people import Life
 from mailserver.store.ports import Store
@@ -260,17 +259,8 @@ def _departure(town: Town) -> None:
 
 def _desk(town: Town, store: Store) -> PasswordDesk:
     settings = load_settings(town.folder / "mailserver.toml", town.env)
-    post = Post(store, settings)
-    house = House(
-        store=store,
-        backend=open_backend(store, settings),
-        post=post,
-        key=load_key(settings.auth.numen_key),
-        rules=settings.passwords,
-        language="fr",
-        now_s=time.time,
-    )
-    return PasswordDesk(house)
+    throttle = Throttle(store, limits_of(settings.auth))
+    return PasswordDesk(open_house(store, settings, throttle=throttle))
 
 
 def _text_of(pdf: Path) -> str:

@@ -201,6 +201,7 @@ class FakeGate:
     def __init__(self) -> None:
         self.is_slow = False
         self.is_full = False
+        self.fixed: Verdict | None = None
         self.asked: list[tuple[bytes, bytes]] = []
 
     def authenticate(
@@ -213,7 +214,7 @@ class FakeGate:
         on_done: Callable[[Verdict], None],
     ) -> Verdict | None:
         self.asked.append((user_name, password.reveal()))
-        verdict = self._verdict(user_name, password.reveal())
+        verdict = self.fixed or self._verdict(user_name, password.reveal())
         if self.is_slow:
             on_done(verdict)
             return None

@@ -6,9 +6,10 @@ import base64
 
 import pytest
 
+from mailserver.auth.gate import FirstPasswordEnded
 from smtp_relay.inbound.service import Listener
 from tests.smtp_relay.fakes import CLEAR_SUBMISSION, MARIE, PASSWORD, SUBMISSION, Hall, Stage
-from tests.smtp_relay.wire import AUTH, HELLO, MAIL, PLAIN, SIZES, begin, codes, lines, say
+from tests.smtp_relay.wire import AUTH, DATA, HELLO, MAIL, PLAIN, SIZES, begin, codes, lines, say
 
 
 @SIZES
@@ -107,6 +108,14 @@ def test_too_many_failures_end_the_session(hall: Hall) -> None:
     assert stage.is_closed
 
 
+def test_a_first_password_whose_grace_is_over_says_where_to_go(hall: Hall) -> None:
+    hall.gate.fixed = FirstPasswordEnded()
+    stage = Stage(hall, SUBMISSION)
+    assert stage.send(HELLO + AUTH).endswith(
+        b"535 5.7.8 Your first password has ended; choose another one on the webmail\r\n"
+    )
+
+
 def test_a_full_hashing_pool_is_454(hall: Hall) -> None:
     hall.gate.is_full = True
     assert say(hall, HELLO + AUTH, listener=SUBMISSION)[-1] == "454 4.7.0"
@@ -136,3 +145,14 @@ def test_a_session_whose_sign_in_has_ended_sends_no_more(hall: Hall, version: in
         hall.store.versions[MARIE] = version
     assert codes(stage.send(mail + b"NOOP\r\n")) == ["530 5.7.0"]
     assert stage.is_closed
+
+
+def test_a_message_under_way_when_the_account_is_locked_is_not_taken(hall: Hall) -> None:
+    stage = Stage(hall, SUBMISSION)
+    mail = b"MAIL FROM:<marie.dupont@ac-exemple.fr>\r\nRCPT TO:<x@elsewhere.org>\r\n" + DATA
+    assert codes(stage.send(HELLO + AUTH + mail))[-1] == "354"
+    hall.store.versions[MARIE] = 2
+    text = b"From: marie.dupont@ac-exemple.fr\r\n\r\nhello\r\n.\r\nNOOP\r\n"
+    assert codes(stage.send(text)) == ["530 5.7.0"]
+    assert stage.is_closed
+    assert hall.writer.writes == []

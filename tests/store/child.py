@@ -93,6 +93,9 @@ class _Commands:
     def lease(self, hop: str) -> int:
         return len(Agent(self._store).lease(hop))
 
+    def use_codes(self, code_ids: list[int], now_s: float) -> list[bool]:
+        return [self._store.use_code(code_id, now_s=now_s) for code_id in code_ids]
+
     def become_keeper(self) -> bool:
         return self._store.become_keeper()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mailserver.store.recovery import (
+    CODE_NAME_OCTETS,
     DueWarning,
     FittingCode,
     NewCode,
@@ -13,7 +14,7 @@ from mailserver.store.recovery import (
     RecoveryAddress,
     Subject,
 )
-from mailserver.store.sql.engine import Engine, first
+from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.values.ids import AccountId
 
 QUICK_FROM, QUICK_TO = "$numen-hmac-sha256$", "$numen-hmac-sha256%"
@@ -41,10 +42,14 @@ _CODE = """
     SELECT code_id, digest, given_by, details FROM recovery_code
     WHERE account_id = ? AND purpose = ? AND used_at_s IS NULL AND expires_at_s > ?
         AND tries < ?"""
-_TRIED = "UPDATE recovery_code SET tries = tries + 1 WHERE account_id = ? AND purpose = ?"
+_TRIED = "UPDATE recovery_code SET tries = tries + 1 WHERE code_id = ?"
 _USE = """
-    UPDATE recovery_code SET used_at_s = ? WHERE code_id = ? AND used_at_s IS NULL
+    UPDATE recovery_code SET used_at_s = ?1
+    WHERE code_id = ?2 AND used_at_s IS NULL AND expires_at_s > ?1
     RETURNING code_id"""
+_END_ALL = "DELETE FROM recovery_code WHERE account_id = ? AND used_at_s IS NULL"
+_REMOVE_ADDRESS = """
+    DELETE FROM recovery_address WHERE account_id = ? RETURNING address, proved_at_s"""
 _FORGET = "DELETE FROM recovery_code WHERE expires_at_s < ? RETURNING code_id"
 
 _START_GRACE = """
@@ -95,9 +100,21 @@ class SqlRecovery:
         row = first(self._engine.read(_READ_ADDRESS, (account_id,)))
         return None if row is None else RecoveryAddress(address=row[0], proved_at_s=row[1])
 
-    def write_recovery_address(self, account_id: AccountId, address: str, *, now_s: float) -> None:
+    def prove_address(
+        self, account_id: AccountId, code: FittingCode, *, now_s: float
+    ) -> RecoveryAddress | None:
         with self._engine.write_turn(), self._engine.transaction() as connection:
-            connection.execute(_WRITE_ADDRESS, (account_id, address, now_s))
+            if first(connection.execute(_USE, (now_s, code.code_id))) is None:
+                return None
+            connection.execute(_END_CODES, (account_id, Purpose.RESET.value))
+            connection.execute(_WRITE_ADDRESS, (account_id, code.details, now_s))
+        return RecoveryAddress(address=code.details, proved_at_s=now_s)
+
+    def remove_recovery_address(self, account_id: AccountId) -> RecoveryAddress | None:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            connection.execute(_END_CODES, (account_id, Purpose.RESET.value))
+            row = first(connection.execute(_REMOVE_ADDRESS, (account_id,)))
+        return None if row is None else RecoveryAddress(address=row[0], proved_at_s=row[1])
 
     def add_code(self, code: NewCode) -> None:
         which = (code.account_id, code.purpose.value)
@@ -115,22 +132,39 @@ class SqlRecovery:
         now_s: float,
         max_tries: int,
     ) -> FittingCode | None:
-        which = (account_id, purpose.value)
+        parameters = (account_id, purpose.value, now_s, max_tries)
+        if not _is_named(self._engine.read(_CODE, parameters), digest):
+            return None
         with self._engine.write_turn(), self._engine.transaction() as connection:
-            found = list(connection.execute(_CODE, (*which, now_s, max_tries)))
-            for code_id, kept, given_by, details in found:
+            for row in list(connection.execute(_CODE, parameters)):
+                code_id, kept, given_by, details = row
                 if hmac.compare_digest(kept, digest):
                     return FittingCode(code_id=code_id, given_by=given_by, details=details)
-            connection.execute(_TRIED, which)
+                if _is_named([row], digest):
+                    connection.execute(_TRIED, (code_id,))
         return None
+
+    def count_try(self, code_id: int) -> None:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            connection.execute(_TRIED, (code_id,))
 
     def use_code(self, code_id: int, *, now_s: float) -> bool:
         with self._engine.write_turn(), self._engine.transaction() as connection:
             return first(connection.execute(_USE, (now_s, code_id))) is not None
 
+    def end_codes(self, account_id: AccountId) -> None:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            connection.execute(_END_ALL, (account_id,))
+
     def forget_codes(self, *, before_s: float) -> int:
         with self._engine.write_turn(), self._engine.transaction() as connection:
             return len(list(connection.execute(_FORGET, (before_s,))))
+
+
+def _is_named(rows: Iterable[Row], digest: bytes) -> bool:
+    """Does one of these codes begin like this one?"""
+    name = digest[:CODE_NAME_OCTETS]
+    return any(hmac.compare_digest(row[1][:CODE_NAME_OCTETS], name) for row in rows)
 
 
 class SqlFirstPasswords:

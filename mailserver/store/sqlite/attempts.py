@@ -89,9 +89,9 @@ class SqliteAttempts:
         return int(rows[0][0]) if rows else 0
 
     def note_failure(
-        self, who: str, blocks: Sequence[str], digest: str, *, now_s: float, since_s: float
+        self, counted: Sequence[tuple[str, str]], digest: str, *, now_s: float, since_s: float
     ) -> None:
-        for block in blocks:
+        for block, who in counted:
             self._run(_FAILED, (block, who, digest, now_s, since_s))
 
     def clear_failures(self, who: str, block: str) -> None:

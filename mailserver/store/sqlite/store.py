@@ -199,10 +199,13 @@ class SqliteStore:
         recovery = SqlRecovery(self._engine)
         self.read_subject = recovery.read_subject
         self.read_recovery_address = recovery.read_recovery_address
-        self.write_recovery_address = recovery.write_recovery_address
+        self.prove_address = recovery.prove_address
+        self.remove_recovery_address = recovery.remove_recovery_address
         self.add_code = recovery.add_code
         self.try_code = recovery.try_code
+        self.count_try = recovery.count_try
         self.use_code = recovery.use_code
+        self.end_codes = recovery.end_codes
         self.forget_codes = recovery.forget_codes
         first_passwords = SqlFirstPasswords(self._engine)
         self.start_grace = first_passwords.start_grace

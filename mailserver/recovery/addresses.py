@@ -1,0 +1,95 @@
+"""The recovery address: set, proved by a code that was mailed there, removed.
+
+It stands outside the service: one that is inside is closed to whoever lost the
+password.  The old address is told when another one takes its place.
+"""
+
+from __future__ import annotations
+
+from mailserver.recovery import words
+from mailserver.recovery.house import House, Refused
+from mailserver.recovery.passwords import MINUTE_S
+from mailserver.settings.names import check_address
+from mailserver.store.recovery import Purpose, RecoveryAddress, Subject
+from mailserver.values.address import fold_domain
+
+
+class AddressDesk:
+    """For people who are signed in, and administrators.  One per process."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def show(self, user_name: str) -> RecoveryAddress | None:
+        """
+        Raises:
+            Refused: there is no such account.
+        """
+        return self._house.store.read_recovery_address(self._known(user_name).account_id)
+
+    def set_address(self, user_name: str, address: str, *, by_whom: str) -> str:
+        """Mail a code there; the address counts once the code came back.  Its checked form.
+
+        Raises:
+            Refused: no such account, no address elsewhere, or too many tries.
+        """
+        house, subject = self._house, self._known(user_name)
+        to = self._checked(address)
+        house.limit(f"address:{subject.account_id}")
+        code = house.give_code(
+            subject.account_id,
+            Purpose.PROVE_ADDRESS,
+            given_by=by_whom,
+            lifetime_s=house.rules.mailed_code_minutes * MINUTE_S,
+            details=to,
+        )
+        house.mail_code(subject, to, code)
+        house.note(subject, by_whom, "recovery address asked for", to)
+        return to
+
+    def prove(self, user_name: str, code: str, *, by_whom: str) -> str:
+        """The address that counts from now on.
+
+        Raises:
+            Refused: the code does not fit.
+        """
+        house, subject = self._house, self._house.subject(user_name)
+        fitting = house.try_code(subject, Purpose.PROVE_ADDRESS, code)
+        if subject is None or fitting is None:
+            raise Refused(words.CODE_REFUSED)
+        old = house.store.read_recovery_address(subject.account_id)
+        proved = house.store.prove_address(subject.account_id, fitting, now_s=house.now_s())
+        if proved is None:
+            raise Refused(words.CODE_REFUSED)
+        house.note(subject, by_whom, "recovery address proved", proved.address)
+        if old is not None and old.address != proved.address:
+            house.tell(subject, old.address, words.ADDRESS_SUBJECT, words.ADDRESS)
+        return proved.address
+
+    def remove(self, user_name: str, *, by_whom: str) -> RecoveryAddress | None:
+        """What it was; None: there was none.
+
+        Raises:
+            Refused: there is no such account.
+        """
+        house, subject = self._house, self._known(user_name)
+        old = house.store.remove_recovery_address(subject.account_id)
+        if old is not None:
+            house.note(subject, by_whom, "recovery address removed", old.address)
+            house.tell(subject, old.address, words.ADDRESS_SUBJECT, words.ADDRESS)
+        return old
+
+    def _known(self, user_name: str) -> Subject:
+        subject = self._house.subject(user_name)
+        if subject is None:
+            raise Refused(words.NO_ACCOUNT)
+        return subject
+
+    def _checked(self, text: str) -> str:
+        try:
+            address = check_address(text)
+        except ValueError:
+            raise Refused(words.BAD_ADDRESS) from None
+        if fold_domain(address.rpartition("@")[2]) in self._house.domains:
+            raise Refused(words.ADDRESS_INSIDE)
+        return address

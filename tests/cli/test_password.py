@@ -1,0 +1,328 @@
+"""`mailserver password`, `recovery` and `account history`, typed, over a real store."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from passlib.context import CryptContext
+
+from mailserver.auth import passwords
+from mailserver.auth.backend import StoreBackend
+from mailserver.auth.gate import Granted, is_over
+from mailserver.auth.numen_key import load_key
+from mailserver.cli.main import main
+from mailserver.cli.subjects import by_whom
+from mailserver.recovery.letters import Letter, Post
+from mailserver.supervisor.interpreter import python_command, python_environment
+from mailserver.values.secret import Secret
+from tests.auth.conftest import CHEAP
+from tests.cli.conftest import Run, Said
+from tests.cli.queued import store_of
+
+pytestmark = pytest.mark.slow
+NUMEN = "17E0200001ABC"
+OLD, NEW, NEWER = "tournesol jaune vif", "coquelicot rouge sang", "bleuet des champs"
+UNITS = """code;type;nature;rattachement;nom;ville
+AC;academie;;;Académie d'Exemple;Poitiers
+0170705Z;etablissement;ecole;AC;École Jules Ferry;Saintes
+0170706A;etablissement;ecole;AC;École du Port;La Rochelle
+"""
+PEOPLE = f"""id;prenom;nom;numen;uai;fonction
+1;Jeanne;Martin;{NUMEN};0170705Z;enseignante
+2;Paul;Noir;17E0200002ABC;0170705Z;directeur
+3;Zoé;Lamar;17E0200003ABC;0170706A;enseignante
+"""
+
+
+class Town:
+    """A service with two schools.  `typed` is a command that goes well, `refused` another one."""
+
+    def __init__(self, service: Path, run: Run, letters: list[Letter]) -> None:
+        self.service = service
+        self.letters = letters
+        self._run = run
+
+    def typed(self, *words: str, lines: str = "") -> str:
+        said = self.run(*words, lines=lines)
+        assert said.status == 0, (words, said)
+        return said.out
+
+    def refused(self, *words: str, lines: str = "") -> str:
+        said = self.run(*words, lines=lines)
+        assert said.status == 2, (words, said)
+        assert len(said.err.splitlines()) == 1, said.err
+        return said.err
+
+    def run(self, *words: str, lines: str = "") -> Said:
+        return self._run(*words, "--config", self.service, stdin=lines.encode())
+
+    def opens(self, identifier: str, password: str) -> bool:
+        with store_of(self.service) as store:
+            backend = StoreBackend(store, numen_key=load_key(self.service.parent / "numen.key"))
+            return backend.verify(backend.look_up(identifier), Secret(password.encode()))
+
+    def session(self, identifier: str = "jmartin") -> Granted:
+        """What a door holds of a session that is open."""
+        with store_of(self.service) as store:
+            sign_in = store.find_sign_in(identifier)
+        assert sign_in is not None
+        return Granted(
+            account_id=sign_in.account_id,
+            identifier=identifier,
+            inbox_id=sign_in.inbox_id,
+            must_change=False,
+            version=sign_in.credential.version,
+        )
+
+    def has_ended(self, session: Granted) -> bool:
+        with store_of(self.service) as store:
+            return is_over(store, session, now_s=0.0)
+
+    def code_for(self, to: str) -> str:
+        """The one of the last letter to this address."""
+        text = next(one.text for one in reversed(self.letters) if one.to == to)
+        return str(re.findall(r"\b[a-z0-9]{4}-[a-z0-9]{4}\b", text)[0])
+
+    def prove(self, identifier: str = "jmartin", address: str = "jeanne@ailleurs.example") -> None:
+        self.typed("recovery", "set", identifier, address)
+        self.typed("recovery", "prove", identifier, self.code_for(address))
+
+    def history(self, identifier: str = "jmartin") -> list[tuple[str, str]]:
+        """What, by whom; the latest first."""
+        lines = self.typed("account", "history", identifier, "--json").splitlines()
+        return [(one["what"], one["by"]) for one in map(json.loads, lines)]
+
+
+@pytest.fixture
+def town(service: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Town:
+    """`jmartin` and `pnoir` at one school, with NUMENs; letters are accepted, and kept here."""
+    monkeypatch.setattr(passwords, "CONTEXT", CryptContext(schemes=["argon2"], **CHEAP))
+    letters: list[Letter] = []
+    send = Post.send
+
+    def keeping(post: Post, letter: Letter, *, now_s: float) -> bool:
+        letters.append(letter)
+        return send(post, letter, now_s=now_s)
+
+    monkeypatch.setattr(Post, "send", keeping)
+    town = Town(service, run, letters)
+    files = [service.parent / "units.csv", service.parent / "people.csv"]
+    for file, text in zip(files, (UNITS, PEOPLE), strict=True):
+        file.write_text(text, encoding="utf-8")
+    town.typed("directory", "apply", *map(str, files), "--out", str(service.parent / "a.plan"))
+    return town
+
+
+def test_a_password_is_changed_with_the_old_one_from_a_pipe(town: Town) -> None:
+    said = town.typed("password", "change", "jmartin", lines=f"{NUMEN}\n{OLD}\n")
+    assert said == "jmartin: password changed\n"
+    session = town.session()
+    town.typed("password", "change", "jeanne.martin@a.test", lines=f"{OLD}\r\n{NEW}\r\n")
+    assert town.opens("jmartin", NEW)
+    assert not town.opens("jmartin", OLD)
+    assert town.has_ended(session)
+    assert town.history()[0] == ("password changed", "jmartin")
+
+
+def test_a_change_that_cannot_be_is_one_line_and_changes_nothing(town: Town) -> None:
+    for lines, says in {
+        f"{OLD}\n{NEW}\n": "n'est pas celui-là",
+        f"{NUMEN}\ncourt\n": "au moins 10",
+        f"{NUMEN}\njmartin jmartin\n": "identifiant",
+        f"{NUMEN}\nmotdepasse2026\n": "courants",
+        f"{NUMEN}\n{NUMEN}\n": "déjà",
+        f"{NUMEN}\n": "New password: nothing came",
+        "": "Old password: nothing came",
+        f"{'x' * 5000}\n{NEW}\n": "too long",
+    }.items():
+        assert says in town.refused("password", "change", "jmartin", lines=lines)
+    assert town.opens("jmartin", NUMEN)
+
+
+def test_an_unknown_identifier_gets_the_answer_of_a_known_one(town: Town) -> None:
+    wrong = f"{OLD}\n{NEW}\n"
+    assert town.refused("password", "change", "inconnu", lines=wrong) == town.refused(
+        "password", "change", "jmartin", lines=wrong
+    )
+    assert town.typed("recovery", "request", "inconnu") == town.typed(
+        "recovery", "request", "jmartin"
+    )
+    for words in ((), ("--with-numen",)):
+        lines = f"{NUMEN}\n{NEW}\n" if words else f"{NEW}\n"
+        said = {
+            town.refused("recovery", "use", name, "aaaa-aaaa", *words, lines=lines)
+            for name in ("inconnu", "jmartin", "zlamar")
+        }
+        assert len(said) == 1
+
+
+def test_a_mailed_code_lets_back_in_once_and_the_old_address_is_told(town: Town) -> None:
+    town.prove()
+    session = town.session()
+    town.typed("recovery", "request", "jmartin")
+    code = town.code_for("jeanne@ailleurs.example")
+    assert "courants" in town.refused("recovery", "use", "jmartin", code, lines="motdepasse2026\n")
+    town.typed("recovery", "use", "jmartin", code, lines=f"{NEW}\n")
+    assert town.opens("jmartin", NEW)
+    assert town.has_ended(session)
+    assert "Demandez-en un autre" in town.refused(
+        "recovery", "use", "jmartin", code, lines=f"{NEWER}\n"
+    )
+    assert town.letters[-1].subject == "Le mot de passe de jmartin a été changé"
+    assert {one.to for one in town.letters[-2:]} == {
+        "jeanne@ailleurs.example",
+        "jeanne.martin@a.test",
+    }
+    assert town.history()[:4] == [
+        ("password changed", "jmartin"),
+        ("code sent", "service"),
+        ("recovery address proved", by_whom()),
+        ("recovery address asked for", by_whom()),
+    ]
+
+
+def test_too_many_requests_are_refused_for_any_name_alike(town: Town) -> None:
+    for name in ("jmartin", "inconnu"):
+        for _ in range(5):
+            town.typed("recovery", "request", name)
+        assert "réessayez dans une heure" in town.refused("recovery", "request", name)
+
+
+def test_a_code_that_expired_is_refused(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILSERVER_PASSWORDS__HANDED_CODE_DAYS", "0.0000001")
+    code = town.typed("password", "code", "jmartin").strip()
+    said = town.refused(
+        "recovery", "use", "jmartin", code, "--with-numen", lines=f"{NUMEN}\n{NEW}\n"
+    )
+    assert "Demandez-en un autre" in said
+
+
+def test_a_correspondent_hands_out_a_code_for_their_own_unit(town: Town) -> None:
+    assert "ne pouvez pas" in town.refused("password", "code", "jmartin", "--by", "pnoir")
+    town.typed("directory", "correspondent", "add", "pnoir", "--unit", "0170705Z")
+    code = town.typed("password", "code", "jmartin", "--by", "pnoir").strip()
+    assert "ne pouvez pas" in town.refused("password", "code", "zlamar", "--by", "pnoir")
+    assert "no such account" in town.refused("password", "code", "zlamar", "--by", "inconnu")
+    use = ("recovery", "use", "jmartin", code)
+    assert "Demandez-en un autre" in town.refused(*use, lines=f"{NEW}\n")
+    town.typed(*use, "--with-numen", lines=f"{NUMEN.lower()}\n{NEW}\n")
+    assert town.opens("jmartin", NEW)
+    assert town.history()[:2] == [
+        ("password changed", "jmartin"),
+        ("code handed out", f"pnoir, {by_whom()}"),
+    ]
+
+
+def test_a_school_gets_back_in_with_a_code_alone(town: Town) -> None:
+    code = town.typed("password", "code", "0170705z").strip()
+    town.typed("recovery", "use", "ce.0170705@a.test", code.upper(), lines=f"{NEW}\n")
+    assert town.opens("0170705z", NEW)
+
+
+def test_a_recovery_address_is_shown_replaced_and_removed(town: Town) -> None:
+    assert town.typed("recovery", "show", "jmartin") == "jmartin: none\n"
+    town.prove()
+    assert "jeanne@ailleurs.example, proved 20" in town.typed("recovery", "show", "jmartin")
+    town.prove(address="jeanne@maison.example")
+    assert town.letters[-1].to == "jeanne@ailleurs.example"
+    town.typed("recovery", "remove", "jmartin")
+    assert town.letters[-1].to == "jeanne@maison.example"
+    for address, says in {"jeanne": "marie@example.org", "pnoir@a.test": "ailleurs"}.items():
+        assert says in town.refused("recovery", "set", "jmartin", address)
+    assert "Demandez-en un autre" in town.refused("recovery", "prove", "jmartin", "aaaa-aaaa")
+    assert "Il n'y a pas ce compte" in town.refused("recovery", "show", "inconnu")
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (("password", "reset", "jmartin"), f"{NEW}\n"),
+        (("account", "passwd", "jmartin", "--password-stdin"), f"{NEW}\n"),
+        (("account", "passwd", "jmartin", "--numen", NUMEN), ""),
+    ],
+    ids=["reset", "passwd", "passwd --numen"],
+)
+def test_an_administrators_password_ends_sessions_and_is_told_and_noted(
+    town: Town, words: tuple[str, ...], lines: str
+) -> None:
+    town.prove()
+    session = town.session()
+    town.typed(*words, lines=lines)
+    assert town.has_ended(session)
+    assert "par l'administration" in town.letters[-1].text
+    assert town.history()[0] == ("password changed", by_whom())
+    shown = json.loads(town.typed("account", "show", "jmartin", "--json"))
+    assert shown["must_change_password"] is (words[1:] != ("passwd", "jmartin", "--password-stdin"))
+
+
+def test_the_history_shows_acts_log_ins_and_failures(town: Town) -> None:
+    town.refused("password", "change", "jmartin", lines=f"{OLD}\n{NEW}\n")
+    town.typed("account", "suspend", "jmartin")
+    town.typed("account", "resume", "jmartin")
+    told = town.history()
+    assert told[0] == ("suspension ended", by_whom())
+    assert told[1] == ("suspended", by_whom())
+    assert told[2] == ("log-in failed", "")
+    assert told[-1][0] == "created"
+    (line,) = town.typed("account", "history", "jmartin", "--limit", "1").splitlines()
+    assert line.endswith(f"suspension ended by {by_whom()}")
+
+
+def test_a_lost_key_is_told_in_one_line(town: Town) -> None:
+    key = town.service.parent / "numen.key"
+    key.write_text("ff" * 32)
+    said = town.run("password", "change", "jmartin", lines=f"{NUMEN}\n{NEW}\n")
+    assert said.status == 1
+    assert "another one" in said.err
+
+
+def test_new_passwords_are_typed_twice_at_a_terminal(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def typed(*answers: str) -> int:
+        waiting = iter(answers)
+        monkeypatch.setattr("sys.stdin", Terminal())
+        monkeypatch.setattr("getpass.getpass", lambda _prompt: next(waiting))
+        return main(["password", "change", "jmartin", "--config", str(town.service)])
+
+    assert typed(NUMEN, NEW, NEWER) == 2
+    assert town.opens("jmartin", NUMEN)
+    assert typed(NUMEN, NEW, NEW) == 0
+    assert town.opens("jmartin", NEW)
+
+
+def test_a_terminal_never_shows_what_is_typed(town: Town) -> None:
+    parent_fd, child_fd = pty.openpty()
+    command = python_command("mailserver.cli.main", "password", "change", "jmartin")
+    with subprocess.Popen(
+        [*command, "--config", str(town.service)],
+        stdin=child_fd,
+        stdout=child_fd,
+        stderr=child_fd,
+        env={**os.environ, **python_environment()},
+        start_new_session=True,  # without a terminal of its own: it asks on these three
+    ) as running:
+        os.close(child_fd)
+        seen = b""
+        for prompt, answer in ((b"Old", NUMEN), (b"New", NEW), (b"again", NEW)):
+            while prompt not in seen:
+                seen += os.read(parent_fd, 4096)
+            os.write(parent_fd, answer.encode() + b"\n")
+        while b"changed" not in seen and running.poll() is None:
+            seen += os.read(parent_fd, 4096)
+        assert running.wait(60) == 0, seen
+    os.close(parent_fd)
+    for secret in (NUMEN, NEW):
+        assert secret.encode() not in seen
+    assert town.opens("jmartin", NEW)

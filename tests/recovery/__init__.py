@@ -1,0 +1,1 @@
+"""Getting back in: codes, recovery addresses, what the keeper does for passwords."""
