@@ -30,7 +30,7 @@ def forward(
     """Send an account's mail on to another address; a copy stays, unless it is told otherwise."""
     if stop and address is not None:
         raise Mistake("either an address or --stop, not both")
-    to = "" if address is None else _checked(address)
+    to = "" if address is None else checked_address(address)
     with opened_store(read_settings(config)) as store:
         account = account_named(store, identifier)
         if stop or to:
@@ -46,7 +46,7 @@ def forward(
     print(f"{account.identifier}: {f'{set_to}, {kept}' if set_to else 'not forwarded'}")
 
 
-def _checked(text: str) -> str:
+def checked_address(text: str) -> str:
     """
     Raises:
         Mistake: not an address that a path may hold.

@@ -15,13 +15,16 @@ from mailserver.cli.moments import clock
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
 
 if TYPE_CHECKING:
-    from mailserver.store.ports import Store
+    from mailserver.store.ports import Account, Store
     from mailserver.store.queueing import Act, QueuedCopy
 
 app = typer.Typer(help="Accounts that sent more than their class allows.", no_args_is_help=True)
 
 ReturnOption = Annotated[
     bool, typer.Option("--return", help="Tell the senders of what is held that it did not leave.")
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Also what waits in the queue and was never held.")
 ]
 ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the journey.")]
 
@@ -60,10 +63,15 @@ def lock(
     identifier: IdentifierArgument,
     *,
     give_back: ReturnOption = False,
+    everything: AllOption = False,
     reason: ReasonOption = "the account was locked",
     config: ConfigOption = None,
 ) -> None:
-    """Suspend the account, end its sessions, and cancel what is held of it (or return it)."""
+    """Suspend the account, end its sessions, and cancel what is held of it (or return it).
+
+    With --all, what waits for another try, too.  What a session under way has not finished
+    sending is refused.
+    """
     from mailserver.store.ports import AccountState
     from mailserver.store.queueing import Act
 
@@ -71,22 +79,39 @@ def lock(
     with opened_store(read_settings(config)) as store:
         account = account_named(store, identifier)
         store.set_state(account.account_id, AccountState.SUSPENDED)
-        count = _act(store, account.identifier, Act.RETURN if give_back else Act.CANCEL, why)
+        act = Act.RETURN if give_back else Act.CANCEL
+        count = _act(store, account.identifier, act, why)
+        if everything:
+            count += _act_on(store, _waiting(store, account), act, why)
         store.sent.forget_sent(account.account_id)
     done = "returned" if give_back else "cancelled"
     print(f"{account.identifier}: suspended, {acts.counted(count)} {done}")
 
 
 def _act(store: Store, identifier: str, act: Act, reason: str) -> int:
+    return _act_on(store, _held(store, identifier), act, reason)
+
+
+def _act_on(store: Store, copies: Iterator[QueuedCopy], act: Act, reason: str) -> int:
     """Slice by slice, each durable before the next."""
     from mailserver.store.queueing import Deed
 
     deed = Deed(act=act, by=acts.whoever(), reason=reason, at_s=time.time())
-    refs = [copy.ref for copy in _held(store, identifier)]
+    refs = [copy.ref for copy in copies]
     done = 0
     for start in range(0, len(refs), acts.SLICE):
         done += len(store.act_on(refs[start : start + acts.SLICE], deed))
     return done
+
+
+def _waiting(store: Store, account: Account) -> Iterator[QueuedCopy]:
+    """All that is queued under an address of the account."""
+    from mailserver.store.queueing import QueueFilter
+    from mailserver.values.address import Address
+
+    parts = (address.rpartition("@") for address in account.addresses)
+    filters = [QueueFilter(sender=Address(local, domain).key) for local, _, domain in parts]
+    return acts.copies_in(store, filters, limit=acts.SLICE)
 
 
 def _held(store: Store, identifier: str) -> Iterator[QueuedCopy]:

@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mailserver.cli.access import account_named, opened_store, read_settings
-from mailserver.cli.lists_words import as_json, print_facts, print_member
+from mailserver.cli.lists_words import as_json, print_facts
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
+from mailserver.cli.queue_acts import whoever
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
     from mailserver.store.lists import MailingList
     from mailserver.store.ports import Store
-    from mailserver.values.ids import AccountId
+    from mailserver.store.queueing import Deed
 
 app = typer.Typer(help="Lists: addresses with members.", no_args_is_help=True)
 
 QUARANTINE_S = 365 * 86_400.0
+MAX_PREFIX_LENGTH = 60
+MAX_DESCRIPTION_LENGTH = 200
 _SECRET_OCTETS = 32
-_SLICE = 500
 
 ListArgument = Annotated[
     str, typer.Argument(metavar="LIST", help="Its address, or the part before the @.")
@@ -167,7 +169,10 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Delete a list. Posts that were delivered stay; its addresses are kept for a year."""
+    """Delete a list. Posts that were delivered stay, those that wait for a moderator go back.
+
+    Its addresses are kept for a year.
+    """
     settings = read_settings(config)
     with opened_store(settings) as store:
         which = list_named(store, address, settings)
@@ -175,119 +180,17 @@ def delete(
             if not sys.stdin.isatty():
                 raise Mistake("nobody to ask: add --yes to delete the list")
             typer.confirm(f"Delete the list {which.address}?", abort=True)
+        for hold in store.lists.waiting_posts(which.list_id):
+            store.lists.decide_hold(hold.ref, "rejected", _gone())
         store.lists.delete_list(which.list_id, now_s=time.time(), quarantine_s=QUARANTINE_S)
     print(f"{which.address}: deleted")
 
 
-@app.command()
-def members(
-    address: ListArgument,
-    *,
-    add_: Annotated[
-        list[str] | None,
-        typer.Option("--add", metavar="WHO", help="An identifier, or an address."),
-    ] = None,
-    remove: Annotated[
-        list[str] | None, typer.Option(metavar="WHO", help="An identifier, or an address.")
-    ] = None,
-    no_mail: Annotated[
-        list[str] | None,
-        typer.Option(metavar="WHO", help="Stays a member, gets nothing; --add starts it again."),
-    ] = None,
-    from_file: Annotated[
-        typer.FileText | None,
-        typer.Option(metavar="FILE", help="Add those in it: one a line; - for standard input."),
-    ] = None,
-    config: ConfigOption = None,
-    as_json_: JsonOption = False,
-) -> None:
-    """Show the members by hand, or change them first."""
-    settings = read_settings(config)
-    lines = [] if from_file is None else [line.partition("#")[0].strip() for line in from_file]
-    with opened_store(settings) as store:
-        which = list_named(store, address, settings)
-        asked = [(who, _whose(store, who)) for who in (*(add_ or []), *filter(None, lines))]
-        for who, (account_id, outside) in asked:
-            if not store.lists.add_member(which.list_id, account_id=account_id, address=outside):
-                print(f"{who}: a member already", file=sys.stderr)
-        for who in remove or []:
-            account_id, outside = _whose(store, who)
-            if not store.lists.remove_member(
-                which.list_id, account_id=account_id, address_key=outside
-            ):
-                raise Mistake(f"{who} is no member by hand of {which.address}")
-        for who in no_mail or []:
-            account_id, outside = _whose(store, who)
-            store.lists.stop_mail(
-                which.list_id, "asked", account_id=account_id, address_key=outside
-            )
-        _print_members(store, which, as_json_=as_json_)
+def _gone() -> Deed:
+    from mailserver.store.queueing import Act, Deed
 
-
-@app.command()
-def rule(
-    address: ListArgument,
-    *,
-    unit: Annotated[str, typer.Option(metavar="CODE", help="A unit's code.")] = "",
-    below: Annotated[bool, typer.Option("--below", help="And all units under it.")] = False,
-    who: Annotated[
-        str, typer.Option(metavar="W", help="person, or establishment: the units' own mailboxes.")
-    ] = "person",
-    function: Annotated[
-        str, typer.Option(metavar="F", help="Of persons: enseignant, directeur, ...")
-    ] = "",
-    nature: Annotated[
-        str, typer.Option(metavar="N", help="Of the units: ecole, college, ...")
-    ] = "",
-    remove: Annotated[int | None, typer.Option(metavar="NUMBER", help="Remove this one.")] = None,
-    config: ConfigOption = None,
-) -> None:
-    """Collect members by a rule, looked up anew for each post."""
-    from mailserver.store.lists import ListRule, Who
-
-    settings = read_settings(config)
-    with opened_store(settings) as store:
-        which = list_named(store, address, settings)
-        if remove is not None:
-            if not store.lists.remove_rule(which.list_id, remove):
-                raise Mistake(f"{which.address} has no rule {remove}")
-        elif not unit:
-            raise Mistake("--unit CODE is needed: whose people, or which schools?")
-        else:
-            new = ListRule(
-                unit_code=unit.lower(),
-                is_below=below,
-                who=_choice(Who, "--who", who),
-                function=function,
-                nature=nature,
-            )
-            store.lists.add_rule(which.list_id, new)
-        count = len(store.lists.accounts_by_rule(which))
-    print(f"{which.address}: {count} members by rule now")
-
-
-@app.command()
-def role(
-    address: ListArgument,
-    name: Annotated[str, typer.Argument(metavar="ROLE", help="owner, moderator or poster.")],
-    identifier: Annotated[str, typer.Argument(metavar="ID", help="The account.")],
-    *,
-    take: Annotated[bool, typer.Option("--take", help="Take it away.")] = False,
-    config: ConfigOption = None,
-) -> None:
-    """Say who owns a list, who moderates it, who else may post."""
-    from mailserver.store.lists import ListRole
-
-    settings = read_settings(config)
-    with opened_store(settings) as store:
-        which = list_named(store, address, settings)
-        wanted = _choice(ListRole, "ROLE", name)
-        account_id = account_named(store, identifier).account_id
-        if not take:
-            store.lists.give_role(which.list_id, wanted, account_id)
-        elif not store.lists.take_role(which.list_id, wanted, account_id):
-            raise Mistake(f"{identifier} is no {name} of {which.address}")
-    print(f"{which.address}: {identifier} is {'no longer ' if take else ''}{name}")
+    by, reason = f"cli:{whoever()}", "the list was deleted"
+    return Deed(act=Act.RETURN, by=by, reason=reason, at_s=time.time())
 
 
 # --- what a person typed ----------------------------------------------------------------
@@ -309,10 +212,13 @@ def list_named(store: Store, text: str, settings: Settings) -> MailingList:
 
 
 def _own_address(text: str, settings: Settings) -> str:
+    from mailserver.lists.addresses import MAX_NAME_LENGTH
     from mailserver.values.address import fold_domain
 
     local, _, domain = text.rpartition("@")
     local, domain = (local, domain) if local else (text, settings.service.domains[0])
+    if len(local) > MAX_NAME_LENGTH:
+        raise Mistake(f"{local}: at most {MAX_NAME_LENGTH} characters before the @")
     if not local.isascii() or any(c.isspace() or c in '<>,;:"\\()@+%!' for c in local):
         raise Mistake(f"{text!r} is no address for a list: write one, as animateurs.tice17")
     if fold_domain(domain) not in map(fold_domain, settings.service.domains):
@@ -321,20 +227,7 @@ def _own_address(text: str, settings: Settings) -> str:
     return f"{local}@{domain}"
 
 
-def _whose(store: Store, who: str) -> tuple[AccountId | None, str]:
-    """(the account, nothing), or (nothing, the address outside)."""
-    from mailserver.values.address import Address
-
-    if "@" not in who:
-        return account_named(store, who).account_id, ""
-    local, _, domain = who.rpartition("@")
-    if not local or not domain or any(c.isspace() or c in '<>,;"' for c in who):
-        raise Mistake(f"{who!r} is not an address")
-    found = store.find_sign_in(Address(local, domain).key)
-    return (found.account_id, "") if found is not None else (None, who)
-
-
-def _choice(kind: Any, option: str, text: str) -> Any:
+def choice_of(kind: Any, option: str, text: str) -> Any:
     try:
         return kind(text)
     except ValueError:
@@ -361,17 +254,24 @@ def _changed(
     changes: dict[str, Any] = {}
     for name, text in (("prefix", prefix), ("description", description)):
         if text is not None:
-            if not text.isprintable() or (name == "prefix" and set(text) & set("[]")):
+            is_prefix = name == "prefix"
+            if not text.isprintable() or (is_prefix and set(text) & set("[]")):
                 raise Mistake(f"--{name}: one line of text, without brackets")
+            if len(text) > (MAX_PREFIX_LENGTH if is_prefix else MAX_DESCRIPTION_LENGTH):
+                raise Mistake(
+                    f"--{name}: shorter, please; at most {MAX_PREFIX_LENGTH} characters"
+                    if is_prefix
+                    else f"--{name}: at most {MAX_DESCRIPTION_LENGTH} characters"
+                )
             changes[name] = text
     if language is not None:
         if language not in ("fr", "en"):
             raise Mistake("--language: fr or en")
         changes["language"] = language
     if posting is not None:
-        changes["posting"] = _choice(Posting, "--posting", posting)
+        changes["posting"] = choice_of(Posting, "--posting", posting)
     if joining is not None:
-        changes["joining"] = _choice(Joining, "--joining", joining)
+        changes["joining"] = choice_of(Joining, "--joining", joining)
     if hidden is not None:
         changes["is_hidden"] = hidden
     if archive is not None:
@@ -379,11 +279,3 @@ def _changed(
             account_named(store, archive).account_id if archive else None
         )
     return replace(which, **changes)
-
-
-def _print_members(store: Store, which: MailingList, *, as_json_: bool) -> None:
-    after_id = 0
-    while found := store.lists.members(which.list_id, after_id=after_id, limit=_SLICE):
-        for member in found:
-            print_member(member, as_json_=as_json_)
-        after_id = found[-1].member_id

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
+import re
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +20,10 @@ from mailserver.cli.options import ConfigOption, JsonOption
 if TYPE_CHECKING:
     from mailserver.store.lists import Hold
     from mailserver.store.ports import Store
+    from mailserver.store.queueing import QueuedMessage
+
+_PIECE_OCTETS = 64 * 1024
+_UNSAFE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def moderate(
@@ -28,6 +35,9 @@ def moderate(
     reject: Annotated[
         str | None, typer.Option(metavar="MESSAGE", help="Send it back to its author.")
     ] = None,
+    read: Annotated[
+        str | None, typer.Option(metavar="MESSAGE", help="Write this post to standard output.")
+    ] = None,
     config: ConfigOption = None,
     as_json_: JsonOption = False,
 ) -> None:
@@ -36,13 +46,17 @@ def moderate(
     with opened_store(settings) as store:
         which = list_named(store, address, settings)
         waiting = {_name_of(store, hold): hold for hold in store.lists.waiting_posts(which.list_id)}
-        for name, verdict in ((approve, "approved"), (reject, "rejected")):
-            if name is not None:
-                if name not in waiting:
-                    raise Mistake(f"no post {name} waits on {which.address}")
-                _decide(store, waiting.pop(name), verdict)
-                print(f"{name}: {verdict}")
-        if approve is None and reject is None:
+        for name, verdict in ((read, ""), (approve, "approved"), (reject, "rejected")):
+            if name is None:
+                continue
+            if name not in waiting:
+                raise Mistake(f"no post {name} waits on {which.address}")
+            if not verdict:
+                _write_out(store, waiting[name])
+                continue
+            _decide(store, waiting.pop(name), verdict)
+            print(f"{name}: {verdict}")
+        if approve is None and reject is None and read is None:
             for name, hold in waiting.items():
                 _print(store, name, hold, as_json_=as_json_)
 
@@ -65,6 +79,27 @@ def _name_of(store: Store, hold: Hold) -> str:
     return accept_id_text(message.accept_id)
 
 
+def _write_out(store: Store, hold: Hold) -> None:
+    """As it came, octet for octet; what would act on a terminal is escaped for one."""
+    message = store.open_queued(hold.ref.message_id)
+    if message is None:
+        raise Mistake("its body is gone")
+    is_terminal = sys.stdout.isatty()
+    try:
+        for begin in range(0, message.body_octets, _PIECE_OCTETS):
+            octets = _octets(message, begin, _PIECE_OCTETS)
+            sys.stdout.buffer.write(_UNSAFE.sub(b"?", octets) if is_terminal else octets)
+        sys.stdout.buffer.flush()
+    finally:
+        message.close()
+
+
+def _octets(message: QueuedMessage, begin: int, count: int) -> bytes:
+    if message.octets is not None:
+        return message.octets[begin : begin + count]
+    return b"" if message.fd is None else os.pread(message.fd, count, begin)
+
+
 def _print(store: Store, name: str, hold: Hold, *, as_json_: bool) -> None:
     from mailserver.lists.author import find_author, subject_of
     from mailserver.lists.header import split_fields
@@ -73,9 +108,7 @@ def _print(store: Store, name: str, hold: Hold, *, as_json_: bool) -> None:
     if message is None:
         return
     try:
-        block = b""
-        if message.octets is not None:
-            block = message.octets[: message.header_octets]
+        block = _octets(message, 0, message.header_octets)
     finally:
         message.close()
     fields, _ = split_fields(block)

@@ -31,7 +31,8 @@ Le compte {identifier} a envoyé en peu de temps plus de messages hors de l'acad
 que sa limite ne le permet ({reason}).
 
 Rien n'est perdu : ce qui dépasse la limite est retenu, et partira quand un
-administrateur l'aura vérifié. Le courrier entre nos boîtes n'est pas retenu.
+administrateur l'aura vérifié. Le courrier entre nos boîtes n'est pas retenu,
+mais ce qui va à des listes l'est.
 
 Si ces envois ne sont pas de vous, changez votre mot de passe maintenant et
 prévenez {help}. S'ils sont de vous, écrivez à {help} pour qu'ils partent.
@@ -42,7 +43,8 @@ The account {identifier} has sent more messages elsewhere in a short time
 than its limit allows ({reason}).
 
 Nothing is lost: what is over the limit is held, and leaves once an
-administrator has looked at it. Mail between our own mailboxes is not held.
+administrator has looked at it. Mail between our own mailboxes is not held,
+but what goes to lists is.
 
 If you did not send this, change your password now and tell {help}.
 If you did, write to {help} to have it released.

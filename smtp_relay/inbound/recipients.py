@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailserver.auth.gate import Granted
 from mailserver.lists.addresses import Purpose, next_hop_of, purpose_of
 from mailserver.lists.posting import Permission, Sender, decide_post
 from mailserver.people.uai import BadUai, find_code
@@ -23,7 +24,7 @@ from mailserver.routing.relaying import Asker, Place, Relaying, decide_relaying
 from mailserver.routing.srs import is_rewritten
 from mailserver.store.people import Life, Target
 from mailserver.values.address import Address, fold_domain, fold_local, split_plus
-from mailserver.values.ids import AccountId, ListId
+from mailserver.values.ids import ListId
 from mailserver.values.message import Deposit, Notify
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.parameters import RcptParameters
@@ -56,12 +57,12 @@ Decision = Deposit | Onward | Forwarding | RefusedByRule | Phrase
 class Recipients:
     """Decides for one session, from EHLO or sign-in on."""
 
-    __slots__ = ("_asker", "_identifier", "_service", "may_deposit")
+    __slots__ = ("_account", "_asker", "_service", "may_deposit")
 
-    def __init__(self, service: Service, asker: Asker, identifier: str | None) -> None:
+    def __init__(self, service: Service, asker: Asker, account: Granted | None) -> None:
         self._service = service
         self._asker = asker
-        self._identifier = identifier
+        self._account = account
         self.may_deposit = decide_relaying(asker, Place.OURS) is Relaying.ACCEPT
 
     @property
@@ -74,6 +75,8 @@ class Recipients:
         if not transaction.smtp_utf8 and not path.text.isascii():
             return replies.UTF8_NOT_ASKED
         service = self._service
+        if is_rewritten(address.local) and fold_domain(address.domain) in service.ours.names:
+            return self._decide_report(transaction, address)  # before any catch-all
         found = find_local(
             address,
             ours=service.ours,
@@ -86,8 +89,6 @@ class Recipients:
             return replies.RELAYING_DENIED
         if isinstance(found, Elsewhere):
             return self._decide_elsewhere(transaction, path, address, found)
-        if is_rewritten(address.local):
-            return self._decide_report(transaction, address)
         decision = decide_rcpt(path, address, found, self._sending(transaction))
         if decision is replies.NO_SUCH_USER and _has_wrong_letter(address):
             return replies.WRONG_KEY_LETTER
@@ -126,7 +127,7 @@ class Recipients:
             return replies.NO_SUCH_USER
         if purpose_of(which, f"{address.local}@{address.domain}")[0] is Purpose.POST:
             sender = transaction.sender
-            account_id = self._account_id
+            account_id = None if self._account is None else self._account.account_id
             standing = lists.standing(
                 list_id,
                 account_id=account_id,
@@ -138,13 +139,6 @@ class Recipients:
             if decide_post(which, asks) is Permission.NO:
                 return replies.MAY_NOT_POST
         return Onward(next_hop_of(list_id))
-
-    @property
-    def _account_id(self) -> AccountId | None:
-        if self._identifier is None or not self._asker.has_account:
-            return None
-        account = self._service.store.find_account(self._identifier)
-        return None if account is None else account.account_id
 
     # --- forwarding -----------------------------------------------------------------
 
@@ -243,7 +237,7 @@ class Recipients:
             asker=self._asker,
             rules=self._service.settings.routes,
             sender=transaction.sender,
-            identifier=self._identifier,
+            identifier=None if self._account is None else self._account.identifier,
             smtputf8=transaction.smtp_utf8,
         )
 

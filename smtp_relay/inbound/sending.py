@@ -1,7 +1,12 @@
 """Sending limits at the final dot: count what leaves, hold what is too much, tell the people once.
 
-Only accounts whose class has limits cost anything here: two statements on the
-scratch database, which may be lost and never decides whether mail is kept.
+Only accounts whose class has limits cost anything here: three statements on the
+scratch database, which all workers share; it may be lost and never decides
+whether mail is kept.
+
+    a recipient elsewhere    counted, and held over the limit
+    a list                   the same, as one recipient: whom it has, nobody says here
+    one of our mailboxes     neither, nor the copy that its holder has sent on elsewhere
 """
 
 from __future__ import annotations
@@ -27,15 +32,16 @@ LOG = get_log("smtp")
 def why_over_limit(
     service: Service, account: Granted | None, transaction: Transaction, now_s: float
 ) -> str:
-    """Why the copies that leave are held; empty: they are not."""
+    """Why the copies that the account itself sends elsewhere are held; empty: they are not."""
     if account is None or not service.settings.classes:
         return ""
     limits = service.classes.of(service.store.read_class(account.account_id))
-    if not limits.limits_sending:
+    recipients = list(_recipients_elsewhere(transaction)) if limits.limits_sending else []
+    if not recipients:
         return ""
     sent = service.store.sent.count_sent(
         account.account_id,
-        list(_recipients_elsewhere(transaction)),
+        recipients,
         meets=limits.new_recipients_per_day > 0,
         now_s=now_s,
     )

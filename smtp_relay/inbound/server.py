@@ -270,11 +270,16 @@ class SmtpDoor(SessionCommands):
     def _end_of_data(self, reception: Reception) -> None:
         """The final dot: refuse, or store and answer then."""
         refusal = reception.decide(self._owns_address())
+        has_ended = refusal is None and self._has_sign_in_ended()  # locked while it was sent
+        if has_ended:
+            refusal = replies.SIGN_IN_AGAIN
         if refusal is not None:
             self.service.counters.refused_messages += 1
             LOG.info("message refused", session=self.name, peer=self.peer, code=refusal.code)
             self._forget_transaction()
             self._say(refusal)
+            if has_ended:
+                self._close()
             return
         # From here on the message is not the transaction's any more: whatever happens to
         # the connection, it is stored and, if somebody still listens, answered.
@@ -334,7 +339,7 @@ class SmtpDoor(SessionCommands):
                 next_hop=onward.next_hop,
                 turn_at_s=take(sender, now_s=now_s),
                 tell_at_s=tell_at_s,
-                held_for=onward.held_for or over_limit,
+                held_for=onward.held_for or ("" if onward.recipient else over_limit),
             )
 
         return plan

@@ -74,6 +74,13 @@ def test_lock_suspends_and_takes_back(
         assert account.state is AccountState.SUSPENDED
 
 
+def test_lock_takes_back_what_waits_too_where_it_is_asked(held: Path, run: Run) -> None:
+    said = run("limits", "lock", "jean", "--all", "--config", held)
+    assert said.out == "jean: suspended, 4 copies cancelled\n"
+    with store_of(held) as store:
+        assert store.count_queue(QueueFilter()) == 0
+
+
 def test_usage_shows_every_account_and_only_those_over(held: Path, run: Run) -> None:
     said = run("usage", "--json", "--config", held)
     facts = [json.loads(line) for line in said.out.splitlines()]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mailserver.lists.addresses import Purpose, address_for, addresses_of
+from mailserver.store.lists import MailingList, Posting
 from mailserver.store.people import Life
 from mailserver.values.address import Address
+from mailserver.values.ids import AccountId
 from mailserver.values.message import Deposit, NewCopy, Notify, Relay
 from smtp_relay.inbound.service import Listener
+from tests.lists.fakes import mailing_list
 from tests.smtp_relay.fakes import (
     DOMAIN,
     MARIE,
+    MX,
     PIERRE_INBOX,
     SUBMISSION,
     WALL_S,
@@ -26,6 +32,7 @@ from tests.smtp_relay.wire import AUTH, DATA, HELLO, MAIL, codes, say
 
 MIB = 1024 * 1024
 TEXT = b"From: a@example.org\r\nSubject: x\r\n\r\nhello\r\n.\r\n"
+SIGNED_IN = AUTH + b"MAIL FROM:<marie@ac-exemple.fr>\r\n"
 SOMEBODY = f"somebody@{DOMAIN}"
 QUOTA = {"classes": [{"name": "default", "quota_mib": 1, "quota_messages": 100}]}
 
@@ -129,6 +136,51 @@ def test_postmaster_is_never_too_full_to_hear(loop: asyncio.AbstractEventLoop) -
     assert answer(hall, to=f"pierre@{DOMAIN}") == "552 5.2.2"
 
 
+# --- lists ----------------------------------------------------------------------------
+
+
+def add_list(hall: Hall, posting: Posting) -> MailingList:
+    which = mailing_list(f"tous@{DOMAIN}", posting=posting)
+    for address in addresses_of(which.address):
+        hall.store.lists.lists[address] = which
+        hall.store.targets[address] = replace(
+            make_target(7), mailbox_id=None, list_id=which.list_id
+        )
+    return which
+
+
+@pytest.mark.parametrize(
+    ("posting", "member", "sender", "said"),
+    [
+        (Posting.MEMBERS, MARIE, SIGNED_IN, "250 2.1.5"),
+        (Posting.MEMBERS, 99, SIGNED_IN, "550 5.7.2"),
+        # From outside, an address of ours proves nothing; one of a member outside is all there is.
+        (Posting.MEMBERS, MARIE, b"MAIL FROM:<marie@ac-exemple.fr>\r\n", "550 5.7.2"),
+        (Posting.MEMBERS, "a@example.org", MAIL, "250 2.1.5"),
+        (Posting.MEMBERS, "a@example.org", b"MAIL FROM:<>\r\n", "550 5.7.2"),
+        (Posting.INSIDE, 99, SIGNED_IN, "250 2.1.5"),
+        (Posting.INSIDE, 99, MAIL, "550 5.7.2"),
+        (Posting.NAMED, MARIE, SIGNED_IN, "550 5.7.2"),
+        (Posting.MODERATED, 99, MAIL, "250 2.1.5"),
+    ],
+)
+def test_who_may_post_is_asked_before_the_message_comes(
+    hall: Hall, posting: Posting, member: str | AccountId, sender: bytes, said: str
+) -> None:
+    which = add_list(hall, posting)
+    hall.store.lists.members.add(member)
+    is_ours = sender is SIGNED_IN
+    talk = HELLO + sender + rcpt(which.address)
+    assert say(hall, talk, listener=SUBMISSION if is_ours else MX)[-1] == said
+
+
+@pytest.mark.parametrize("purpose", [one for one in Purpose if one is not Purpose.POST])
+def test_requests_to_a_list_come_in_from_anybody(hall: Hall, purpose: Purpose) -> None:
+    which = add_list(hall, Posting.MEMBERS)
+    to = address_for(which.address, purpose, "abc")
+    assert answer(hall, sender=b"MAIL FROM:<>\r\n", to=to) == "250 2.1.5"
+
+
 # --- forwarding -----------------------------------------------------------------------
 
 
@@ -230,6 +282,24 @@ def test_a_report_finds_its_way_back_to_who_sent_the_message(hall: Hall) -> None
     assert copy.sender is None
 
 
+def test_a_report_finds_its_way_back_past_a_catch_all(loop: asyncio.AbstractEventLoop) -> None:
+    catch_all = [{"domain": DOMAIN, "address": f"pierre@{DOMAIN}"}]
+    hall = hall_with(loop, sections={"catch_all": catch_all})
+    hall.store.targets[f"pierre@{DOMAIN}"] = make_target(PIERRE_INBOX)
+    to = srs_address(hall, Address("a", "example.org"))
+    (copy,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=rcpt(to))
+    assert copy.recipient == "a@example.org"
+    forged = f"SRS0=aaaaaa=bb=example.org=a@{DOMAIN}"
+    assert answer(hall, to=forged, sender=b"MAIL FROM:<>\r\n") == "550 5.1.1"
+
+
+def test_a_copy_that_was_rewritten_before_goes_back_to_who_rewrote_it(hall: Hall) -> None:
+    first = Address("SRS0=abcd=xy=example.org=a", "forwarder.example")
+    to = rcpt(srs_address(hall, first))
+    (copy,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=to)
+    assert copy.recipient == str(first)
+
+
 def test_nothing_but_reports_goes_that_way(hall: Hall) -> None:
     assert answer(hall, to=srs_address(hall, Address("a", "example.org"))) == "550 5.7.1"
 
@@ -293,6 +363,35 @@ def test_mail_between_our_mailboxes_is_not_counted(loop: asyncio.AbstractEventLo
     for _ in range(4):
         send(hall, rcpt(f"pierre@{DOMAIN}"))
     assert hall.store.sent.messages == {}
+
+
+def test_what_our_people_have_sent_on_is_neither_counted_nor_held(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    hall = hall_with(loop, sections=LIMITED)
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to="home@provider.example")
+    for _ in range(4):
+        send(hall, rcpt(SOMEBODY))
+    assert hall.store.sent.messages == {}
+    both = rcpt(SOMEBODY) + rcpt("x@elsewhere.org")
+    for _ in range(3):
+        copies = send(hall, both)
+    reasons = {one.recipient: one.route.held_for for one in copies if isinstance(one.route, Relay)}
+    assert reasons == {
+        "home@provider.example": "",
+        "x@elsewhere.org": "sending limit of mdupont: 3 messages in an hour, 2 allowed",
+    }
+
+
+def test_posts_to_lists_are_counted_and_held(loop: asyncio.AbstractEventLoop) -> None:
+    hall = hall_with(loop, sections=LIMITED)
+    which = add_list(hall, Posting.INSIDE)
+    held = []
+    for _ in range(3):
+        (copy,) = send(hall, rcpt(which.address))
+        assert isinstance(copy.route, Relay)
+        held.append(copy.route.held_for)
+    assert held == ["", "", "sending limit of mdupont: 3 messages in an hour, 2 allowed"]
 
 
 def test_a_class_for_bulk_has_no_limit(loop: asyncio.AbstractEventLoop) -> None:

@@ -26,7 +26,9 @@ CREATE TABLE IF NOT EXISTS over_limit (
 _ADD = """
     INSERT INTO sent VALUES (?, ?, 1, ?, ?) ON CONFLICT (account_id, slot) DO UPDATE
     SET messages = messages + 1, recipients = recipients + excluded.recipients,
-        new_recipients = new_recipients + excluded.new_recipients"""
+        new_recipients = new_recipients + excluded.new_recipients
+    RETURNING messages"""
+_FORGET = "DELETE FROM sent WHERE account_id = ? AND slot <= ?"
 _SUM = """
     SELECT coalesce(sum(messages) FILTER (WHERE slot > ?), 0), coalesce(sum(messages), 0),
         coalesce(sum(recipients), 0), coalesce(sum(new_recipients), 0)
@@ -54,8 +56,10 @@ class SqliteSent:
         """
         slot = int(now_s // SLOT_S)
         new_count = self._meet(account_id, recipients) if meets else 0
-        self._run(_ADD, (account_id, slot, len(recipients), new_count))
-        since = (slot - HOUR_S // SLOT_S, account_id, slot - DAY_S // SLOT_S)
+        last_gone = slot - DAY_S // SLOT_S
+        if self._run(_ADD, (account_id, slot, len(recipients), new_count)) == [(1,)]:
+            self._run(_FORGET, (account_id, last_gone))  # a slot begins: another one ends
+        since = (slot - HOUR_S // SLOT_S, account_id, last_gone)
         rows = self._run(_SUM, since)
         if not rows:
             return Sent()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import apsw
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.quota.sending import DAY_S, HOUR_S, SLOT_S, Sent
+from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.store.sqlite.sent import SCHEMA, SqliteSent
 from mailserver.values.ids import AccountId
 
@@ -38,6 +41,28 @@ def test_a_recipient_is_new_once() -> None:
     assert sent.count_sent(JEAN, ["a", "b"], meets=True, now_s=START_S).day_new_recipients == 2
     assert sent.count_sent(JEAN, ["b", "c"], meets=True, now_s=START_S).day_new_recipients == 3
     assert sent.count_sent(MARIE, ["a"], meets=True, now_s=START_S).day_new_recipients == 1
+
+
+def test_all_workers_count_together(tmp_path: Path) -> None:
+    workers = [SqliteScratch(tmp_path / "scratch.db") for _ in range(3)]
+    try:
+        for worker in workers * 4:
+            found = worker.sent.count_sent(JEAN, ["a"], meets=True, now_s=START_S)
+        assert (found.hour_messages, found.day_new_recipients) == (12, 1)
+        told = [worker.sent.begin_over_limit(JEAN, now_s=START_S) for worker in workers]
+        assert told == [True, False, False]
+    finally:
+        for worker in workers:
+            worker.close()
+
+
+def test_slots_that_are_over_go(tmp_path: Path) -> None:
+    connection = apsw.Connection(":memory:")
+    connection.execute(SCHEMA)
+    sent = SqliteSent(lambda statement, values: connection.execute(statement, values).fetchall())
+    for day in range(3):
+        sent.count_sent(JEAN, ["a"], meets=False, now_s=START_S + day * DAY_S)
+    assert connection.execute("SELECT count(*) FROM sent").fetchall() == [(1,)]
 
 
 def test_it_is_over_its_limit_once_until_it_is_forgotten() -> None:
