@@ -24,6 +24,7 @@ from mailserver.cli import (
     letters,
     limits,
     lists,
+    lists_members,
     lists_moderate,
     mailbox,
     password,
@@ -70,6 +71,8 @@ app.add_typer(dkim.app, name="dkim")
 app.add_typer(demo.app, name="demo")
 account.app.command("forward")(forwarding.forward)
 account.app.command("history")(account_history.history)
+for command in (lists_members.members, lists_members.rule, lists_members.role):
+    lists.app.command(command.__name__)(command)
 lists.app.command("moderate")(lists_moderate.moderate)
 directory.app.command("show")(browse.show)
 directory.app.command("search")(browse.search)
