@@ -54,7 +54,7 @@ from smtp_relay.delivery.dispatch_orders import (
     Settle,
     Trouble,
 )
-from smtp_relay.delivery.outcomes import Judge, given_back, held, result_of, unroutable
+from smtp_relay.delivery.outcomes import Judge, excess_of, given_back, held, result_of, unroutable
 from smtp_relay.delivery.plan import Unroutable, Way
 from smtp_relay.delivery.verdicts import LinkFailure, Parcel, Verdict
 
@@ -319,7 +319,13 @@ class Agent:
         self._outcomes += self._means.judge.outcomes(
             parcel, verdicts, carrier.facts, self._means.wall_s()
         )
-        self._dispatch.parcel_done(carrier.number, bundle, result_of(verdicts), self._loop.time())
+        self._dispatch.parcel_done(
+            carrier.number,
+            bundle,
+            result_of(verdicts),
+            self._loop.time(),
+            excess=excess_of(parcel, verdicts),
+        )
         self._run()
 
     def parcel_not_taken(self, carrier: Carrier, bundle: Bundle) -> None:

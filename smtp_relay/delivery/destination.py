@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from mailserver.store.queueing import LeasedCopy
@@ -92,8 +92,13 @@ class Destination:
         self.backlog.appendleft(bundle)
         self.backlog_copies += len(bundle.copies)
 
-    def take_out(self) -> Bundle:
+    def take_out(self, max_recipients: int) -> Bundle:
+        """The next one, or as much of it as goes in one transaction."""
         bundle = self.backlog.popleft()
+        if len(bundle.copies) > max_recipients:
+            rest = replace(bundle, copies=bundle.copies[max_recipients:])
+            self.backlog.appendleft(rest)
+            bundle = replace(bundle, copies=bundle.copies[:max_recipients])
         self.backlog_copies -= len(bundle.copies)
         return bundle
 

@@ -16,6 +16,7 @@ Facts come in as calls, each with `now_s` (monotonic); orders go out through
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from mailserver.store.queueing import DueDestination, LeasedCopy
 from mailserver.values.ids import DestinationId
@@ -143,14 +144,28 @@ class Dispatch:
     def link_opened(self, number: int, now_s: float) -> None:
         self._serve(self._fleet.opened(number, now_s).site, now_s)
 
-    def parcel_done(self, number: int, bundle: Bundle, result: Result, now_s: float) -> None:
-        """Each of its copies has its verdict."""
+    def parcel_done(
+        self,
+        number: int,
+        bundle: Bundle,
+        result: Result,
+        now_s: float,
+        *,
+        excess: tuple[LeasedCopy, ...] = (),
+    ) -> None:
+        """Each of its copies has its verdict, but for those that the transaction had no room for.
+
+        excess: these; fewer than the bundle has.  They go in the next transactions.
+        """
         line = self._fleet.lines[number]
         site = line.site
         line.load -= 1
         line.done_count += 1
         line.idle_since_s = now_s
-        destination = self._landed(bundle)
+        destination = self._landed(bundle, kept_count=len(excess))
+        if excess:
+            site.max_recipients = len(bundle.copies) - len(excess)
+            self._take_back(destination, replace(bundle, copies=excess))
         match result:
             case Result.SERVED:
                 site.served()
@@ -356,8 +371,9 @@ class Dispatch:
     def _give(self, line: Line, now_s: float) -> None:
         site = line.site
         destination = site.turns.popleft()
-        bundle = destination.take_out()
-        site.waiting_count -= 1
+        before = len(destination.backlog)
+        bundle = destination.take_out(site.max_recipients)
+        site.waiting_count += len(destination.backlog) - before
         if destination.backlog:
             site.turns.append(destination)
         destination.flying_count += len(bundle.copies)
@@ -391,15 +407,19 @@ class Dispatch:
 
     # --- bundles that come back --------------------------------------------------------------
 
-    def _landed(self, bundle: Bundle) -> Destination:
+    def _landed(self, bundle: Bundle, *, kept_count: int = 0) -> Destination:
+        """kept_count: of its copies, those that are not settled yet."""
         destination = self._destinations[bundle.destination_id]
         destination.flying_count -= len(bundle.copies)
-        self._held_count -= len(bundle.copies)
+        self._held_count -= len(bundle.copies) - kept_count
         return destination
 
     def _landed_untouched(self, bundle: Bundle) -> None:
-        destination = self._destinations[bundle.destination_id]
-        destination.flying_count -= len(bundle.copies)
+        destination = self._landed(bundle, kept_count=len(bundle.copies))
+        self._take_back(destination, bundle)
+
+    def _take_back(self, destination: Destination, bundle: Bundle) -> None:
+        """To be given again, unless its hop rests or we are about to end."""
         if destination.is_noting or self._is_draining:
             self._held_count -= len(bundle.copies)
             self._settle(bundle.copies, Fate.GIVE_BACK)

@@ -5,6 +5,7 @@
 | TAKEN           | relayed   | told, where asked, if the hop does not take that on  |
 | REFUSED         | returned  | told, unless asked not to                            |
 | LATER, BROKEN   | deferred  | hears from the timekeeper: `tell_at_s` stays         |
+| over the limit  | not asked | goes in the next transaction (`excess_of`)            |
 
 BROKEN after the dot is deferred like any other: the message may arrive twice,
 which RFC 1047 prefers to never; the words say so.
@@ -37,10 +38,12 @@ class Judge:
     def outcomes(
         self, parcel: Parcel, verdicts: Sequence[Verdict], facts: LinkFacts, now_s: float
     ) -> list[CopyOutcome]:
+        """Of all but those that its transaction had no room for (`excess_of`)."""
         reverse_path = parcel.message.reverse_path
         return [
             self._outcome(copy, verdict, facts, reverse_path, now_s)
             for copy, verdict in zip(parcel.copies, verdicts, strict=True)
+            if not verdict.is_over_limit
         ]
 
     def unsent(
@@ -104,6 +107,12 @@ def result_of(verdicts: Sequence[Verdict]) -> Result:
     if kinds == {Kind.LATER} and verdicts[0].words.startswith(_SHUTTING_DOWN):
         return Result.BUSY
     return Result.SERVED
+
+
+def excess_of(parcel: Parcel, verdicts: Sequence[Verdict]) -> tuple[LeasedCopy, ...]:
+    """The copies for which another transaction has room."""
+    pairs = zip(parcel.copies, verdicts, strict=True)
+    return tuple(copy for copy, verdict in pairs if verdict.is_over_limit)
 
 
 def _relayed(

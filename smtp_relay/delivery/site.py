@@ -72,11 +72,15 @@ class Line:
 
 @dataclass(slots=True, eq=False)
 class Site:
-    """waiting_count: bundles of its destinations that no link has yet."""
+    """
+    max_recipients: of one transaction; less once a host has said that it takes no more.
+    waiting_count: bundles of its destinations that no link has yet.
+    """
 
     itinerary: Itinerary
     limit: int
     pause_s: float
+    max_recipients: int
     endpoints: list[Endpoint] = field(default_factory=list)
     lines: dict[int, Line] = field(default_factory=dict)
     turns: deque[Destination] = field(default_factory=deque)
@@ -196,6 +200,7 @@ def make_site(itinerary: Itinerary, limits: Limits) -> Site:
         itinerary,
         max(1, min(wanted, limits.max_links // 2)),
         itinerary.pause_s or limits.site_pause_s,
+        limits.max_recipients,
     )
     site.follow(itinerary)
     return site

@@ -111,11 +111,6 @@ class Conversation:
         return self._opening.clear_note
 
     @property
-    def max_recipients(self) -> int | None:
-        """Of one transaction, where the peer says so (RFC 9422)."""
-        return self._opening.offers.max_recipients
-
-    @property
     def is_idle(self) -> bool:
         return self._now is None
 

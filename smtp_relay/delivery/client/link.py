@@ -100,11 +100,6 @@ class Link(asyncio.Protocol):
     def is_idle(self) -> bool:
         return self._conversation.is_idle
 
-    @property
-    def max_recipients(self) -> int | None:
-        """Of one parcel, where the peer says so (RFC 9422 §3)."""
-        return self._conversation.max_recipients
-
     def offer(self, parcel: Parcel) -> None:
         """Only while `has_room`.  Its verdicts never come before this returns."""
         assert self.has_room

@@ -217,12 +217,16 @@ class World:
         self.dispatch.link_lost(number, why, untouched, self.now_s)
         self.obey()
 
-    def finish(self, number: int, result: Result = Result.SERVED) -> None:
+    def finish(
+        self, number: int, result: Result = Result.SERVED, *, taken_count: int | None = None
+    ) -> None:
+        """taken_count: the host takes no more in one transaction."""
         bundle = self.links[number].load.popleft()
-        for copy in bundle.copies:
+        excess = bundle.copies[taken_count:] if taken_count else ()
+        for copy in bundle.copies[: len(bundle.copies) - len(excess)]:
             self.leased.remove(copy.ref)
             self._final(copy.ref)
-        self.dispatch.parcel_done(number, bundle, result, self.now_s)
+        self.dispatch.parcel_done(number, bundle, result, self.now_s, excess=excess)
         self.obey()
 
     def note(self) -> None:

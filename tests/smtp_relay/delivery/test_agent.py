@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.queueing import Lease
@@ -79,6 +81,44 @@ def test_many_recipients_of_one_message_share_its_transaction(tmp_path: Path) ->
             rcpt_count = sum(line.startswith("RCPT") for line in peer.heard)
             assert rcpt_count == 50
             assert len(peer.messages) <= 10
+
+    run(story)
+
+
+@pytest.mark.parametrize("offers", [(), ("PIPELINING",), ("LIMITS RCPTMAX=3",)])
+def test_recipients_for_which_a_transaction_has_no_room_go_in_the_next_ones_at_once(
+    tmp_path: Path, offers: tuple[str, ...]
+) -> None:
+    async def takes_three(wire: Wire) -> None:
+        """Of each message (RFC 5321 §4.5.3.1.10)."""
+        await wire.greet(*offers)
+        room = 3
+        while (line := await wire.line()) != "QUIT":
+            room = 3 if line.startswith("MAIL") else room - line.startswith("RCPT")
+            if line.startswith("RCPT") and room < 0:
+                await wire.say("452 4.5.3 too many recipients")
+            elif line == "DATA":
+                await wire.say("354 go")
+                await wire.message()
+                await wire.say("250 2.0.0 queued")
+            else:
+                await wire.say("250 2.1.0 ok")
+
+    async def story() -> None:
+        async with (
+            Peer(takes_three) as peer,
+            open_agency(tmp_path, way_to(HOP, peer.port)) as agency,
+        ):
+            (one,) = letters(1, *(f"u{n}@{HOP}" for n in range(20)))
+            agency.accept(one)
+            await agency.until_empty()
+            assert set(state_of(agency, one)) == {CopyState.RELAYED}
+            assert 7 <= len(peer.messages) <= 10
+            too_many = sum(line.startswith("RCPT") for line in peer.heard) - 20
+            assert too_many <= 40, "what it takes at a time is learnt"
+            journey = agency.store.journey(one.accept_id)
+            assert journey is not None
+            assert all(len(copy.attempts) == 1 for copy in journey.copies)
 
     run(story)
 

@@ -254,3 +254,21 @@ def test_one_message_to_many_goes_in_transactions_of_the_limit() -> None:
     while not world.is_empty:
         world.step_well()
     assert max(len(bundle.copies) for bundle in world.given) <= 30
+
+
+def test_what_a_transaction_has_no_room_for_goes_at_once_and_the_room_is_learnt() -> None:
+    world = World(Limits(max_recipients=30))
+    world.accept(A, 1, 40)
+    world.look()
+    world.find_ways()
+    while world.asked:
+        world.lease()
+    for number in list(world.links):
+        world.open(number)
+    first = next(number for number, link in world.links.items() if link.load)
+    world.finish(first, taken_count=4)
+    given_before = len(world.given)
+    while not world.is_empty:
+        world.step_well()
+    assert all(len(bundle.copies) <= 4 for bundle in world.given[given_before:])
+    assert sum(world.settled.values()) == 40

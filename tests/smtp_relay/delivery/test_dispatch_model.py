@@ -88,7 +88,8 @@ def _step_of_a_link(world: World, data: st.DataObject, step: str) -> None:
         )
         world.lose(data.draw(st.sampled_from(opening)), why)
     elif step == "finish" and loaded:
-        world.finish(data.draw(st.sampled_from(loaded)), data.draw(st.sampled_from(list(Result))))
+        result, taken_count = data.draw(st.sampled_from(list(Result))), data.draw(st.integers(1, 3))
+        world.finish(data.draw(st.sampled_from(loaded)), result, taken_count=taken_count)
     elif step == "lose" and is_open:
         why_lost = data.draw(st.sampled_from((None, failure(Phase.MAIL))))
         world.lose(data.draw(st.sampled_from(is_open)), why_lost)
