@@ -110,7 +110,9 @@ class Door:
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
 
-    def sign_in(self, user_name: str | bytes, password: str | bytes) -> Verdict:
+    def sign_in(
+        self, user_name: str | bytes, password: str | bytes, *, peer: str = "192.0.2.1"
+    ) -> Verdict:
         name = user_name if isinstance(user_name, bytes) else user_name.encode()
         octets = password if isinstance(password, bytes) else password.encode()
         answered = threading.Event()
@@ -121,7 +123,7 @@ class Door:
             answered.set()
 
         at_once = self.gate.authenticate(
-            name, Secret(octets), peer="192.0.2.1", door="pop3", on_done=on_done
+            name, Secret(octets), peer=peer, door="pop3", on_done=on_done
         )
         if at_once is not None:
             assert not verdicts

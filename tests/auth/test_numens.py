@@ -189,6 +189,16 @@ def test_a_name_of_digits_is_its_owners_first(store: SqliteStore) -> None:
     assert found.account_id == digits
 
 
+def test_a_suspended_mailbox_ends_what_its_holders_opened(store: SqliteStore, clock: Clock) -> None:
+    jmarot, school = add(store, "jmarot"), add(store, "0170705z", "ce.0170705z@a.test")
+    StoreBackend(store).set_password(jmarot, Secret(PASSWORD), must_change=False)
+    store.relate(RelationKind.HOLDER, jmarot, of_account=school, since_s=clock.now_s - 1)
+    granted = door_over(store, clock).sign_in("jmarot*0170705z", PASSWORD)
+    assert isinstance(granted, Granted)
+    store.set_state(school, AccountState.SUSPENDED)
+    assert is_over(store, granted, now_s=clock.now_s)
+
+
 def test_a_holder_signs_in_to_a_mailbox_as_themselves(store: SqliteStore, clock: Clock) -> None:
     jmarot, school = add(store, "jmarot"), add(store, "0170705z", "ce.0170705z@a.test")
     StoreBackend(store).set_password(jmarot, Secret(PASSWORD), must_change=False)

@@ -58,6 +58,7 @@ def guess(throttle: Throttle, who: Caller, count: int, *, now_s: float = NOW_S) 
         throttle.failed(who, digest=f"{number:016x}", now_s=now_s)
 
 
+@pytest.mark.slow
 def test_a_wrong_saved_password_that_polls_blocks_no_neighbour_and_not_itself(
     store: SqliteStore,
 ) -> None:
@@ -128,6 +129,15 @@ def test_success_forgets_and_so_does_an_hour(store: SqliteStore) -> None:
     assert not throttle.must_wait(caller(1), now_s=NOW_S)
     assert throttle.must_wait(caller(2), now_s=NOW_S + 800)
     assert not throttle.must_wait(caller(2), now_s=NOW_S + WINDOW_S + 1)
+
+
+def test_a_name_does_not_wait_for_what_was_tried_under_another_name_of_the_account(
+    store: SqliteStore,
+) -> None:
+    throttle = Throttle(store, LIMITS)
+    guess(throttle, caller(1), 9)
+    assert throttle.must_wait(caller(1), now_s=NOW_S)
+    assert not throttle.must_wait(caller(1, name="address"), now_s=NOW_S)
 
 
 def test_guesses_from_many_places_are_counted_together(store: SqliteStore) -> None:
