@@ -30,7 +30,7 @@ run: .venv/.runs
 
 test: .venv/.tests
 	@tools/system-packages
-	@$(PYTEST) -n auto --dist loadfile
+	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder
 
 check: .venv/.tests
 	@$(PY) -m tools.check

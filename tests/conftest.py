@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import programs
 
+_WEIGHTS = {"crash": 200, "e2e": 50, "slow": 10}
 _SLOW_MACHINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 settings.register_profile(
@@ -41,6 +43,22 @@ def tls_files(tmp_path: Path) -> tuple[Path, Path]:
     key.touch(mode=0o600)
     key.write_bytes(issued.private_key_pem.bytes())
     return certificate, key
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several workers take whole files in turn: the longest come first, so that none ends alone."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        weights: Counter[Path] = Counter()
+        for item in items:
+            weights[item.path] += _weight(item)
+        items.sort(key=lambda item: (-weights[item.path], str(item.path)))
+
+
+def _weight(item: pytest.Item) -> int:
+    """About how long it takes, from what its marks say."""
+    longest_s = max((int(mark.args[0]) for mark in item.iter_markers("timeout")), default=0)
+    own = [weight for mark, weight in _WEIGHTS.items() if item.get_closest_marker(mark)]
+    return max(own, default=1) + longest_s
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

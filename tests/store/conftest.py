@@ -23,6 +23,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 @pytest.fixture
 def store(place: Place) -> Store:
     """A new store that keeps nothing longer than it must."""
+    place.make()
     return place.open()
 
 

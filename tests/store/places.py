@@ -7,7 +7,11 @@ entry in `PLACES`, and every test of `tests/store/contract` runs on it too.
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -21,6 +25,10 @@ class Place(Protocol):
 
     engine: str
     location: str
+
+    def make(self) -> None:
+        """A new store, as one that was opened and closed; copied, as to make one takes longer."""
+        ...
 
     def open(self, *, keep_removed_s: float = 0.0, keep_history_s: float = 0.0) -> Store:
         """Open the store once more; it is closed at the end of the test."""
@@ -46,6 +54,9 @@ class SqlitePlace:
         self.location = location
         self._opened: list[SqliteStore] = []
         self._looking: SqliteStore | None = None
+
+    def make(self) -> None:
+        shutil.copytree(_new_sqlite_store(), self.location)
 
     def open(self, *, keep_removed_s: float = 0.0, keep_history_s: float = 0.0) -> SqliteStore:
         store = SqliteStore(
@@ -73,6 +84,15 @@ class SqlitePlace:
         if self._looking is None:
             self._looking = self.open()
         return self._looking
+
+
+@cache
+def _new_sqlite_store() -> Path:
+    """One for each process of the tests; gone with it."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    SqliteStore(folder / "store").close()
+    return folder / "store"
 
 
 PLACES: Final[dict[str, Callable[[str], Place]]] = {"sqlite": SqlitePlace}

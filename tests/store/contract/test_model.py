@@ -74,6 +74,7 @@ class StoreMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.place: Place = PLACES[self.engine](self.folder.name + "/store")
+        self.place.make()
         self.stores: list[Store] = [
             self.place.open(keep_removed_s=KEEP_REMOVED_S, keep_history_s=KEEP_HISTORY_S)
             for _ in range(2)

@@ -275,6 +275,7 @@ def test_apply_leaves_what_was_wanted_and_undo_what_was_before(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = PLACES[engine](folder + "/store")
+        place.make()
         try:
             store = place.open()
             made(store, *UNITS, *first[:2])

@@ -52,6 +52,7 @@ class NamesMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.place: Place = PLACES[self.engine](self.folder.name + "/store")
+        self.place.make()
         self.store: Store = self.place.open()
         self.names: dict[str, Kept] = {}
         self.docs: dict[str, PersonDoc] = {}

@@ -66,6 +66,7 @@ class QueueMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.place: Place = PLACES[self.engine](self.folder.name + "/store")
+        self.place.make()
         self.stores: list[Store] = [self.place.open(keep_history_s=1e12) for _ in range(AGENTS)]
         (self.box,) = people(self.stores[0], 1)
         self.now_s = NOW_S
