@@ -183,8 +183,8 @@ class ReportMaker:
         )
 
     def _place(self, address: Address) -> LocalRoute:
-        if not address.local:
-            return Unknown()
+        if not address.local or self._list_of(address) is not None:
+            return Unknown()  # a list has no mailbox, whatever a catch-all would take
         postmaster = self._store.find_account(self._postmaster)
         return decide_local(
             address,

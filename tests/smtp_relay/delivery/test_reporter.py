@@ -11,7 +11,9 @@ from email.message import EmailMessage
 
 import pytest
 
+from mailserver.lists.addresses import bounces_address, next_hop_of
 from mailserver.queue.reports import ReportKind
+from mailserver.settings.model import CatchAllSettings
 from mailserver.store.ports import Failed, StoreBroken, StoreUnavailable
 from mailserver.store.queueing import CopyRef, Settled
 from mailserver.values.ids import MessageId
@@ -19,6 +21,7 @@ from mailserver.values.message import Deposit, FiledBody, InlineBody, Notify, Re
 from smtp_relay.delivery.report_maker import PIECE_OCTETS, parse_address
 from smtp_relay.delivery.reporter import SLICE_REPORTS
 from tests.dkim.verifier import make_signer, verdicts, zone_of
+from tests.lists.fakes import mailing_list
 from tests.smtp_relay.delivery.report_house import (
     DOMAIN,
     MARIE_BOX,
@@ -29,6 +32,8 @@ from tests.smtp_relay.delivery.report_house import (
     make_settings,
 )
 from tests.smtp_relay.fakes import LaterExecutor, NowExecutor
+
+MARIE = f"marie@{DOMAIN}"
 
 
 @pytest.fixture
@@ -46,6 +51,21 @@ def read(office: Office) -> EmailMessage:
 
 def text(office: Office) -> str:
     return str(next(iter(read(office).iter_parts())).get_content())
+
+
+@pytest.mark.parametrize("catch_all", [(), (CatchAllSettings(domain=DOMAIN, address=MARIE),)])
+def test_a_report_about_a_lists_member_goes_to_the_list(
+    office: Office, catch_all: tuple[CatchAllSettings, ...]
+) -> None:
+    settings = office.settings.model_copy(update={"catch_all": catch_all})
+    office = Office(NowExecutor(), settings=settings, store=office.store)
+    which = mailing_list(f"tous@{DOMAIN}")
+    office.store.lists.lists[bounces_address(which)] = which
+    office.store.owe(sender=bounces_address(which))
+    office.reporter.poke()
+    (copy,) = office.committer.accepted[-1].copies
+    assert isinstance(copy.route, Relay)
+    assert copy.route.next_hop == next_hop_of(which.list_id)
 
 
 def test_a_report_to_one_of_ours_is_deposited_in_the_language_of_the_house(office: Office) -> None:
