@@ -20,13 +20,16 @@ from tests.crash.reports import NotAReport, read_report
 from tests.crash.transit import Stored, StoredCopy
 
 Mail = TypeVar("Mail")
-_COPIES = """
-    SELECT envelope_id, recipient, state, lane, (
-        SELECT group_concat(kind) FROM owed_report
+_COPIES = f"""
+    SELECT envelope_id, recipient, state,
+        lane = {Lane.FIRST.value} AND next_due_at_s IS NOT NULL
+            OR lane = {Lane.WAITING.value} AND next_due_at_s <= due_at_s,
+        (SELECT group_concat(kind) FROM owed_report
         WHERE owed_report.message_id = copy.message_id AND owed_report.copy_no = copy.copy_no)
     FROM copy
         JOIN message ON message.message_id = copy.message_id
-        LEFT JOIN queue ON queue.message_id = copy.message_id AND queue.copy_no = copy.copy_no"""
+        LEFT JOIN queue ON queue.message_id = copy.message_id AND queue.copy_no = copy.copy_no
+        LEFT JOIN destination ON destination.destination_id = queue.destination_id"""
 _UNSETTLED = """
     SELECT (SELECT count(*) FROM queue), (SELECT count(*) FROM owed_report),
         (SELECT count(*) FROM agent)"""
@@ -67,10 +70,10 @@ def read_copies(folder: Path) -> list[StoredCopy]:
             letter_id=envelope_id,
             recipient=recipient,
             state=CopyState(state),
-            can_go_on=lane is not None and lane != Lane.LEASED,
+            can_go_on=bool(can_go_on),
             owes=tuple(ReportKind(int(k)).name.lower() for k in kinds.split(",")) if kinds else (),
         )
-        for envelope_id, recipient, state, lane, kinds in rows
+        for envelope_id, recipient, state, can_go_on, kinds in rows
     ]
 
 

@@ -7,7 +7,9 @@ by being adopted; the tree below the supervisor says who is who.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,6 +17,8 @@ from pathlib import Path
 _PARENT_FIELD = 1  # of /proc/PID/stat, counted behind the command's closing bracket
 _STATE_FIELD = 0
 _KEEPER_LOCK = "keeper.lock"
+_SOCKET = re.compile(r"socket:\[(\d+)\]")
+_LOCAL_FIELD, _INODE_FIELD = 1, 9  # of /proc/PID/net/tcp
 _DELIVERY = b"delivery"  # the last argument of that door's parent, and of what it forks
 
 
@@ -63,6 +67,19 @@ def living_in(folder: Path) -> list[int]:
     return found
 
 
+def open_ports(pid: int) -> list[int]:
+    """Our end of each TCP connection over IPv4 that this process has; none if it has ended."""
+    try:
+        table = Path(f"/proc/{pid}/net/tcp").read_text("ascii").splitlines()[1:]
+    except OSError:
+        return []
+    inodes = {found.group(1) for link in _links(pid) if (found := _SOCKET.fullmatch(link))}
+    rows = (line.split() for line in table)
+    return [
+        int(row[_LOCAL_FIELD].partition(":")[2], 16) for row in rows if row[_INODE_FIELD] in inodes
+    ]
+
+
 def _parents() -> Iterator[tuple[int, int]]:
     """(process, its parent), zombies excepted."""
     for name in os.listdir("/proc"):
@@ -86,9 +103,14 @@ def _is_of_delivery(pid: int) -> bool:
 
 
 def _is_keeper(pid: int) -> bool:
-    try:
-        descriptors = os.listdir(f"/proc/{pid}/fd")
-        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in descriptors]
-    except OSError:
-        return False
-    return any(link.endswith(_KEEPER_LOCK) for link in links)
+    return any(link.endswith(_KEEPER_LOCK) for link in _links(pid))
+
+
+def _links(pid: int) -> list[str]:
+    """Where the process's descriptors lead."""
+    found = []
+    with suppress(OSError):  # it ended
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):  # it was closed
+                found.append(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
+    return found

@@ -1,18 +1,20 @@
 """What the servers elsewhere took and refused, and which mail they took twice.
 
-Mail may come twice only where a connection broke before the client can have
-written down that the first one was taken (RFC 1047): the client was killed, or
-the server hung up without an answer.  So of all takings of one copy
+Mail may come twice only where we died before it can have been written down
+that the first one was taken (RFC 1047), or where the server hung up without an
+answer.  So of any two takings of one copy, in the order in which they began,
 
-    each but one was over a connection that broke, by a kill or by the server
-    none began before that kill, or that end, of one before it
+    the first one was without an answer, and the server hung up before the second began; or
+    an agent was killed that held the connection of the first one, and the second began later:
+        before the server had taken it, or so soon behind that it was not on disk yet;
+        and nothing that the server took later over that connection was written down instead
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,8 +23,8 @@ from tests.crash.journal import Line, read_journal
 from tests.crash.reports import ReportLine
 
 DELIVERERS = frozenset({Role.AGENT, Role.AGENT_PARENT, Role.SUPERVISOR})
-SETTLED_WITHIN_S = 15.0
-"""Between an answer of the peer and the commit, where others work too; and back: it reads late."""
+SETTLED_WITHIN_S = 5.0
+"""From an answer of the server to our commit, on a machine that has other work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,11 @@ class Taking:
     answers: bool
     reports: tuple[ReportLine, ...]
 
+    @property
+    def port(self) -> int:
+        """Our end of the connection."""
+        return int(self.connection.rpartition("-")[2])
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -54,8 +61,20 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
+    """
+    gone_at_s: when the last agent was dead that it ended; of a parent's death they notice.
+    ports: our ends of the connections that it cut; None: whatever all agents had.
+    """
+
     at_s: float
+    gone_at_s: float
     role: Role
+    ports: frozenset[int] | None = None
+
+    def may_have_cut(self, taking: Taking) -> bool:
+        """Did it end an agent that held this connection while the mail went over it?"""
+        is_its = self.ports is None or taking.port in self.ports
+        return is_its and taking.begun_at_s <= self.gone_at_s
 
 
 @dataclass(slots=True)
@@ -99,7 +118,17 @@ def read_relayed(path: Path) -> Relayed:
 
 
 def read_kills(path: Path) -> list[Kill]:
-    return [Kill(line["t"], Role(line["role"])) for line in read_journal(path)]
+    kills: list[Kill] = []
+    for line in read_journal(path):
+        match line["e"]:
+            case "killed":
+                ports = None if line["ports"] is None else frozenset(line["ports"])
+                kills.append(Kill(line["t"], line["t"], Role(line["role"]), ports))
+            case "gone":
+                kills[-1] = replace(kills[-1], gone_at_s=line["t"])
+            case other:
+                raise ValueError(f"journal line {other}")
+    return kills
 
 
 def _takings(line: Line) -> Iterator[Taking]:
@@ -123,24 +152,16 @@ def _takings(line: Line) -> Iterator[Taking]:
 
 @dataclass(slots=True)
 class Doubles:
-    """causes: duplicates by what led to them: the role that was killed, or the server itself."""
+    """
+    causes: duplicates by what led to them: the role that was killed, or the server itself.
+    early_count: of those by a kill, how many the server had taken before it.
+    longest_s: from the server's journal to that kill; an answer that we can have known.
+    """
 
     causes: Counter[str] = field(default_factory=Counter)
+    early_count: int = 0
+    longest_s: float = 0.0
     breaches: list[str] = field(default_factory=list)
-
-
-def judge_doubles(relayed: Relayed, kills: Iterable[Kill]) -> Doubles:
-    doubles = Doubles()
-    deaths = [kill for kill in kills if kill.role in DELIVERERS]
-    groups: dict[tuple[str, str], list[Taking]] = defaultdict(list)
-    for taking in relayed.takings:
-        groups[taking.recipient, taking.key].append(taking)
-    for same in groups.values():
-        if len(same) > 1:
-            in_turn = sorted(same, key=lambda taking: taking.begun_at_s)
-            for taking, later in pairwise(in_turn):
-                _judge_pair(Pair(taking, later), relayed.ends, deaths, doubles)
-    return doubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +175,29 @@ class Pair:
         return f"{self.taking.key} came to {self.taking.recipient} again"
 
 
+def judge_doubles(relayed: Relayed, kills: Iterable[Kill]) -> Doubles:
+    doubles = Doubles()
+    deaths = [kill for kill in kills if kill.role in DELIVERERS]
+    pairs = _pairs(relayed.takings)
+    for pair in pairs:
+        _judge_pair(pair, relayed.ends, deaths, doubles)
+    doubles.breaches += _judge_order(relayed.takings, pairs)
+    return doubles
+
+
+def _pairs(takings: Iterable[Taking]) -> list[Pair]:
+    groups: dict[tuple[str, str], list[Taking]] = defaultdict(list)
+    for taking in sorted(takings, key=lambda taking: taking.begun_at_s):
+        groups[taking.recipient, taking.key].append(taking)
+    return [Pair(*both) for same in groups.values() for both in pairwise(same)]
+
+
 def _judge_pair(
     pair: Pair, ends: Mapping[str, End], deaths: Sequence[Kill], doubles: Doubles
 ) -> None:
     end = ends.get(pair.taking.connection)
-    if end is None or end.how == "quit":
-        doubles.breaches.append(f"{pair}, though its connection did not break")
+    if end is None:
+        doubles.breaches.append(f"{pair}, though its connection did not end")
     elif end.how == "hung up" and not pair.taking.answers:
         doubles.causes["the server hung up"] += 1
         if pair.later.begun_at_s < pair.taking.taken_at_s:
@@ -169,13 +207,36 @@ def _judge_pair(
 
 
 def _judge_killed(pair: Pair, end: End, deaths: Sequence[Kill], doubles: Doubles) -> None:
-    """An agent's death is what broke the connection: before its end, and before the next try."""
-    since_s = pair.taking.begun_at_s - SETTLED_WITHIN_S
-    latest_s = min(end.at_s, pair.later.begun_at_s)
-    before = [kill for kill in deaths if since_s <= kill.at_s <= latest_s]
-    if not before:
+    """A death before the next try, that can have kept us from writing it down."""
+    taking, latest_s = pair.taking, pair.later.begun_at_s
+    if end.how == "broken":
+        suspects = [k for k in deaths if k.may_have_cut(taking) and k.at_s <= end.at_s]
+    else:  # that connection ended before; who had held it is not known any more
+        suspects = [k for k in deaths if k.at_s >= taking.taken_at_s]
+    suspects = [kill for kill in suspects if kill.at_s <= latest_s]
+    if not suspects:
         doubles.breaches.append(f"{pair}, and nobody was killed between")
         return
-    if before[-1].at_s > pair.taking.taken_at_s + SETTLED_WITHIN_S:
+    death = min(suspects, key=lambda kill: (kill.ports is None, kill.at_s))
+    known_s = death.at_s - taking.taken_at_s
+    doubles.causes[f"{death.role.value} killed"] += 1
+    doubles.early_count += known_s > 0
+    doubles.longest_s = max(doubles.longest_s, known_s)
+    if known_s > SETTLED_WITHIN_S:
         doubles.breaches.append(f"{pair}, though there was time to write it down")
-    doubles.causes[f"{before[-1].role.value} killed"] += 1
+
+
+def _judge_order(takings: Sequence[Taking], pairs: Iterable[Pair]) -> Iterator[str]:
+    """An agent writes down what was answered in that order, so the end of it is lost, or nothing.
+
+    takings: in the order of time.
+    """
+    again = {id(pair.taking): pair for pair in pairs}
+    settled_at_s: dict[str, float] = {}  # connection -> the last taking that was written down
+    for taking in takings:
+        if id(taking) not in again:
+            settled_at_s[taking.connection] = taking.taken_at_s
+    for taking in takings:
+        is_behind = taking.taken_at_s >= settled_at_s.get(taking.connection, 0.0)
+        if taking.answers and id(taking) in again and not is_behind:
+            yield f"{again[id(taking)]}, though what was taken after it was written down"

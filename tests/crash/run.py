@@ -22,7 +22,14 @@ from tests.crash.journal import Journal
 from tests.crash.ledger import Ledger, read_ledger
 from tests.crash.letters import is_elsewhere, read_letter
 from tests.crash.programs import running
-from tests.crash.relayed import DELIVERERS, Relayed, judge_doubles, read_kills, read_relayed
+from tests.crash.relayed import (
+    DELIVERERS,
+    Doubles,
+    Relayed,
+    judge_doubles,
+    read_kills,
+    read_relayed,
+)
 from tests.crash.reports import read_report
 from tests.crash.sender import SenderPlan
 from tests.crash.service import CrashedService
@@ -74,6 +81,7 @@ class CrashPlan:
 @dataclass(slots=True)
 class Report:
     kills: Counter[str] = field(default_factory=Counter)
+    cut_count: int = 0
     promised_count: int = 0
     unanswered_count: int = 0
     refused_count: int = 0
@@ -86,7 +94,7 @@ class Report:
     put_off_count: int = 0
     report_count: int = 0
     report_elsewhere_count: int = 0
-    doubles: Counter[str] = field(default_factory=Counter)
+    doubles: Doubles = field(default_factory=Doubles)
     longest_orphan_s: float = 0.0
     breaches: list[str] = field(default_factory=list)
 
@@ -160,7 +168,7 @@ def wait_for_rest(house: House) -> None:
 def _judge(report: Report, ledger: Ledger, stored: Stored, relayed: Relayed, folder: Path) -> None:
     view = final_view(ledger)
     doubles = judge_doubles(relayed, read_kills(folder / "killed"))
-    report.doubles = doubles.causes
+    report.doubles = doubles
     report.breaches += [
         *ledger.wrongs,
         *relayed.wrongs,
@@ -191,13 +199,23 @@ class Killer:
             member = self._choose(self._service.family())
             if member.role in DELIVERERS and self._chance.random() < AIMED:
                 self._wait_for_taking()
-            self._report.kills[member.role.value] += 1
-            self._journal.note("killed", role=member.role.value, pid=member.pid)
-            self._service.kill(member)
+            self._kill(member)
             size = _size(self._sent)
             on_kill()
             if self._chance.random() >= HASTE:
                 self.wait_for_progress(since=size)
+
+    def _kill(self, member: Member) -> None:
+        agents = [one for one in self._service.family() if one.role is Role.AGENT]
+        is_parent = member.role in DELIVERERS and member.role is not Role.AGENT
+        ports = None if is_parent else self._service.freeze(member)
+        self._journal.note("killed", role=member.role.value, pid=member.pid, ports=ports)
+        self._service.kill(member)
+        self._report.kills[member.role.value] += 1
+        self._report.cut_count += len(ports or ()) if member.role is Role.AGENT else 0
+        if is_parent:
+            self._service.wait_until_gone(agents)
+            self._journal.note("gone")
 
     def wait_for_progress(self, *, since: int) -> None:
         """Until a letter that was begun behind this size of the journal is answered 250.
@@ -224,6 +242,10 @@ class Killer:
         return time.monotonic() < until_s
 
     def _choose(self, family: list[Member]) -> Member:
+        """The first one is an agent, so that even a short run has one."""
+        agents = [member for member in family if member.role is Role.AGENT]
+        if agents and not self._report.kills[Role.AGENT.value]:
+            return self._chance.choice(agents)
         weights = [WEIGHTS[member.role] / _like(member, family) for member in family]
         return self._chance.choices(family, weights)[0]
 
@@ -325,14 +347,23 @@ def sentences(report: Report) -> Iterator[str]:
     )
     yield (
         f"elsewhere: {report.relayed_count} copies relayed, {report.returned_count} returned,"
-        f" {report.put_off_count} times put off by the servers there"
+        f" {report.put_off_count} times put off by the servers there; agents that were killed had"
+        f" {report.cut_count} connections open"
     )
     yield (
         f"{report.report_count} reports in senders' mailboxes,"
         f" {report.report_elsewhere_count} taken elsewhere"
     )
-    causes = ", ".join(f"{count} {cause}" for cause, count in report.doubles.most_common())
-    yield f"{report.doubles.total()} copies came elsewhere once more: {causes or 'none'}"
+    yield from _sentences_of(report.doubles)
     yield f"after its supervisor, the last process lived {report.longest_orphan_s:.1f} s at most"
     yield f"{len(report.breaches)} broken promises"
     yield from report.breaches[:MAX_TOLD]
+
+
+def _sentences_of(doubles: Doubles) -> Iterator[str]:
+    causes = ", ".join(f"{count} {cause}" for cause, count in doubles.causes.most_common())
+    yield f"{doubles.causes.total()} copies came elsewhere once more: {causes or 'none'}"
+    yield (
+        f"{doubles.early_count} of them had been taken before the kill,"
+        f" {doubles.longest_s * 1000:.0f} ms before it at most"
+    )

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from tests.crash.family import Member, Role, living_in, read_family
+from tests.crash.family import Member, Role, living_in, open_ports, read_family
 from tests.crash.house import House
 
 GONE_WITHIN_S = 20.0
@@ -36,6 +37,14 @@ class CrashedService:
     def family(self) -> list[Member]:
         return read_family(self._program.pid)
 
+    def freeze(self, member: Member) -> list[int]:
+        """SIGSTOP, before a kill; our ends of the connections that it then has."""
+        try:
+            os.kill(member.pid, signal.SIGSTOP)
+        except ProcessLookupError:
+            return []
+        return open_ports(member.pid)
+
     def kill(self, member: Member) -> None:
         """SIGKILL; a killed supervisor is started again when all its family is gone.
 
@@ -45,7 +54,7 @@ class CrashedService:
         if member.role is Role.SUPERVISOR:
             self._program.kill()
             self._program.wait()
-            self._wait_until_gone()
+            self._wait_until_nobody_is_left()
             self._program = self._start()
             return
         try:
@@ -60,7 +69,7 @@ class CrashedService:
         """SIGTERM; the exit status."""
         self._program.terminate()
         status = self._program.wait(STOP_WITHIN_S)
-        self._wait_until_gone()
+        self._wait_until_nobody_is_left()
         return status
 
     def start_again(self) -> None:
@@ -85,11 +94,24 @@ class CrashedService:
             cwd=self._house.folder,
         )
 
-    def _wait_until_gone(self) -> None:
+    def wait_until_gone(self, members: Sequence[Member]) -> None:
+        """Those, which end because their parent did.
+
+        Raises:
+            Orphans: somebody stays.
+        """
+        pids = {member.pid for member in members}
+        self._wait_while(lambda: pids.intersection(living_in(self._house.folder)))
+
+    def _wait_until_nobody_is_left(self) -> None:
+        waited_s = self._wait_while(lambda: living_in(self._house.folder))
+        self.longest_orphan_s = max(self.longest_orphan_s, waited_s)
+
+    def _wait_while(self, left: Callable[[], Collection[int]]) -> float:
         began_s = time.monotonic()
-        while left := living_in(self._house.folder):
+        while pids := left():
             waited_s = time.monotonic() - began_s
             if waited_s > GONE_WITHIN_S:
-                raise Orphans(f"{len(left)} processes outlive the supervisor by {waited_s:.0f} s")
+                raise Orphans(f"{len(pids)} processes outlive their parent by {waited_s:.0f} s")
             time.sleep(LOOK_S)
-        self.longest_orphan_s = max(self.longest_orphan_s, time.monotonic() - began_s)
+        return time.monotonic() - began_s

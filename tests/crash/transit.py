@@ -2,8 +2,8 @@
 
 | a copy for elsewhere is | then                                                        |
 | ----------------------- | ----------------------------------------------------------- |
-| queued                  | some agent can lease it, or will when it is due             |
-| relayed                 | the server elsewhere has it                                 |
+| queued                  | no dead agent holds it, and its destination is due in time  |
+| relayed                 | the server elsewhere has it, octet for octet                |
 | returned                | the server elsewhere refused it for good, and never took it |
 
 | what a final copy owes  | to whom                                                     |
@@ -13,22 +13,24 @@
 | delivered: deposited    | a sender who wants to hear of success                       |
 
 Whatever is owed is owed still, or was told exactly once; nothing else is told.
+A report to elsewhere tells nobody before it arrives: until it is relayed, or
+when nobody is there who takes it, its sender need not have heard.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailserver.queue.copies import CopyState
 from tests.crash.ledger import Ledger
 from tests.crash.letters import DOMAIN, ELSEWHERE_WITH_DSN, is_elsewhere
-from tests.crash.relayed import Relayed
+from tests.crash.relayed import Relayed, Taking
 from tests.crash.reports import ReportLine, ReportRead
 from tests.crash.verdict import Contents, View
 
-CLOCKS_S = 0.001
+Takings = Mapping[str, Sequence[Taking]]
 _ACTIONS = {
     CopyState.RETURNED: ("failed", "FAILURE"),
     CopyState.RELAYED: ("relayed", "SUCCESS"),
@@ -40,7 +42,7 @@ _ACTIONS = {
 class StoredCopy:
     """
     letter_id: of the message's ENVID; of a report, empty.
-    can_go_on: it is in the queue, and no dead agent holds it.
+    can_go_on: it is in the queue, nobody holds it, and agents will look for it when it is due.
     owes: actions that are owed still.
     """
 
@@ -63,15 +65,12 @@ class Stored:
     copies: Sequence[StoredCopy] = ()
 
     def places(self) -> Contents:
-        """Mailboxes, and each copy for elsewhere as a mailbox with one letter."""
-        return {
-            **self.contents,
-            **{
-                copy.recipient: {"copy": copy.letter_id}
-                for copy in self.copies
-                if copy.letter_id and is_elsewhere(copy.recipient)
-            },
-        }
+        """Mailboxes, and each recipient elsewhere as a mailbox with the copies for it."""
+        travelling: dict[str, dict[str, str]] = defaultdict(dict)
+        for number, copy in enumerate(self.copies):
+            if copy.letter_id and is_elsewhere(copy.recipient):
+                travelling[copy.recipient][f"copy {number}"] = copy.letter_id
+        return {**self.contents, **travelling}
 
 
 def judge_transit(
@@ -84,7 +83,9 @@ def judge_transit(
     return [
         *_strayed(ledger, view, taken),
         *(f"{who} was sent to and is not known here" for who in taken if who not in known),
+        *_unwritten(ledger, view, stored),
         *(breach for copy in travelling for breach in _judge_state(copy, taken, relayed, until_s)),
+        *_swallowed(stored, taken),
         *_judge_reports(ledger, stored, relayed, until_s),
     ]
 
@@ -104,35 +105,66 @@ def judge_rest(stored: Stored) -> Iterator[str]:
             yield f"that {copy.letter_id} was {action} for {copy.recipient} is owed still"
 
 
-def _strayed(ledger: Ledger, view: View, taken: Mapping[str, object]) -> Iterator[str]:
-    """Mail that left and was not accepted here."""
-    sent = view.promised | view.doubtful
-    allowed = {who for letter_id in sent for who in ledger.letters[letter_id].wishes}
-    allowed |= {ledger.letters[letter_id].sender for letter_id in sent}
-    for who in taken:
-        if who not in allowed:
-            yield f"mail went to {who} and was never accepted"
+def _strayed(ledger: Ledger, view: View, taken: Takings) -> Iterator[str]:
+    """Mail that left and was not accepted here, or not for that recipient."""
+    accepted = view.promised | view.doubtful
+    for who, takings in taken.items():
+        for taking in takings:
+            about = {line.letter_id for line in taking.reports} or {taking.key}
+            letters = [ledger.letters[one] for one in about & accepted]
+            wanted = {letter.sender for letter in letters} if taking.reports else set()
+            if not taking.reports and letters:
+                wanted = set(letters[0].wishes)
+            if len(letters) < len(about) or who not in wanted:
+                yield f"{taking.key} went to {who} and was never accepted for it"
+
+
+def _unwritten(ledger: Ledger, view: View, stored: Stored) -> Iterator[str]:
+    """Here too each recipient has a copy, which says what is owed."""
+    written = {(copy.letter_id, copy.recipient) for copy in stored.copies}
+    for letter_id in view.promised:
+        for who in ledger.letters[letter_id].wishes:
+            if (letter_id, who) not in written:
+                yield f"{letter_id} was answered 250 and has no copy for {who}"
 
 
 def _judge_state(
-    copy: StoredCopy, taken: Mapping[str, object], relayed: Relayed, until_s: float
+    copy: StoredCopy, taken: Takings, relayed: Relayed, until_s: float
 ) -> Iterator[str]:
-    what = f"the copy for {copy.recipient}"
-    refused_at_s = relayed.refused_at_s.get(copy.recipient, float("inf"))
+    what = f"the copy of {copy.letter_id or 'a report'} for {copy.recipient}"
+    refused_at_s = relayed.refused_at_s.get(copy.recipient)
     match copy.state:
         case CopyState.QUEUED:
             if not copy.can_go_on:
                 yield f"{what} is queued and nobody will ever lease it"
         case CopyState.RELAYED:
-            if copy.recipient not in taken:
+            if not any(_is_of(taking, copy) for taking in taken.get(copy.recipient, ())):
                 yield f"{what} is relayed and no server has it"
         case CopyState.RETURNED:
-            if refused_at_s > until_s:
+            if refused_at_s is None or refused_at_s > until_s:
                 yield f"{what} is returned and no server refused it"
             if copy.recipient in taken:
                 yield f"{what} is returned and a server has it"
         case other:
             yield f"{what} is {other.name}"
+
+
+def _is_of(taking: Taking, copy: StoredCopy) -> bool:
+    """A report in the store does not say here which it is."""
+    return taking.key == copy.letter_id if copy.letter_id else bool(taking.reports)
+
+
+def _swallowed(stored: Stored, taken: Takings) -> Iterator[str]:
+    """Of several reports to one sender, each that is relayed has arrived."""
+    relayed = Counter(
+        copy.recipient
+        for copy in stored.copies
+        if not copy.letter_id and copy.state is CopyState.RELAYED
+    )
+    for who, count in relayed.items():
+        arrived = {taking.key for taking in taken.get(who, ()) if taking.reports}
+        if is_elsewhere(who) and len(arrived) < count:
+            yield f"{count} reports to {who} are relayed, and {len(arrived)} arrived"
 
 
 # --- reports ------------------------------------------------------------------------
@@ -148,7 +180,11 @@ def _judge_reports(
         for action in copy.owes
     )
     wanted = dict(_wanted(ledger, stored))
-    unheard = {copy.recipient for copy in stored.copies if not copy.letter_id}
+    unheard = {
+        copy.recipient
+        for copy in stored.copies
+        if not copy.letter_id and copy.state is not CopyState.RELAYED
+    }
     for line, sender in wanted.items():
         count = told[line] + owed[line]
         if count > 1:
@@ -206,9 +242,3 @@ def judge_wishes(ledger: Ledger, relayed: Relayed) -> Iterator[str]:
         wished = letter.wishes.get(taking.recipient, "")
         if set(taking.notify.split(",")) != set(wished.split(",")):
             yield f"{taking.recipient} was handed on with NOTIFY={taking.notify}, not {wished}"
-
-
-def missing_kinds(copies: Iterable[StoredCopy]) -> list[str]:
-    """States for elsewhere that a run never came to: then it showed less than it should."""
-    states = {copy.state for copy in copies if is_elsewhere(copy.recipient)}
-    return [state.name for state in (CopyState.RELAYED, CopyState.RETURNED) if state not in states]

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 
 from tests.powercut.cuts import Findings
-from tests.powercut.recipe import Recipe, cook
+from tests.powercut.recipe import Recipe, cook, recipe_for
 from tests.powercut.service import MUTANTS
 
 OUT = Console()
@@ -41,6 +41,8 @@ def main() -> int:
             sender_count=12,
             letter_count=30,
             collector_count=3,
+            sent_cut=0.1,
+            synced_cut=0.3,
             cut_count=0,
             lucky_count=wanted.lucky,
         )
@@ -59,8 +61,7 @@ def _cook(recipe: Recipe) -> Findings:
 
 
 def _is_found(mutant: str) -> bool:
-    recipe = Recipe(mutant=mutant, large=0.4, cut_count=0, lucky_count=0, stop_at_breach=True)
-    return bool(_cook(recipe).breaches)
+    return bool(_cook(recipe_for(mutant)).breaches)
 
 
 def _add(total: Findings, found: Findings) -> None:
@@ -73,9 +74,12 @@ def _add(total: Findings, found: Findings) -> None:
     total.unlink_count += found.unlink_count
     total.unseen_count += found.unseen_count
     total.sent_cut_count += found.sent_cut_count
+    total.synced_cut_count += found.synced_cut_count
     total.queued_count += found.queued_count
     total.again_count += found.again_count
     total.owed_count += found.owed_count
+    total.relayed_count += found.relayed_count
+    total.returned_count += found.returned_count
     total.told_count += found.told_count
     total.breaches += found.breaches
 
@@ -88,12 +92,13 @@ def _tell(total: Findings, found_mutants: list[str]) -> None:
     )
     OUT.print(
         f"{total.cut_count} power cuts with nothing unsynced kept, {total.lucky_count} with a"
-        f" random part of it, {total.sent_cut_count} in the middle of a delivery elsewhere:"
-        f" {len(total.breaches)} broken promises"
+        f" random part of it, {total.sent_cut_count} in the middle of a delivery elsewhere,"
+        f" {total.synced_cut_count} behind a sync of the log: {len(total.breaches)} broken promises"
     )
     OUT.print(
         f"they found {total.queued_count} copies queued, {total.again_count} of which a server"
-        f" elsewhere had; {total.owed_count} reports owed; {total.told_count} told at the end"
+        f" elsewhere had, and {total.owed_count} reports owed; at the end {total.relayed_count}"
+        f" copies were relayed, {total.returned_count} returned, {total.told_count} reports there"
     )
     OUT.print(f"mutants found: {', '.join(found_mutants) or 'none'}")
 

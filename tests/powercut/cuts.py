@@ -2,7 +2,8 @@
 
 A promise counts from the moment when the send that carries its first octet is
 entered: the peer cannot have seen it earlier.  The power is also cut while the
-delivery agent talks to servers elsewhere: between a settlement and the next.
+delivery agent talks to servers elsewhere, and when the log has just been synced:
+with nothing unsynced kept, each sync makes one more state that a crash can leave.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailserver.queue.copies import CopyState
 from tests.crash.contents import Unreadable, read_stored
 from tests.crash.ledger import Ledger, Letter, Quit
 from tests.crash.relayed import Relayed
@@ -23,7 +25,9 @@ from tests.powercut.rebuilt import RebuiltFolder
 from tests.powercut.replay import Replay
 from tests.powercut.trace import Call
 
-LUCKY_SENT = 0.3
+LUCKY_PART = 0.3
+"""Of the cuts that belong to no promise: part of what was unsynced survives."""
+_LOG = "mail.db-wal"
 MAX_BREACHES = 20  # told; one is enough to fail
 
 
@@ -32,6 +36,7 @@ class CutPlan:
     """
     senders: whose mailboxes hold reports only.
     sent_cut: part of what is sent to the ports of servers elsewhere.
+    synced_cut: part of the syncs of the log.
     cut_count: promises at which the power is cut, spread over the run; 0: at each.
     lucky_count: further cuts, at some of them, where part of what was unsynced survives.
     """
@@ -40,6 +45,7 @@ class CutPlan:
     senders: tuple[str, ...]
     elsewhere_ports: frozenset[str]
     sent_cut: float
+    synced_cut: float
     cut_count: int
     lucky_count: int
     seed: int
@@ -56,9 +62,12 @@ class Findings:
     filed_count: int = 0
     unlink_count: int = 0
     sent_cut_count: int = 0
+    synced_cut_count: int = 0
     queued_count: int = 0  # copies that a cut found in the queue, over all cuts
     again_count: int = 0  # of these, those that a server elsewhere had: sent again
     owed_count: int = 0  # reports that a cut found owed, over all cuts
+    relayed_count: int = 0  # copies that the last cut found relayed
+    returned_count: int = 0
     told_count: int = 0  # reports found in mailboxes by the last cut
     breaches: list[str] = field(default_factory=list)
     unseen_count: int = 0  # promises in the journals whose send the trace does not show
@@ -91,7 +100,7 @@ class Cutter:
         self.findings = Findings()
 
     def run(self, calls: Iterable[Call], folder: Path) -> Findings:
-        replay = Replay(self._disk, folder, self._on_send)
+        replay = Replay(self._disk, folder, self._on_send, self._on_sync)
         last: Call | None = None
         for last in calls:
             replay.take(last)
@@ -114,7 +123,9 @@ class Cutter:
 
     def _on_send(self, call: Call, connection: str, end: int) -> None:
         if connection.rpartition("-")[2] in self._plan.elsewhere_ports:
-            self._on_send_elsewhere(call)
+            self.findings.sent_cut_count += self._cut_by_chance(
+                call, self._plan.sent_cut, "in delivery"
+            )
             return
         waiting = self._waiting.get(connection)
         is_due = False
@@ -130,11 +141,18 @@ class Cutter:
             self.findings.cut_count += 1
             self._cut(call, NoLuck(), "no luck")
 
-    def _on_send_elsewhere(self, call: Call) -> None:
-        if self._chance.random() < self._plan.sent_cut:
-            self.findings.sent_cut_count += 1
-            is_lucky = self._chance.random() < LUCKY_SENT
-            self._cut(call, SomeLuck(self._chance) if is_lucky else NoLuck(), "in delivery")
+    def _on_sync(self, call: Call, path: str) -> None:
+        if path == _LOG:
+            self.findings.synced_cut_count += self._cut_by_chance(
+                call, self._plan.synced_cut, "behind a sync"
+            )
+
+    def _cut_by_chance(self, call: Call, part: float, which: str) -> bool:
+        if self._chance.random() >= part:
+            return False
+        is_lucky = self._chance.random() < LUCKY_PART
+        self._cut(call, SomeLuck(self._chance) if is_lucky else NoLuck(), which)
+        return True
 
     def _keep(self, promise: Letter | Quit) -> None:
         match promise:
@@ -163,6 +181,10 @@ class Cutter:
         found.queued_count += sum(copy.can_go_on for copy in stored.copies)
         found.again_count += again_count(stored, self._relayed, until_s=at_s)
         found.owed_count += sum(len(copy.owes) for copy in stored.copies)
+        found.relayed_count = sum(copy.state is CopyState.RELAYED for copy in stored.copies)
+        found.returned_count = sum(
+            copy.state is CopyState.RETURNED and bool(copy.letter_id) for copy in stored.copies
+        )
         found.told_count = sum(map(len, stored.reports.values()))
         return [
             *judge(self._ledger, view, stored.places()),

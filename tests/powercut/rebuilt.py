@@ -32,7 +32,8 @@ class RebuiltFolder:
             before = left.pop(path, None)
             match node:
                 case Folder():
-                    (self._folder / path).mkdir(exist_ok=True)
+                    if before is None:
+                        (self._folder / path).mkdir(exist_ok=True)
                     self._there[path] = (node, 0)
                 case File():
                     self._bring_file(path, node, octets or b"", before)

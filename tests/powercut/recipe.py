@@ -8,18 +8,20 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from tests.crash.collector import CollectorPlan
-from tests.crash.house import LISTENERS, PASSWORD, House, build_house
+from tests.crash.house import PASSWORD, House, build_house
 from tests.crash.ledger import read_ledger
 from tests.crash.programs import RUN_TIMEOUT_S, running
-from tests.crash.relayed import read_relayed
+from tests.crash.relayed import judge_doubles, read_relayed
 from tests.crash.run import running_elsewhere, wait_for_rest
 from tests.crash.sender import SenderPlan
 from tests.powercut.cuts import CutPlan, Cutter, Findings, Known
 from tests.powercut.disk import Disk
 from tests.powercut.rebuilt import RebuiltFolder
+from tests.powercut.service import IN_DELIVERY, LISTENERS
 from tests.powercut.trace import CALLS, OPTIONS, read_trace
 
 BOXES = tuple(f"b{n}" for n in range(6))
@@ -33,7 +35,10 @@ class Recipe:
     letter_count: of each sender.
     large: part of the letters over the limit for rows.
     elsewhere: part of the letters with recipients elsewhere, or a sender there.
+    doors: with POP3, mailboxes are collected too; in the end most are collected empty, and
+        everything leaves or comes back.
     sent_cut: part of the agent's commands to servers elsewhere at which the power is cut too.
+    synced_cut: part of the syncs of the log behind which it is.
     """
 
     mutant: str = "none"
@@ -42,11 +47,28 @@ class Recipe:
     letter_count: int = 12
     collector_count: int = 2
     large: float = 0.12
-    elsewhere: float = 0.5
+    elsewhere: float = 0.7
+    doors: tuple[str, ...] = tuple(LISTENERS)
     sent_cut: float = 0.03
-    cut_count: int = 40
-    lucky_count: int = 15
+    synced_cut: float = 0.1
+    cut_count: int = 30
+    lucky_count: int = 12
     stop_at_breach: bool = False
+
+
+def recipe_for(mutant: str) -> Recipe:
+    """A load under which this mutant breaks its promise early, cut where it does."""
+    always = Recipe(
+        mutant=mutant,
+        letter_count=4,
+        doors=("smtp", "delivery") if mutant in IN_DELIVERY else ("smtp",),
+        lucky_count=0,
+        sent_cut=0.0,
+        stop_at_breach=True,
+    )
+    if mutant in IN_DELIVERY:
+        return replace(always, large=0.0, elsewhere=1.0, cut_count=1, synced_cut=1.0)
+    return replace(always, large=0.5, elsewhere=0.0, cut_count=0, synced_cut=0.0)
 
 
 class TraceTooPoor(Exception):
@@ -66,12 +88,12 @@ def cook(recipe: Recipe, folder: Path) -> Findings:
         house = build_house(
             folder / "house",
             names=(*names, *BOXES),
-            ports=dict.fromkeys(LISTENERS, 0),
+            ports=dict.fromkeys(chain(*LISTENERS.values()), 0),
             agents=1,
             elsewhere=elsewhere,
         )
         disk = Disk.of(house.store_folder)
-        with _traced_service(house, trace, recipe.mutant) as chosen:
+        with _traced_service(house, trace, recipe) as chosen:
             journals = _load(folder, recipe, chosen, names)
             if recipe.mutant == "none":
                 wait_for_rest(house)
@@ -83,6 +105,7 @@ def cook(recipe: Recipe, folder: Path) -> Findings:
         senders=names,
         elsewhere_ports=frozenset(map(str, elsewhere.values())),
         sent_cut=recipe.sent_cut,
+        synced_cut=recipe.synced_cut,
         cut_count=recipe.cut_count,
         lucky_count=recipe.lucky_count,
         seed=recipe.seed,
@@ -92,18 +115,20 @@ def cook(recipe: Recipe, folder: Path) -> Findings:
     known = Known(ledger, relayed, plan)
     cutter = Cutter(known, disk, RebuiltFolder(folder / "rebuilt"))
     findings = cutter.run(read_trace(_lines(trace)), house.store_folder)
-    findings.breaches += [*ledger.wrongs, *relayed.wrongs]
+    nobody_died = judge_doubles(relayed, kills=())
+    findings.breaches += [*ledger.wrongs, *relayed.wrongs, *nobody_died.breaches]
     shutil.rmtree(folder / "rebuilt", ignore_errors=True)
     trace.unlink()
     return findings
 
 
 @contextmanager
-def _traced_service(house: House, trace: Path, mutant: str) -> Iterator[Mapping[str, int]]:
+def _traced_service(house: House, trace: Path, recipe: Recipe) -> Iterator[Mapping[str, int]]:
     """The ports of a service that ends with the block."""
     command = (
         *("strace", *OPTIONS, "-o", str(trace), "-e", f"trace={CALLS}"),
-        *(sys.executable, "-m", "tests.powercut.service", str(house.settings_file), mutant),
+        *(sys.executable, "-m", "tests.powercut.service", str(house.settings_file)),
+        *(recipe.mutant, *recipe.doors),
     )
     with running(command, has_output=True) as service:
         assert service.stdout is not None, "it was asked for"
@@ -116,11 +141,10 @@ def _traced_service(house: House, trace: Path, mutant: str) -> Iterator[Mapping[
 def _load(
     folder: Path, recipe: Recipe, ports: Mapping[str, int], names: tuple[str, ...]
 ) -> list[Path]:
-    """Collect while mail comes in, then clear most mailboxes out; the journals."""
-    share = -(-len(BOXES) // recipe.collector_count)
+    """Send and, if there is POP3, collect meanwhile and after it; the journals."""
     sending = SenderPlan(
         mx_port=ports["mx"],
-        submission_port=ports["submission"],
+        submission_port=ports["submission"] if recipe.elsewhere else 0,
         password=PASSWORD,
         names=names,
         boxes=BOXES,
@@ -130,6 +154,11 @@ def _load(
         trouble=0.1,
         elsewhere=recipe.elsewhere,
     )
+    sender = _command(folder, "sender", "sent", asdict(sending))
+    if "pop3" not in recipe.doors:
+        _run(sender)
+        return [folder / "sent"]
+    share = -(-len(BOXES) // recipe.collector_count)
     collecting = CollectorPlan(
         pop3_port=ports["pop3"],
         password=PASSWORD,
@@ -144,14 +173,15 @@ def _load(
         session_count=CLEARING_SESSIONS,
         delete=1.0,
     )
-    sender = _command(folder, "sender", "sent", asdict(sending))
-    collector = _command(folder, "collector", "collected", asdict(collecting))
-    clearer = _command(folder, "collector", "cleared", asdict(clearing))
-    with running(collector), running(sender) as program:
-        program.wait(RUN_TIMEOUT_S)
-    with running(clearer) as program:
-        program.wait(RUN_TIMEOUT_S)
+    with running(_command(folder, "collector", "collected", asdict(collecting))):
+        _run(sender)
+    _run(_command(folder, "collector", "cleared", asdict(clearing)))
     return [folder / name for name in ("sent", "collected", "cleared")]
+
+
+def _run(command: tuple[str, ...]) -> None:
+    with running(command) as program:
+        program.wait(RUN_TIMEOUT_S)
 
 
 def _command(folder: Path, module: str, journal: str, plan: object) -> tuple[str, ...]:

@@ -22,14 +22,22 @@ class Replay:
 
     `on_send(connection, end)` is called when a send is entered: `end` is the
     offset in that connection's stream behind the octets it would carry, the
-    earliest that the peer may have seen them.
+    earliest that the peer may have seen them.  `on_sync(path)` is called when a
+    file of the store has been synced.
     """
 
-    def __init__(self, disk: Disk, folder: Path, on_send: Callable[[Call, str, int], None]) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        folder: Path,
+        on_send: Callable[[Call, str, int], None],
+        on_sync: Callable[[Call, str], None] = lambda _call, _path: None,
+    ) -> None:
         self._disk = disk
         self._prefix = f"{folder}/"
         self._folder = str(folder)
         self._on_send = on_send
+        self._on_sync = on_sync
         self._sent: dict[str, int] = {}
         self._begun: dict[str, BegunSync] = {}
         self.database_sync_count = 0  # moves of the log into the database
@@ -68,6 +76,7 @@ class Replay:
         if call.result == 0:
             self._disk.end_sync(begun)
             self.database_sync_count += path == "mail.db"
+            self._on_sync(call, path)
 
     def _take_change(self, call: Call) -> None:
         change = _CHANGES.get(call.name)

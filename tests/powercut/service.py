@@ -1,6 +1,6 @@
-"""The program under the tracer: the three doors and the keeper, without a supervisor.
+"""The program under the tracer: doors and the keeper, without a supervisor.
 
-    python -m tests.powercut.service SETTINGS.toml MUTANT
+    python -m tests.powercut.service SETTINGS.toml MUTANT DOOR...
 
 Prints one JSON line with the ports once they listen, and ends with its standard
 input.  A mutant breaks the promise on purpose; the test must notice.
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -108,19 +109,16 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "settlement without its report": _owe_later,
     "a lease is lost": _lose_leases,
 }
+IN_DELIVERY = frozenset({"settlement without its report", "a lease is lost"})
+"""They break what an agent does; the others, what is answered."""
 
 
-def _doors() -> dict[str, tuple[Door, tuple[str, ...]]]:
-    """Door -> its module and its listeners.  Imported before the fork, as the supervisor does."""
-    import pop3_store.worker as pop3
-    import smtp_relay.delivery.worker as delivery
-    import smtp_relay.inbound.worker as smtp
-
-    return {
-        "smtp": (smtp, ("mx", "submission")),
-        "pop3": (pop3, ("pop3",)),
-        "delivery": (delivery, ()),
-    }
+LISTENERS = {"smtp": ("mx", "submission"), "pop3": ("pop3",), "delivery": ()}
+_MODULES = {
+    "smtp": "smtp_relay.inbound.worker",
+    "pop3": "pop3_store.worker",
+    "delivery": "smtp_relay.delivery.worker",
+}
 
 
 def _fork(run: Callable[[], None]) -> int:
@@ -161,23 +159,23 @@ def main(arguments: list[str]) -> None:
     settings = load_settings(Path(arguments[0]), {})
     MUTANTS[arguments[1]]()
     log.configure(level="warning", log_format="json", stream=sys.stderr)
-    doors = _doors()
-    prepared: dict[str, Any] = {name: door.prepare(settings) for name, (door, _) in doors.items()}
-    socks = {name: _listen() for _, names in doors.values() for name in names}
+    # Imported before the fork, as the supervisor does.
+    doors: dict[str, Door] = {name: import_module(_MODULES[name]) for name in arguments[2:]}
+    prepared: dict[str, Any] = {name: door.prepare(settings) for name, door in doors.items()}
+    socks = {listener: _listen() for name in doors for listener in LISTENERS[name]}
     life_fd, our_end = os.pipe()
 
     def serve(name: str) -> None:
         os.close(our_end)
-        door, names = doors[name]
         context = WorkerContext(
             settings=settings,
             door=name,
             index=0,
-            listeners=tuple(Listener(name=n, sock=socks[n]) for n in names),
+            listeners=tuple(Listener(name=n, sock=socks[n]) for n in LISTENERS[name]),
             life_fd=life_fd,
             auth_secret=Secret(b"s" * 32),
         )
-        door.serve(prepared[name], context)
+        doors[name].serve(prepared[name], context)
 
     def keep() -> None:
         os.close(our_end)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.powercut.cuts import Findings
-from tests.powercut.recipe import Recipe, TraceTooPoor, cook
+from tests.powercut.recipe import Recipe, TraceTooPoor, cook, recipe_for
 from tests.powercut.service import MUTANTS
 from tests.programs import needs_program
 
@@ -37,19 +37,13 @@ def test_no_promise_is_broken_by_a_power_cut(tmp_path: Path) -> None:
     assert findings.filed_count > 0, "no body was filed"
     assert findings.unlink_count > 0, "no body was reclaimed"
     assert findings.sent_cut_count > 0, "no cut fell into a delivery"
+    assert findings.synced_cut_count > 0, "no cut fell behind a sync"
     assert findings.queued_count > 0, "no cut found anything in the queue"
+    assert findings.relayed_count > 0, "nothing was relayed"
+    assert findings.returned_count > 0, "nothing was returned"
     assert findings.told_count > 0, "no report was made"
 
 
 @pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant != "none"])
 def test_a_mutant_that_breaks_the_promise_is_found(mutant: str, tmp_path: Path) -> None:
-    recipe = Recipe(
-        mutant=mutant,
-        sender_count=4,
-        letter_count=6,
-        large=0.4,
-        cut_count=0,
-        lucky_count=0,
-        stop_at_breach=True,
-    )
-    assert cooked(recipe, tmp_path).breaches
+    assert cooked(recipe_for(mutant), tmp_path).breaches

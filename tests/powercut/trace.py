@@ -27,8 +27,7 @@ _CALL = re.compile(r"(\w+)\((.*)\)\s+= (-?\d+|\?)", re.DOTALL)
 _UNFINISHED = " <unfinished ...>"
 _FD = re.compile(r"(-?\d+|AT_FDCWD)<((?:\\x[0-9a-f]{2})+)>(\(deleted\))?")
 _SOCKET = re.compile(r"\d+<TCP(?:v6)?:\[(\S+)->(\S+)\]>")
-_STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
-_NUMBER = re.compile(r"-?\d+$")
+_CUT = "..."
 
 
 class NotUnderstood(Exception):
@@ -61,10 +60,10 @@ class Call:
 
     def strings(self) -> list[bytes]:
         """The quoted arguments, in order: paths, or what is written."""
-        found = _STRING.findall(self.arguments)
-        if any(cut for _, cut in found):
+        pieces = self.arguments.split('"')[1:]  # no quote stands in hex
+        if any(after.startswith(_CUT) for after in pieces[1::2]):
             raise NotUnderstood(f"{self.name}: strace cut a string short")
-        return [_unhex(text) for text, _ in found]
+        return [_unhex(text) for text in pieces[::2]]
 
     def folders(self) -> list[str]:
         """The `dirfd` arguments, in order."""
@@ -72,10 +71,11 @@ class Call:
 
     def last_number(self) -> int:
         """The last argument, a number: of ftruncate the size, of pwrite64 the offset."""
-        found = _NUMBER.search(self.arguments)
-        if found is None:
-            raise NotUnderstood(f"{self.name}: no number at the end")
-        return int(found.group())
+        _, _, text = self.arguments.rpartition(", ")
+        try:
+            return int(text)
+        except ValueError as error:
+            raise NotUnderstood(f"{self.name}: no number at the end") from error
 
 
 def read_trace(lines: Iterable[str]) -> Iterator[Call]:
