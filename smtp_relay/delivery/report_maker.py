@@ -1,7 +1,7 @@
 """From one owed report to the write that settles it: who gets it, by what way, what it says.
 
     sender's address      way                       languages        8-bit
-    of a mailbox here     deposited                 the service's    yes
+    of a mailbox here     deposited                 its owner's      yes
     of ours, hosted there by its rule               the service's    no
     elsewhere             by its rule or MX         both             no
     nobody here, refused  none: cleared, and logged
@@ -22,12 +22,20 @@ from mailserver.dsn.report import Report, compose
 from mailserver.dsn.status import date
 from mailserver.lists.addresses import next_hop_of as list_hop
 from mailserver.queue.schedule import Schedule
-from mailserver.routing.local import Elsewhere, LocalRoute, OurDomains, Unknown, decide_local
+from mailserver.routing.local import (
+    Elsewhere,
+    LocalRoute,
+    OurDomains,
+    Unknown,
+    decide_local,
+    find_local,
+)
 from mailserver.routing.relaying import held_for, make_schedule
 from mailserver.routing.rules import match_own, match_rule, next_hop_of
 from mailserver.settings.model import KIB, RouteSettings, Settings
 from mailserver.store.lists import ListLookUps, MailingList
-from mailserver.store.ports import Account, Spool
+from mailserver.store.people import Person
+from mailserver.store.ports import Account, SignIn, Spool
 from mailserver.store.queueing import OwedReport, QueuedMessage, ReportMade
 from mailserver.telemetry.log import get_log
 from mailserver.texts.catalogue import Language
@@ -53,6 +61,7 @@ from mailserver.values.message import (
 DOOR = "reports"
 PIECE_OCTETS = 64 * 1024
 _RANDOM_OCTETS = 9
+_OWN: dict[str, Language] = {"fr": "fr", "en": "en"}
 _BOTH: dict[Language, tuple[Language, ...]] = {"fr": ("fr", "en"), "en": ("en", "fr")}
 
 
@@ -72,6 +81,10 @@ class ReportStore(Protocol):
     def find_mailbox(self, address_key: str) -> MailboxId | None: ...
 
     def find_account(self, identifier: str) -> Account | None: ...
+
+    def find_sign_in(self, user_name_key: str) -> SignIn | None: ...
+
+    def find_person(self, identifier: str) -> Person | None: ...
 
     def open_spool(self) -> Spool: ...
 
@@ -150,7 +163,7 @@ class ReportMaker:
             owed=owed,
             original=read_original(message),
             to=message.reverse_path,
-            languages=self._languages(place),
+            languages=self._languages(place, address),
             made_at_s=now_s,
             id_text=accept_id_text(accept_id),
             takes_8bit=isinstance(route, Deposit),
@@ -229,9 +242,13 @@ class ReportMaker:
             held_for=held_for(rule),
         )
 
-    def _languages(self, place: LocalRoute) -> tuple[Language, ...]:
-        """Our people read the service's language; of others we know nothing."""
-        return _BOTH[self._language] if isinstance(place, Elsewhere) else (self._language,)
+    def _languages(self, place: LocalRoute, address: Address) -> tuple[Language, ...]:
+        """Our people's own, where they have said one; of others we know nothing."""
+        if isinstance(place, Elsewhere):
+            return _BOTH[self._language]
+        found = find_local(address, ours=self._ours, find=self._store.find_sign_in, postmaster=None)
+        person = self._store.find_person(found.identifier) if isinstance(found, SignIn) else None
+        return (_OWN.get("" if person is None else person.language, self._language),)
 
     def _keep(self, report: Report) -> Body:
         if report.size_octets <= self._inline_limit_octets:

@@ -11,7 +11,8 @@ from typing import Any
 
 from mailserver.queue.reports import ReportKind
 from mailserver.settings.model import Settings
-from mailserver.store.ports import Accepted, Account, AccountState, Spool
+from mailserver.store.people import Kind, Life, Person
+from mailserver.store.ports import Accepted, Account, AccountState, Credential, SignIn, Spool
 from mailserver.store.queueing import (
     Attempt,
     CopyRef,
@@ -68,6 +69,7 @@ class FakeStore:
     messages: dict[MessageId, QueuedMessage] = field(default_factory=dict)
     owed: dict[tuple[MessageId, ReportKind], OwedReport] = field(default_factory=dict)
     lists: FakeLists = field(default_factory=FakeLists)
+    language: str = ""  # Marie's
     mailboxes: dict[str, MailboxId] = field(default_factory=lambda: {f"marie@{DOMAIN}": MARIE_BOX})
     spools: list[FakeSpool] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -155,6 +157,38 @@ class FakeStore:
             state=AccountState.ACTIVE,
             inbox_id=POSTMASTER_BOX,
             created_at_s=0.0,
+        )
+
+    def find_sign_in(self, user_name_key: str) -> SignIn | None:
+        if user_name_key not in self.mailboxes:
+            return None
+        return SignIn(
+            account_id=AccountId(2),
+            identifier=user_name_key,
+            inbox_id=self.mailboxes[user_name_key],
+            credential=Credential(
+                account_id=AccountId(2),
+                version=1,
+                state=AccountState.ACTIVE,
+                verifier=None,
+                must_change=False,
+            ),
+        )
+
+    def find_person(self, identifier: str) -> Person | None:
+        return Person(
+            account_id=AccountId(2),
+            kind=Kind.PERSON,
+            identifier=identifier,
+            given_name="Marie",
+            surname="Dupont",
+            name="Marie Dupont",
+            address=identifier,
+            life=Life.PRESENT,
+            is_hidden=False,
+            telephone="",
+            posts=(),
+            language=self.language,
         )
 
     def open_spool(self) -> Spool:

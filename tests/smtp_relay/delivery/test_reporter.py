@@ -87,6 +87,18 @@ def test_a_report_to_one_of_ours_is_deposited_in_the_language_of_the_house(offic
     assert office.store.owed == {}
 
 
+@pytest.mark.parametrize("sender", [MARIE, f"Marie+sortie@{DOMAIN}"])
+def test_a_report_to_one_of_ours_is_in_the_language_that_they_have_said(
+    office: Office, sender: str
+) -> None:
+    office.store.language = "en"
+    office.store.owe(sender=sender)
+    office.reporter.poke()
+    assert "could not be delivered" in text(office)
+    assert "n'a pas pu" not in text(office)
+    assert read(office)["Content-Language"] == "en"
+
+
 def test_a_report_to_elsewhere_waits_for_the_agent_in_both_languages(office: Office) -> None:
     office.store.owe(sender="jean@example.org")
     office.reporter.poke()

@@ -158,6 +158,17 @@ def test_a_returned_copy_is_told_to_its_sender_once(house: House) -> None:
     assert house.store.owed_reports(limit=10) == []
 
 
+def test_an_account_that_has_said_its_language_is_told_in_it(house: House) -> None:
+    engine = house.store._engine
+    with engine.write_turn(), engine.transaction() as connection:
+        connection.execute("UPDATE account SET language = 'en' WHERE identifier = 'marie'", ())
+    house.send("paul@example.net")
+    house.refuse_all()
+    house.report()
+    (report,) = house.reports()
+    assert report["Subject"] == "Message not delivered: essai"
+
+
 def test_a_deposit_whose_sender_asked_is_told_and_so_is_a_delay(house: House) -> None:
     asked = NewCopy(
         recipient=MARIE,
