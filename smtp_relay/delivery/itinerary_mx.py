@@ -178,7 +178,8 @@ class MxFinder:
 
     def _is_own(self, located: Located) -> bool:
         port = self._settings.delivery.port
-        return located.host == self._settings.service.hostname or any(
+        hostname = self._settings.service.hostname
+        return hostname in {located.host, located.canonical} or any(
             self._is_ours(address, port) for address in located.all_addresses
         )
 

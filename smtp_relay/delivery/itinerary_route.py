@@ -75,7 +75,7 @@ class RouteFinder:
 
     def _fault_of(self, rule: RouteSettings, located: Located, port: int) -> tuple[str, str] | None:
         """Why the rule's host cannot be used: a status and words."""
-        if located.host == self._settings.service.hostname or any(
+        if self._settings.service.hostname in {located.host, located.canonical} or any(
             self._is_ours(address, port) for address in located.all_addresses
         ):
             return "4.4.6", f"route {rule.name} leads back to this server"

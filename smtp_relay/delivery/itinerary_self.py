@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from mailserver.settings.bind import Bind, parse_bind
 from mailserver.settings.model import Settings
@@ -17,7 +18,13 @@ def find_own(settings: Settings) -> IsOurs:
     Behind a translated address only the host name gives us away.
     """
     binds = tuple(parse_bind(text) for text in settings.smtp.mx)
-    return lambda address, port: any(_reaches(bind, address, port) for bind in binds)
+    return lambda address, port: any(_reaches(bind, _plain(address), port) for bind in binds)
+
+
+def _plain(address: str) -> str:
+    """An IPv4 address that is written as an IPv6 one reaches the IPv4 listener (RFC 4291 §2.5.5)."""
+    mapped = getattr(ip_address(address), "ipv4_mapped", None)
+    return str(mapped or address)
 
 
 def _reaches(bind: Bind, address: str, port: int) -> bool:

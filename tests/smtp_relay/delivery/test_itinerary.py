@@ -185,6 +185,20 @@ async def test_our_address_with_our_port_is_ourselves(port: int, is_loop: bool) 
     assert isinstance(way, Unroutable) is is_loop
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        {**ONE, "A mx.a.test": found("A", "192.0.2.9", canonical="mail.home.test")},
+        {**ONE, "A mx.a.test": no_data(), "AAAA mx.a.test": found("AAAA", "::ffff:192.0.2.200")},
+    ],
+    ids=["an alias of our name", "our address in the other family"],
+)
+async def test_ourselves_in_disguise_are_ourselves(table: dict[str, Answer]) -> None:
+    way = await find(table)
+    assert isinstance(way, Unroutable)
+    assert (way.status, way.is_permanent) == ("5.4.6", True)
+
+
 async def test_a_wildcard_listener_is_every_address_of_this_machine() -> None:
     table = {**ONE, "A mx.a.test": found("A", "127.0.0.7")}
     way = await find(table, settings=settings_with(mx=("0.0.0.0:25",)))
