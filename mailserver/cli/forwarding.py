@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from mailserver.cli.access import account_named, opened_store, read_settings
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, IdentifierArgument
 from mailserver.cli.queue_acts import whoever
+
+if TYPE_CHECKING:
+    from mailserver.settings.model import Settings
+    from mailserver.store.ports import Account, Store
 
 ToArgument = Annotated[
     str | None, typer.Argument(metavar="ADDRESS", help="Where to; left out: show what is set.")
@@ -31,8 +35,11 @@ def forward(
     if stop and address is not None:
         raise Mistake("either an address or --stop, not both")
     to = "" if address is None else checked_address(address)
-    with opened_store(read_settings(config)) as store:
+    settings = read_settings(config)
+    with opened_store(settings) as store:
         account = account_named(store, identifier)
+        if to:
+            _check_place(store, settings, account, to)
         if stop or to:
             store.set_forward(
                 account.account_id,
@@ -44,6 +51,26 @@ def forward(
         set_to, keeps_copy = store.read_forward(account.account_id)
     kept = "a copy stays" if keeps_copy else "no copy stays"
     print(f"{account.identifier}: {f'{set_to}, {kept}' if set_to else 'not forwarded'}")
+
+
+def _check_place(store: Store, settings: Settings, account: Account, to: str) -> None:
+    """
+    Raises:
+        Mistake: one of our addresses, and not another account's.
+    """
+    from mailserver.routing.local import Elsewhere, OurDomains, find_local
+    from mailserver.store.people import Target
+    from mailserver.values.address import Address
+
+    local, _, domain = to.rpartition("@")
+    ours = OurDomains.of(settings)
+    found = find_local(Address(local, domain), ours=ours, find=store.find_target, postmaster=None)
+    if isinstance(found, Elsewhere):
+        return
+    if not isinstance(found, Target) or found.mailbox_id is None:
+        raise Mistake(f"{to}: no mailbox here has this address")
+    if found.account_id == account.account_id:
+        raise Mistake(f"{to} is an address of {account.identifier}: mail is there already")
 
 
 def checked_address(text: str) -> str:

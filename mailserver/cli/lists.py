@@ -46,7 +46,8 @@ JoiningOption = Annotated[
     str | None, typer.Option(metavar="WHO", help="Who may join by mail: closed, inside, anyone.")
 ]
 HiddenOption = Annotated[
-    bool | None, typer.Option("--hidden/--visible", help="Does the directory show it?")
+    bool | None,
+    typer.Option("--hidden/--visible", help="Does -help answer who is no member?"),
 ]
 ArchiveOption = Annotated[
     str | None, typer.Option(metavar="ID", help="The account that gets one copy; '' for none.")

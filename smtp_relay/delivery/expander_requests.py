@@ -223,6 +223,11 @@ class Requests:
         """A stranger's address may be forged: no answer, but where anyone may join."""
         if message.account_id is None and which.joining is not Joining.ANYONE:
             return "nothing done: only our own people are told"
+        standing = self._lists.standing(
+            which.list_id, account_id=message.account_id, address_key=key_of(message.reverse_path)
+        )
+        if which.is_hidden and not standing.is_member and not standing.roles:
+            return "nothing done: a hidden list, and no member"
         self._notes.tell(Note.HELP, which, message.account_id, message.reverse_path)
         return "told how the list works"
 

@@ -35,6 +35,16 @@ def test_it_is_set_shown_and_stopped(service: Path, run: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("to", "why"),
+    [("postmaster@a.test", "mail is there already"), ("nobody@a.test", "no mailbox here")],
+)
+def test_it_leads_to_another_mailbox_or_away(service: Path, run: Run, to: str, why: str) -> None:
+    said = run("account", "forward", "postmaster", to, "--config", service)
+    assert said.status == 2
+    assert why in said.err
+
+
 @pytest.mark.parametrize("text", ["home", "@b.test", "home@", "home@-", "a b@c.test", "<x@b.test>"])
 def test_what_is_no_address_is_told(service: Path, run: Run, text: str) -> None:
     said = run("account", "forward", "postmaster", text, "--config", service)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
 
@@ -164,6 +165,15 @@ def test_only_a_list_for_everybody_explains_itself_to_a_stranger(
     house.send(to=to, account_id=account_id, reverse_path="victim@exemple.net")
     house.expand()
     assert len(house.read("anne.durand") if is_ours else list(house.queued())) == count
+
+
+def test_a_hidden_list_explains_itself_to_members_only(open_house: OpenHouse) -> None:
+    house = open_house()
+    house.store.lists.change_list(replace(house.which, is_hidden=True))
+    for account_id in (house.person("luc.autre"), house.member("anne.durand")):
+        house.send(to=f"animateurs-help@{DOMAIN}", account_id=account_id)
+        house.expand()
+    assert (len(house.read("luc.autre")), len(house.read("anne.durand"))) == (0, 1)
 
 
 def test_whose_sender_is_forged_is_asked_once(open_house: OpenHouse) -> None:
