@@ -270,6 +270,7 @@ _WANTED = {
     "string_type": 'must be a text in "quotes"',
     "path_type": 'must be a path in "quotes"',
     "tuple_type": "must be a list in [square brackets]",
+    "too_short": "must not be empty",
     "ip_v4_network": "must be a list of networks",
     "ip_v6_network": "must be a list of networks",
     "ip_v4_address": "must be a list of IP addresses",

@@ -143,7 +143,9 @@ class DeliverySettings(Section):
     max_recipients: int = Field(default=100, ge=1, le=1000)  # of one transaction
     max_messages: int = Field(default=1000, ge=1)  # over one connection
     idle_s: float = Field(default=5, ge=0)  # an unused connection is kept this long
-    retry_minutes: tuple[Annotated[float, Field(gt=0)], ...] = (5, 10, 20, 40, 60, 120, 240)
+    retry_minutes: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(5, 10, 20, 40, 60, 120, 240), min_length=1
+    )
     expire_hours: float = Field(default=120, gt=0)
     delay_notice_hours: tuple[Annotated[float, Field(gt=0)], ...] = (2, 24)
     connect_timeout_s: float = Field(default=30, gt=0)

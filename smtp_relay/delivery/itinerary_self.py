@@ -22,7 +22,7 @@ def find_own(settings: Settings) -> IsOurs:
 
 
 def _plain(address: str) -> str:
-    """An IPv4 address that is written as an IPv6 one reaches the IPv4 listener (RFC 4291 §2.5.5)."""
+    """An IPv4 address that is written as an IPv6 one (RFC 4291 §2.5.5) reaches the same."""
     mapped = getattr(ip_address(address), "ipv4_mapped", None)
     return str(mapped or address)
 

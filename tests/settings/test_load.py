@@ -113,6 +113,12 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(
             "must be a whole number",
             "hash_queue = 64",
         ),
+        (
+            "[delivery]\nretry_minutes = []",
+            "delivery.retry_minutes",
+            "must not be empty",
+            "retry_minutes = [5, 10,",
+        ),
         ('[log]\nlevel = "loud"', "log.level", '"warning" or "error"', 'level = "info"'),
     ],
 )
