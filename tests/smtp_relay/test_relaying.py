@@ -248,6 +248,19 @@ def test_what_was_asked_about_reports_is_kept_as_typed(hall: Hall, size: int | N
     ]
 
 
+def test_what_a_person_asks_about_mail_elsewhere_goes_along(hall: Hall) -> None:
+    talk = HELLO + AUTH + b"MAIL FROM:<marie@ac-exemple.fr> RET=FULL ENVID=cours\r\n"
+    talk += rcpt("x@elsewhere.org", " NOTIFY=FAILURE ORCPT=rfc822;x+40elsewhere.org")
+    talk += rcpt("y@elsewhere.org", " NOTIFY=NEVER")
+    assert say(hall, talk + DATA + MESSAGE, listener=SUBMISSION)[-1] == "250 2.0.0"
+    (write,) = hall.writer.writes
+    assert (write.return_content, write.envelope_id) == ("FULL", "cours")
+    assert [(copy.notify, copy.original_recipient) for copy in write.copies] == [
+        (Notify.FAILURE, "rfc822;x+40elsewhere.org"),
+        (Notify.NEVER, ""),
+    ]
+
+
 def test_a_null_sender_is_never_owed_a_report(hall: Hall) -> None:
     talk = HELLO + b"MAIL FROM:<>\r\n" + rcpt(f"marie@{DOMAIN}", " NOTIFY=SUCCESS")
     say(hall, talk + DATA + MESSAGE)

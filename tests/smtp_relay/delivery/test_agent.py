@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from smtp_relay.delivery.outcomes import MAY_HAVE_ARRIVED
 from smtp_relay.delivery.site import FIRST_WINDOW
 from tests.smtp_relay.delivery.agency import Agency, Clock, open_agency, way_to
 from tests.smtp_relay.delivery.peers import Peer, Wire, take_all
+from tests.store.letters import FACTS
 from tests.store.queued import HOP, outgoing
 
 Story = Callable[[], Coroutine[None, None, None]]
@@ -119,6 +121,38 @@ def test_recipients_for_which_a_transaction_has_no_room_go_in_the_next_ones_at_o
             journey = agency.store.journey(one.accept_id)
             assert journey is not None
             assert all(len(copy.attempts) == 1 for copy in journey.copies)
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "details", "status"),
+    [
+        (f"jean@{HOP}", {"facts": replace(FACTS, is_8bit=True)}, "5.6.3"),
+        (f"élodie@{HOP}", {"smtputf8": True}, "5.6.7"),
+    ],
+)
+def test_what_a_hop_cannot_take_is_returned_never_rewritten(
+    tmp_path: Path, recipient: str, details: dict[str, Any], status: str
+) -> None:
+    async def knows_little(wire: Wire) -> None:
+        await wire.greet("SIZE")
+        await wire.take_all()
+
+    async def story() -> None:
+        async with (
+            Peer(knows_little) as peer,
+            open_agency(tmp_path, way_to(HOP, peer.port)) as agency,
+        ):
+            one = replace(letters(1, recipient)[0], **details)
+            agency.accept(one)
+            await agency.until_empty()
+            assert state_of(agency, one) == [CopyState.RETURNED]
+            (owed,) = agency.store.owed_reports(limit=10)
+            assert owed.copies[0].attempt is not None
+            assert owed.copies[0].attempt.status == status
+            assert peer.heard[:1] == ["EHLO us.test"]
+            assert not peer.messages
 
     run(story)
 
