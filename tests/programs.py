@@ -19,6 +19,7 @@ PACKAGES = {
     "unbound": ("unbound",),
     "smtp-sink": ("postfix",),
     "postfix": ("postfix",),
+    "dovecot": ("dovecot-core",),
     "certutil": ("libnss3-tools",),
     "pdftotext": ("poppler-utils",),
     "pdffonts": ("poppler-utils",),
