@@ -195,7 +195,6 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stopped.set)
         self._loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        await self._wayfinder.test_resolver()
         self._store.take_over(now_s=time.time())
         self._agent.start()
         self._begin_upkeep()
@@ -220,6 +219,7 @@ class Worker:
     # --- upkeep -------------------------------------------------------------------
 
     def _begin_upkeep(self) -> None:
+        self._upkeep.append(self._loop.create_task(self._test_resolver()))
         self._every(REPORT_S, self._report)
         self._every(LEASE_S / 3, lambda: self._in_pool(self._renew))
         self._every(LEASE_S / 2, lambda: self._in_pool(self._take_over))
@@ -228,6 +228,11 @@ class Worker:
             self._every(REPORTER_S, self._reporter.poke)
             self._in_pool(self._keep_time)
             self._reporter.poke()
+
+    async def _test_resolver(self) -> None:
+        """Beside the mail: what goes by a route need not wait for a name server that is silent."""
+        await self._wayfinder.test_resolver()
+        self._report()
 
     def _every(self, seconds: float, act: Callable[[], None]) -> None:
         self._upkeep.append(self._loop.create_task(self._repeat(seconds, act)))
