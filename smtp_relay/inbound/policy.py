@@ -41,12 +41,14 @@ class Onward:
 
     recipient: who gets the copy instead of who was named.
     sender: under which it leaves; None: as the message came.
+    is_counted: against the sending limits of the account.
     """
 
     next_hop: str
     held_for: str = ""
     recipient: str = ""
     sender: str | None = None
+    is_counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

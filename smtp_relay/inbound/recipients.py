@@ -125,7 +125,8 @@ class Recipients:
         which = lists.read_list(list_id)
         if which is None:
             return replies.NO_SUCH_USER
-        if purpose_of(which, f"{address.local}@{address.domain}")[0] is Purpose.POST:
+        is_post = purpose_of(which, f"{address.local}@{address.domain}")[0] is Purpose.POST
+        if is_post:
             sender = transaction.sender
             account_id = None if self._account is None else self._account.account_id
             standing = lists.standing(
@@ -138,7 +139,7 @@ class Recipients:
             )
             if decide_post(which, asks) is Permission.NO:
                 return replies.MAY_NOT_POST
-        return Onward(next_hop_of(list_id))
+        return Onward(next_hop_of(list_id), is_counted=is_post)
 
     # --- forwarding -----------------------------------------------------------------
 
@@ -197,7 +198,11 @@ class Recipients:
         if not isinstance(decided, Onward):
             return None
         return Onward(
-            decided.next_hop, decided.held_for, recipient, str(sender) if sender.local else None
+            decided.next_hop,
+            decided.held_for,
+            recipient,
+            str(sender) if sender.local else None,
+            is_counted=False,
         )
 
     def _decide_report(self, transaction: Transaction, address: Address) -> Decision:

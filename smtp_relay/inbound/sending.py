@@ -6,6 +6,7 @@ whether mail is kept.
 
     a recipient elsewhere    counted, and held over the limit
     a list                   the same, as one recipient: whom it has, nobody says here
+    a list's other addresses neither: a moderator's answer, who joins or leaves
     one of our mailboxes     neither, nor the copy that its holder has sent on elsewhere
 """
 
@@ -53,9 +54,8 @@ def why_over_limit(
 
 
 def _recipients_elsewhere(transaction: Transaction) -> Iterator[str]:
-    """Forwarded copies are their holder's, and not what the account sends."""
     for recipient, route in zip(transaction.rcpt_tos, transaction.routes, strict=True):
-        if isinstance(route, Onward) and not route.recipient:
+        if isinstance(route, Onward) and route.is_counted:
             local, _, domain = recipient.rpartition("@")
             yield Address(local, domain).key
 

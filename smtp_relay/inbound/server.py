@@ -339,7 +339,7 @@ class SmtpDoor(SessionCommands):
                 next_hop=onward.next_hop,
                 turn_at_s=take(sender, now_s=now_s),
                 tell_at_s=tell_at_s,
-                held_for=onward.held_for or ("" if onward.recipient else over_limit),
+                held_for=onward.held_for or (over_limit if onward.is_counted else ""),
             )
 
         return plan

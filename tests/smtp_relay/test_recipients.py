@@ -392,6 +392,9 @@ def test_posts_to_lists_are_counted_and_held(loop: asyncio.AbstractEventLoop) ->
         assert isinstance(copy.route, Relay)
         held.append(copy.route.held_for)
     assert held == ["", "", "sending limit of mdupont: 3 messages in an hour, 2 allowed"]
+    (copy,) = send(hall, rcpt(address_for(which.address, Purpose.MODERATE, "abc")))
+    assert isinstance(copy.route, Relay)
+    assert copy.route.held_for == ""  # a moderator who is over a limit still answers
 
 
 def test_a_class_for_bulk_has_no_limit(loop: asyncio.AbstractEventLoop) -> None:
