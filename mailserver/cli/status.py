@@ -133,12 +133,12 @@ def _show(facts: dict[str, dict[str, Any]], dane: str | None, warnings: list[str
     for name, fact in facts.items():
         word = "up" if fact["up"] else "DOWN"
         told = _told_workers(fact["workers"])
-        print(f"{name:<8}{word:<6}{told}")
+        print(f"{name:<10}{word:<6}{told}")
         for one in fact["listeners"]:
             print(f"    {one['name']:<20} {one['address']:<24} {one['failure'] or 'up'}")
         for counter, value in sorted(fact["counters"].items()):
             print(f"    {counter:<44} {value:,.0f}")
     if dane is not None:
-        print(f"{'DANE':<8}{dane}")
+        print(f"{'DANE':<10}{dane}")
     for warning in warnings:
         print(f"warning: {warning}")

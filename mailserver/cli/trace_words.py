@@ -29,9 +29,8 @@ def journey_lines(journey: Journey) -> Iterator[str]:
     from mailserver.values.ids import accept_id_text
 
     yield f"{accept_id_text(journey.accept_id)}  {shown(journey.header_id)}".rstrip()
-    yield f"  {clock(journey.accepted_at_s)}  accepted from {_origin(journey)}"
-    over = journey.tls or "no TLS"
-    yield f"{' ' * 24}on {journey.door}, {over}, {journey.body_octets} octets"
+    yield f"  {clock(journey.accepted_at_s)}  {_origin(journey)}"
+    yield f"{' ' * 24}{_way_in(journey)}, {journey.body_octets} octets"
     for copy in journey.copies[:COPIES_SHOWN]:
         yield f"  :{copy.copy_no} to {shown(copy.recipient)}"
         yield from copy_lines(copy)
@@ -92,9 +91,21 @@ def waiting_words(waiting: Waiting) -> str:
 
 def _origin(journey: Journey) -> str:
     sender = f"<{shown(journey.reverse_path)}>"
+    if _is_made_here(journey):
+        return f"made by this service, from {sender}"
     who = journey.submitter or "a stranger"
-    peer = f" [{shown(journey.peer)}]" if journey.peer else ""  # none: made here
-    return f"{who} {sender}{peer}"
+    return f"accepted from {who} {sender} [{shown(journey.peer)}]"
+
+
+def _way_in(journey: Journey) -> str:
+    if _is_made_here(journey):
+        return f"by {journey.door}"
+    return f"on {journey.door}, {journey.tls or 'no TLS'}"
+
+
+def _is_made_here(journey: Journey) -> bool:
+    """A report, a notice, a post to a list's members: nobody brought it."""
+    return not journey.peer
 
 
 def _is_told(copy: CopyStep) -> bool:

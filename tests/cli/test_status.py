@@ -133,10 +133,10 @@ def test_an_unknown_door_is_a_mistake(service: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("state", "line", "is_warned"),
     [
-        (DaneState.ON, "DANE    on", False),
-        (DaneState.OFF_IN_SETTINGS, "DANE    off: delivery.dane is false", False),
-        (DaneState.NOT_VALIDATING, "DANE    off: the resolver does not validate DNSSEC", True),
-        (DaneState.ELSEWHERE, "DANE    off: the resolver is not on this machine", True),
+        (DaneState.ON, "DANE      on", False),
+        (DaneState.OFF_IN_SETTINGS, "DANE      off: delivery.dane is false", False),
+        (DaneState.NOT_VALIDATING, "DANE      off: the resolver does not validate DNSSEC", True),
+        (DaneState.ELSEWHERE, "DANE      off: the resolver is not on this machine", True),
     ],
 )
 def test_dane_is_told_and_warned_of_where_nobody_turned_it_off(
@@ -149,7 +149,7 @@ def test_dane_is_told_and_warned_of_where_nobody_turned_it_off(
     assert line in told
     assert ("warning: DANE is off" in told) is is_warned
     facts = json.loads(run(*words, "--json").out)
-    assert f"DANE    {facts['dane']}".startswith(line)
+    assert f"DANE      {facts['dane']}".startswith(line)
     assert any("dns.servers" in one for one in facts["warnings"]) is is_warned
 
 

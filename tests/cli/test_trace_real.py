@@ -136,4 +136,4 @@ def test_what_a_person_sends_elsewhere_arrives_at_real_servers_and_trace_tells_h
         one["destination"]: one["last_error"] for one in map(json.loads, waiting.splitlines())
     }
     assert "535 5.7.8" in errors["route:bad"]
-    wait_until(lambda: "DANE    on" in run("status", "--config", world.file).out)
+    wait_until(lambda: "DANE      on" in run("status", "--config", world.file).out)

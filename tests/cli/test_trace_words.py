@@ -94,6 +94,14 @@ def test_a_journey_says_who_brought_it_over_what_and_where_each_copy_went() -> N
     ]
 
 
+def test_what_nobody_brought_was_made_here() -> None:
+    report = replace(JOURNEY, submitter=None, reverse_path="", door="reports", peer="", head=b"")
+    assert list(journey_lines(report))[1:3] == [
+        "  2026-11-24 04:20:11Z  made by this service, from <>",
+        "                        by reports, 4096 octets",
+    ]
+
+
 def test_each_attempt_is_a_line_with_the_remotes_exact_words() -> None:
     deferred = PastAttempt(attempt=TRIED, outcome=CopyState.QUEUED)
     by = "deferred by mx.example.net [192.0.2.25]:25"
