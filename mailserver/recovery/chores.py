@@ -40,8 +40,11 @@ class NumenHasher:
     hashed_count: int = 0
     _after: AccountId = field(default=AccountId(0))
 
-    def step(self) -> bool:
-        """One slice; False: nothing is left, until the next import."""
+    def step(self, slow: Callable[[str, str], str] = passwords.slow_numen) -> bool:
+        """One slice; False: nothing is left, until the next import.
+
+        slow: makes the verifier of (digits, key's name), tens of milliseconds.
+        """
         found = self.store.read_quick_numens(after=self._after, limit=SLICE_COUNT)
         if not found:
             self._after = AccountId(0)
@@ -51,7 +54,7 @@ class NumenHasher:
             if not self.is_wanted():
                 break
             name, _, digits = verifier.removeprefix(QUICK).partition("$")
-            done.append((account_id, verifier, passwords.slow_numen(digits, name)))
+            done.append((account_id, verifier, slow(digits, name)))
         self.store.replace_numens(done)
         self.hashed_count += len(done)
         if done:

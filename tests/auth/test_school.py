@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +141,14 @@ def test_every_refusal_costs_the_same_statements(
     school: School, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    scratch = school.store._scratch
-    run = scratch.attempts._run
-    monkeypatch.setattr(
-        scratch.attempts, "_run", lambda sql, given: (asked.append(sql), run(sql, given))[1]
-    )
+    attempts = school.store._scratch.attempts
+    run = attempts._run
+
+    def noting(sql: str, given: Sequence[Any]) -> list[tuple[Any, ...]]:
+        asked.append(sql)
+        return run(sql, given)
+
+    monkeypatch.setattr(attempts, "_run", noting)
 
     def cost(act: Callable[[], object]) -> tuple[int, tuple[str, ...]]:
         asked.clear()

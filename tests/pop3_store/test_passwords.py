@@ -1,4 +1,4 @@
-"""Passwords at the live door, over the real gate: one that is wrong, a NUMEN, a holder, a change."""
+"""Passwords at the live door, over the real gate: wrong ones, a NUMEN, a holder, a change."""
 
 from __future__ import annotations
 
