@@ -132,19 +132,22 @@ class Gate:
         secret: Secret[bytes],
         remember_s: float,
         grace_s: float = 0.0,
+        change_first: bool = True,
         throttle: Throttle | None = None,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         """remember_s: a log-in is remembered this long after its last use; 0: never.
 
         grace_s: mail programs may use a first password for so long; 0: for ever.
+        change_first: is it to be changed at all?
         """
         self._backend = backend
         self._scratch = scratch
         self._pool = pool
         self._secret = secret
         self._remember_s = remember_s
-        self._grace_s = grace_s
+        self._grace_s = grace_s if change_first else 0.0
+        self._change_first = change_first
         self._throttle = throttle
         self._now_s = now_s
         self._log = get_log("auth")
@@ -167,7 +170,7 @@ class Gate:
             sign_in = self._look_up(user_name)
             is_remembered = self._is_remembered(sign_in, password, door)
             if sign_in is not None and is_remembered:
-                return _granted(sign_in)
+                return self._granted(sign_in)
             caller = self._caller(user_name, sign_in, peer=peer, door=door)
             if self._throttle and self._throttle.must_wait(caller, now_s=self._now_s()):
                 self._log.warning("sign-in slowed", door=door, peer=peer, who=caller.who)
@@ -203,7 +206,7 @@ class Gate:
                 self._note_denied(sign_in, password, caller, why=why)
                 return FirstPasswordEnded()
             self._let_in(sign_in, password, caller)
-            return _granted(sign_in)
+            return self._granted(sign_in)
         except Exception as error:  # noqa: BLE001 - the top of the job
             self._log.error("sign-in failed", door=caller.door, peer=caller.peer, exc_info=error)
             return Unavailable()
@@ -253,6 +256,17 @@ class Gate:
             return False
         return is_kept and not self._is_grace_over(sign_in, door)
 
+    def _granted(self, sign_in: SignIn) -> Granted:
+        return Granted(
+            account_id=sign_in.account_id,
+            identifier=sign_in.identifier,
+            inbox_id=sign_in.inbox_id,
+            must_change=sign_in.credential.must_change and self._change_first,
+            version=sign_in.credential.version,
+            by_account=sign_in.credential.account_id if sign_in.by_whom else None,
+            by_whom=sign_in.by_whom,
+        )
+
     def _digest(self, sign_in: SignIn | None, password: Secret[bytes]) -> bytes:
         whose = (0, 0, 0)
         if sign_in is not None:
@@ -298,6 +312,7 @@ def open_gate(
         secret=secret,
         remember_s=settings.auth.cache_hours * HOUR_S,
         grace_s=settings.passwords.grace_days * DAY_S,
+        change_first=settings.passwords.change_first,
         throttle=throttle,
     )
 
@@ -322,15 +337,3 @@ def is_over(store: SignInsStore, granted: Granted, *, now_s: float) -> bool:
     if mailbox is None or mailbox.state is not AccountState.ACTIVE:
         return True
     return not store.holds(granted.by_account, granted.account_id, now_s=now_s)
-
-
-def _granted(sign_in: SignIn) -> Granted:
-    return Granted(
-        account_id=sign_in.account_id,
-        identifier=sign_in.identifier,
-        inbox_id=sign_in.inbox_id,
-        must_change=sign_in.credential.must_change,
-        version=sign_in.credential.version,
-        by_account=sign_in.credential.account_id if sign_in.by_whom else None,
-        by_whom=sign_in.by_whom,
-    )

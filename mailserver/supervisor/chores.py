@@ -84,7 +84,7 @@ class ChoreThread:
         settings, now_s = self._settings, time.time()
         post = Post(self._store, settings)
         warner = Warner(self._store, post, settings.passwords, settings.service.language)
-        if warned := warner.step(now_s=now_s):
+        if settings.passwords.change_first and (warned := warner.step(now_s=now_s)):
             self._log.info("warned of the end of first passwords", count=warned)
         if full_count := self._quota_warner.step(now_s=now_s):
             self._log.info("warned of mailboxes that are nearly full", count=full_count)

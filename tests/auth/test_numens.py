@@ -49,7 +49,12 @@ def add(store: SqliteStore, identifier: str, *addresses: str) -> AccountId:
 
 
 def door_over(
-    store: SqliteStore, clock: Clock, *, key: NumenKey | None = KEY, grace_s: float = 0
+    store: SqliteStore,
+    clock: Clock,
+    *,
+    key: NumenKey | None = KEY,
+    grace_s: float = 0,
+    change_first: bool = True,
 ) -> Door:
     backend = StoreBackend(store, numen_key=key, domains=["a.test"], now_s=clock)
     pool = HashingPool(thread_count=1, waiting_count=8)
@@ -61,6 +66,7 @@ def door_over(
             secret=Secret(b"s"),
             remember_s=1e9,
             grace_s=grace_s,
+            change_first=change_first,
             now_s=clock,
         )
     )
@@ -160,6 +166,18 @@ def test_mail_programs_go_on_with_a_first_password_until_its_grace_ends(
     assert verdict.must_change
     StoreBackend(store).set_password(account_id, Secret(PASSWORD), must_change=False)
     assert isinstance(door.sign_in("fmarot", PASSWORD), Granted)
+
+
+def test_where_the_policy_asks_for_no_change_a_first_password_stays(
+    store: SqliteStore, clock: Clock
+) -> None:
+    import_numen(store, add(store, "fmarot"))
+    door = door_over(store, clock, grace_s=30 * DAY_S, change_first=False)
+    for _ in range(2):
+        verdict = door.sign_in("fmarot", NUMEN)
+        assert isinstance(verdict, Granted)
+        assert not verdict.must_change
+        clock.now_s += 99 * DAY_S
 
 
 def test_a_grace_of_nothing_never_ends(store: SqliteStore, clock: Clock) -> None:
