@@ -15,6 +15,7 @@ from mailserver.store.queueing import QueuedCopy, QueueFilter
 from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.values.message import Acceptance
 from smtp_relay.delivery.agent import Agent, Means, Ways
+from smtp_relay.delivery.agent_links import OpenLink
 from smtp_relay.delivery.client.link import Link, LinkListener, open_link
 from smtp_relay.delivery.client.options import LinkOptions, Times
 from smtp_relay.delivery.client.trust import Contexts, make_contexts
@@ -133,29 +134,15 @@ async def open_agency(
     committer = Committer(store, deliver=deliver, on_broken=lambda: None)
     committer.start()
     options = LinkOptions(
-        hostname="us.test",
-        contexts=trust or make_contexts(),
-        is_still_ours=is_still_ours,
+        hostname="us.test", contexts=trust or make_contexts(), is_still_ours=is_still_ours
     )
-
-    async def opened(order: Open, listener: LinkListener) -> Link:
-        return await open_link(
-            order.hop,
-            order.address,
-            protocol=order.itinerary.protocol,
-            login=order.itinerary.login,
-            options=replace(options, times=times_of(order.hop)),
-            loop=loop,
-            listener=listener,
-        )
-
     table = Table(*ways, others=others)
     told: list[int] = []
     means = Means(
         store=store,
         writer=committer,
         ways=table,
-        open_link=opened,
+        open_link=_opener(loop, options, times_of),
         judge=Judge(SCHEDULE, lambda: 0.5),
         wall_s=clock,
         told=lambda: told.append(1),
@@ -173,3 +160,20 @@ async def open_agency(
         committer.stop()
         store.resign_agent(agent_id)
         store.close()
+
+
+def _opener(
+    loop: asyncio.AbstractEventLoop, options: LinkOptions, times_of: Callable[[Hop], Times]
+) -> OpenLink:
+    async def opened(order: Open, listener: LinkListener) -> Link:
+        return await open_link(
+            order.hop,
+            order.address,
+            protocol=order.itinerary.protocol,
+            login=order.itinerary.login,
+            options=replace(options, times=times_of(order.hop)),
+            loop=loop,
+            listener=listener,
+        )
+
+    return opened
