@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -60,12 +61,19 @@ class Ours:
         return self._folder / "mailserver.toml"
 
     def configure(self) -> None:
-        """Make the service, give it ports of its own, and its accounts."""
-        run([*_CLI, "init", str(self._folder), "--domain", DOMAIN, "--high-ports"])
+        """Make the service, give it ports of its own, and its accounts.
+
+        All services of a run begin as copies of one: `init` makes keys, which takes a while.
+        """
+        new = self._folder.parent / "new"
+        if not new.exists():
+            run([*_CLI, "init", str(new), "--domain", DOMAIN, "--high-ports"])
+        shutil.copytree(new, self._folder)
         text = fill_in(self.config.read_text("utf-8"), self._choose())
         self.config.write_text(text + self._routes(), "utf-8")
-        command = [sys.executable, "-m", "bench.fill", "accounts", str(self.config)]
-        run(command, stdin="\n".join(self._names))
+        if self._names:
+            command = [sys.executable, "-m", "bench.fill", "accounts", str(self.config)]
+            run(command, stdin="\n".join(self._names))
 
     def _choose(self) -> Mapping[str, Value]:
         submission, submissions, pop3s = self._other_ports

@@ -1,6 +1,6 @@
 """What it costs to enqueue and to lease, on the store that a settings file names.
 
-    python -m bench.queue_cost CONFIG      prints {"enqueue_ms": ..., "lease_ms": ...}
+    python -m bench.queue_cost CONFIG BATCHES      prints {"enqueue_ms": ..., "lease_ms": ...}
 
 Medians over batches of 100 copies of 100 messages, to a next hop of their own.  Nothing else uses
 the store meanwhile.
@@ -23,15 +23,14 @@ from mailserver.store.queueing import CopyOutcome, Lease, Leased, Settlement
 
 _HOP = "mesure.example"
 _BATCH = 100
-_ROUNDS = 60
 
 
-def measure(store: Store) -> dict[str, float]:
+def measure(store: Store, batches: int) -> dict[str, float]:
     """Enqueue a batch, lease it, settle it; again and again."""
     now_s = time.time()
     agent_id = store.register_agent(now_s=now_s, until_s=now_s + 3600)
     enqueue_ms, lease_ms = [], []
-    for _ in range(_ROUNDS):
+    for _ in range(batches):
         batch = [make_message(queued(_HOP)) for _ in range(_BATCH)]
         enqueue_ms.append(_time_ms(partial(store.apply, batch)))
         due = store.due_destinations(now_s=time.time(), limit=10_000)
@@ -66,7 +65,7 @@ def _time_ms(act: Callable[[], object]) -> float:
 
 def main(arguments: list[str]) -> int:
     def work(store: Store) -> None:
-        print(json.dumps(measure(store)))
+        print(json.dumps(measure(store, int(arguments[1]))))
 
     with_store(Path(arguments[0]), work)
     return 0

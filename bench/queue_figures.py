@@ -16,7 +16,7 @@ from bench.ours import Ours
 from bench.process import run
 from bench.relay import RelayRow
 from bench.report import Figure
-from bench.rows import settle
+from bench.rows import Scale, settle
 from bench.sink import Sink
 
 MAX_COST_RATIO = 1.5
@@ -28,13 +28,11 @@ SLOW_HOP = "route:lent"
 MUTE_HOP = "route:muet"
 DOMAINS = 500
 """Next hops that a name server would have to find, and there is none."""
-_WORK_S = 10.0
-_ENGAGE_S = 3.0
 
 
-def measure_queue_cost(empty: Ours, full: Ours) -> list[Figure]:
+def measure_queue_cost(empty: Ours, full: Ours, *, batches: int) -> list[Figure]:
     """Both services are stopped; only their stores are used."""
-    costs = [_cost(one.config) for one in (empty, full)]
+    costs = [_cost(one.config, batches) for one in (empty, full)]
     return [
         Figure(
             key="queue",
@@ -48,19 +46,19 @@ def measure_queue_cost(empty: Ours, full: Ours) -> list[Figure]:
     ]
 
 
-def _cost(config: Path) -> dict[str, float]:
+def _cost(config: Path, batches: int) -> dict[str, float]:
     said: dict[str, float] = json.loads(
-        run([sys.executable, "-m", "bench.queue_cost", str(config)], timeout_s=300)
+        run([sys.executable, "-m", "bench.queue_cost", str(config), str(batches)], timeout_s=300)
     )
     return said
 
 
-def measure_queue_start(full: Ours, count: int) -> list[Figure]:
+def measure_queue_start(full: Ours, count: int, *, work_s: float) -> list[Figure]:
     """From the command to answering ports; then the largest process, once it has worked."""
     began_s = time.perf_counter()
     full.start()
     start_s = time.perf_counter() - began_s
-    time.sleep(_WORK_S)
+    time.sleep(work_s)
     largest_mib = max(read_pss_mib([pid]) for pid in full.find_processes())
     return [
         Figure(
@@ -73,7 +71,7 @@ def measure_queue_start(full: Ours, count: int) -> list[Figure]:
         ),
         Figure(
             key="queue",
-            title=f"the largest process after {_WORK_S:g} s with {count:,} queued copies, PSS",
+            title=f"the largest process after {work_s:g} s with {count:,} queued copies, PSS",
             value=largest_mib,
             unit="MiB",
             limit=f"under {MAX_AGENT_MIB:g} MiB",
@@ -82,15 +80,17 @@ def measure_queue_start(full: Ours, count: int) -> list[Figure]:
     ]
 
 
-def measure_slow_hop(ours: Ours, row: RelayRow, hop: str, *, rounds: int, loads: int) -> Figure:
+def measure_slow_hop(ours: Ours, row: RelayRow, hop: str, *, scale: Scale) -> Figure:
     """The rate to a good hop beside a slow one with many copies, against without it."""
+    loads = 5000 if scale.round_s else 100
     ratios = []
-    for _ in range(rounds):
+    for _ in range(scale.rounds):
         ours.queue_command("suspend", hop)
-        _rest(ours)
+        time.sleep(scale.engage_s)
+        settle(ours, scale.settle_s)
         alone = row.measure(ours, loads).per_s
         ours.queue_command("resume", hop)
-        time.sleep(_ENGAGE_S)
+        time.sleep(scale.engage_s)
         beside = row.measure(ours, loads).per_s
         ratios.append(beside / alone)
     what = "never answers" if hop == MUTE_HOP else "takes 5 s for each message"
@@ -102,11 +102,6 @@ def measure_slow_hop(ours: Ours, row: RelayRow, hop: str, *, rounds: int, loads:
         limit=f"at least {MIN_OTHERS:g} times",
         passed=statistics.median(ratios) >= MIN_OTHERS,
     )
-
-
-def _rest(ours: Ours) -> None:
-    time.sleep(_ENGAGE_S)
-    settle(ours)
 
 
 @contextmanager

@@ -8,10 +8,10 @@ to the sink (relayhost; a route).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.load import send, smtp_command
-from bench.rows import KIB4, Sample, Scale, children_ms, settle
+from bench.rows import KIB4, SETTLE_S, Sample, Scale, children_ms, settle
 from bench.side import DOMAIN, Side
 
 ELSEWHERE = "ailleurs.example"
@@ -34,6 +34,7 @@ class RelayRow:
     is_signed: bool = False
     first_loads: int = 200
     max_loads: int = 20_000
+    settle_s: float = SETTLE_S
 
     def prepare(self, side: Side) -> None:
         """Once through, so that both sides have their processes and connections."""
@@ -41,13 +42,13 @@ class RelayRow:
         side.wait_relayed()
 
     def measure(self, side: Side, loads: int) -> Sample:
-        settle(side)
+        settle(side, self.settle_s)
         load_ms, cpu_ms, began_s = children_ms(), side.meter.read_ms(), time.perf_counter()
         send(self._command(side, loads))
         load_ms = children_ms() - load_ms
         side.wait_relayed()
         elapsed_s = time.perf_counter() - began_s
-        settle(side)
+        settle(side, self.settle_s)
         return Sample(
             operations=loads * self.recipients,
             elapsed_s=elapsed_s,
@@ -69,7 +70,7 @@ class RelayRow:
 
 
 def make_relay_rows(scale: Scale) -> list[RelayRow]:
-    return [
+    rows = [
         RelayRow(
             key="relay",
             title="relayed to one next hop, 20 sessions kept open",
@@ -94,3 +95,4 @@ def make_relay_rows(scale: Scale) -> list[RelayRow]:
             max_loads=400,
         ),
     ]
+    return [replace(row, settle_s=scale.settle_s) for row in rows]

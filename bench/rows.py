@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bench.load import collect, send, smtp_command
@@ -22,7 +22,7 @@ LARGE_OCTETS = 9 * MB  # under the 10,240,000 octets that Postfix allows by defa
 
 _QUIET_MS = 2.0  # a service that uses less CPU than this in _QUIET_S has come to rest
 _QUIET_S = 0.15
-_SETTLE_S = 5.0
+SETTLE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +89,7 @@ class DeliverRow:
     spread: bool = False
     first_loads: int = 200
     max_loads: int = 20_000
+    settle_s: float = SETTLE_S
 
     def prepare(self, side: Side) -> None:
         """Make each mailbox, and let a first log-in pay for its password hash, on both sides."""
@@ -97,7 +98,7 @@ class DeliverRow:
         collect(side.ports, "count", self._names)
 
     def measure(self, side: Side, loads: int) -> Sample:
-        settle(side)
+        settle(side, self.settle_s)
         side.mark(self._names)
         commands = [self._command(side, count) for count in self._split(loads)]
         load_ms = children_ms()
@@ -107,7 +108,7 @@ class DeliverRow:
         load_ms = children_ms() - load_ms
         side.wait_delivered()
         elapsed_s = time.perf_counter() - began_s
-        settle(side)
+        settle(side, self.settle_s)
         cpu_ms = side.meter.read_ms() - cpu_ms
         copies = loads * self.recipients
         side.verify(self._names, copies)
@@ -163,6 +164,7 @@ class CollectRow:
     concurrency: int = 20
     first_loads: int = 40
     max_loads: int = 20_000
+    settle_s: float = SETTLE_S
 
     def prepare(self, side: Side) -> None:
         """Fill each mailbox; then one full round, so that both sides have their caches warm."""
@@ -184,7 +186,7 @@ class CollectRow:
         collect(side.ports, "login", names)
 
     def measure(self, side: Side, loads: int) -> Sample:
-        settle(side)
+        settle(side, self.settle_s)
         cpu_ms = side.meter.read_ms()
         tally = collect(
             side.ports,
@@ -193,7 +195,7 @@ class CollectRow:
             session_count=loads,
             concurrency=self.concurrency,
         )
-        settle(side)
+        settle(side, self.settle_s)
         cpu_ms = side.meter.read_ms() - cpu_ms
         if tally.messages != loads * self.messages_each:
             raise BenchError(f"{side.label}: mailboxes do not hold what was put in them")
@@ -218,9 +220,9 @@ def children_ms() -> float:
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
-def settle(side: Side) -> None:
-    """Wait until the service has nothing left to do, or for _SETTLE_S."""
-    deadline_s = time.monotonic() + _SETTLE_S
+def settle(side: Side, limit_s: float = SETTLE_S) -> None:
+    """Wait until the service has nothing left to do, or for `limit_s`."""
+    deadline_s = time.monotonic() + limit_s
     before_ms = side.meter.read_ms()
     while time.monotonic() < deadline_s:
         time.sleep(_QUIET_S)
@@ -243,6 +245,10 @@ class Scale:
     big_mailbox: int  # messages
     queue: int  # copies that wait
     slow_queue: int  # copies that wait for a slow hop
+    queue_batches: int  # of the cost of enqueueing and leasing
+    work_s: float  # how long an agent with a large queue works before its memory is read
+    engage_s: float  # how long an agent may take to turn to a slow hop, or away from it
+    settle_s: float = SETTLE_S  # the longest wait for a service to come to rest
 
 
 FULL = Scale(
@@ -255,6 +261,9 @@ FULL = Scale(
     big_mailbox=100_000,
     queue=300_000,
     slow_queue=50_000,
+    queue_batches=60,
+    work_s=10.0,
+    engage_s=3.0,
 )
 QUICK = Scale(
     rounds=1,
@@ -266,6 +275,10 @@ QUICK = Scale(
     big_mailbox=2000,
     queue=2000,
     slow_queue=500,
+    queue_batches=4,
+    work_s=0.5,
+    engage_s=0.2,
+    settle_s=0.5,
 )
 
 
@@ -283,11 +296,12 @@ def make_groups(scale: Scale) -> dict[str, Group]:
 def make_rows(scale: Scale) -> list[DeliverRow | CollectRow]:
     """The rows, in the order of the table.  The titles are what the report says."""
     groups = make_groups(scale)
-    return [
+    rows = [
         *_small_rows(groups["boite"], scale),
         *_bulky_rows(groups["boite"]),
         *_collect_rows(groups, scale),
     ]
+    return [replace(row, settle_s=scale.settle_s) for row in rows]
 
 
 def _small_rows(boxes: Group, scale: Scale) -> list[DeliverRow]:

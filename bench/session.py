@@ -143,7 +143,7 @@ class Session:
             found.append(figures.measure_big_mailbox(self.open_one(), BIG_NAME, count))
         if "queue" in self.plan.figures:
             self.on_step("a large queue")
-            found += self._measure_queue(self.plan.scale.queue)
+            found += self._measure_queue(self.plan.scale)
         if "slow-hop" in self.plan.figures:
             self.on_step("slow and mute next hops")
             found += self._measure_slow_hops(self.plan.scale)
@@ -153,7 +153,7 @@ class Session:
             found.append(lists_figure.measure_list(self.folder / "list", count))
         return found
 
-    def _measure_queue(self, count: int) -> list[Figure]:
+    def _measure_queue(self, scale: Scale) -> list[Figure]:
         empty, full = (
             Ours(self.folder / label, (), label=label) for label in ("queue-empty", "queue-full")
         )
@@ -161,9 +161,9 @@ class Session:
             self._stack.callback(one.stop)
             one.configure()
         hops = [f"d{number}.example" for number in range(queue_figures.DOMAINS)]
-        full.fill_queue(count, hops)
-        found = queue_figures.measure_queue_cost(empty, full)
-        found += queue_figures.measure_queue_start(full, count)
+        full.fill_queue(scale.queue, hops)
+        found = queue_figures.measure_queue_cost(empty, full, batches=scale.queue_batches)
+        found += queue_figures.measure_queue_start(full, scale.queue, work_s=scale.work_s)
         full.stop()
         return found
 
@@ -182,9 +182,7 @@ class Session:
             ours.queue_command("suspend", queue_figures.MUTE_HOP)
             row.prepare(ours)
             found = [
-                queue_figures.measure_slow_hop(
-                    ours, row, hop, rounds=scale.rounds, loads=5000 if scale.round_s else 100
-                )
+                queue_figures.measure_slow_hop(ours, row, hop, scale=scale)
                 for hop in (queue_figures.SLOW_HOP, queue_figures.MUTE_HOP)
             ]
             ours.stop()
