@@ -14,6 +14,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Final
 
+from mailserver.quota.sending import Passed
 from mailserver.texts.catalogue import Language, Text
 from mailserver.values.ids import AcceptId, MailboxId, accept_id_text
 from mailserver.values.message import Acceptance, BodyFacts, Deposit, InlineBody, NewCopy, Notify
@@ -99,9 +100,16 @@ class House:
 
 
 def sending_held(
-    house: House, reader: Reader, *, identifier: str, reason: str, accept_id: AcceptId, now_s: float
+    house: House,
+    reader: Reader,
+    *,
+    identifier: str,
+    passed: Passed,
+    accept_id: AcceptId,
+    now_s: float,
 ) -> Acceptance:
     """Tell one reader that an account has passed a limit."""
+    reason = passed.words(reader.language)
     text = HELD_TEXT.in_language(reader.language).format(
         identifier=identifier, reason=reason, help=house.help_address
     )

@@ -9,9 +9,11 @@ releases the account.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from mailserver.quota.classes import Limits
+from mailserver.texts.catalogue import Language, Text
 
 SLOT_S: Final = 300
 HOUR_S: Final = 3600
@@ -33,17 +35,44 @@ def held_prefix(identifier: str) -> str:
     return f"sending limit of {identifier}: "
 
 
-def why_held(limits: Limits, sent: Sent, *, identifier: str) -> str:
-    """The reason, naming the first limit that is passed; empty: none is."""
+class Counted(Enum):
+    """What is limited, as a person reads it."""
+
+    HOUR_MESSAGES = Text("messages en une heure", "messages in an hour")
+    DAY_MESSAGES = Text("messages en un jour", "messages in a day")
+    DAY_RECIPIENTS = Text("destinataires en un jour", "recipients in a day")
+    DAY_NEW_RECIPIENTS = Text("nouveaux destinataires en un jour", "new recipients in a day")
+
+
+_PASSED = Text("{count} {what}, {limit} permis", "{count} {what}, {limit} allowed")
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The first limit that is passed."""
+
+    what: Counted
+    count: int
+    limit: int
+
+    def words(self, language: Language) -> str:
+        what = self.what.value.in_language(language)
+        return _PASSED.in_language(language).format(count=self.count, what=what, limit=self.limit)
+
+
+def decide_held(limits: Limits, sent: Sent) -> Passed | None:
+    """None: what this account sends now may leave."""
     measured = (
-        (sent.hour_messages, limits.sends_per_hour, "messages in an hour"),
-        (sent.day_messages, limits.sends_per_day, "messages in a day"),
-        (sent.day_recipients, limits.recipients_per_day, "recipients in a day"),
-        (sent.day_new_recipients, limits.new_recipients_per_day, "new recipients in a day"),
+        (Counted.HOUR_MESSAGES, sent.hour_messages, limits.sends_per_hour),
+        (Counted.DAY_MESSAGES, sent.day_messages, limits.sends_per_day),
+        (Counted.DAY_RECIPIENTS, sent.day_recipients, limits.recipients_per_day),
+        (Counted.DAY_NEW_RECIPIENTS, sent.day_new_recipients, limits.new_recipients_per_day),
     )
     if not limits.limits_sending:
-        return ""
-    for count, limit, what in measured:
-        if 0 < limit < count:
-            return f"{held_prefix(identifier)}{count} {what}, {limit} allowed"
-    return ""
+        return None
+    return next((Passed(*one) for one in measured if 0 < one[2] < one[1]), None)
+
+
+def why_held(passed: Passed, *, identifier: str) -> str:
+    """The reason of the copies that are held, for the queue and for journeys."""
+    return held_prefix(identifier) + passed.words("en")

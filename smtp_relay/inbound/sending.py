@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mailserver.auth.gate import Granted
 from mailserver.quota.notice import House, Reader, sending_held
-from mailserver.quota.sending import why_held
+from mailserver.quota.sending import Passed, decide_held, why_held
 from mailserver.store.ports import Outcome
 from mailserver.telemetry.log import get_log
 from mailserver.values.address import Address
@@ -46,10 +46,13 @@ def why_over_limit(
         meets=limits.new_recipients_per_day > 0,
         now_s=now_s,
     )
-    reason = why_held(limits, sent, identifier=account.identifier)
-    if reason and service.store.sent.begin_over_limit(account.account_id, now_s=now_s):
+    passed = decide_held(limits, sent)
+    if passed is None:
+        return ""
+    reason = why_held(passed, identifier=account.identifier)
+    if service.store.sent.begin_over_limit(account.account_id, now_s=now_s):
         LOG.warning("sending limit passed", account=account.identifier, reason=reason)
-        service.pool.submit(_tell, service, account.identifier, reason, now_s)
+        service.pool.submit(_tell, service, account.identifier, passed, now_s)
     return reason
 
 
@@ -60,7 +63,7 @@ def _recipients_elsewhere(transaction: Transaction) -> Iterator[str]:
             yield Address(local, domain).key
 
 
-def _tell(service: Service, identifier: str, reason: str, now_s: float) -> None:
+def _tell(service: Service, identifier: str, passed: Passed, now_s: float) -> None:
     """In the pool: the account, and whoever answers for it, else postmaster."""
     try:
         house = House(hostname=service.hostname, domain=service.settings.service.domain)
@@ -69,7 +72,7 @@ def _tell(service: Service, identifier: str, reason: str, now_s: float) -> None:
                 house,
                 reader,
                 identifier=identifier,
-                reason=reason,
+                passed=passed,
                 accept_id=service.accept_ids.make(now_s),
                 now_s=now_s,
             )
