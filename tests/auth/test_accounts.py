@@ -7,8 +7,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
 
-from mailserver.auth.accounts import BadPassword, set_numen, set_password
+from mailserver.auth.accounts import BadPassword, check_password, set_numen, set_password
 from mailserver.auth.passwords import CONTEXT, MAX_PASSWORD_OCTETS, candidates, password_text
 from mailserver.values.numen import BadNumen
 from mailserver.values.secret import Secret
@@ -42,6 +43,18 @@ def test_what_no_program_can_send_is_refused(setting: Setting, password: str, sa
         set_password(setting.backend, setting.account_id, Secret(password))
     assert not password or password not in str(refused.value)
     assert setting.credential() == before
+
+
+def test_the_ten_thousand_most_common_passwords_are_refused() -> None:
+    """Also with digits and signs behind, and where the settings ask for the fewest characters."""
+    least = 8
+    words = FREQUENCY_LISTS["passwords"][:10_000]
+    for word in words:
+        with pytest.raises(BadPassword):
+            check_password(Secret(word), min_characters=least)
+    for word in [word for word in words if len(word) >= least][::40]:
+        with pytest.raises(BadPassword):
+            check_password(Secret(f"{word.title()}2026!"), min_characters=least)
 
 
 def test_what_is_no_numen_is_not_set(setting: Setting) -> None:
