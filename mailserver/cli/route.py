@@ -14,7 +14,8 @@ from mailserver.cli.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from mailserver.settings.model import RouteSettings, Settings
-    from mailserver.store.ports import Store
+    from mailserver.store.people import Target
+    from mailserver.store.ports import Account, Store
     from mailserver.store.queueing import Policies
     from mailserver.values.address import Address
 
@@ -53,9 +54,8 @@ def route(
     with opened_store(settings) as store:
         if account is not None:
             account_named(store, account)
-        facts = _local_facts(settings, store, recipient) or _relay_facts(
-            settings, store, recipient, writer, account
-        )
+        asked = (settings, store, recipient, writer, account)
+        facts = _local_facts(*asked) or _relay_facts(*asked)
     facts = {"address": str(recipient), **facts}
     if as_json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
@@ -83,27 +83,73 @@ def _parse(text: str) -> Address:
     return Address(local, domain)
 
 
-def _local_facts(settings: Settings, store: Store, recipient: Address) -> Facts | None:
+def _local_facts(
+    settings: Settings,
+    store: Store,
+    recipient: Address,
+    sender: Address | None,
+    account: str | None,
+) -> Facts | None:
     """None: it is not for one of our domains."""
-    from mailserver.routing.local import Elsewhere, OurDomains, Unknown, decide_local
+    from mailserver.routing.local import Elsewhere, OurDomains, Unknown, find_local
+    from mailserver.routing.rules import match_own
 
+    ours = OurDomains.of(settings)
     postmaster = store.find_account(settings.service.postmaster)
-    decided = decide_local(
+    found = find_local(
         recipient,
-        ours=OurDomains.of(settings),
-        find_mailbox=store.find_mailbox,
-        postmaster_mailbox=postmaster.inbox_id if postmaster else None,
+        ours=ours,
+        find=store.find_target,
+        postmaster=_target_of(postmaster) if postmaster else None,
     )
-    match decided:
-        case Elsewhere():
-            return None
-        case Unknown():
-            words = "one of our domains, and nobody there has this name"
-            return {"outcome": "refuse", "status": "5.1.1", "words": words, "steps": []}
-        case _:
-            owner = store.find_sign_in(recipient.key)
-            whose = owner.identifier if owner else None
-            return {"outcome": "deposit", "account": whose, "steps": []}
+    if isinstance(found, Elsewhere):
+        return None
+    if isinstance(found, Unknown):
+        rule = match_own(settings.routes, recipient=recipient, sender=sender, identifier=account)
+        if rule is not None:
+            return _explained(settings, store, recipient, rule)
+        words = "one of our domains, and nobody there has this name"
+        return _refused("5.1.1", words)
+    owner = find_local(recipient, ours=ours, find=store.find_sign_in, postmaster=None)
+    identifier = None if isinstance(owner, Elsewhere | Unknown) else owner.identifier
+    return _target_facts(settings, store, found, identifier)
+
+
+def _target_of(postmaster: Account) -> Target:
+    from mailserver.store.people import Life, Target
+
+    return Target(
+        mailbox_id=postmaster.inbox_id,
+        list_id=None,
+        account_id=postmaster.account_id,
+        class_name="",
+        used_octets=0,
+        used_count=0,
+        life=Life.PRESENT,
+        forward_to="",
+        keeps_copy=True,
+    )
+
+
+def _target_facts(
+    settings: Settings, store: Store, target: Target, identifier: str | None
+) -> Facts:
+    """A mailbox, a list, or somebody who gets no mail here."""
+    if target.list_id is not None:
+        which = store.lists.read_list(target.list_id)
+        return {"outcome": "expand", "list": which.address if which else "", "steps": []}
+    forward = target.forward_to if settings.forwarding.enabled else ""
+    has_left = target.life.value == "left"
+    if target.life.value in _SHUT and not (has_left and forward):
+        return _refused(*_SHUT[target.life.value])
+    facts: Facts = {"outcome": "deposit", "account": identifier, "steps": []}
+    if forward:
+        facts |= {"forward": forward, "keeps_copy": target.keeps_copy and not has_left}
+    return facts
+
+
+def _refused(status: str, words: str) -> Facts:
+    return {"outcome": "refuse", "status": status, "words": words, "steps": []}
 
 
 def _relay_facts(
@@ -113,13 +159,22 @@ def _relay_facts(
     sender: Address | None,
     account: str | None,
 ) -> Facts:
-    from mailserver.routing.rules import match_rule, next_hop_of
+    from mailserver.routing.rules import match_rule
 
     rule = match_rule(settings.routes, recipient=recipient, sender=sender, identifier=account)
-    said: Facts = {"rule": rule.name if rule else None}
     if rule is not None and rule.via in {"hold", "refuse"}:
-        return said | _stopped(rule)
+        return {"rule": rule.name} | _stopped(rule)
+    return _explained(settings, store, recipient, rule)
+
+
+def _explained(
+    settings: Settings, store: Store, recipient: Address, rule: RouteSettings | None
+) -> Facts:
+    """What the delivery agent would find out now."""
+    from mailserver.routing.rules import next_hop_of
+
     explainer = cast("_Explainer", importlib.import_module(EXPLAIN_MODULE))
+    said: Facts = {"rule": rule.name if rule else None}
     return said | explainer.explain(settings, next_hop_of(rule, recipient), store)
 
 
@@ -129,8 +184,14 @@ def _stopped(rule: RouteSettings) -> Facts:
 
 
 _POSTMASTER: Final = "the postmaster's"
+_SHUT: Final = {
+    "expected": ("5.2.1", "this mailbox is not open yet"),
+    "left": ("5.1.6", "this person has left, and named no other address"),
+    "gone": ("5.2.1", "this mailbox is closed"),
+}
 _VERDICTS: Final = {
     "deposit": "deposited here",
+    "expand": "sent to the members of a list",
     "relay": "relayed",
     "hold": "held",
     "refuse": "refused, or returned to its sender",
@@ -142,6 +203,12 @@ def _show(facts: Facts) -> None:
     print(f"{facts['address']}: {_VERDICTS[facts['outcome']]}{_why(facts)}")
     if facts["outcome"] == "deposit":
         print(f"    account    {facts['account'] or _POSTMASTER}")
+        if "forward" in facts:
+            kept = "a copy stays" if facts["keeps_copy"] else "nothing stays"
+            print(f"    forward    {facts['forward']} ({kept})")
+        return
+    if facts["outcome"] == "expand":
+        print(f"    list       {facts['list']}")
         return
     if "rule" in facts:
         print(f"    rule       {facts['rule'] or 'none: by MX'}")

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from mailserver.store.sqlite.store import SqliteStore
 from tests.cli.conftest import Run
+from tests.cli.queued import store_of
+from tests.cli.test_commands import add
 from tests.smtp_relay.delivery.dns import liar
 
 pytestmark = pytest.mark.slow
@@ -77,6 +80,41 @@ def test_nobody_of_that_name_is_refused(service: Path, run: Run) -> None:
     said = run("route", "nobody@a.test", "--config", service)
     assert said.status == 0
     assert "5.1.1" in said.out
+
+
+def test_what_an_account_asked_for_is_told(service: Path, run: Run) -> None:
+    add(run, service, "marie", "marie@a.test")
+    assert "marie" in run("route", "marie+sport@a.test", "--config", service).out
+    stays = ("account", "forward", "marie", "m@b.test", "--config", service)
+    assert run(*stays).status == 0
+    told = run("route", "marie@a.test", "--config", service).out
+    assert "    forward    m@b.test (a copy stays)\n" in told
+    with store_of(service) as store:
+        assert isinstance(store, SqliteStore)
+        engine = store._engine
+        with engine.write_turn(), engine.transaction() as connection:
+            connection.execute("UPDATE account SET life = 'left' WHERE identifier = 'marie'", ())
+    told = run("route", "marie@a.test", "--config", service).out
+    assert "    forward    m@b.test (nothing stays)\n" in told
+    assert run("account", "forward", "marie", "--stop", "--config", service).status == 0
+    facts = json.loads(run("route", "marie@a.test", "--json", "--config", service).out)
+    assert (facts["outcome"], facts["status"]) == ("refuse", "5.1.6")
+
+
+def test_a_list_is_one(service: Path, run: Run) -> None:
+    add(run, service, "marie", "marie@a.test")
+    made = run("list", "add", "sport@a.test", "--owner", "marie", "--config", service)
+    assert made.status == 0, made.err
+    told = run("route", "sport@a.test", "--config", service).out
+    assert told.startswith("sport@a.test: sent to the members of a list\n")
+
+
+def test_what_nobody_here_has_goes_on_where_a_rule_names_the_domain(ready: Path, run: Run) -> None:
+    rule = '[[routes]]\nname = "old"\nrecipient_domains = ["a.test"]\nvia = "lmtp"\n'
+    ready.write_text(ready.read_text() + rule + 'host = "relay.test"\n')
+    facts = json.loads(run("route", "old@a.test", "--json", "--config", ready).out)
+    assert (facts["outcome"], facts["rule"], facts["protocol"]) == ("relay", "old", "lmtp")
+    assert "deposited here" in run("route", "postmaster@a.test", "--config", ready).out
 
 
 def test_hosts_come_in_order_with_their_tls_and_every_look_up(ready: Path, run: Run) -> None:
