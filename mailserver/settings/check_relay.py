@@ -44,6 +44,7 @@ def check_relay(settings: Settings) -> Iterator[Finding]:
     yield from check_trusted(settings, gateways=default_gateways(), in_container=is_in_container())
     yield from _check_delivery(settings)
     for rule in settings.routes:
+        yield from _check_matchers(rule)
         yield from _check_route(rule)
         yield from _check_own_domains(rule, settings.service.domains)
 
@@ -118,6 +119,23 @@ def _check_delivery(settings: Settings) -> Iterator[Finding]:
     for name, count in Counter(rule.name for rule in settings.routes).items():
         if count > 1:
             yield error("routes.name", f"{count} routes are called {name}: give each its own name")
+
+
+def _check_matchers(rule: RouteSettings) -> Iterator[Finding]:
+    """MX hosts are known to the delivery agent alone, and it carries all senders' mail together."""
+    is_of_somebody = bool(rule.senders or rule.accounts)
+    if rule.mx and is_of_somebody:
+        yield error(
+            "routes.mx",
+            f"the route {rule.name} has mx beside senders or accounts: it would take everybody's"
+            " mail; write recipient_domains instead of mx, or leave the others out",
+        )
+    if rule.via == "mx" and is_of_somebody and (rule.tls or rule.max_connections or rule.pause_s):
+        yield warning(
+            "routes.tls",
+            f'the route {rule.name}: tls, max_connections and pause_s of via = "mx" hold for'
+            " domains and MX hosts, not for senders or accounts",
+        )
 
 
 def _check_route(rule: RouteSettings) -> Iterator[Finding]:

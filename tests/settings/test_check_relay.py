@@ -80,6 +80,15 @@ def test_routes_that_lead_nowhere_are_found() -> None:
     assert route(via="refuse", recipient_domains=["x.test"]) == []
 
 
+@pytest.mark.parametrize("whose", [{"senders": ["a@a.test"]}, {"accounts": ["a"]}])
+def test_a_rule_by_mx_host_cannot_be_for_somebody(whose: dict[str, Any]) -> None:
+    assert route(via="hold", mx=["*.b.test"], **whose) == ["error routes.mx"]
+    assert route(via="hold", mx=["*.b.test"], recipient_domains=["b.test"]) == []
+    assert route(via="mx", tls="verify", **whose) == ["warning routes.tls"]
+    assert route(via="mx", tls="verify", recipient_domains=["b.test"]) == []
+    assert route(via="mx", **whose) == []
+
+
 @pytest.mark.parametrize("via", ["mx", "hold", "refuse"])
 def test_a_rule_that_our_own_mail_never_meets_is_told(via: str) -> None:
     told = route(via=via, recipient_domains=["A.test"])
