@@ -18,6 +18,7 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from mailserver.values.secret import Secret
 
@@ -78,6 +79,19 @@ def ensure_key(path: Path) -> NumenKey:
     if not path.exists():
         _make(path)
     return load_key(path)
+
+
+class KeepsNumens(Protocol):
+    def has_numens(self) -> bool: ...
+
+
+def open_key(path: Path, store: KeepsNumens) -> NumenKey:
+    """The key; made only where no NUMEN was ever kept under the one that is not there.
+
+    Raises:
+        NumenKeyMissing: it is lost, or what is there is no key.
+    """
+    return load_key(path) if store.has_numens() else ensure_key(path)
 
 
 def _make(path: Path) -> None:

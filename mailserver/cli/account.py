@@ -36,6 +36,7 @@ from mailserver.cli.subjects import by_whom
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mailserver.auth.rules import Owner
     from mailserver.settings.model import Settings
     from mailserver.store.ports import Account, Store
     from mailserver.values.ids import AccountId
@@ -76,6 +77,9 @@ def add(
 
     A name that somebody had is theirs for the quarantine: the date is said.
     """
+    from mailserver.auth.numen_key import open_key
+    from mailserver.auth.rules import Owner
+
     settings = read_settings(config)
     addresses = checked_names(identifier, name, address, settings)
     profile = Profile(
@@ -89,8 +93,11 @@ def add(
         is_hidden=hidden,
     )
     profile.check()
-    set_it = _password_setter(settings, password_stdin=password_stdin, numen=numen)
+    owner = Owner((identifier, name, *(one.rpartition("@")[0] for one in addresses)))
+    set_it = _password_setter(settings, owner, password_stdin=password_stdin, numen=numen)
     with opened_store(settings) as store:
+        if numen is not None:
+            open_key(settings.auth.numen_key, store)
         account = store.add_account(
             identifier=identifier, name=name, addresses=addresses, now_s=time.time()
         )
@@ -267,7 +274,7 @@ def _own_address(text: str, settings: Settings) -> str:
 
 
 def _password_setter(
-    settings: Settings, *, password_stdin: bool, numen: str | None
+    settings: Settings, owner: Owner, *, password_stdin: bool, numen: str | None
 ) -> Callable[[Store, AccountId], None]:
     """Read and check the password now; what is returned sets it.
 
@@ -276,27 +283,20 @@ def _password_setter(
     """
     from mailserver.auth.accounts import check_password, set_numen, set_password
     from mailserver.auth.backend import open_backend
-    from mailserver.auth.numen_key import ensure_key
-    from mailserver.recovery.facts import owner_of
     from mailserver.values.numen import parse_numen
     from mailserver.values.secret import Secret
 
     _check_source(password_stdin=password_stdin, numen=numen)
     if numen is not None:
         checked = parse_numen(numen)
-        ensure_key(settings.auth.numen_key)
         return lambda store, account_id: set_numen(
             open_backend(store, settings), account_id, checked
         )
     password = Secret(_read_password())
     shortest = settings.passwords.min_characters
-    check_password(password, min_characters=shortest)
+    check_password(password, owner, min_characters=shortest)
     return lambda store, account_id: set_password(
-        open_backend(store, settings),
-        account_id,
-        password,
-        owner=owner_of(store, account_id),
-        min_characters=shortest,
+        open_backend(store, settings), account_id, password, min_characters=shortest
     )
 
 

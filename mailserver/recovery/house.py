@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mailserver.auth.backend import CredentialBackend, open_backend, user_name_key
-from mailserver.auth.numen_key import NumenKey, ensure_key
+from mailserver.auth.numen_key import NumenKey, open_key
 from mailserver.auth.throttle import Throttle
 from mailserver.recovery import words
 from mailserver.recovery.codes import BadCode, digest_of, make_code
@@ -187,13 +187,13 @@ def open_house(
     """The house of a service.  throttle: the gate's, where there is one.
 
     Raises:
-        NumenKeyMissing: the key file is no key.
+        NumenKeyMissing: the key file is lost, or is no key.
     """
     return House(
         store=store,
         backend=open_backend(store, settings),
         post=Post(store, settings, signer=signer),
-        key=ensure_key(settings.auth.numen_key),
+        key=open_key(settings.auth.numen_key, store),
         throttle=throttle,
         rules=settings.passwords,
         language=settings.service.language,

@@ -151,6 +151,10 @@ class FirstPasswords(Protocol):
 
     def mark_warned(self, account_id: AccountId, *, version: int, told_count: int) -> None: ...
 
+    def has_numens(self) -> bool:
+        """Is the verifier of any NUMEN kept?"""
+        ...
+
     def read_quick_numens(self, *, after: AccountId, limit: int) -> list[tuple[AccountId, str]]:
         """Verifiers of imports, a keyed digest that is quick to try, in the order of accounts."""
         ...

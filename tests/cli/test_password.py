@@ -146,6 +146,14 @@ def test_a_change_that_cannot_be_is_one_line_and_changes_nothing(town: Town) -> 
     assert town.opens("jmartin", NUMEN)
 
 
+def test_an_account_whose_password_is_its_name_is_not_made(town: Town) -> None:
+    words = ("account", "add", "jneuf", "--name", "Jean Neuf", "--address", "jean.neuf@a.test")
+    for password in ("jean.neuf!!", "Jean Neuf 1", "jneuf jneuf"):
+        said = town.refused(*words, "--password-stdin", lines=f"{password}\n")
+        assert "the name or the address" in said
+    assert "jneuf" not in town.typed("account", "list")
+
+
 def test_an_unknown_identifier_gets_the_answer_of_a_known_one(town: Town) -> None:
     wrong = f"{OLD}\n{NEW}\n"
     assert town.refused("password", "change", "inconnu", lines=wrong) == town.refused(
@@ -275,8 +283,16 @@ def test_the_history_shows_acts_log_ins_and_failures(town: Town) -> None:
     assert line.endswith(f"suspension ended by {by_whom()}")
 
 
-def test_a_lost_key_is_told_in_one_line(town: Town) -> None:
+def test_a_lost_key_is_told_in_one_line_and_not_made_again(town: Town) -> None:
     key = town.service.parent / "numen.key"
+    key.unlink()
+    add = ("account", "add", "neuf", "--name", "N", "--address", "neuf@a.test")
+    for words in (("password", "code", "jmartin"), (*add, "--numen", NUMEN)):
+        said = town.run(*words)
+        assert said.status == 1
+        assert "put back the copy" in said.err
+    assert not key.exists()
+    assert "neuf" not in town.typed("account", "list")
     key.write_text("ff" * 32)
     said = town.run("password", "change", "jmartin", lines=f"{NUMEN}\n{NEW}\n")
     assert said.status == 1

@@ -70,6 +70,9 @@ _QUICK = """
     SELECT account_id, numen FROM account
         WHERE account_id > ?1 AND numen > ?2 AND numen < ?3
     ORDER BY account_id LIMIT ?4"""
+_HAS_NUMENS = """
+    SELECT 1 FROM account WHERE (verifier > '$numen-' AND verifier < '$numen.')
+        OR (numen > '$numen-' AND numen < '$numen.') LIMIT 1"""
 _REPLACE = "UPDATE account SET {column} = ? WHERE account_id = ? AND {column} = ?"
 
 
@@ -186,6 +189,9 @@ class SqlFirstPasswords:
     def mark_warned(self, account_id: AccountId, *, version: int, told_count: int) -> None:
         with self._engine.write_turn(), self._engine.transaction() as connection:
             connection.execute(_MARK, (told_count, account_id, version))
+
+    def has_numens(self) -> bool:
+        return bool(self._engine.read(_HAS_NUMENS))
 
     def read_quick_numens(self, *, after: AccountId, limit: int) -> list[tuple[AccountId, str]]:
         rows = self._engine.read(_QUICK, (after, QUICK_FROM, QUICK_TO, limit))

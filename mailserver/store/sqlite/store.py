@@ -211,6 +211,7 @@ class SqliteStore:
         self.start_grace = first_passwords.start_grace
         self.due_warnings = first_passwords.due_warnings
         self.mark_warned = first_passwords.mark_warned
+        self.has_numens = first_passwords.has_numens
         self.read_quick_numens = first_passwords.read_quick_numens
         self.replace_numens = first_passwords.replace_numens
 

@@ -151,6 +151,7 @@ def test_quick_verifiers_are_found_in_slices_and_replaced_where_they_stand(store
     ids = [someone(store, f"p{number}") for number in range(5)]
     for number, one in enumerate(ids):
         store.write_credential(one, verifier=f"{QUICK}{number}", must_change=True)
+    assert store.has_numens()
     store.write_credential(ids[3], verifier="chosen", must_change=False)  # keeps its NUMEN apart
     found = store.read_quick_numens(after=AccountId(0), limit=3)
     found += store.read_quick_numens(after=found[-1][0], limit=3)
@@ -159,6 +160,7 @@ def test_quick_verifiers_are_found_in_slices_and_replaced_where_they_stand(store
     store.replace_numens([(one, old, f"slow{old[-1]}") for one, old in found])
     assert store.read_quick_numens(after=AccountId(0), limit=9) == []
     verifiers = [store.read_credential(one) for one in ids]
+    assert not store.has_numens()
     assert [one and one.verifier for one in verifiers] == [
         *("slow0", "slow1", "slow2"),
         *("chosen", "another"),
