@@ -24,6 +24,7 @@ from mailserver.values.address import Address
 from mailserver.values.ids import Uid
 from tests.programs import needs_program
 from tests.smtp_relay import house
+from tests.supervisor.service import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 ROOT = Path(__file__).parents[2]
@@ -260,6 +261,7 @@ def test_a_service_that_would_relay_for_strangers_keeps_its_mx_shut(tmp_path: Pa
             assert sock.recv(512).startswith(b"421 4.3.2")
         store = open_store(live.settings)
         try:
+            wait_until(lambda: "smtp.0" in store.read_reports())
             reports = store.read_reports()
         finally:
             store.close()
