@@ -13,6 +13,7 @@ from mailserver.cli import queue_acts as acts
 from mailserver.cli.access import account_named, opened_store, read_settings
 from mailserver.cli.moments import clock
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
+from mailserver.cli.subjects import by_whom
 
 if TYPE_CHECKING:
     from mailserver.store.ports import Account, Store
@@ -72,6 +73,7 @@ def lock(
     With --all, what waits for another try, too.  What a session under way has not finished
     sending is refused.
     """
+    from mailserver.store.people import Event
     from mailserver.store.ports import AccountState
     from mailserver.store.queueing import Act
 
@@ -79,6 +81,8 @@ def lock(
     with opened_store(read_settings(config)) as store:
         account = account_named(store, identifier)
         store.set_state(account.account_id, AccountState.SUSPENDED)
+        suspended = Event(at_s=time.time(), by_whom=by_whom(), what="suspended", details=why)
+        store.note(account.account_id, suspended)
         act = Act.RETURN if give_back else Act.CANCEL
         count = _act(store, account.identifier, act, why)
         if everything:

@@ -151,13 +151,19 @@ class Post:
     def _compose(self, letter: Letter, date: str, message_id: str) -> bytes:
         message = EmailMessage(policy=SMTP)
         message["From"] = HeaderAddress("Postmaster", addr_spec=self.help_address)
-        message["To"] = letter.to
+        message["To"] = _in_ascii(letter.to)
         message["Subject"] = letter.subject
         message["Date"] = date
         message["Message-ID"] = message_id
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(letter.text, cte="quoted-printable")
         return message.as_bytes()
+
+
+def _in_ascii(address: str) -> str:
+    """The same mailbox: RFC 2047 §5 lets no accent be encoded within an address."""
+    local, _, domain = address.rpartition("@")
+    return address if address.isascii() else Address(local, domain).key
 
 
 def _facts_of(octets: bytes) -> BodyFacts:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mailserver.cli.subjects import by_whom
 from mailserver.quota.sending import held_prefix
 from mailserver.store.ports import AccountState
 from mailserver.store.queueing import Lane, QueueFilter
@@ -72,6 +73,9 @@ def test_lock_suspends_and_takes_back(
         account = store.find_account("jean")
         assert account is not None
         assert account.state is AccountState.SUSPENDED
+        (event, *_) = store.history(account.account_id, limit=1)
+    assert (event.what, event.by_whom) == ("suspended", by_whom())
+    assert event.details == "the account was locked"
 
 
 def test_lock_takes_back_what_waits_too_where_it_is_asked(held: Path, run: Run) -> None:

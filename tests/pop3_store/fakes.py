@@ -252,13 +252,17 @@ class FakeCommitter:
 
 
 def make_desk(
-    store: FakeStore, *, language: Language = "en", on_broken: Callable[[], None] = lambda: None
+    store: FakeStore,
+    *,
+    language: Language = "en",
+    on_broken: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = lambda: 1000.0,
 ) -> Desk:
     return Desk(
         store=store,
         replies=speak(language, hostname="mail.ac-exemple.fr"),
         max_failures=MAX_FAILURES,
-        clock=lambda: 1000.0,
+        clock=clock,
         on_broken=on_broken,
         log=structlog.get_logger(),
         tally=Tally(),

@@ -117,7 +117,7 @@ def test_another_password_ends_the_session_that_is_open(town: Town) -> None:
         assert town.enter(client, "pnoir", ACCENTED).startswith(OPEN)
         assert client.ask(b"STAT") == b"+OK 0 0\r\n"
         town.give("pnoir", "coquelicot rouge")
-        client.send(b"STAT\r\n")
+        client.send(b"QUIT\r\n")
         assert client.rest().startswith(NO)
     assert town.poll("pnoir", ACCENTED).startswith(NO)  # also what was remembered
     assert town.poll("pnoir", "coquelicot rouge").startswith(OPEN)

@@ -8,7 +8,7 @@ from mailserver.auth.gate import FirstPasswordEnded, Unavailable
 from mailserver.store.ports import Removal, StoreBroken, StoreUnavailable
 from mailserver.values.ids import Uid
 from pop3_store.commands import COMMANDS, MAX_PASSWORD_LINE_OCTETS
-from pop3_store.session import BATCH_OCTETS
+from pop3_store.session import BATCH_OCTETS, CHECK_AGAIN_S
 from pop3_store.states import State
 from pop3_store.stuffing import CHUNK_OCTETS
 from tests.pop3_store.fakes import (
@@ -156,10 +156,11 @@ def test_a_first_password_whose_grace_is_over_says_where_to_go() -> None:
 
 @pytest.mark.parametrize("command", [b"RETR 1\r\n", b"NOOP\r\n", b"QUIT\r\n"])
 def test_another_password_ends_the_open_session_and_deletes_nothing(command: bytes) -> None:
-    store = store_of(*BODIES)
-    shell = signed_in(store)
-    shell.feed(b"DELE 1\r\n")
+    store, now_s = store_of(*BODIES), [1000.0]
+    shell = Shell(store, desk=make_desk(store, clock=lambda: now_s[0]))
+    shell.feed(SIGN_IN + b"DELE 1\r\n")
     store.version += 1
+    now_s[0] += CHECK_AGAIN_S if command != b"QUIT\r\n" else 0.0
     shell.said = b""
     shell.feed(command + b"RETR 2\r\n")
     assert shell.said == (
