@@ -20,6 +20,7 @@ from mailserver.queue.copies import CopyState
 from mailserver.settings.bind import Bind
 from mailserver.settings.model import RouteSettings
 from mailserver.store.queueing import StsPolicy
+from smtp_relay.delivery.client.options import Times
 from smtp_relay.delivery.client.trust import make_contexts
 from smtp_relay.delivery.dns.answers import Answer
 from smtp_relay.delivery.dns.validation import Validation
@@ -28,7 +29,7 @@ from smtp_relay.delivery.security.sts_keeper import StsKeeper
 from tests.smtp_relay.delivery.client.live import run
 from tests.smtp_relay.delivery.client.test_trust import der, leaf
 from tests.smtp_relay.delivery.dns.table import TableResolver, found, settings_with
-from tests.smtp_relay.delivery.misdeeds import Case, Deed, Ported, Story, live_through
+from tests.smtp_relay.delivery.misdeeds import PATIENT, Case, Deed, Ported, Story, live_through
 from tests.smtp_relay.delivery.peers import LOOPBACK, Wire, server_context
 from tests.smtp_relay.delivery.security.policies import KeptPolicies, NoFetch
 
@@ -36,6 +37,7 @@ FAR = datetime(2099, 1, 1, tzinfo=UTC)
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 CA = trustme.CA()
 STRANGER = trustme.CA()
+HASTY = Times(handshake_s=0.1)
 OTHER = CA.issue_cert("other.test", not_after=FAR)
 TA_RECORD = f"2 0 0 {der(CA.cert_pem.bytes()).hex()}"
 
@@ -59,6 +61,16 @@ async def garbage(wire: Wire) -> None:
         await wire.say("220 go")
         await wire.say_octets(b"this is no handshake\r\n" * 9)
         await wire.rest()
+    await wire.say("250 2.1.0 ok")
+    await wire.take_all()
+
+
+async def stalls(wire: Wire) -> None:
+    """In every handshake; who does not ask for one is served."""
+    await wire.greet("STARTTLS")
+    if await wire.line() == "STARTTLS":
+        await wire.say("220 go")
+        await wire.stall()
     await wire.say("250 2.1.0 ok")
     await wire.take_all()
 
@@ -88,6 +100,8 @@ def deed_of(peer: str, domain: str) -> Deed:
             return no_starttls
         case "refuses":
             return refuses_starttls
+        case "stalls":
+            return stalls
         case _:
             return garbage
 
@@ -106,6 +120,7 @@ LAX = {
     "nostarttls": ", in clear (no STARTTLS offered): 250",
     "refuses": ", in clear (STARTTLS refused: 454 4.7.0 no TLS today): 250",
     "garbage": ", in clear (STARTTLS not tried: the TLS handshake failed): 250",
+    "stalls": ", in clear (STARTTLS not tried: the TLS handshake failed): 250",
 }
 
 
@@ -114,6 +129,7 @@ def downgrades(source: str) -> dict[str, str]:
         "nostarttls": f"4.7.4 TLS handshake: {source} demands TLS: no STARTTLS offered",
         "refuses": f"4.7.4 TLS handshake: {source} demands TLS: STARTTLS refused: 454 4.7.0",
         "garbage": f"4.7.5 TLS handshake: {source} demands TLS, but the TLS handshake failed: ",
+        "stalls": f"4.7.5 TLS handshake: {source} demands TLS, but the TLS handshake failed: ",
     }
 
 
@@ -209,7 +225,11 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Story]:
     folder = tmp_path_factory.mktemp("agency")
     CA.cert_pem.write_to_path(str(folder / "ca.pem"))
     cases = [
-        Case(name=f"{peer}.{policy}", deed=deed_of(peer, f"{peer}.{policy}.test"))
+        Case(
+            name=f"{peer}.{policy}",
+            deed=deed_of(peer, f"{peer}.{policy}.test"),
+            times=HASTY if peer == "stalls" else PATIENT,
+        )
         for peer, policy in TABLE
     ]
     lived: dict[str, Story] = {}

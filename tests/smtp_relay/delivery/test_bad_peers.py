@@ -32,10 +32,6 @@ def gone(status: str, words: str) -> End:
     return End(CopyState.RETURNED, status, words)
 
 
-def arrived(words: str) -> End:
-    return End(CopyState.RELAYED, "2.0.0", words)
-
-
 async def leave(_wire: Wire) -> None:
     """Returning closes the connection."""
 
