@@ -347,8 +347,7 @@ class Dispatch:
     def _note_failed(self, destination: Destination, trouble: Trouble) -> None:
         destination.failure_count += 1
         destination.is_noting, destination.has_more, destination.doom = True, False, None
-        error = " ".join(filter(None, (trouble.host, trouble.address, trouble.words)))
-        self._order(_note(destination, error))
+        self._order(_note(destination, _error_of(trouble)))
 
     def _note_works(self, destination: Destination) -> None:
         destination.failure_count = 0
@@ -394,6 +393,8 @@ class Dispatch:
             if destination.site is not site or destination.is_quiet:
                 continue
             if may_detour and self._may_detour(destination):
+                destination.failure_count = 0  # it does not rest: the relay takes its mail
+                self._order(_note(destination, _error_of(trouble)))
                 self._resolve(destination, "route:" + self._limits.fallback)
                 continue
             self._detach(destination)
@@ -430,6 +431,10 @@ class Dispatch:
 
 def _note(destination: Destination, error: str) -> Note:
     return Note(destination.destination_id, destination.next_hop, destination.failure_count, error)
+
+
+def _error_of(trouble: Trouble) -> str:
+    return " ".join(filter(None, (trouble.host, trouble.address, trouble.words)))
 
 
 def _trouble_of(site: Site) -> Trouble:

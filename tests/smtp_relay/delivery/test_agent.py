@@ -255,6 +255,25 @@ def test_a_second_host_takes_what_the_first_refuses_to_greet(tmp_path: Path) -> 
     run(story)
 
 
+def test_what_no_host_takes_goes_by_the_fallback_relay_and_why_is_kept(tmp_path: Path) -> None:
+    async def story() -> None:
+        limits = Limits(fallback="help", idle_s=0.05)
+        async with Peer(_refuse_to_greet) as bad, Peer(take_all) as relay:
+            ways = (way_to(HOP, bad.port), way_to("route:help", relay.port))
+            async with open_agency(tmp_path, *ways, limits=limits) as agency:
+                (one,) = letters(1)
+                agency.accept(one)
+                await agency.until_empty()
+                assert state_of(agency, one) == [CopyState.RELAYED]
+                assert len(relay.messages) == 1
+                await agency.until(
+                    lambda: "not here" in agency.store.list_destinations()[0].last_error
+                )
+                assert agency.store.list_destinations()[0].not_before_s == 0
+
+    run(story)
+
+
 def test_a_hop_of_which_no_host_greets_rests_and_its_letter_is_deferred(tmp_path: Path) -> None:
     async def story() -> None:
         async with (
