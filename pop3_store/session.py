@@ -25,7 +25,6 @@ from mailserver.auth.gate import (
     SignInsStore,
     Unavailable,
     Verdict,
-    is_over,
 )
 from mailserver.store.journeys import Collection
 from mailserver.store.ports import LastSeen, Mailboxes, MaildropLock, Outcome, Removed, StoreBroken
@@ -34,16 +33,12 @@ from mailserver.values.ids import AccountId, MailboxId, Uid
 from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Row
 from pop3_store.listing import OpenMaildrop
 from pop3_store.notes import Collected
+from pop3_store.signed_in import SignedIn
 from pop3_store.states import Action, Authenticate, Remove, Signal, State
 from pop3_store.texts import Replies, Say
 
 BATCH_OCTETS = 64 * 1024
 """Replies to pipelined commands are sent together until they reach this."""
-
-
-CHECK_AGAIN_S = 1.0
-"""A change of password ends an open session at its first command after this time, or at QUIT."""
-_QUIT = COMMANDS[b"QUIT"]
 
 
 class Maildrops(Mailboxes, SignInsStore, Protocol):
@@ -97,9 +92,7 @@ class Session:
 
     __slots__ = (
         "_at",
-        "_checked_at_s",
         "_failures",
-        "_granted",
         "_inbox",
         "_is_overlong",
         "_lock",
@@ -109,6 +102,7 @@ class Session:
         "_out_octets",
         "_retrieved",
         "_retrieved_at_s",
+        "_signed_in",
         "_stream",
         "_waits",
         "circuit",
@@ -138,8 +132,7 @@ class Session:
         self._at = 0  # where the unread part of the inbox begins
         self._is_overlong = False  # the rest of this line is thrown away
         self._failures = 0
-        self._granted: Granted | None = None
-        self._checked_at_s = 0.0
+        self._signed_in: SignedIn | None = None
         self._lock: MaildropLock | None = None
         self._maildrop: OpenMaildrop | None = None
         self._stream: Iterator[bytes] | None = None
@@ -372,19 +365,12 @@ class Session:
 
     def _carry_out(self, row: Row, args: list[bytes]) -> Action | None:
         """Unless what opened the maildrop holds no more."""
-        if self._granted is not None and self._is_signed_out(self._granted, row):
+        signed_in, is_last = self._signed_in, row is COMMANDS[b"QUIT"]
+        if signed_in and signed_in.has_ended(now_s=self.desk.clock(), is_last=is_last):
             self.say(Say.SIGNED_OUT)
             self._next = self.end(Signal.CLOSE)
             return None
         return row.handler(self, args)
-
-    def _is_signed_out(self, granted: Granted, row: Row) -> bool:
-        """One indexed read, once in a while; before anything is deleted always."""
-        now_s = self.desk.clock()
-        if row is not _QUIT and 0 <= now_s - self._checked_at_s < CHECK_AGAIN_S:
-            return False
-        self._checked_at_s = now_s
-        return is_over(self.desk.store, granted, now_s=now_s)
 
     def _guard(self, act: Callable[[], Action | None]) -> Action | None:
         """Run one command's work; a fault of ours answers [SYS/TEMP] in its place."""
@@ -414,7 +400,7 @@ class Session:
         drop = OpenMaildrop(store, store.open_maildrop(granted.inbox_id))
         self._maildrop = drop
         self.identifier = granted.identifier
-        self._granted = granted
+        self._signed_in = SignedIn(store, granted, now_s=self.desk.clock())
         self._note_seen(granted)
         self.state = State.TRANSACTION
         self.tally.sign_in_count += 1

@@ -8,7 +8,8 @@ from mailserver.auth.gate import FirstPasswordEnded, Unavailable
 from mailserver.store.ports import Removal, StoreBroken, StoreUnavailable
 from mailserver.values.ids import Uid
 from pop3_store.commands import COMMANDS, MAX_PASSWORD_LINE_OCTETS
-from pop3_store.session import BATCH_OCTETS, CHECK_AGAIN_S
+from pop3_store.session import BATCH_OCTETS
+from pop3_store.signed_in import CHECK_AGAIN_S
 from pop3_store.states import State
 from pop3_store.stuffing import CHUNK_OCTETS
 from tests.pop3_store.fakes import (

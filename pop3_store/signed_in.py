@@ -1,0 +1,26 @@
+"""Does what opened a maildrop still hold?  A new password or a suspension ends open sessions."""
+
+from __future__ import annotations
+
+from mailserver.auth.gate import Granted, SignInsStore, is_over
+
+CHECK_AGAIN_S = 1.0
+"""A session ends at its first command after this time, or at QUIT, which deletes."""
+
+
+class SignedIn:
+    """One per session, from PASS on."""
+
+    __slots__ = ("_checked_at_s", "_granted", "_store")
+
+    def __init__(self, store: SignInsStore, granted: Granted, *, now_s: float) -> None:
+        self._store = store
+        self._granted = granted
+        self._checked_at_s = now_s
+
+    def has_ended(self, *, now_s: float, is_last: bool) -> bool:
+        """One indexed read, once in a while.  is_last: look now."""
+        if not is_last and 0 <= now_s - self._checked_at_s < CHECK_AGAIN_S:
+            return False
+        self._checked_at_s = now_s
+        return is_over(self._store, self._granted, now_s=now_s)
