@@ -34,6 +34,7 @@ from smtp_relay.delivery.dispatch_orders import (
     Result,
     Settle,
     Trouble,
+    temporary,
 )
 from smtp_relay.delivery.plan import Diverted, Itinerary, Unroutable, Way
 from smtp_relay.delivery.site import Line, Site
@@ -314,7 +315,7 @@ class Dispatch:
         elif way.is_permanent and not destination.is_detoured:
             fate, trouble = Fate.RETURN, Trouble(status=way.status, words=way.words)
         else:
-            fate, trouble = Fate.DEFER, Trouble(status=_temporary(way.status), words=way.words)
+            fate, trouble = Fate.DEFER, Trouble(status=temporary(way.status), words=way.words)
         destination.doom, destination.fate = trouble, fate
         self._settle_backlog(destination)
         if not destination.has_more:
@@ -347,7 +348,7 @@ class Dispatch:
     def _note_failed(self, destination: Destination, trouble: Trouble) -> None:
         destination.failure_count += 1
         destination.is_noting, destination.has_more, destination.doom = True, False, None
-        self._order(_note(destination, _error_of(trouble)))
+        self._order(_note(destination, trouble.error))
 
     def _note_works(self, destination: Destination) -> None:
         destination.failure_count = 0
@@ -386,7 +387,7 @@ class Dispatch:
 
     def _fail(self, site: Site) -> None:
         """Every host failed: the fall-back relay, else what is leased is deferred."""
-        trouble = _trouble_of(site)
+        trouble = site.trouble()
         may_detour = bool(self._limits.fallback) and not site.policy_failed
         site.start_again()
         for destination in tuple(self._destinations.values()):
@@ -394,7 +395,7 @@ class Dispatch:
                 continue
             if may_detour and self._may_detour(destination):
                 destination.failure_count = 0  # it does not rest: the relay takes its mail
-                self._order(_note(destination, _error_of(trouble)))
+                self._order(_note(destination, trouble.error))
                 self._resolve(destination, "route:" + self._limits.fallback)
                 continue
             self._detach(destination)
@@ -431,24 +432,3 @@ class Dispatch:
 
 def _note(destination: Destination, error: str) -> Note:
     return Note(destination.destination_id, destination.next_hop, destination.failure_count, error)
-
-
-def _error_of(trouble: Trouble) -> str:
-    return " ".join(filter(None, (trouble.host, trouble.address, trouble.words)))
-
-
-def _trouble_of(site: Site) -> Trouble:
-    failure, endpoint = site.last_failure, site.last_endpoint
-    if failure is None or endpoint is None:
-        return Trouble(status="4.4.2", words="each connection broke during a transaction")
-    return Trouble(
-        status=_temporary(failure.status),
-        words=f"{failure.phase.value}: {failure.words}",
-        host=endpoint.hop.host,
-        address=f"[{endpoint.address}]:{endpoint.hop.port}",
-    )
-
-
-def _temporary(status: str) -> str:
-    """Its copies are tried again, so their attempt says so (RFC 3463 §2)."""
-    return f"4{status[1:]}" if status.startswith("5") else status

@@ -59,6 +59,11 @@ class Trouble:
     host: str = ""
     address: str = ""
 
+    @property
+    def error(self) -> str:
+        """The same in one line, for the note of a hop."""
+        return " ".join(filter(None, (self.host, self.address, self.words)))
+
 
 class Fate(Enum):
     DEFER = "defer"  # an attempt, then the next one by the schedule
@@ -129,3 +134,8 @@ class Note:
 
 
 Order = Resolve | Ask | Open | Give | Close | Settle | Note
+
+
+def temporary(status: str) -> str:
+    """Its copies are tried again, so their attempt says so (RFC 3463 §2)."""
+    return f"4{status[1:]}" if status.startswith("5") else status

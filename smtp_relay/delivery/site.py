@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from smtp_relay.delivery.destination import Destination
-from smtp_relay.delivery.dispatch_orders import Limits
+from smtp_relay.delivery.dispatch_orders import Limits, Trouble, temporary
 from smtp_relay.delivery.plan import Hop, Itinerary, TlsDemand, TlsLevel
 from smtp_relay.delivery.verdicts import LinkFailure
 
@@ -179,6 +179,18 @@ class Site:
         if self.broken_count >= max(BROKEN_IN_A_ROW, self.width):
             return True
         return not self.lines and self.last_failure is not None and not self.next_endpoint(now_s)
+
+    def trouble(self) -> Trouble:
+        """Why no host of it takes anything now."""
+        failure, endpoint = self.last_failure, self.last_endpoint
+        if failure is None or endpoint is None:
+            return Trouble(status="4.4.2", words="each connection broke during a transaction")
+        return Trouble(
+            status=temporary(failure.status),
+            words=f"{failure.phase.value}: {failure.words}",
+            host=endpoint.hop.host,
+            address=f"[{endpoint.address}]:{endpoint.hop.port}",
+        )
 
     def is_blank(self, now_s: float) -> bool:
         """Nothing was learnt here that is worth keeping."""
