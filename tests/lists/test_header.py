@@ -28,14 +28,15 @@ _NAMES = st.sampled_from(
     [b"From", b"To", b"Subject", b"SUBJECT", b"Received", b"X-Note", b"List-Post", b"Precedence",
      b"DKIM-Signature", b"Message-ID", b"List-Id", b"Reply-To"]
 )  # fmt: skip
-_TEXT = st.binary(max_size=40).map(lambda octets: re.sub(rb"[\r\n]", b"", octets))
-_FOLDS = st.lists(_TEXT, max_size=3)
+_TEXT = st.binary(max_size=20).map(lambda octets: re.sub(rb"[\r\n]", b"", octets))
+_PRINTABLE = st.characters(exclude_categories=("C", "Z"), include_characters=" ")
+_FOLDS = st.lists(_TEXT, max_size=2)
 
 
 @st.composite
 def _blocks(draw: st.DrawFn) -> bytes:
     lines = b""
-    for name in draw(st.lists(_NAMES, max_size=8)):
+    for name in draw(st.lists(_NAMES, max_size=5)):
         value = b"".join(b"\r\n " + b"x" + fold for fold in draw(_FOLDS))
         lines += name + b": " + draw(_TEXT) + value + b"\r\n"
     return lines + draw(st.sampled_from([b"\r\n", b""]))
@@ -71,8 +72,8 @@ def test_each_subject_has_one_prefix_however_often_it_goes_through(block: bytes)
     assert subjects[0] == subjects[1]
 
 
-@given(_blocks(), st.text(min_size=1, max_size=40).filter(lambda t: t.isprintable()))
-def test_what_is_added_has_valid_lines(block: bytes, name: str) -> None:
+@given(st.text(_PRINTABLE, min_size=1, max_size=40))
+def test_what_is_added_has_valid_lines(name: str) -> None:
     prefix = name.replace("[", "").replace("]", "").strip() or "x"
     how = Rewriting(which=mailing_list(prefix=prefix), own_domains=frozenset())
     added = b"".join(list_fields(how))
