@@ -173,7 +173,7 @@ class Gate:
                 return self._granted(sign_in)
             caller = self._caller(user_name, sign_in, peer=peer, door=door)
             if self._throttle and self._throttle.must_wait(caller, now_s=self._now_s()):
-                self._log.warning("sign-in slowed", door=door, peer=peer, who=caller.who)
+                self._log.warning("sign-in slowed", door=door, peer=peer, who=caller.whose)
                 return Throttled()
         except StoreError as error:
             self._log.error("sign-in without store", door=door, peer=peer, exc_info=error)
@@ -215,7 +215,7 @@ class Gate:
         self, sign_in: SignIn | None, password: Secret[bytes], caller: Caller, *, why: str
     ) -> None:
         self._log.info(
-            "sign-in denied", door=caller.door, peer=caller.peer, who=caller.who, why=why
+            "sign-in denied", door=caller.door, peer=caller.peer, who=caller.whose, why=why
         )
         if self._throttle is not None:
             digest = self._digest(sign_in, password)[:_SHORT_OCTETS].hex()

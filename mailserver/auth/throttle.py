@@ -23,6 +23,8 @@ address would tell that both are somebody's.
 from __future__ import annotations
 
 import ipaddress
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,6 +44,8 @@ NAMES_TO_DOUBLE = 10  # this many more failing names double a block's pause
 DAY_S = 86_400.0
 NOBODY = AccountId(0)
 """The account of names that nobody has: its log-ins are noted and read like anybody's."""
+REMEMBERED_S = 60.0
+REMEMBERED_COUNT = 4096
 _MOST_DOUBLINGS = 20
 
 
@@ -136,6 +140,8 @@ class Throttle:
         self._limits = limits
         self._addresses_say_who = addresses_say_who
         self._gateways = gateways
+        self._known: OrderedDict[tuple[AccountId, str, str], tuple[bool, float]] = OrderedDict()
+        self._lock = threading.Lock()  # doors ask on their loop, the pool's threads tell
 
     def must_wait(self, caller: Caller, *, now_s: float) -> bool:
         """A few reads; a turn is taken in a block that is slowed."""
@@ -164,6 +170,8 @@ class Throttle:
         block = self.block(caller.peer)
         if block:
             self._attempts.clear_failures(caller.who, block)
+            with self._lock:  # it is known now: look again
+                self._known.pop((caller.account_id, caller.by_whom, block), None)
 
     def _note(self, caller: Caller, now_s: float) -> None:
         log_in = LogIn(
@@ -188,16 +196,34 @@ class Throttle:
         return pause > 0 and not self._attempts.take_turn(block, now_s=now_s, pause_s=pause)
 
     def _is_known(self, caller: Caller, block: str, now_s: float) -> bool:
-        """Did this person sign in to this account from there lately?"""
+        """Did this person sign in to this account from there lately?
+
+        Remembered for a minute: an account with a long list of log-ins would else answer
+        later than a name that nobody has, each time.
+        """
         if not block:
             return False
-        return any(
+        key = (caller.account_id, caller.by_whom, block)
+        with self._lock:
+            is_known, until_s = self._known.get(key, (False, 0.0))
+        if now_s < until_s <= now_s + REMEMBERED_S:
+            return is_known
+        is_known = any(
             one.is_success
             and one.by_whom == caller.by_whom
             and one.last_at_s > now_s - self._limits.known_s
             and self.block(one.peer) == block
             for one in self._attempts.log_ins(caller.account_id)
         )
+        self._remember(key, is_known=is_known, until_s=now_s + REMEMBERED_S)
+        return is_known
+
+    def _remember(self, key: tuple[AccountId, str, str], *, is_known: bool, until_s: float) -> None:
+        with self._lock:
+            self._known[key] = (is_known, until_s)
+            self._known.move_to_end(key)
+            if len(self._known) > REMEMBERED_COUNT:
+                self._known.popitem(last=False)
 
     def block(self, peer: str) -> str:
         """The block to count by; empty where the address does not say who connects."""

@@ -19,6 +19,7 @@ from mailserver.auth.throttle import (
     pause_s,
     wait_s,
 )
+from mailserver.store.attempts import LogIn
 from mailserver.store.ports import LastSeen
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AccountId
@@ -99,6 +100,27 @@ def test_who_signed_in_there_lately_is_not_slowed_by_the_others(store: SqliteSto
         throttle.failed(nobody(f"n{number}"), digest="x", now_s=NOW_S)
     assert not any(throttle.must_wait(caller(7), now_s=NOW_S) for _ in range(5))
     assert any(throttle.must_wait(caller(8), now_s=NOW_S) for _ in range(2))
+
+
+def test_a_long_list_of_log_ins_is_read_once_a_minute(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    throttle = Throttle(store, LIMITS)
+    read: list[AccountId] = []
+
+    def log_ins(account_id: AccountId) -> tuple[LogIn, ...]:
+        read.append(account_id)
+        return ()
+
+    monkeypatch.setattr(store, "log_ins", log_ins)
+    for who in (caller(1), nobody("x")):
+        for second in range(100):
+            throttle.must_wait(who, now_s=NOW_S + second)
+            throttle.failed(who, digest="the-same-one", now_s=NOW_S + second)
+    assert read == [1, 1, NOBODY, NOBODY]
+    throttle.succeeded(caller(1))
+    throttle.must_wait(caller(1), now_s=NOW_S + 100)
+    assert len(read) == 5
 
 
 def test_different_wrong_passwords_make_a_name_wait_longer_and_longer(store: SqliteStore) -> None:
