@@ -22,6 +22,7 @@ from mailserver.cli.account_profile import (
     SurnameOption,
     TelephoneOption,
     change_addresses,
+    rename,
 )
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import (
@@ -121,6 +122,28 @@ def alias(
         change_addresses(store, settings, identifier, checked, remove=remove)
         told = account_named(store, identifier).addresses
     print(f"{identifier}: {', '.join(told)}")
+
+
+@app.command("rename")
+def rename_account(
+    identifier: IdentifierArgument,
+    *,
+    given_name: GivenNameOption,
+    surname: SurnameOption,
+    address: Annotated[
+        str | None, typer.Option(metavar="A", help="The new canonical address, if there is one.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Change a person's name. Identifier, mailbox and old addresses stay; a new one comes first."""
+    settings = read_settings(config)
+    _check_name(given_name, "--given-name")
+    _check_name(surname, "--surname")
+    checked = None if address is None else _own_address(address, settings)
+    with opened_store(settings) as store:
+        rename(store, settings, identifier, (given_name.strip(), surname.strip()), checked)
+        told = account_named(store, identifier)
+    print(f"{identifier}: {told.name}, {', '.join(told.addresses)}")
 
 
 @app.command("list")
@@ -248,10 +271,10 @@ def _check_identifier(identifier: str) -> None:
         raise Mistake(str(error)) from error
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str, option: str = "--name") -> None:
     """A name is one line of text: it is shown in lists and written in headers."""
     if not name.strip() or not name.isprintable():
-        raise Mistake("--name: write the person's name on one line, as 'Frédéric Marot'")
+        raise Mistake(f"{option}: write the person's name on one line, as 'Frédéric Marot'")
 
 
 def _own_address(text: str, settings: Settings) -> str:

@@ -105,3 +105,23 @@ def change_addresses(
         raise Mistake(f"{address} is an address of {identifier} already")
     after = replace(before, addresses=others if remove else (*others, address))
     put(store, settings, Change(before=before, after=after), now_s=now_s)
+
+
+def rename(
+    store: Store, settings: Settings, identifier: str, names: tuple[str, str], address: str | None
+) -> None:
+    """Another name, and where it brings one, another canonical address; the old ones stay.
+
+    Raises:
+        Mistake: it is not a person, or the address is not free.
+    """
+    from mailserver.store.people import Change
+
+    before = doc_named(store, identifier)
+    given_name, surname = names
+    addresses = before.addresses
+    if address is not None:
+        others = (one for one in addresses if one.casefold() != address.casefold())
+        addresses = (address, *others)
+    after = replace(before, given_name=given_name, surname=surname, addresses=addresses)
+    put(store, settings, Change(before=before, after=after), now_s=time.time())

@@ -342,3 +342,21 @@ def test_a_terminal_never_shows_what_is_typed(town: Town) -> None:
     for secret in (NUMEN, NEW):
         assert secret.encode() not in seen
     assert town.opens("jmartin", NEW)
+
+
+def test_a_person_who_is_renamed_keeps_mailbox_password_and_old_addresses(town: Town) -> None:
+    with store_of(town.service) as store:
+        before = store.find_sign_in("jmartin")
+    words = ("account", "rename", "jmartin", "--given-name", "Jeanne", "--surname", "Durand")
+    said = town.typed(*words, "--address", "jeanne.durand@a.test")
+    assert said == "jmartin: Jeanne Durand, jeanne.durand@a.test, jeanne.martin@a.test\n"
+    with store_of(town.service) as store:
+        for name in ("jmartin", "jeanne.durand@a.test", "jeanne.martin@a.test"):
+            after = store.find_sign_in(name)
+            assert before is not None
+            assert after is not None
+            assert (after.inbox_id, after.credential) == (before.inbox_id, before.credential)
+    assert town.opens("jeanne.durand@a.test", NUMEN)
+    assert ("renamed", by_whom()) in town.history()
+    taken = town.refused(*words, "--address", "paul.noir@a.test")
+    assert "paul.noir@a.test" in taken
