@@ -5,7 +5,8 @@ See `mailserver.supervisor.contract`.  It runs until:
     told by               what happens
     SIGTERM, SIGINT       no new lease; what is on links is finished, for at most DRAIN_S;
                           settled, and the rest of the leases is given back
-    `life_fd` at its end  the supervisor is gone: stop at once; leases end by themselves
+    `life_fd` at its end  the parent is gone: the same; what remotes have answered must be
+                          written down, or it would be sent again
     a broken disk         stop with status 75 (EX_TEMPFAIL)
     its leases were       stop with status 75: another agent holds what was its own
     taken over
@@ -301,7 +302,8 @@ class Worker:
 
     def _life_ended(self) -> None:
         if not os.read(self._context.life_fd, 1):
-            os._exit(0)
+            self._loop.remove_reader(self._context.life_fd)
+            self._stopped.set()
 
     def _broken_from_thread(self) -> None:
         self._log.error("the store's disk failed, this process ends")

@@ -18,11 +18,9 @@ of the server elsewhere:
 and of the killer:
 
     {"e": "killed",   "role": ..., "pid": ..., "ports": [...]}   before the signal is sent
-    {"e": "gone"}                                         no agent from before it lives
 
-`wishes` is NOTIFY of each recipient as typed.  `ports`: our ends of the connections that it
-had; null, and a line `gone`: all agents end because their parent did, or its parent.  `t` is
-the Unix time of each line.
+`wishes` is NOTIFY of each recipient as typed.  `ports`: our ends of the connections that the
+process had when it was killed.  `t` is the Unix time of each line.
 """
 
 from __future__ import annotations

@@ -8,13 +8,16 @@ answer.  So of any two takings of one copy, in the order in which they began,
     an agent was killed that held the connection of the first one, and the second began later:
         before the server had taken it, or so soon behind that it was not on disk yet;
         and nothing that the server took later over that connection was written down instead
+
+The death of an agent's parent, or of the supervisor, is no excuse: the agent lives and writes
+down what it knows.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +25,6 @@ from tests.crash.family import Role
 from tests.crash.journal import Line, read_journal
 from tests.crash.reports import ReportLine
 
-DELIVERERS = frozenset({Role.AGENT, Role.AGENT_PARENT, Role.SUPERVISOR})
 SETTLED_WITHIN_S = 5.0
 """From an answer of the server to our commit, on a machine that has other work."""
 
@@ -61,20 +63,15 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """
-    gone_at_s: when the last agent was dead that it ended; of a parent's death they notice.
-    ports: our ends of the connections that it cut; None: whatever all agents had.
-    """
+    """ports: our ends of the connections that it cut."""
 
     at_s: float
-    gone_at_s: float
     role: Role
-    ports: frozenset[int] | None = None
+    ports: frozenset[int] = frozenset()
 
-    def may_have_cut(self, taking: Taking) -> bool:
-        """Did it end an agent that held this connection while the mail went over it?"""
-        is_its = self.ports is None or taking.port in self.ports
-        return is_its and taking.begun_at_s <= self.gone_at_s
+    def has_cut(self, taking: Taking) -> bool:
+        """Did it end the agent that held this connection while the mail went over it?"""
+        return taking.port in self.ports and taking.begun_at_s <= self.at_s
 
 
 @dataclass(slots=True)
@@ -118,17 +115,9 @@ def read_relayed(path: Path) -> Relayed:
 
 
 def read_kills(path: Path) -> list[Kill]:
-    kills: list[Kill] = []
-    for line in read_journal(path):
-        match line["e"]:
-            case "killed":
-                ports = None if line["ports"] is None else frozenset(line["ports"])
-                kills.append(Kill(line["t"], line["t"], Role(line["role"]), ports))
-            case "gone":
-                kills[-1] = replace(kills[-1], gone_at_s=line["t"])
-            case other:
-                raise ValueError(f"journal line {other}")
-    return kills
+    return [
+        Kill(line["t"], Role(line["role"]), frozenset(line["ports"])) for line in read_journal(path)
+    ]
 
 
 def _takings(line: Line) -> Iterator[Taking]:
@@ -153,7 +142,7 @@ def _takings(line: Line) -> Iterator[Taking]:
 @dataclass(slots=True)
 class Doubles:
     """
-    causes: duplicates by what led to them: the role that was killed, or the server itself.
+    causes: duplicates by what led to them: an agent was killed, or the server itself.
     early_count: of those by a kill, how many the server had taken before it.
     longest_s: from the server's journal to that kill; an answer that we can have known.
     """
@@ -177,7 +166,7 @@ class Pair:
 
 def judge_doubles(relayed: Relayed, kills: Iterable[Kill]) -> Doubles:
     doubles = Doubles()
-    deaths = [kill for kill in kills if kill.role in DELIVERERS]
+    deaths = [kill for kill in kills if kill.role is Role.AGENT]
     pairs = _pairs(relayed.takings)
     for pair in pairs:
         _judge_pair(pair, relayed.ends, deaths, doubles)
@@ -210,14 +199,14 @@ def _judge_killed(pair: Pair, end: End, deaths: Sequence[Kill], doubles: Doubles
     """A death before the next try, that can have kept us from writing it down."""
     taking, latest_s = pair.taking, pair.later.begun_at_s
     if end.how == "broken":
-        suspects = [k for k in deaths if k.may_have_cut(taking) and k.at_s <= end.at_s]
+        suspects = [k for k in deaths if k.has_cut(taking) and k.at_s <= end.at_s]
     else:  # that connection ended before; who had held it is not known any more
         suspects = [k for k in deaths if k.at_s >= taking.taken_at_s]
     suspects = [kill for kill in suspects if kill.at_s <= latest_s]
     if not suspects:
         doubles.breaches.append(f"{pair}, and nobody was killed between")
         return
-    death = min(suspects, key=lambda kill: (kill.ports is None, kill.at_s))
+    death = suspects[0]
     known_s = death.at_s - taking.taken_at_s
     doubles.causes[f"{death.role.value} killed"] += 1
     doubles.early_count += known_s > 0

@@ -22,14 +22,7 @@ from tests.crash.journal import Journal
 from tests.crash.ledger import Ledger, read_ledger
 from tests.crash.letters import is_elsewhere, read_letter
 from tests.crash.programs import running
-from tests.crash.relayed import (
-    DELIVERERS,
-    Doubles,
-    Relayed,
-    judge_doubles,
-    read_kills,
-    read_relayed,
-)
+from tests.crash.relayed import Doubles, Relayed, judge_doubles, read_kills, read_relayed
 from tests.crash.reports import read_report
 from tests.crash.sender import SenderPlan
 from tests.crash.service import CrashedService
@@ -52,6 +45,7 @@ WEIGHTS = {
 }
 """Supervisors often: only a new one forgets how often its children died lately."""
 PROGRESS_WITHIN_S = 90.0
+DELIVERERS = frozenset({Role.AGENT, Role.AGENT_PARENT, Role.SUPERVISOR})
 HASTE = 0.2
 """Part of the kills that do not wait until the service has recovered from the one before."""
 LONGEST_PAUSE_S = 0.4
@@ -206,16 +200,11 @@ class Killer:
                 self.wait_for_progress(since=size)
 
     def _kill(self, member: Member) -> None:
-        agents = [one for one in self._service.family() if one.role is Role.AGENT]
-        is_parent = member.role in DELIVERERS and member.role is not Role.AGENT
-        ports = None if is_parent else self._service.freeze(member)
+        ports = self._service.freeze(member)
         self._journal.note("killed", role=member.role.value, pid=member.pid, ports=ports)
         self._service.kill(member)
         self._report.kills[member.role.value] += 1
-        self._report.cut_count += len(ports or ()) if member.role is Role.AGENT else 0
-        if is_parent:
-            self._service.wait_until_gone(agents)
-            self._journal.note("gone")
+        self._report.cut_count += len(ports) if member.role is Role.AGENT else 0
 
     def wait_for_progress(self, *, since: int) -> None:
         """Until a letter that was begun behind this size of the journal is answered 250.

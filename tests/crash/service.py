@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from tests.crash.family import Member, Role, living_in, open_ports, read_family
@@ -54,7 +53,7 @@ class CrashedService:
         if member.role is Role.SUPERVISOR:
             self._program.kill()
             self._program.wait()
-            self._wait_until_nobody_is_left()
+            self._wait_until_gone()
             self._program = self._start()
             return
         try:
@@ -69,7 +68,7 @@ class CrashedService:
         """SIGTERM; the exit status."""
         self._program.terminate()
         status = self._program.wait(STOP_WITHIN_S)
-        self._wait_until_nobody_is_left()
+        self._wait_until_gone()
         return status
 
     def start_again(self) -> None:
@@ -94,24 +93,11 @@ class CrashedService:
             cwd=self._house.folder,
         )
 
-    def wait_until_gone(self, members: Sequence[Member]) -> None:
-        """Those, which end because their parent did.
-
-        Raises:
-            Orphans: somebody stays.
-        """
-        pids = {member.pid for member in members}
-        self._wait_while(lambda: pids.intersection(living_in(self._house.folder)))
-
-    def _wait_until_nobody_is_left(self) -> None:
-        waited_s = self._wait_while(lambda: living_in(self._house.folder))
-        self.longest_orphan_s = max(self.longest_orphan_s, waited_s)
-
-    def _wait_while(self, left: Callable[[], Collection[int]]) -> float:
+    def _wait_until_gone(self) -> None:
         began_s = time.monotonic()
-        while pids := left():
+        while left := living_in(self._house.folder):
             waited_s = time.monotonic() - began_s
             if waited_s > GONE_WITHIN_S:
-                raise Orphans(f"{len(pids)} processes outlive their parent by {waited_s:.0f} s")
+                raise Orphans(f"{len(left)} processes outlive the supervisor by {waited_s:.0f} s")
             time.sleep(LOOK_S)
-        return time.monotonic() - began_s
+        self.longest_orphan_s = max(self.longest_orphan_s, time.monotonic() - began_s)
