@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from copy import copy
 from functools import cache
 from typing import Annotated, Any
 
 import typer
 from typer.exceptions import Abort, TyperException
+from typer.models import CommandInfo
 
 from mailserver.cli import (
     account,
@@ -115,14 +117,33 @@ def version(*, as_json: JsonOption = False) -> None:
 
 @cache
 def _whole_command() -> Any:
-    """Made once per process: a tenth of a second for the hundred commands."""
+    """A tenth of a second and more for the hundred commands."""
     return typer.main.get_command(app)
+
+
+@cache
+def _only_command(named: str) -> Any:
+    """The program as one that has this command or group alone; None: there is no such one."""
+    alone = copy(app)
+    alone.registered_commands = [one for one in app.registered_commands if _name_of(one) == named]
+    alone.registered_groups = [one for one in app.registered_groups if one.name == named]
+    found = alone.registered_commands or alone.registered_groups
+    return typer.main.get_command(alone) if found else None
+
+
+def _name_of(one: CommandInfo) -> str | None:
+    return one.name or (one.callback and one.callback.__name__)
+
+
+def _command_for(words: list[str]) -> Any:
+    """What is enough for this command line: help and mistakes need everything."""
+    return (words and _only_command(words[0])) or _whole_command()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status.  `arguments`: without the program's name."""
-    command = _whole_command()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    command = _command_for(words)
     try:
         result = command.main(words, prog_name="mailserver", standalone_mode=False)
     except TyperException as error:
@@ -149,7 +170,7 @@ def _say_usage(error: TyperException, words: list[str]) -> int:
 
 def _command_named(words: list[str]) -> str:
     """The part of the command line that names a command."""
-    at: object = _whole_command()
+    at: object = _command_for(words)
     named = ["mailserver"]
     for word in words:
         inner = getattr(at, "commands", {}).get(word)
