@@ -129,7 +129,7 @@ def _row_count(write: Write) -> int:
         case Lease():
             return write.limit
         case Settlement():
-            return len(write.outcomes)
+            return write.copy_count
         case ReportMade():
             return len(write.cleared)
         case AddCopies():

@@ -20,7 +20,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
@@ -37,8 +37,7 @@ class Lane(IntEnum):
     HELD = 3
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class CopyRef:
+class CopyRef(NamedTuple):  # a tuple: there are very many, and they are keys
     message_id: MessageId
     copy_no: int
 
@@ -60,8 +59,7 @@ class Lease:
     now_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeasedCopy:
+class LeasedCopy(NamedTuple):
     ref: CopyRef
     recipient: str
     notify: Notify
@@ -114,17 +112,40 @@ class CopyOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relayed:
+    """Copies of one message, numbered without a gap, that one answer took, and that owe nothing.
+
+    Nearly all that an agent settles is that; written together it costs a tenth.
+    """
+
+    message_id: MessageId
+    first_no: int
+    last_no: int
+    attempt: Attempt
+
+    @property
+    def count(self) -> int:
+        return self.last_no - self.first_no + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """Outcomes of copies.  Outcome: `Settled`.
 
     agent_id: counts only for what this agent holds; None: only for what nobody
         holds (the timekeeper, a person at the command line).
     at_s: when, for the journey.
+    relayed: of an agent only.  No copy stands in both.
     """
 
     agent_id: AgentId | None
     outcomes: tuple[CopyOutcome, ...]
     at_s: float
+    relayed: tuple[Relayed, ...] = ()
+
+    @property
+    def copy_count(self) -> int:
+        return len(self.outcomes) + sum(one.count for one in self.relayed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from mailserver.store.queueing import (
     Leased,
     LeasedCopy,
     Queue,
+    Relayed,
     Settled,
     Settlement,
 )
@@ -125,6 +126,7 @@ class Agent:
         self._carriers: dict[int, Carrier] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._outcomes: list[CopyOutcome] = []
+        self._relayed: list[Relayed] = []
         self._open_writes = 0
         self._is_settling = False
         self._is_settlement_planned = False
@@ -158,7 +160,7 @@ class Agent:
     @property
     def is_done(self) -> bool:
         """After `drain`: nothing is on the way any more, neither out nor to the disk."""
-        return not (self._carriers or self._outcomes or self._open_writes)
+        return not (self._carriers or self._has_outcomes or self._open_writes)
 
     @property
     def link_count(self) -> int:
@@ -316,9 +318,11 @@ class Agent:
     ) -> None:
         """Called by a carrier; the parcel's message is closed here."""
         parcel.message.close()
-        self._outcomes += self._means.judge.outcomes(
+        relayed, others = self._means.judge.outcomes(
             parcel, verdicts, carrier.facts, self._means.wall_s()
         )
+        self._relayed += relayed
+        self._outcomes += others
         self._dispatch.parcel_done(
             carrier.number,
             bundle,
@@ -372,26 +376,47 @@ class Agent:
 
     def _flush(self) -> None:
         """Few outcomes wait a moment for more: a commit costs the same for one and for many."""
-        if self._is_settling or not self._outcomes:
+        if self._is_settling or not self._has_outcomes:
             return
-        if len(self._outcomes) >= SETTLE_AT_ONCE or self._is_draining:
+        if len(self._outcomes) + len(self._relayed) >= SETTLE_AT_ONCE or self._is_draining:
             self._settle_now()
         elif not self._is_settlement_planned:
             self._is_settlement_planned = True
             self._loop.call_later(SETTLE_WITHIN_S, self._settle_planned)
 
+    @property
+    def _has_outcomes(self) -> bool:
+        return bool(self._outcomes or self._relayed)
+
     def _settle_planned(self) -> None:
         self._is_settlement_planned = False
-        if self._outcomes and not self._is_settling:
+        if self._has_outcomes and not self._is_settling:
             self._settle_now()
 
     def _settle_now(self) -> None:
         self._is_settling = True
-        outcomes = tuple(self._outcomes[:SETTLE_COPIES])
+        outcomes, relayed = self._outcomes[:SETTLE_COPIES], self._take_relayed()
         del self._outcomes[:SETTLE_COPIES]
         self._settle(
-            Settlement(agent_id=self._agent_id, outcomes=outcomes, at_s=self._means.wall_s())
+            Settlement(
+                agent_id=self._agent_id,
+                outcomes=tuple(outcomes),
+                at_s=self._means.wall_s(),
+                relayed=tuple(relayed),
+            )
         )
+
+    def _take_relayed(self) -> list[Relayed]:
+        """Some hundred copies at most: a turn of the store's lock is short."""
+        count = 0
+        for number, one in enumerate(self._relayed):
+            count += one.count
+            if count > SETTLE_COPIES and number:
+                taken = self._relayed[:number]
+                del self._relayed[:number]
+                return taken
+        taken, self._relayed = self._relayed, []
+        return taken
 
     def _settle(self, settlement: Settlement) -> None:
         self._write(settlement, lambda outcome: self._settled(settlement, outcome))
@@ -411,13 +436,14 @@ class Agent:
 
     def _count(self, settlement: Settlement, outcome: Outcome) -> None:
         lost = set(outcome.lost) if isinstance(outcome, Settled) else set()
+        kept = [one for one in settlement.outcomes if one.ref not in lost]
         owes = False
-        for one in settlement.outcomes:
-            if one.ref in lost:
-                self.counters["lost"] += 1
-            elif one.attempt is not None:
+        for one in kept:
+            if one.attempt is not None:
                 self.counters[_COUNTED.get(one.state, "deferred")] += 1
                 owes = owes or one.owes is not None
+        self.counters["lost"] += len(lost)
+        self.counters["relayed"] += settlement.copy_count - len(kept) - len(lost)
         if owes:
             self._means.told()
 

@@ -7,20 +7,20 @@
 | LATER, BROKEN   | deferred  | hears from the timekeeper: `tell_at_s` stays         |
 | over the limit  | not asked | goes in the next transaction (`excess_of`)            |
 
+What one answer took and owes nothing is written as one (`Relayed`).
 BROKEN after the dot is deferred like any other: the message may arrive twice,
 which RFC 1047 prefers to never; the words say so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind, is_owed
 from mailserver.queue.schedule import Schedule
-from mailserver.store.queueing import Attempt, CopyOutcome, LeasedCopy
-from mailserver.values.message import Notify
+from mailserver.store.queueing import Attempt, CopyOutcome, LeasedCopy, Relayed
 from smtp_relay.delivery.dispatch_orders import Result, Trouble
 from smtp_relay.delivery.verdicts import Kind, LinkFacts, Parcel, Verdict
 
@@ -37,14 +37,19 @@ class Judge:
 
     def outcomes(
         self, parcel: Parcel, verdicts: Sequence[Verdict], facts: LinkFacts, now_s: float
-    ) -> list[CopyOutcome]:
-        """Of all but those that its transaction had no room for (`excess_of`)."""
+    ) -> tuple[list[Relayed], list[CopyOutcome]]:
+        """(what is relayed and owes nothing, the rest): of all but `excess_of`."""
+        relayed: list[Relayed] = []
+        others: list[CopyOutcome] = []
         reverse_path = parcel.message.reverse_path
-        return [
-            self._outcome(copy, verdict, facts, reverse_path, now_s)
-            for copy, verdict in zip(parcel.copies, verdicts, strict=True)
-            if not verdict.is_over_limit
-        ]
+        for copies, verdict in _alike(parcel.copies, verdicts):
+            if verdict.kind is Kind.TAKEN and not _wants_to_hear(copies[0], verdict, reverse_path):
+                relayed.append(_relayed_together(copies, _attempt(verdict, facts, now_s)))
+            elif not verdict.is_over_limit:
+                others += [
+                    self._outcome(copy, verdict, facts, reverse_path, now_s) for copy in copies
+                ]
+        return relayed, others
 
     def unsent(
         self, copies: Iterable[LeasedCopy], trouble: Trouble, now_s: float
@@ -61,15 +66,7 @@ class Judge:
         reverse_path: str,
         now_s: float,
     ) -> CopyOutcome:
-        words = verdict.words + (MAY_HAVE_ARRIVED if _is_in_doubt(verdict) else "")
-        attempt = Attempt(
-            at_s=now_s,
-            host=facts.hop.host,
-            address=facts.address,
-            tls=facts.tls,
-            status=verdict.status,
-            words=words,
-        )
+        attempt = _attempt(verdict, facts, now_s)
         if verdict.kind is Kind.TAKEN:
             return _relayed(copy, attempt, verdict, reverse_path)
         if verdict.kind is Kind.REFUSED:
@@ -115,11 +112,41 @@ def excess_of(parcel: Parcel, verdicts: Sequence[Verdict]) -> tuple[LeasedCopy, 
     return tuple(copy for copy, verdict in pairs if verdict.is_over_limit)
 
 
+def _alike(
+    copies: Sequence[LeasedCopy], verdicts: Sequence[Verdict]
+) -> Iterator[tuple[Sequence[LeasedCopy], Verdict]]:
+    """Copies in a row, without a gap in their numbers, with one verdict and the same wishes."""
+    start = 0
+    for end in range(1, len(copies) + 1):
+        if end < len(copies):
+            last, copy = copies[end - 1], copies[end]
+            if (
+                verdicts[end] is verdicts[start]
+                and copy.ref.copy_no == last.ref.copy_no + 1
+                and copy.notify is last.notify
+            ):
+                continue
+        yield copies[start:end], verdicts[start]
+        start = end
+
+
+def _relayed_together(copies: Sequence[LeasedCopy], attempt: Attempt) -> Relayed:
+    message_id, first_no = copies[0].ref
+    last_no = copies[-1].ref.copy_no
+    return Relayed(message_id=message_id, first_no=first_no, last_no=last_no, attempt=attempt)
+
+
+def _wants_to_hear(copy: LeasedCopy, verdict: Verdict, reverse_path: str) -> bool:
+    """That it was relayed, which the hop does not tell."""
+    return not verdict.has_dsn and is_owed(
+        ReportKind.RELAYED, notify=copy.notify, reverse_path=reverse_path
+    )
+
+
 def _relayed(
     copy: LeasedCopy, attempt: Attempt, verdict: Verdict, reverse_path: str
 ) -> CopyOutcome:
-    wants = bool(copy.notify & Notify.SUCCESS) and not verdict.has_dsn
-    owes = wants and is_owed(ReportKind.RELAYED, notify=copy.notify, reverse_path=reverse_path)
+    owes = _wants_to_hear(copy, verdict, reverse_path)
     return CopyOutcome(
         ref=copy.ref,
         state=CopyState.RELAYED,
@@ -135,6 +162,18 @@ def _returned(copy: LeasedCopy, attempt: Attempt, reverse_path: str) -> CopyOutc
         state=CopyState.RETURNED,
         attempt=attempt,
         owes=ReportKind.FAILED if owes else None,
+    )
+
+
+def _attempt(verdict: Verdict, facts: LinkFacts, now_s: float) -> Attempt:
+    words = verdict.words + (MAY_HAVE_ARRIVED if _is_in_doubt(verdict) else "")
+    return Attempt(
+        at_s=now_s,
+        host=facts.hop.host,
+        address=facts.address,
+        tls=facts.tls,
+        status=verdict.status,
+        words=words,
     )
 
 

@@ -6,13 +6,12 @@ when the destination is due next, in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
 from mailserver.store.queueing import CopyRef, Lane, Lease, Leased, LeasedCopy
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection, Row, first
-from mailserver.values.ids import MessageId
 from mailserver.values.message import Notify
 
 _FIRST, _WAITING = Lane.FIRST.value, Lane.WAITING.value
@@ -27,21 +26,26 @@ _DEFERRED = """
 _UNTRIED = """
     SELECT message_id, copy_no FROM queue WHERE destination_id = ? AND lane = 0
     ORDER BY due_at_s, message_id, copy_no LIMIT ?"""
+# A range is of one message, its copies without a gap: many to one destination are few rows.
 _READ = """
-    WITH taken (message_id, copy_no) AS (VALUES {rows})
-    SELECT taken.message_id, taken.copy_no, recipient, notify, original_recipient, attempt_count,
+    WITH taken (message_id, first_no, last_no) AS (VALUES {rows})
+    SELECT queue.message_id, queue.copy_no, recipient, notify, original_recipient, attempt_count,
         accepted_at_s, copy.sender
     FROM taken
-        JOIN queue ON queue.message_id = taken.message_id AND queue.copy_no = taken.copy_no
-        JOIN copy ON copy.message_id = taken.message_id AND copy.copy_no = taken.copy_no
-        JOIN message ON message.message_id = taken.message_id"""
+        CROSS JOIN message ON message.message_id = taken.message_id
+        CROSS JOIN queue ON queue.message_id = taken.message_id
+            AND queue.copy_no BETWEEN taken.first_no AND taken.last_no
+        CROSS JOIN copy ON copy.message_id = queue.message_id AND copy.copy_no = queue.copy_no"""
 _TAKE = """
-    WITH taken (message_id, copy_no, agent_id) AS (VALUES {rows})
+    WITH taken (message_id, first_no, last_no, agent_id) AS (VALUES {rows})
     UPDATE queue SET lane = 2, agent_id = taken.agent_id
-    FROM taken WHERE queue.message_id = taken.message_id AND queue.copy_no = taken.copy_no"""
+    FROM taken WHERE queue.message_id = taken.message_id
+        AND queue.copy_no BETWEEN taken.first_no AND taken.last_no"""
 _HEAD_OF_LANE = """
     SELECT due_at_s FROM queue WHERE destination_id = ? AND lane = ? ORDER BY due_at_s LIMIT 1"""
 _SET_DUE = "UPDATE destination SET next_due_at_s = ? WHERE destination_id = ?"
+
+_NOTIFY = tuple(Notify(number) for number in range(2 * max(Notify)))
 
 Keys = list[tuple[int, int]]
 
@@ -53,11 +57,11 @@ def lease(connection: Connection, wanted: Lease) -> Leased:
     if may is None or may[0] is None or may[1] is not None:
         return Leased((), None)
     keys = _choose(connection, wanted)
-    found = {row[:2]: row for row in select(connection, _READ, keys)}
-    insert(connection, _TAKE, [(*key, wanted.agent_id) for key in keys])
+    ranges = list(_ranges(keys))
+    rows = select(connection, _READ, ranges)
+    insert(connection, _TAKE, [(*one, wanted.agent_id) for one in ranges])
     next_due_at_s = _next_due(connection, hop, wanted.now_s)
     connection.execute(_SET_DUE, (next_due_at_s, hop))
-    rows = (found[key] for key in keys if key in found)
     return Leased(tuple(map(_leased, _together(rows))), next_due_at_s)
 
 
@@ -69,6 +73,18 @@ def _choose(connection: Connection, wanted: Lease) -> Keys:
     untried: Keys = list(_keys(connection, _UNTRIED, (hop, untried_limit)))
     pairs = zip_longest(untried, deferred[: limit - len(untried)])
     return [key for key in chain.from_iterable(pairs) if key is not None]
+
+
+def _ranges(keys: Keys) -> Iterator[tuple[int, int, int]]:
+    """(message, first number, last number), in the order of the keys."""
+    start = 0
+    while start < len(keys):
+        message_id, first_no = keys[start]
+        end = start + 1
+        while end < len(keys) and keys[end] == (message_id, first_no + end - start):
+            end += 1
+        yield message_id, first_no, first_no + end - start - 1
+        start = end
 
 
 def _keys(connection: Connection, statement: str, parameters: Sequence[float]) -> Keys:
@@ -96,11 +112,11 @@ def _together(rows: Iterable[Row]) -> Iterable[Row]:
 def _leased(row: Row) -> LeasedCopy:
     message_id, copy_no, recipient, notify, original_recipient, attempt_count, at_s, sender = row
     return LeasedCopy(
-        ref=CopyRef(MessageId(message_id), copy_no),
-        recipient=recipient,
-        notify=Notify(notify or 0),
-        original_recipient=original_recipient or "",
-        attempt_count=attempt_count,
-        accepted_at_s=at_s,
-        sender=sender,
+        CopyRef(message_id, copy_no),
+        recipient,
+        _NOTIFY[notify or 0],
+        original_recipient or "",
+        attempt_count,
+        at_s,
+        sender,
     )

@@ -46,7 +46,7 @@ _INSERT_ATTEMPTS = """
     INSERT INTO attempt (message_id, copy_no, number, at_s, outcome, host, address, tls, status,
         words)
     VALUES {rows}"""
-_INSERT_SPENT = """
+INSERT_SPENT = """
     WITH done (message_id) AS (VALUES {rows})
     INSERT INTO spent (message_id) SELECT message_id FROM done
     WHERE NOT EXISTS (SELECT 1 FROM queue WHERE queue.message_id = done.message_id)
@@ -181,9 +181,7 @@ class QueueRows:
         insert(connection, _INSERT_ATTEMPTS, self._attempts)
         insert(connection, INSERT_OWED, self._owed)
         queue_places.lower(connection, self._due)
-        insert(
-            connection, _INSERT_SPENT, [(m,) for m in sorted({row[0] for row in self._finished})]
-        )
+        insert(connection, INSERT_SPENT, [(m,) for m in sorted({row[0] for row in self._finished})])
 
     def _lower(self, destination_id: int, at_s: float) -> None:
         known = self._due.get(destination_id)

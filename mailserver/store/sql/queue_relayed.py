@@ -1,0 +1,114 @@
+"""Settling what another server took: out of the queue, into the journey, with little ado.
+
+Copies of one message whose numbers have no gap are written by their range,
+single ones many to a statement.  Only what the agent still holds leaves the
+queue (`DELETE ... RETURNING` says what that was); the rest is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from mailserver.queue.copies import CopyState
+from mailserver.store.queueing import Attempt, CopyRef, Lane, Relayed, Settlement
+from mailserver.store.sql.bulk import LARGEST, chunks, insert
+from mailserver.store.sql.engine import Connection
+from mailserver.store.sql.queue_rows import INSERT_SPENT
+from mailserver.values.ids import MessageId
+
+_HELD = f"lane = {Lane.LEASED.value} AND agent_id = ?"
+_RELAYED: Final = CopyState.RELAYED.value
+_NUMBER = """1 + coalesce((SELECT max(number) FROM attempt AS before
+            WHERE before.message_id = {copy}.message_id AND before.copy_no = {copy}.copy_no), 0)"""
+_COLUMNS = "message_id, copy_no, number, at_s, outcome, host, address, tls, status, words"
+
+_TAKE_RANGE = f"""
+    DELETE FROM queue WHERE message_id = ? AND copy_no BETWEEN ? AND ? AND {_HELD}
+    RETURNING copy_no"""
+_FINISH_RANGE = f"""
+    UPDATE copy SET state = {_RELAYED}, settled_at_s = ?
+    WHERE message_id = ? AND copy_no BETWEEN ? AND ?"""
+_NOTE_RANGE = f"""
+    INSERT INTO attempt ({_COLUMNS})
+    SELECT message_id, copy_no, {_NUMBER.format(copy="copy")}, ?, {_RELAYED}, ?, ?, ?, ?, ?
+    FROM copy WHERE message_id = ? AND copy_no BETWEEN ? AND ?"""
+_TAKE = f"""
+    DELETE FROM queue WHERE (message_id, copy_no) IN (VALUES {{rows}}) AND {_HELD}
+    RETURNING message_id, copy_no"""
+_FINISH = f"""
+    WITH taken (message_id, copy_no, at_s) AS (VALUES {{rows}})
+    UPDATE copy SET state = {_RELAYED}, settled_at_s = taken.at_s
+    FROM taken WHERE copy.message_id = taken.message_id AND copy.copy_no = taken.copy_no"""
+_NOTE = f"""
+    WITH taken (message_id, copy_no, at_s, host, address, tls, status, words)
+        AS (VALUES {{rows}})
+    INSERT INTO attempt ({_COLUMNS})
+    SELECT message_id, copy_no, {_NUMBER.format(copy="taken")},
+        at_s, {_RELAYED}, host, address, tls, status, words
+    FROM taken WHERE true"""
+
+
+Row = tuple[int, int, Relayed]
+"""(message, copy number, what became of it)"""
+
+
+def settle(connection: Connection, settlement: Settlement) -> tuple[CopyRef, ...]:
+    """Those that were not the agent's any more."""
+    lost: list[CopyRef] = []
+    rows: list[Row] = []
+    for one in settlement.relayed:
+        if one.count == 1:
+            rows.append((one.message_id, one.first_no, one))
+        else:
+            _settle_range(connection, settlement, one, lost)
+    _write(connection, _take(connection, settlement, rows, lost), settlement.at_s)
+    messages = sorted({one.message_id for one in settlement.relayed})
+    insert(connection, INSERT_SPENT, [(message_id,) for message_id in messages])
+    return tuple(lost)
+
+
+def _settle_range(
+    connection: Connection, settlement: Settlement, one: Relayed, lost: list[CopyRef]
+) -> None:
+    """At once, if the agent holds all of it; else what it holds, one by one."""
+    where = (one.message_id, one.first_no, one.last_no)
+    taken = {row[0] for row in connection.execute(_TAKE_RANGE, (*where, settlement.agent_id))}
+    if len(taken) == one.count:
+        connection.execute(_FINISH_RANGE, (settlement.at_s, *where))
+        connection.execute(_NOTE_RANGE, (*_words(one.attempt), *where))
+        return
+    numbers = range(one.first_no, one.last_no + 1)
+    lost.extend(CopyRef(one.message_id, no) for no in numbers if no not in taken)
+    _write(connection, [(one.message_id, no, one) for no in sorted(taken)], settlement.at_s)
+
+
+def _take(
+    connection: Connection, settlement: Settlement, rows: list[Row], lost: list[CopyRef]
+) -> list[Row]:
+    """Out of the queue; returns those that were there."""
+    taken: set[tuple[int, int]] = set()
+    for statement, chunk in chunks(_TAKE, [row[:2] for row in rows], largest=LARGEST):
+        taken.update(connection.execute(statement, (*chunk, settlement.agent_id)))
+    if len(taken) == len(rows):
+        return rows
+    lost.extend(CopyRef(MessageId(row[0]), row[1]) for row in rows if row[:2] not in taken)
+    return [row for row in rows if row[:2] in taken]
+
+
+def _write(connection: Connection, rows: list[Row], at_s: float) -> None:
+    """Their final state, and the attempt of each."""
+    insert(connection, _FINISH, [(message_id, no, at_s) for message_id, no, _ in rows])
+    notes = [(message_id, no, *_words(one.attempt)) for message_id, no, one in rows]
+    insert(connection, _NOTE, notes)
+
+
+def _words(attempt: Attempt) -> Sequence[Any]:
+    return (
+        attempt.at_s,
+        attempt.host,
+        attempt.address,
+        attempt.tls,
+        attempt.status,
+        attempt.words,
+    )
