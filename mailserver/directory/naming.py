@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailserver.people.names import address_base, identifier_base, is_numbered, numbered
-from mailserver.store.people import Names
+from mailserver.store.people import Doc, Names
 from mailserver.values.address import fold_domain, fold_local
 
+_EVER_S = 0.0
+"""At that moment every quarantine was to come: what we number was never anybody's."""
 Homonym = tuple[str, int]
 """(base_key, number), as `Change.homonyms` wants it."""
 
@@ -42,6 +44,14 @@ class NameGiver:
         key = self.key(address)
         return key not in self._given and self._names.who_had(key, now_s=self._now_s) is None
 
+    def may_have_back(self, doc: Doc, name: str) -> bool:
+        """Is a name of somebody who was gone still theirs, or nobody's?"""
+        key = self.key(name)
+        if key in self._given:
+            return False
+        given = self._names.given_to(doc, now_s=self._now_s)
+        return key in given or self._names.who_had(key, now_s=self._now_s) is None
+
     def take(self, name: str) -> None:
         """Someone keeps it, or has it by rule: nobody else gets it."""
         self._given.add(self.key(name))
@@ -53,10 +63,13 @@ class NameGiver:
     def at_domain(self, local: str) -> str:
         return f"{local}@{self._domain}"
 
-    def is_of_base(self, address: str, base: str) -> bool:
-        """Is it what this base gives, to whichever homonym?"""
-        local, _, domain = address.rpartition("@")
-        return fold_domain(domain) == self._domain_key and is_numbered(local, base)
+    def had(self, doc: Doc, base: str) -> str | None:
+        """The address of this base that the subject has, or had and may have back."""
+        for address in (*doc.addresses, *self._names.given_to(doc, now_s=self._now_s)):
+            local, _, domain = address.rpartition("@")
+            if fold_domain(domain) == self._domain_key and is_numbered(local, base):
+                return address if address in doc.addresses else self.at_domain(local)
+        return None
 
     def _next_address(self, base: str) -> tuple[str, Homonym]:
         base_key = f"{base}@{self._domain_key}"
@@ -77,7 +90,7 @@ class NameGiver:
             name, key = shape(numbered(base, number))
             if key in self._given:
                 continue
-            if self._names.who_had(key, now_s=self._now_s) is None:
+            if self._names.who_had(key, now_s=_EVER_S) is None:
                 break
         self._last[base_key] = number
         self._given.add(key)

@@ -111,16 +111,19 @@ class _People:
         return groups
 
     def _key(self, row: PersonRow | BadRow) -> str:
-        """The one that is kept already, else the best."""
+        """The one that is known already, of somebody who is gone too; else the best."""
         keys = self._identities.keys(row)
         if not keys:
             return ""
         if len(keys) == 1:
             return self._aliases.get(keys[0], keys[0])
-        known = next((one for one in keys if one in self._kept), keys[0])
+        known = next(filter(self._is_known, keys), keys[0])
         for one in keys:
             self._aliases.setdefault(one, known)
         return self._aliases[keys[0]]
+
+    def _is_known(self, key: str) -> bool:
+        return key in self._kept or self._store.read_person(key) is not None
 
     def _numen_is_anothers(self, row: PersonRow) -> bool:
         keys = self._identities.keys(row)
@@ -173,18 +176,35 @@ class _People:
 
     def _decide_one(self, key: str, group: Sequence[PersonRow]) -> None:
         before = self._kept.get(key)
-        known = before or self._store.read_person(key)
+        known = before or self._gone(key)
         homonyms: list[Homonym] = []
-        named = self._named(key, known, group[0], homonyms)
         life, until_s = self._life(known, group)
-        if life is Life.GONE and before is None:
-            return  # left long ago, and is not here
+        if life is Life.GONE:
+            if before is not None:  # whatever else the rows say, it comes too late
+                after = replace(before, life=life, life_until_s=None)
+                self._step(before, known, after, group, homonyms)
+            return
+        named = self._named(key, known, group[0], homonyms)
         if before is not None and life is Life.LEFT is before.life:
             until_s = before.life_until_s  # since when is known already
         if "unit" in group[0].values:
             named = with_posts(named, self._posts(group))
         after = replace(named, **self._plain(group), life=life, life_until_s=until_s)
         self._step(before, known, after, group, homonyms)
+
+    def _gone(self, key: str) -> PersonDoc | None:
+        """With the names that went to nobody else since."""
+        doc = self._store.read_person(key)
+        if doc is None:
+            return None
+        mine = {
+            one for one in (doc.identifier, *doc.addresses) if self._names.may_have_back(doc, one)
+        }
+        return replace(
+            doc,
+            identifier=doc.identifier if doc.identifier in mine else "",
+            addresses=tuple(one for one in doc.addresses if one in mine),
+        )
 
     def _named(
         self, key: str, known: PersonDoc | None, row: PersonRow, homonyms: list[Homonym]
@@ -203,14 +223,18 @@ class _People:
                 addresses=(address,),
             )
         named = replace(known, given_name=given, surname=family)
+        if not named.identifier:
+            identifier, homonym = self._names.identifier(given, family)
+            homonyms.append(homonym)
+            named = replace(named, identifier=identifier)
         base = address_base(given, family)
-        if base == address_base(known.given_name, known.surname):
+        if named.addresses and base == address_base(known.given_name, known.surname):
             return named
-        own = next((one for one in known.addresses if self._names.is_of_base(one, base)), None)
+        own = self._names.had(known, base)
         if own is None:
             own, homonym = self._names.address(given, family)
             homonyms.append(homonym)
-        return replace(named, addresses=tuple(dict.fromkeys((own, *known.addresses))))
+        return replace(named, addresses=tuple(dict.fromkeys((own, *named.addresses))))
 
     def _life(
         self, known: PersonDoc | None, group: Sequence[PersonRow]

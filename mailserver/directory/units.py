@@ -192,9 +192,9 @@ class _Units:
         return f"{address} belongs to another: write another alias"
 
     def _was_theirs(self, code: str, address: str) -> bool:
-        unit = self._store.find_unit(code)
-        owner = self._store.who_had(self._names.key(address), now_s=self._facts.now_s)
-        return unit is not None and owner is not None and unit.account_id == owner
+        unit = UnitDoc(code=code, kind="", name="")
+        given = self._store.given_to(unit, now_s=self._facts.now_s)
+        return self._names.key(address) in given
 
     # --- documents
 
@@ -232,9 +232,8 @@ class _Units:
         base = self._facts.rules.alias(nature=doc.nature, name=doc.name, town=doc.town)
         if base is None:
             return ""
-        for address in doc.addresses:
-            if self._names.is_of_base(address, base):
-                return address
+        if (address := self._names.had(doc, base)) is not None:
+            return address
         address, self._homonyms[doc.code] = self._names.alias(base)
         return address
 

@@ -267,6 +267,13 @@ class Names(Protocol):
         """The last number given for this base; 0: none was."""
         ...
 
+    def given_to(self, subject: Doc, *, now_s: float) -> list[str]:
+        """Keys of the names of its account, and of those in quarantine; the oldest first.
+
+        An import's person (or a unit), there or gone.
+        """
+        ...
+
 
 class People(Names, Protocol):
     # Imports

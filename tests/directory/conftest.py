@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.directory.applying import Applied, apply_steps
+from mailserver.directory.applying import Applied, apply_steps, undo_run
 from mailserver.directory.deciding import decide, read_files
 from mailserver.directory.facts import Facts, NumenDigests
 from mailserver.directory.plan import Act, Plan
@@ -93,6 +93,17 @@ def put(
     assert not plan.refused, words(plan)
     apply(store, plan, now_s=now_s)
     return plan
+
+
+def undo(store: SqliteStore, *, now_s: float = NOW_S) -> int:
+    """The last apply is taken back; nothing may be in conflict."""
+    run = store.last_import()
+    assert run is not None
+    done = undo_run(
+        store, run, quarantine_s=QUARANTINE_S, progress=lambda _count: None, clock=lambda: now_s
+    )
+    assert done.conflicts == ()
+    return done.done_count
 
 
 def acts(plan: Plan) -> list[Act]:

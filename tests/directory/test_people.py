@@ -9,6 +9,7 @@ from mailserver.store.people import Life
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import (
     DAY_S,
+    DOMAIN,
     HEADER,
     NOW_S,
     QUARANTINE_S,
@@ -61,6 +62,18 @@ def test_who_comes_back_has_the_old_names(store: SqliteStore) -> None:
     assert acts(plan) == [Act.BACK]
     _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;", header=header)
     assert people(store) == [before]
+
+
+def test_who_comes_back_too_late_has_what_nobody_took_since(store: SqliteStore) -> None:
+    header = HEADER + ";depart"
+    _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;", header=header)
+    _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;01/06/2026", header=header)
+    later = NOW_S + QUARANTINE_S + DAY_S
+    unit_file = "code;nom;alias\n0170705Z;École Jules Ferry;jean.martin\n"
+    row = f"{numen(1)};Martin;Jean;0170705Z;prof;"
+    put(store, unit_file, file_of([row], header), now_s=later)
+    (doc,) = people(store)
+    assert (doc.identifier, doc.addresses) == ("jmartin", (f"jean.martin2@{DOMAIN}",))
 
 
 def test_a_new_surname_is_a_new_address_and_the_old_one_stays(store: SqliteStore) -> None:

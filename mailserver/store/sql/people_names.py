@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from mailserver.store.people import PersonDoc
+from mailserver.store.people import Doc, PersonDoc
 from mailserver.store.sql.bulk import LARGEST, chunks, insert
 from mailserver.store.sql.engine import Connection, Engine, Parameters, Row, first
 from mailserver.values.address import Address, fold_local
@@ -30,6 +30,12 @@ LIST_OWNER: Final = 0
 _WHO_HAD = """
     SELECT account_id FROM given_name
     WHERE name_key = ? AND (free_at_s IS NULL OR free_at_s > ?)"""
+_GIVEN = """
+    SELECT name_key FROM given_name
+    WHERE account_id = ({owner}) AND (free_at_s IS NULL OR free_at_s > ?)
+    ORDER BY given_at_s, name_key"""
+_GIVEN_TO_PERSON = _GIVEN.format(owner="SELECT account_id FROM account WHERE source_key = ?")
+_GIVEN_TO_UNIT = _GIVEN.format(owner="SELECT account_id FROM unit WHERE code = ?")
 _LAST_HOMONYM = "SELECT last_number FROM homonym WHERE base_key = ?"
 _NAMES = """
     SELECT name_key, account_id, given_at_s, released_at_s, free_at_s FROM given_name
@@ -84,6 +90,13 @@ class SqlNames:
     def last_homonym(self, base_key: str) -> int:
         row = first(self._engine.read(_LAST_HOMONYM, (base_key,)))
         return 0 if row is None else int(row[0])
+
+    def given_to(self, subject: Doc, *, now_s: float) -> list[str]:
+        if isinstance(subject, PersonDoc):
+            rows = self._engine.read(_GIVEN_TO_PERSON, (subject.source_key, now_s))
+        else:
+            rows = self._engine.read(_GIVEN_TO_UNIT, (subject.code, now_s))
+        return [name_key for (name_key,) in rows]
 
 
 def fold_account_names(connection: Connection) -> None:

@@ -219,6 +219,7 @@ class SqliteStore:
         names = SqlNames(self._engine)
         self.who_had = names.who_had
         self.last_homonym = names.last_homonym
+        self.given_to = names.given_to
         people = SqlPeople(self._engine)
         self.read_subjects = people.read_subjects
         self.read_person = people.read_person

@@ -358,6 +358,17 @@ def test_a_name_whose_quarantine_is_over_goes_to_the_next(store: Store) -> None:
     made(store, teacher("jmarot2", key=doc.source_key), at_s=NOW_S + QUARANTINE_S)
 
 
+def test_names_stay_their_subjects_until_the_quarantine_is_over(store: Store) -> None:
+    doc = teacher()
+    made(store, doc)
+    given = store.given_to(doc, now_s=NOW_S)
+    assert given == ["jmarot", "jmarot@d.fr"]
+    assert put(store, doc, None) is None
+    assert store.given_to(doc, now_s=NOW_S) == given
+    assert store.given_to(doc, now_s=NOW_S + QUARANTINE_S) == []
+    assert store.given_to(teacher(key="other"), now_s=NOW_S) == []
+
+
 def test_the_next_step_of_life_is_due_at_its_date(store: Store) -> None:
     soon = replace(teacher("a", life=Life.LEAVING), life_until_s=NOW_S + 10)
     later = replace(teacher("b", life=Life.LEFT), life_until_s=NOW_S + 20)
