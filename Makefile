@@ -2,6 +2,8 @@
 # Needs Python 3.11 or newer with venv; everything else goes into .venv.
 
 SHELL := /bin/sh
+# Where it is set, each process of a service compiles the whole service again.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help run test check fmt bench e2e fuzz crash clean
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import trustme
 from hypothesis import HealthCheck, settings
 
 from tests import programs
+
+# Where it is set, each process that a test starts compiles the whole service again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _WEIGHTS = {"crash": 200, "e2e": 50, "slow": 10}
 _SLOW_MACHINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
