@@ -93,10 +93,16 @@ class Town:
         assert done.returncode == 0, (done.returncode, done.stderr)
         return [line.split()[1] for line in done.stdout.splitlines() if line.split()]
 
-    def write(self, to: str) -> None:
-        port = self.ports["smtp.mx"]
+    def write(self, to: str, *more: str) -> None:
+        self._swaks("smtp.mx", "--from", "parent@b.test", "--to", to, *more)
+
+    def submit(self, user: str, password: str, sender: str, *, to: str) -> None:
+        signed_in = ("--tls-on-connect", "--auth-user", user, "--auth-password", password)
+        self._swaks("smtp.submissions", "--from", sender, "--to", to, "--auth", "PLAIN", *signed_in)
+
+    def _swaks(self, listener: str, *words: str) -> None:
         done = subprocess.run(
-            ["swaks", "--server", f"127.0.0.1:{port}", "--from", "parent@b.test", "--to", to],
+            ["swaks", "--server", f"127.0.0.1:{self.ports[listener]}", *words],
             capture_output=True,
             text=True,
             timeout=30,
@@ -213,6 +219,7 @@ def test_a_person_from_the_import_to_the_address_that_stays_reserved(town: Town)
 
     _change_and_reset(town, first)
     _move_and_homonym(town, first)
+    _hold_the_school(town)
     _departure(town)
     _wait_for_the_keeper(town)
 
@@ -250,6 +257,31 @@ def _move_and_homonym(town: Town, uidls: list[str]) -> None:
     assert again is not None
     assert again[0] == uidls[0]
     assert town.uidls("jmartin2", "17E0200003ABC") == []
+
+
+def _hold_the_school(town: Town) -> None:
+    """Paul signs in to the school's mailbox as himself, reads and writes; who says so may not."""
+    held, own = "pnoir*ce.0170705z", PAUL.split(";")[3]
+    town.write("ce.0170705@a.test")  # without the letter
+    assert town.rcpt("ce.0170705a@a.test") == 550
+    assert town.uidls(held, own) is None
+    town.typed("directory", "holder", "add", "pnoir", "--of", "0170705Z")
+    assert len(town.uidls(held, own) or ()) == 1
+    town.submit(held, own, "ce.0170705z@a.test", to="jeanne.martin@a.test")
+
+    town.typed("directory", "manager", "add", "pnoir", "--of", "jmartin")
+    town.submit("pnoir", own, "paul.noir@a.test", to="jeanne.martin@a.test")
+    town.write("jeanne.martin@a.test", "--header", "From: Paul Noir <paul.noir@a.test>")
+    listed = town.typed("mailbox", "list", "jmartin")
+    assert listed.count("paul.noir@a.test") == 2
+    only = town.typed("mailbox", "list", "jmartin", "--from-correspondent")
+    assert [line.count("[pnoir]") for line in only.splitlines()] == [1]
+
+    town.typed("directory", "holder", "end", "pnoir", "--of", "0170705Z")
+    assert town.uidls(held, own) is None
+    history = town.typed("account", "history", "0170705z")
+    for door in ("pop3s", "submissions"):
+        assert f"log-in by pnoir: {door} from 127.0.0.1" in history
 
 
 def _departure(town: Town) -> None:
