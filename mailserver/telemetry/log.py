@@ -11,7 +11,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
@@ -75,14 +75,16 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
 _QUOTED = json.encoder.encode_basestring  # in C, where there is one
 
 
-def _completed(context: dict[str, Any]) -> Callable[[Any, str, dict[str, Any]], dict[str, Any]]:
+def _completed(context: dict[str, Any]) -> structlog.typing.Processor:
     """In one step what every line has: the context, the level, the time.
 
     A line for each message was a tenth of what accepting it costs.
     """
     second, text = 0, ""
 
-    def complete(_logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    def complete(
+        _logger: Any, method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
         nonlocal second, text
         now_s, now_us = divmod(time.time_ns() // 1000, 1_000_000)
         if now_s != second:
@@ -96,7 +98,7 @@ def _completed(context: dict[str, Any]) -> Callable[[Any, str, dict[str, Any]], 
     return complete
 
 
-def _as_json(_logger: Any, _method: str, event: dict[str, Any]) -> str:
+def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     """Nearly all values are texts and whole numbers; the names are our own."""
     parts = []
     for name, value in event.items():

@@ -1,6 +1,7 @@
 """The delivery agent: moves each queued copy along its best route, and tells what became of it.
 
     agent      leases copies, keeps links busy, settles          (shell over `dispatch`)
+    settling   what became of copies, written together
     dispatch   which destination, how many connections, when      (pure)
     client     one SMTP or LMTP connection                        (sans-IO core, thin protocol)
     dns        questions and answers, cached                      (shell on dnspython)

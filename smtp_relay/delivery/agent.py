@@ -5,10 +5,8 @@
                            +------- facts ----------+
 
 Everything happens on the loop's own thread, by call-backs: no task and no
-future for a message.  What is durable goes through the committer; one
-settlement is under way at a time, and what is decided meanwhile joins the next.
-A settlement that could not be written is written again: what a remote took
-must not be offered twice.
+future for a message.  What is durable goes through the committer: leases and
+notes from here, what became of copies by way of `settling`.
 """
 
 from __future__ import annotations
@@ -22,20 +20,15 @@ from itertools import groupby
 from typing import Final, Protocol, assert_never
 
 from mailserver.lists.addresses import list_of_hop
-from mailserver.queue.copies import CopyState
 from mailserver.store.commit import Submitter
-from mailserver.store.ports import Failed, Outcome, StoreError
+from mailserver.store.ports import Outcome, StoreError
 from mailserver.store.queueing import (
-    CopyOutcome,
     DueDestination,
     HopNote,
     Lease,
     Leased,
     LeasedCopy,
     Queue,
-    Relayed,
-    Settled,
-    Settlement,
 )
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AgentId, DestinationId
@@ -57,15 +50,12 @@ from smtp_relay.delivery.dispatch_orders import (
 )
 from smtp_relay.delivery.outcomes import Judge, excess_of, given_back, held, result_of, unroutable
 from smtp_relay.delivery.plan import Unroutable, Way
+from smtp_relay.delivery.settling import Settler
 from smtp_relay.delivery.verdicts import LinkFailure, Parcel, Verdict
 
 LOOK_AT_MOST_S: Final = 0.02  # each commit of the receiving side wakes us
 POLL_S: Final = 1.0
 TICK_S: Final = 0.1
-WRITE_AGAIN_S: Final = 1.0
-SETTLE_COPIES: Final = 500
-SETTLE_AT_ONCE: Final = 200
-SETTLE_WITHIN_S: Final = 0.03  # a crash in between costs a duplicate, as it does on the wire
 DUE_MARGIN: Final = 200
 _WAKEUP_OCTETS: Final = 65_536
 
@@ -73,10 +63,6 @@ _NO_BODY = Trouble(status="4.3.0", words="the message could not be read from our
 _BUG = Unroutable(
     next_hop="", is_permanent=False, status="4.3.0", words="the way could not be looked up"
 )
-_COUNTED = {
-    CopyState.RELAYED: "relayed",
-    CopyState.RETURNED: "returned",
-}
 
 
 class Ways(Protocol):
@@ -117,7 +103,6 @@ class Agent:
         dispatch: Dispatch,
         means: Means,
     ) -> None:
-        self.counters: Counter[str] = Counter(relayed=0, deferred=0, returned=0, lost=0)
         self._loop = loop
         self._agent_id = agent_id
         self._dispatch = dispatch
@@ -125,11 +110,8 @@ class Agent:
         self._log = get_log("delivery")
         self._carriers: dict[int, Carrier] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._outcomes: list[CopyOutcome] = []
-        self._relayed: list[Relayed] = []
+        self._settler = Settler(loop, agent_id, means.writer, wall_s=means.wall_s, told=means.told)
         self._open_writes = 0
-        self._is_settling = False
-        self._is_settlement_planned = False
         self._is_running = False
         self._is_draining = False
         self._is_look_planned = False
@@ -148,6 +130,7 @@ class Agent:
         self._is_draining = True
         self._loop.remove_reader(self._means.store.wakeup_fd())
         self._dispatch.drain()
+        self._settler.drain()
         for carrier in self._carriers.values():
             carrier.stop_opening()
         self._run()
@@ -160,7 +143,11 @@ class Agent:
     @property
     def is_done(self) -> bool:
         """After `drain`: nothing is on the way any more, neither out nor to the disk."""
-        return not (self._carriers or self._has_outcomes or self._open_writes)
+        return not (self._carriers or self._open_writes) and self._settler.is_done
+
+    @property
+    def counters(self) -> Counter[str]:
+        return self._settler.counters
 
     @property
     def link_count(self) -> int:
@@ -225,7 +212,7 @@ class Agent:
                     self._carry_out(order)
         finally:
             self._is_running = False
-        self._flush()
+        self._settler.flush()
 
     def _carry_out(self, order: Order) -> None:
         match order:
@@ -306,8 +293,8 @@ class Agent:
             self._log.error("message not read", message=bundle.message_id, error=str(error))
             message = None
         if message is None:
-            self._outcomes += self._means.judge.unsent(
-                bundle.copies, _NO_BODY, self._means.wall_s()
+            self._settler.add(
+                self._means.judge.unsent(bundle.copies, _NO_BODY, self._means.wall_s())
             )
             self._dispatch.parcel_done(number, bundle, Result.SERVED, self._loop.time())
             return
@@ -321,8 +308,7 @@ class Agent:
         relayed, others = self._means.judge.outcomes(
             parcel, verdicts, carrier.facts, self._means.wall_s()
         )
-        self._relayed += relayed
-        self._outcomes += others
+        self._settler.add(others, relayed)
         self._dispatch.parcel_done(
             carrier.number,
             bundle,
@@ -353,11 +339,11 @@ class Agent:
         trouble = order.trouble or _NO_BODY
         match order.fate:
             case Fate.GIVE_BACK:
-                self._outcomes += given_back(order.copies)
+                self._settler.add(given_back(order.copies))
             case Fate.HOLD:
-                self._outcomes += held(order.copies, trouble.words)
+                self._settler.add(held(order.copies, trouble.words))
             case Fate.DEFER:
-                self._outcomes += self._means.judge.unsent(order.copies, trouble, now_s)
+                self._settler.add(self._means.judge.unsent(order.copies, trouble, now_s))
             case Fate.RETURN:
                 self._return(order.copies, trouble, now_s)
 
@@ -369,85 +355,12 @@ class Agent:
             except StoreError:
                 message = None
             if message is None:
-                self._outcomes += self._means.judge.unsent(some, _NO_BODY, now_s)
+                self._settler.add(self._means.judge.unsent(some, _NO_BODY, now_s))
                 continue
             message.close()
-            self._outcomes += unroutable(some, trouble, message.reverse_path, now_s)
+            self._settler.add(unroutable(some, trouble, message.reverse_path, now_s))
 
-    def _flush(self) -> None:
-        """Few outcomes wait a moment for more: a commit costs the same for one and for many."""
-        if self._is_settling or not self._has_outcomes:
-            return
-        if len(self._outcomes) + len(self._relayed) >= SETTLE_AT_ONCE or self._is_draining:
-            self._settle_now()
-        elif not self._is_settlement_planned:
-            self._is_settlement_planned = True
-            self._loop.call_later(SETTLE_WITHIN_S, self._settle_planned)
-
-    @property
-    def _has_outcomes(self) -> bool:
-        return bool(self._outcomes or self._relayed)
-
-    def _settle_planned(self) -> None:
-        self._is_settlement_planned = False
-        if self._has_outcomes and not self._is_settling:
-            self._settle_now()
-
-    def _settle_now(self) -> None:
-        self._is_settling = True
-        outcomes, relayed = self._outcomes[:SETTLE_COPIES], self._take_relayed()
-        del self._outcomes[:SETTLE_COPIES]
-        self._settle(
-            Settlement(
-                agent_id=self._agent_id,
-                outcomes=tuple(outcomes),
-                at_s=self._means.wall_s(),
-                relayed=tuple(relayed),
-            )
-        )
-
-    def _take_relayed(self) -> list[Relayed]:
-        """Some hundred copies at most: a turn of the store's lock is short."""
-        count = 0
-        for number, one in enumerate(self._relayed):
-            count += one.count
-            if count > SETTLE_COPIES and number:
-                taken = self._relayed[:number]
-                del self._relayed[:number]
-                return taken
-        taken, self._relayed = self._relayed, []
-        return taken
-
-    def _settle(self, settlement: Settlement) -> None:
-        self._write(settlement, lambda outcome: self._settled(settlement, outcome))
-
-    def _settled(self, settlement: Settlement, outcome: Outcome) -> None:
-        if isinstance(outcome, Failed):
-            self._open_writes += 1
-            self._loop.call_later(WRITE_AGAIN_S, self._settle_again, settlement)
-            return
-        self._is_settling = False
-        self._count(settlement, outcome)
-        self._flush()
-
-    def _settle_again(self, settlement: Settlement) -> None:
-        self._open_writes -= 1
-        self._settle(settlement)
-
-    def _count(self, settlement: Settlement, outcome: Outcome) -> None:
-        lost = set(outcome.lost) if isinstance(outcome, Settled) else set()
-        kept = [one for one in settlement.outcomes if one.ref not in lost]
-        owes = False
-        for one in kept:
-            if one.attempt is not None:
-                self.counters[_COUNTED.get(one.state, "deferred")] += 1
-                owes = owes or one.owes is not None
-        self.counters["lost"] += len(lost)
-        self.counters["relayed"] += settlement.copy_count - len(kept) - len(lost)
-        if owes:
-            self._means.told()
-
-    def _write(self, write: Lease | Settlement | HopNote, done: Callable[[Outcome], None]) -> None:
+    def _write(self, write: Lease | HopNote, done: Callable[[Outcome], None]) -> None:
         self._open_writes += 1
         self._means.writer.submit(write, lambda outcome: self._written(done, outcome))
 
