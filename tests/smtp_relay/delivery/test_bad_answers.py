@@ -97,7 +97,10 @@ async def ask_the_liar(folder: Path) -> dict[str, Story]:
         finders = TwoFinders(patient=finder(server, 10), hasty=finder(server, 0.05))
         try:
             return await live_through(
-                folder, cases, others=lambda _ports: finders, meanwhile=server.send_late
+                folder,
+                cases,
+                others=lambda _ports: finders,
+                meanwhile=lambda: server.send_late("late.test"),
             )
         finally:
             await finders.patient.close()

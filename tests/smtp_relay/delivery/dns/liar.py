@@ -34,7 +34,7 @@ class Server(asyncio.DatagramProtocol):
         self.asked: list[str] = []
         self.ad = False
         self.bind = Bind("127.0.0.1", 0)
-        self._late: list[tuple[bytes, tuple[str, int]]] = []
+        self._late: list[tuple[str, bytes, tuple[str, int]]] = []
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,16 +49,17 @@ class Server(asyncio.DatagramProtocol):
         change = self.changes.get(name)
         changed = change(answer) if change else answer
         if changed is None:
-            self._late.append((answer.to_wire(max_size=65535), addr))
+            self._late.append((name, answer.to_wire(max_size=65535), addr))
         else:
             self._transport.sendto(changed.to_wire(max_size=65535), addr)
 
-    def send_late(self) -> int:
-        """Send what was kept silent; returns how many."""
+    def send_late(self, about: str = "") -> int:
+        """Send what was kept silent, of one name or all; returns how much."""
         assert self._transport is not None
-        for wire, addr in self._late:
+        due = [(wire, addr) for name, wire, addr in self._late if about in {"", name}]
+        for wire, addr in due:
             self._transport.sendto(wire, addr)
-        return len(self._late)
+        return len(due)
 
     async def serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):
