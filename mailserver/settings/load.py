@@ -12,13 +12,11 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from mailserver.settings.model import (
     CatchAllSettings,
@@ -192,39 +190,14 @@ def _header(section: str) -> str:
 # --- the environment ------------------------------------------------------------
 
 
-# The same tree, for pydantic-settings to find its variables in.
-_FIELDS: dict[str, Any] = {
-    name: (field.annotation, field) for name, field in Settings.model_fields.items()
-}
-_Environment: type[BaseSettings] = create_model("_Environment", __base__=BaseSettings, **_FIELDS)
-
-
-class _Source(EnvSettingsSource):
-    """Reads the mapping it was given; lists may be written with commas."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = {name.lower(): value for name, value in environment.items()}
-        super().__init__(
-            _Environment,
-            env_prefix=PREFIX,
-            env_nested_delimiter=_DELIMITER,
-            case_sensitive=False,
-        )
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return self._environment
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        """Never fails: what is no JSON is taken as a list with commas, for the model to refuse."""
-        with suppress(ValueError):
-            return super().decode_complex_value(field_name, field, value)
-        return [part.strip() for part in str(value).split(",") if part.strip()]
-
-
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    found = _Source({k: v for k, v in environment.items() if k.upper().startswith(PREFIX)})()
-    known = _sections() | LISTS
-    return {section: values for section, values in found.items() if section in known}
+    """What stands in variables of ours; nearly always nothing."""
+    ours = {name: value for name, value in environment.items() if name.upper().startswith(PREFIX)}
+    if not ours:
+        return {}
+    from mailserver.settings.environment import read_variables
+
+    return read_variables(ours, prefix=PREFIX, delimiter=_DELIMITER)
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
