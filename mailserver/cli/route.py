@@ -15,7 +15,7 @@ from mailserver.cli.options import ConfigOption, JsonOption
 if TYPE_CHECKING:
     from mailserver.settings.model import RouteSettings, Settings
     from mailserver.store.people import Target
-    from mailserver.store.ports import Account, Store
+    from mailserver.store.ports import Store
     from mailserver.store.queueing import Policies
     from mailserver.values.address import Address
 
@@ -91,7 +91,7 @@ def _local_facts(
     account: str | None,
 ) -> Facts | None:
     """None: it is not for one of our domains."""
-    from mailserver.routing.local import Elsewhere, OurDomains, Unknown, find_local
+    from mailserver.routing.local import Elsewhere, OurDomains, Unknown, always_open, find_local
     from mailserver.routing.rules import match_own
 
     ours = OurDomains.of(settings)
@@ -100,7 +100,7 @@ def _local_facts(
         recipient,
         ours=ours,
         find=store.find_target,
-        postmaster=_target_of(postmaster) if postmaster else None,
+        postmaster=always_open(postmaster) if postmaster else None,
     )
     if isinstance(found, Elsewhere):
         return None
@@ -113,22 +113,6 @@ def _local_facts(
     owner = find_local(recipient, ours=ours, find=store.find_sign_in, postmaster=None)
     identifier = None if isinstance(owner, Elsewhere | Unknown) else owner.identifier
     return _target_facts(settings, store, found, identifier)
-
-
-def _target_of(postmaster: Account) -> Target:
-    from mailserver.store.people import Life, Target
-
-    return Target(
-        mailbox_id=postmaster.inbox_id,
-        list_id=None,
-        account_id=postmaster.account_id,
-        class_name="",
-        used_octets=0,
-        used_count=0,
-        life=Life.PRESENT,
-        forward_to="",
-        keeps_copy=True,
-    )
 
 
 def _target_facts(

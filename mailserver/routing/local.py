@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mailserver.settings.model import Settings
+from mailserver.store.people import Life, Target
+from mailserver.store.ports import Account
 from mailserver.values.address import Address, fold_domain, fold_local, split_plus
 from mailserver.values.ids import MailboxId
 from mailserver.values.message import Deposit
@@ -154,3 +156,18 @@ def owns(
 def _key(address: str) -> str:
     local, _, domain = address.rpartition("@")
     return Address(local, domain).key
+
+
+def always_open(account: Account) -> Target:
+    """Mail for postmaster is never refused for want of room (RFC 5321 §4.5.1)."""
+    return Target(
+        mailbox_id=account.inbox_id,
+        list_id=None,
+        account_id=account.account_id,
+        class_name="",
+        used_octets=0,
+        used_count=0,
+        life=Life.PRESENT,
+        forward_to="",
+        keeps_copy=True,
+    )

@@ -80,15 +80,17 @@ def _completed(context: dict[str, Any]) -> structlog.typing.Processor:
 
     A line for each message was a tenth of what accepting it costs.
     """
-    second, text = 0, ""
+    known = (0, "")  # a second and its text: one value, for threads share it
 
     def complete(
         _logger: Any, method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
-        nonlocal second, text
+        nonlocal known
         now_s, now_us = divmod(time.time_ns() // 1000, 1_000_000)
+        second, text = known
         if now_s != second:
-            second, text = now_s, datetime.fromtimestamp(now_s, UTC).isoformat()[:-6]
+            text = datetime.fromtimestamp(now_s, UTC).isoformat()[:-6]
+            known = (now_s, text)
         for name, value in context.items():
             event.setdefault(name, value)
         event["level"] = _LEVELS.get(method, method)

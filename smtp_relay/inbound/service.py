@@ -20,13 +20,13 @@ from mailserver.dkim.signer import Signer
 from mailserver.queue.schedule import Schedule
 from mailserver.queue.turns import Turns
 from mailserver.quota.classes import Classes
-from mailserver.routing.local import OurDomains
+from mailserver.routing.local import OurDomains, always_open
 from mailserver.routing.relaying import Role, make_schedule
 from mailserver.routing.srs import Srs
 from mailserver.settings.model import KIB, MIB, Network, Settings
 from mailserver.store.commit import Submitter
 from mailserver.store.lists import ListLookUps
-from mailserver.store.people import Life, Target
+from mailserver.store.people import Target
 from mailserver.store.ports import Account, Bodies, Credential, LastSeen
 from mailserver.store.sending import SentCounts
 from mailserver.telemetry.log import get_log
@@ -201,7 +201,7 @@ class Service:
     def refresh_postmaster(self) -> None:
         """Look up who gets postmaster@ and abuse@."""
         account = self.store.find_account(self.settings.service.postmaster)
-        self.postmaster = None if account is None else _always_open(account)
+        self.postmaster = None if account is None else always_open(account)
 
     def first_tell(self, accepted_at_s: float) -> float:
         """When the sender of a copy that is still queued must hear of it first."""
@@ -258,21 +258,6 @@ class Service:
 
 
 _MAX_SEEN = 10_000
-
-
-def _always_open(account: Account) -> Target:
-    """Mail for postmaster is never refused for want of room (RFC 5321 §4.5.1)."""
-    return Target(
-        mailbox_id=account.inbox_id,
-        list_id=None,
-        account_id=account.account_id,
-        class_name="",
-        used_octets=0,
-        used_count=0,
-        life=Life.PRESENT,
-        forward_to="",
-        keeps_copy=True,
-    )
 
 
 def _note_seen(store: DoorStore, account_id: AccountId, seen: LastSeen) -> None:
