@@ -10,7 +10,7 @@ from mailserver.recovery import words
 from mailserver.recovery.house import House, Refused
 from mailserver.recovery.passwords import MINUTE_S
 from mailserver.settings.names import check_address
-from mailserver.store.recovery import Purpose, RecoveryAddress, Subject
+from mailserver.store.recovery import Purpose, RecoveryAddress
 from mailserver.values.address import fold_domain
 
 
@@ -25,7 +25,7 @@ class AddressDesk:
         Raises:
             Refused: there is no such account.
         """
-        return self._house.store.read_recovery_address(self._known(user_name).account_id)
+        return self._house.store.read_recovery_address(self._house.known(user_name).account_id)
 
     def set_address(self, user_name: str, address: str, *, by_whom: str) -> str:
         """Mail a code there; the address counts once the code came back.  Its checked form.
@@ -33,7 +33,7 @@ class AddressDesk:
         Raises:
             Refused: no such account, no address elsewhere, or too many tries.
         """
-        house, subject = self._house, self._known(user_name)
+        house, subject = self._house, self._house.known(user_name)
         to = self._checked(address)
         house.limit(f"address:{subject.account_id}")
         code = house.give_code(
@@ -72,18 +72,12 @@ class AddressDesk:
         Raises:
             Refused: there is no such account.
         """
-        house, subject = self._house, self._known(user_name)
+        house, subject = self._house, self._house.known(user_name)
         old = house.store.remove_recovery_address(subject.account_id)
         if old is not None:
             house.note(subject, by_whom, "recovery address removed", old.address)
             house.tell(subject, old.address, words.ADDRESS_SUBJECT, words.ADDRESS)
         return old
-
-    def _known(self, user_name: str) -> Subject:
-        subject = self._house.subject(user_name)
-        if subject is None:
-            raise Refused(words.NO_ACCOUNT)
-        return subject
 
     def _checked(self, text: str) -> str:
         try:

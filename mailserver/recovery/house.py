@@ -71,6 +71,16 @@ class House:
         sign_in = self.own_sign_in(user_name)
         return None if sign_in is None else self.store.read_subject(sign_in.account_id)
 
+    def known(self, user_name: str) -> Subject:
+        """
+        Raises:
+            Refused: there is no such account.  Only for commands: it tells.
+        """
+        subject = self.subject(user_name)
+        if subject is None:
+            raise Refused(words.NO_ACCOUNT)
+        return subject
+
     def name_digest(self, user_name: str) -> str:
         """Of all spellings of one name; tells nothing without the key."""
         key = user_name_key(user_name).encode("unicode_escape").decode("ascii")

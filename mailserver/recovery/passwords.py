@@ -93,7 +93,7 @@ class PasswordDesk:
             Refused: there is no such account.
             BadPassword: it cannot be used.
         """
-        subject = self._known(user_name)
+        subject = self._house.known(user_name)
         self._set(subject, new, by_whom=by_whom, how=words.HOW_SET, must_change=must_change)
 
     def set_numen(self, user_name: str, numen: str, *, by_whom: str) -> None:
@@ -102,7 +102,7 @@ class PasswordDesk:
             Refused: there is no such account.
             BadNumen: it is not one.
         """
-        subject = self._known(user_name)
+        subject = self._house.known(user_name)
         set_numen(self._house.backend, subject.account_id, numen)
         self._after_change(subject, by_whom=by_whom, how=words.HOW_SET)
 
@@ -180,12 +180,6 @@ class PasswordDesk:
         self._set(subject, new, by_whom=subject.identifier, how=words.HOW_RESET, code=found)
 
     # --- parts --------------------------------------------------------------------------
-
-    def _known(self, user_name: str) -> Subject:
-        subject = self._house.subject(user_name)
-        if subject is None:
-            raise Refused(words.NO_ACCOUNT)
-        return subject
 
     def _send_code(self, user_name: str) -> None:
         house, subject = self._house, self._house.subject(user_name)
