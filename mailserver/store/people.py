@@ -411,8 +411,12 @@ class People(Names, Protocol):
         """Of its quota and its sending limits; empty: the default one."""
         ...
 
-    def answerable_for(self, identifier: str) -> list[str]:
-        """Identifiers of the correspondents of the units where this account has a post."""
+    def answerable_for(self, identifier: str, *, now_s: float) -> list[str]:
+        """Identifiers of those, other than itself, who are correspondents of its units now.
+
+        Its units: where it has a post, or whose own mailbox it is.  Where none
+        of them has one who may sign in: those of the nearest units above.
+        """
         ...
 
     def list_usage(self) -> Iterator[Usage]:

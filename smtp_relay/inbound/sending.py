@@ -67,7 +67,7 @@ def _tell(service: Service, identifier: str, passed: Passed, now_s: float) -> No
     """In the pool: the account, and whoever answers for it, else postmaster."""
     try:
         house = House(hostname=service.hostname, domain=service.settings.service.domain)
-        for reader in _readers(service, identifier):
+        for reader in _readers(service, identifier, now_s):
             letter = sending_held(
                 house,
                 reader,
@@ -85,8 +85,8 @@ def _told(outcome: Outcome) -> None:
     """Nobody waits for it."""
 
 
-def _readers(service: Service, identifier: str) -> Iterator[Reader]:
-    names = [identifier, *service.store.answerable_for(identifier)]
+def _readers(service: Service, identifier: str, now_s: float) -> Iterator[Reader]:
+    names = [identifier, *service.store.answerable_for(identifier, now_s=now_s)]
     if len(names) == 1:
         names.append(service.settings.service.postmaster)
     for name in dict.fromkeys(names):

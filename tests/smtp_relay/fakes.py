@@ -150,7 +150,7 @@ class FakeStore:
     def read_class(self, account_id: AccountId) -> str:
         return self.class_name
 
-    def answerable_for(self, identifier: str) -> list[str]:
+    def answerable_for(self, identifier: str, *, now_s: float) -> list[str]:
         return []
 
     def owns_address(self, account_id: AccountId, address_key: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailserver.store.people import Life, Target, Usage
+from mailserver.store.people import Life, RelationKind, Target, Usage
+from mailserver.store.ports import AccountState
 from mailserver.store.sql.engine import Engine, first
 from mailserver.values.address import fold_local
 from mailserver.values.ids import AccountId
@@ -27,14 +28,32 @@ _USAGE = """
     FROM account LEFT JOIN mailbox ON mailbox.account_id = account.account_id
     WHERE account.identifier_key > ? GROUP BY account.account_id
     ORDER BY account.identifier_key LIMIT ?"""
-_ANSWERABLE = """
-    SELECT DISTINCT other.identifier FROM account
-        JOIN post ON post.account_id = account.account_id AND post.until_s IS NULL
-        JOIN relation ON relation.of_unit = post.unit_id AND relation.kind = 'correspondent'
-            AND relation.until_s IS NULL
-        JOIN account AS other ON other.account_id = relation.account_id
-    WHERE account.identifier_key = ? AND other.identifier_key IS NOT NULL
-    ORDER BY other.identifier LIMIT 10"""
+_HERE = ", ".join(f"'{life.value}'" for life in (Life.PRESENT, Life.ON_LEAVE, Life.LEAVING))
+# The nearest level of the tree where somebody else answers: a unit of theirs, or one above.
+_ANSWERABLE = f"""
+    WITH RECURSIVE own (unit_id) AS (
+        SELECT post.unit_id FROM account
+            JOIN post ON post.account_id = account.account_id AND post.until_s IS NULL
+        WHERE account.identifier_key = ?1
+        UNION SELECT unit.unit_id FROM account
+            JOIN unit ON unit.code = account.identifier_key
+                AND unit.account_id = account.account_id
+        WHERE account.identifier_key = ?1),
+    above (unit_id, level) AS (
+        SELECT unit_id, 0 FROM own
+        UNION SELECT unit.parent_id, above.level + 1
+        FROM above JOIN unit ON unit.unit_id = above.unit_id WHERE unit.parent_id IS NOT NULL),
+    answering (identifier, level) AS (
+        SELECT account.identifier, above.level FROM above
+            JOIN relation ON relation.of_unit = above.unit_id
+                AND relation.kind = '{RelationKind.CORRESPONDENT.value}'
+                AND relation.since_s <= ?2
+                AND (relation.until_s IS NULL OR relation.until_s > ?2)
+            JOIN account ON account.account_id = relation.account_id
+        WHERE account.identifier_key <> ?1 AND account.state = '{AccountState.ACTIVE.value}'
+            AND account.life IN ({_HERE}))
+    SELECT DISTINCT identifier FROM answering
+    WHERE level = (SELECT min(level) FROM answering) ORDER BY identifier LIMIT 10"""
 _READ_FORWARD = "SELECT forward_to, keeps_copy FROM account WHERE account_id = ?"
 _SET_FORWARD = "UPDATE account SET forward_to = ?, keeps_copy = ? WHERE account_id = ?"
 _NOTE_FORWARD = """
@@ -89,9 +108,9 @@ class SqlTargets:
         row = first(self._engine.read(_CLASS, (account_id,)))
         return "" if row is None else str(row[0] or "")
 
-    def answerable_for(self, identifier: str) -> list[str]:
-        """Correspondents of the units where this account has a post, ten at most."""
-        return [row[0] for row in self._engine.read(_ANSWERABLE, (fold_local(identifier),))]
+    def answerable_for(self, identifier: str, *, now_s: float) -> list[str]:
+        """Correspondents of its units now, else of the nearest units above; ten at most."""
+        return [row[0] for row in self._engine.read(_ANSWERABLE, (fold_local(identifier), now_s))]
 
     def list_usage(self) -> Iterator[Usage]:
         """Every account by identifier, read in slices."""

@@ -27,7 +27,7 @@ def test_a_target_has_all_that_rcpt_must_know(store: Store) -> None:
     assert store.find_target("nobody@ac-exemple.fr") is None
     assert store.find_target("half\udce9@ac-exemple.fr") is None
     assert store.read_class(account.account_id) == ""
-    assert store.answerable_for("fmarot") == []
+    assert store.answerable_for("fmarot", now_s=NOW_S) == []
 
 
 def test_what_is_deposited_is_used(store: Store) -> None:

@@ -30,3 +30,12 @@ def test_a_slice_of_members_is_read_by_keys(tmp_path: Path) -> None:
         assert not any(step.startswith("SCAN ") for step in plan), plan
     finally:
         store.close()
+
+
+def test_who_answers_for_an_account_is_found_by_keys(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store")
+    try:
+        plan = _plan(store, targets._ANSWERABLE, 2)
+        assert {step for step in plan if step.startswith("SCAN ")} <= {"SCAN own", "SCAN above"}, plan
+    finally:
+        store.close()
