@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from mailserver.lists.addresses import Purpose, address_for
 from mailserver.lists.author import find_author, subject_of
 from mailserver.lists.header import Field, split_fields
+from mailserver.lists.leaving import leave
 from mailserver.lists.loops import why_not
 from mailserver.lists.notes import Note
 from mailserver.lists.tokens import digest_of, make_token, verify_member
@@ -47,7 +48,6 @@ from mailserver.store.lists import (
 )
 from mailserver.store.ports import Outcome, Write
 from mailserver.store.queueing import CopyRef, QueuedMessage
-from mailserver.values.ids import AccountId
 from smtp_relay.delivery.expander_notes import Notes, key_of
 from smtp_relay.delivery.expander_post import Workshop, header_of, pieces_of
 from smtp_relay.delivery.report_maker import DOOR as REPORTS_DOOR
@@ -273,13 +273,6 @@ class Requests:
         owners = self._lists.with_role(which.list_id, ListRole.OWNER)
         for reader in self._lists.readers_of(owners):
             self._write(self._notes.make(Note.STOPPED, which, reader, member=member.address))
-
-
-def leave(lists: Lists, which: MailingList, account_id: AccountId) -> None:
-    """One by hand goes; one who is a member by rule too is noted as getting no mail."""
-    lists.remove_member(which.list_id, account_id=account_id)
-    if lists.standing(which.list_id, account_id=account_id, address_key="").is_member:
-        lists.stop_mail(which.list_id, "asked", account_id=account_id)
 
 
 def _beginning(message: QueuedMessage) -> bytes:
