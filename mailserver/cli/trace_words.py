@@ -94,7 +94,8 @@ def _origin(journey: Journey) -> str:
     if _is_made_here(journey):
         return f"made by this service, from {sender}"
     who = journey.submitter or "a stranger"
-    return f"accepted from {who} {sender} [{shown(journey.peer)}]"
+    by = f", signed in by {journey.holder}," if journey.holder else ""
+    return f"accepted from {who}{by} {sender} [{shown(journey.peer)}]"
 
 
 def _way_in(journey: Journey) -> str:
@@ -136,6 +137,7 @@ def journey_facts(journey: Journey) -> dict[str, Any]:
         "message_id": journey.header_id,
         "accepted_at": iso(journey.accepted_at_s),
         "account": journey.submitter,
+        "by": journey.holder,
         "sender": journey.reverse_path,
         "listener": journey.door,
         "peer": journey.peer,

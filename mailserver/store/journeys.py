@@ -88,7 +88,7 @@ class Journey:
     message_id: MessageId
     accept_id: AcceptId
     accepted_at_s: float
-    submitter: str | None  # identifier; None from strangers
+    submitter: str | None  # identifier of the account; None from strangers
     reverse_path: str
     door: str
     peer: str
@@ -96,6 +96,7 @@ class Journey:
     body_octets: int
     header_id: str  # Message-ID of the author's header; empty: none, or its octets are gone
     copies: tuple[CopyStep, ...]
+    holder: str | None = None  # who signed in to that account as themselves; None: the account
 
     @property
     def tls(self) -> str:

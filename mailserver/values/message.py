@@ -113,12 +113,13 @@ class Acceptance:
     body: Body
     facts: BodyFacts
     reverse_path: str  # empty for the null sender
-    account_id: AccountId | None  # who submitted it; None from strangers
+    account_id: AccountId | None  # whose account submitted it; None from strangers
     peer: str  # the address it came from, for the journey
     door: str  # the listener's name: mx, submission, submissions, lmtp
     smtputf8: bool
     envelope_id: str = ""  # RFC 3461 ENVID, as typed (xtext)
     return_content: str = ""  # RFC 3461 RET: FULL, HDRS or empty
+    by_account: AccountId | None = None  # the holder who signed in to that account; None: itself
     copies: tuple[NewCopy, ...] = field(default=())
 
     @property

@@ -211,6 +211,7 @@ def build_acceptance(
         smtputf8=transaction.smtp_utf8,
         envelope_id=transaction.envelope_id,
         return_content=transaction.return_content,
+        by_account=None if stamp.account is None else stamp.account.by_account,
         copies=_copies(transaction, plan_relay),
     )
 

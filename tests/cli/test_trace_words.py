@@ -94,6 +94,16 @@ def test_a_journey_says_who_brought_it_over_what_and_where_each_copy_went() -> N
     ]
 
 
+def test_a_holder_who_wrote_for_a_school_is_named() -> None:
+    held = replace(
+        JOURNEY, submitter="0170705z", holder="jmartin", reverse_path="ce.0170705z@a.test"
+    )
+    by = "accepted from 0170705z, signed in by jmartin, <ce.0170705z@a.test> [192.0.2.1]"
+    assert list(journey_lines(held))[1] == f"  2026-11-24 04:20:11Z  {by}"
+    assert (journey_facts(held)["account"], journey_facts(held)["by"]) == ("0170705z", "jmartin")
+    assert journey_facts(JOURNEY)["by"] is None
+
+
 def test_what_nobody_brought_was_made_here() -> None:
     report = replace(JOURNEY, submitter=None, reverse_path="", door="reports", peer="", head=b"")
     assert list(journey_lines(report))[1:3] == [

@@ -282,6 +282,10 @@ def _hold_the_school(town: Town) -> None:
     history = town.typed("account", "history", "0170705z")
     for door in ("pop3s", "submissions"):
         assert f"log-in by pnoir: {door} from 127.0.0.1" in history
+    journeys = town.typed("trace", "ce.0170705z@a.test")
+    assert (
+        "accepted from 0170705z, signed in by pnoir, <ce.0170705z@a.test> [127.0.0.1]" in journeys
+    )
 
 
 def _departure(town: Town) -> None:

@@ -26,10 +26,11 @@ from mailserver.store.sql.tracing import SqlTracing
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid
 
 _MESSAGE = f"""
-    SELECT message_id, accept_id, accepted_at_s, account.identifier, reverse_path, door, peer,
-        head, body_octets, file_name, header_octets,
+    SELECT message_id, accept_id, accepted_at_s, account.identifier, holder.identifier,
+        reverse_path, door, peer, head, body_octets, file_name, header_octets,
         substr(body, 1, min(header_octets, {fingerprints.HEADER_LIMIT_OCTETS}))
     FROM message LEFT JOIN account ON account.account_id = message.account_id
+        LEFT JOIN account AS holder ON holder.account_id = message.by_account_id
     WHERE message_id = ?"""
 _COPIES = """
     SELECT copy.copy_no, copy.recipient, copy.state, copy.mailbox_id, copy.uid,
@@ -83,12 +84,14 @@ class SqlJourneys:
         row = first(self._engine.read(_MESSAGE, (message_id,)))
         if row is None:
             return None
-        _, accept_id, accepted_at_s, submitter, reverse_path, door, peer, head, octets, *rest = row
+        _, accept_id, accepted_at_s, submitter, holder, reverse_path, door, peer = row[:8]
+        head, octets, *rest = row[8:]
         return Journey(
             message_id=message_id,
             accept_id=accept_id,
             accepted_at_s=accepted_at_s,
             submitter=submitter,
+            holder=holder,
             reverse_path=reverse_path,
             door=door,
             peer=peer,

@@ -50,7 +50,8 @@ _NEXT_MESSAGES = "UPDATE counter SET value = value + ? WHERE name = 'message' RE
 _INSERT_MESSAGES = """
     INSERT INTO message (message_id, accept_id, accepted_at_s, account_id, reverse_path, door,
         peer, flags, envelope_id, return_content, header_octets, longest_line_octets,
-        dotted_line_count, body_octets, file_name, return_path, head, body) VALUES {rows}"""
+        dotted_line_count, body_octets, file_name, return_path, head, body, by_account_id)
+    VALUES {rows}"""
 _NEXT_MODSEQ = "UPDATE mailbox SET modseq = modseq + 1 WHERE mailbox_id = ? RETURNING modseq"
 _HIDE_ENTRIES = """
     UPDATE entry SET removed_modseq = ?, removed_at_s = ?
@@ -253,6 +254,7 @@ def _message_row(message_id: int, acceptance: Acceptance) -> Sequence[Any]:
         acceptance.return_path,
         acceptance.head,
         body.octets if isinstance(body, InlineBody) else None,
+        acceptance.by_account,
     )
 
 

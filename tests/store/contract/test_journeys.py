@@ -33,6 +33,7 @@ def test_a_journey_tells_who_brought_the_message_and_where_each_copy_is(store: S
     assert journey is not None
     assert (journey.message_id, journey.accepted_at_s) == (message_id, NOW_S)
     assert (journey.submitter, journey.door, journey.peer) == ("jpetit", "submission", "192.0.2.1")
+    assert journey.holder is None
     assert (journey.head, journey.body_octets) == (HEAD, len(BODY))
     assert [(c.recipient, c.owner, c.mailbox, c.uid) for c in journey.copies] == [
         ("Un@d", "personne0", "INBOX", 1),
@@ -41,6 +42,18 @@ def test_a_journey_tells_who_brought_the_message_and_where_each_copy_is(store: S
     ]
     assert {c.state for c in journey.copies} == {CopyState.DEPOSITED}
     assert {(c.settled_at_s, c.removed_at_s) for c in journey.copies} == {(NOW_S, None)}
+
+
+def test_a_journey_tells_which_holder_wrote_for_a_mailbox(store: Store) -> None:
+    school, holder = person(store, "0170705z"), person(store, "jpetit")
+    (box,) = people(store, 1)
+    accept_id = new_accept_id()
+    sent = letter(("un@d", box), accept_id=accept_id)
+    by = {"account_id": school.account_id, "by_account": holder.account_id}
+    accept(store, replace(sent, **by), letter(("un@d", box)))
+    journey = store.journey(accept_id)
+    assert journey is not None
+    assert (journey.submitter, journey.holder) == ("0170705z", "jpetit")
 
 
 def test_a_journey_goes_on_to_the_removal(store: Store) -> None:
