@@ -48,9 +48,8 @@ def test_a_journey_tells_which_holder_wrote_for_a_mailbox(store: Store) -> None:
     school, holder = person(store, "0170705z"), person(store, "jpetit")
     (box,) = people(store, 1)
     accept_id = new_accept_id()
-    sent = letter(("un@d", box), accept_id=accept_id)
-    by = {"account_id": school.account_id, "by_account": holder.account_id}
-    accept(store, replace(sent, **by), letter(("un@d", box)))
+    sent = replace(letter(("un@d", box), accept_id=accept_id), account_id=school.account_id)
+    accept(store, replace(sent, by_account=holder.account_id), letter(("un@d", box)))
     journey = store.journey(accept_id)
     assert journey is not None
     assert (journey.submitter, journey.holder) == ("0170705z", "jpetit")
