@@ -12,7 +12,7 @@ length would pass as ours.  There is no `x=`: old mail stays as true as it was.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -42,6 +42,7 @@ _SIGNED: Final = (
 _LIST: Final = re.compile(rb"list-[a-z0-9-]{1,32}")
 _NAME: Final = b"DKIM-Signature"
 _SHORT: Final = MAX_COLUMNS - 1  # after the tab of a folded line
+_BODY_HASH: Final = re.compile(rb"\r\n\tbh=([A-Za-z0-9+/]{43}=);")  # as `draft_signature` folds it
 _NAMES: Final = re.compile(rb"[^:]+(?::|\Z)")
 
 
@@ -131,6 +132,15 @@ def draft_signature(
     value = octets[len(_NAME) + 1 :].replace(b"\r\n", b"")
     own_line = _NAME.lower() + b":" + canonical_value(value)  # without CRLF
     return Draft(octets=octets, to_sign=fields.lines + own_line)
+
+
+def read_body_hash(signature: bytes) -> bytes | None:
+    """What a field that `draft_signature` wrote says of the body; None: another wrote it.
+
+    Who signs a changed header block over the same body need not read the body again.
+    """
+    found = _BODY_HASH.search(signature)
+    return None if found is None else b64decode(found[1])
 
 
 def _fill(line: bytes, words: Iterable[bytes], *, glue: bytes) -> Iterator[bytes]:

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from mailserver.lists.tokens import sign_member
+from mailserver.lists.one_click import Subscriber
+from mailserver.lists.tokens import sign_subscriber
 from mailserver.store.lists import MailingList
 from mailserver.values.address import fold_local, split_plus
 from mailserver.values.ids import ListId
@@ -35,6 +36,10 @@ class Purpose(Enum):
     CONFIRM = "-confirm"
     MODERATE = "-moderate"
     HELP = "-help"
+
+
+BOUNCES_MARK = f"{Purpose.BOUNCES.value}+"
+"""Stands in each reverse-path that names a reader: what lacks it needs no look-up."""
 
 
 def next_hop_of(list_id: ListId) -> str:
@@ -70,9 +75,9 @@ def purpose_of(which: MailingList, recipient: str) -> tuple[Purpose, str]:
     return Purpose.POST, detail
 
 
-def bounces_address(which: MailingList, member_id: int | None = None) -> str:
-    """The reverse-path of what goes to one member; None: to several."""
-    detail = "" if member_id is None else sign_member(which.secret, member_id)
+def bounces_address(which: MailingList, who: Subscriber | None = None) -> str:
+    """The reverse-path of what goes to one reader; None: to several."""
+    detail = "" if who is None else sign_subscriber(which.secret, who)
     return address_for(which.address, Purpose.BOUNCES, detail)
 
 

@@ -1,7 +1,7 @@
 """What changes in the header block of a post, octet by octet.
 
     Subject              `[name] ` in front, once; what is there stays as it is written
-    List-*, Precedence   ours; those of another list go, but for its List-Id
+    List-*, Precedence   ours, in our own head; those of another list go, but for its List-Id
     DKIM-Signature       of our own domains: gone, a new one stands above.  Others stay
     From, Reply-To       only where the author's domain wants strict alignment (`dmarc`)
     everything else      untouched, in its order
@@ -94,7 +94,10 @@ class Rewriting:
 
 
 def rewrite(block: bytes, how: Rewriting) -> bytes:
-    """The header block that members get, its final empty line included where there was one."""
+    """The author's part of what members get, its final empty line included where there was one.
+
+    `list_fields` stand above it, in our own head: what they say may differ for each reader.
+    """
     fields, rest = split_fields(block)
     kept = [field for field in fields if not _goes(field, how)]
     lines = [_rewritten(field, how) for field in kept]
@@ -104,20 +107,27 @@ def rewrite(block: bytes, how: Rewriting) -> bytes:
         lines[-1] += b"\r\n"
     if how.author and not any(field.name == b"reply-to" for field in kept):
         lines.append(f"Reply-To: {how.author}\r\n".encode())
-    return b"".join([*list_fields(how), *lines, rest])
+    return b"".join([*lines, rest])
 
 
-def list_fields(how: Rewriting) -> Iterator[bytes]:
+def list_fields(which: MailingList) -> Iterator[bytes]:
     """What a list says of itself, each field with CRLF."""
-    which = how.which
     yield _list_id(which)
     posts = "NO" if which.posting is Posting.ANNOUNCE else f"<mailto:{which.address}>"
     yield f"List-Post: {posts}\r\n".encode()
     yield f"List-Help: <mailto:{address_for(which.address, Purpose.HELP)}>\r\n".encode()
-    leave = f"<mailto:{address_for(which.address, Purpose.UNSUBSCRIBE)}>"
-    yield f"List-Unsubscribe: {leave}\r\n".encode()
+    yield unsubscribe_fields(which)
     yield f"List-Owner: <mailto:{address_for(which.address, Purpose.OWNER)}>\r\n".encode()
     yield b"Precedence: list\r\n"
+
+
+def unsubscribe_fields(which: MailingList, url: str = "") -> bytes:
+    """url: of one reader's own page, for one click (RFC 8058 §3.1); empty: by mail only."""
+    leave = f"<mailto:{address_for(which.address, Purpose.UNSUBSCRIBE)}>"
+    if not url:
+        return f"List-Unsubscribe: {leave}\r\n".encode()
+    post = "List-Unsubscribe-Post: List-Unsubscribe=One-Click"
+    return f"List-Unsubscribe: <{url}>,\r\n {leave}\r\n{post}\r\n".encode()
 
 
 def with_prefix(subject: bytes, prefix: str) -> bytes:

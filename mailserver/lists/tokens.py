@@ -1,20 +1,25 @@
 """Secrets in addresses: of a moderator's note, of a wish, of a member's bounces.
 
 A token of a note or a wish is random and used once; the store keeps its digest.
-That of a bounces address is not kept: it is the member's number and a keyed
-digest of it under the list's own secret, so that only who got a post can have
-one, and only for themselves.
+That of a bounces address is not kept: it is the number of the member (an `a` and that
+of the account, for one by rule) and a keyed digest of it under the list's own secret, so
+that only who got a post can have one, and only for themselves.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from base64 import b32encode
 from collections.abc import Callable
 
+from mailserver.lists.one_click import ByHand, ByRule, Subscriber
+from mailserver.values.ids import AccountId
+
 TOKEN_OCTETS = 10
 _SIGNATURE_LENGTH = 10  # 50 bits; a local part has 64 octets at most
+_SIGNED = re.compile(r"((a?)([1-9][0-9]{0,17}))\.([a-z2-7]{10})")
 
 
 def make_token(draw: Callable[[int], bytes]) -> str:
@@ -27,19 +32,27 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.lower().encode()).hexdigest()
 
 
-def sign_member(secret: bytes, member_id: int) -> str:
-    """What stands behind the plus of a member's bounces address."""
-    return f"{member_id}.{_signature(secret, str(member_id))}"
+def sign_subscriber(secret: bytes, who: Subscriber) -> str:
+    """What stands behind the plus of one reader's bounces address: `17.SIGN`, `a2041.SIGN`."""
+    match who:
+        case ByHand(member_id):
+            claim = str(member_id)
+        case ByRule(account_id):
+            claim = f"a{account_id}"
+    return f"{claim}.{_signature(secret, claim)}"
 
 
-def verify_member(secret: bytes, text: str) -> int | None:
+def verify_subscriber(secret: bytes, text: str) -> Subscriber | None:
     """Whose bounces address it is; None: not one of ours."""
-    member, _, signature = text.partition(".")
-    wanted = _signature(secret, member)
-    is_ours = hmac.compare_digest(wanted.encode(), signature.lower().encode())
-    return int(member) if is_ours and member.isascii() and member.isdigit() else None
+    found = _SIGNED.fullmatch(text.lower())
+    if found is None:
+        return None
+    claim, kind, number, signature = found.groups()
+    if not hmac.compare_digest(_signature(secret, claim), signature):
+        return None
+    return ByRule(AccountId(int(number))) if kind else ByHand(int(number))
 
 
-def _signature(secret: bytes, member: str) -> str:
-    digest = hmac.digest(secret, b"bounces:" + member.encode(), hashlib.sha256)
+def _signature(secret: bytes, claim: str) -> str:
+    digest = hmac.digest(secret, b"bounces:" + claim.encode("ascii"), hashlib.sha256)
     return b32encode(digest).decode("ascii").lower()[:_SIGNATURE_LENGTH]

@@ -29,6 +29,7 @@ from mailserver.store.queueing import (
     Leased,
     LeasedCopy,
     Queue,
+    QueuedMessage,
 )
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AgentId, DestinationId
@@ -81,6 +82,7 @@ class Means:
 
     wall_s: Unix time.  told: reports may be owed now, by a settlement or by whoever woke us.
     expand: gets the destinations that are lists; they have no way to be found.
+    head_for: of a copy that leaves under a sender of its own; None: as it is kept.
     """
 
     store: Queue
@@ -91,6 +93,7 @@ class Means:
     wall_s: Callable[[], float]
     told: Callable[[], None]
     expand: Callable[[Sequence[DueDestination]], None] = lambda _lists: None
+    head_for: Callable[[QueuedMessage, str], bytes] | None = None
 
 
 class Agent:
@@ -298,6 +301,9 @@ class Agent:
             )
             self._dispatch.parcel_done(number, bundle, Result.SERVED, self._loop.time())
             return
+        sender = bundle.copies[0].sender
+        if sender is not None and self._means.head_for is not None:
+            message.head = self._means.head_for(message, sender)
         self._carriers[number].offer(Parcel(message=message, copies=bundle.copies), bundle)
 
     def parcel_done(

@@ -5,6 +5,7 @@
 | with a mailbox here             | an entry in it, if there is room                        |
 | who forwards                    | a copy there, and an entry where one is to be kept      |
 | outside                         | a copy under a sender that names the member             |
+| by rule, who forwards outside   | the same, with the account, where one click is offered  |
 | another list                    | a copy for it                                           |
 | who left, or is yet to come     | nothing; who left and forwards: the copy there          |
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailserver.lists.addresses import bounces_address, next_hop_of
+from mailserver.lists.one_click import ByHand, ByRule, Subscriber
 from mailserver.queue.turns import Turns
 from mailserver.quota.room import Room, decide_room
 from mailserver.routing import rules as routes
@@ -55,13 +57,13 @@ class Copies:
         """None, one, or two."""
         if reader.list_id is not None:
             hop = next_hop_of(reader.list_id)
-            return [self._relayed(reader.address, hop, "", reader.member_id, now_s)]
+            return [self._relayed(reader.address, hop, "", self._named(reader), now_s)]
         if reader.mailbox_id is None:
-            return self._onward(reader.address, reader.member_id, now_s)
+            return self._onward(reader.address, self._named(reader), now_s)
         copies: list[NewCopy] = []
         goes_on = reader.forward_to and self._shop.forwards
         if goes_on and reader.life not in (Life.EXPECTED, Life.GONE):
-            copies += self._onward(reader.forward_to, reader.member_id, now_s)
+            copies += self._onward(reader.forward_to, self._named(reader), now_s)
         if reader.life in _GETS_MAIL and (reader.keeps_copy or not copies):
             copies += self._deposited(reader.address, reader.mailbox_id, reader)
         return copies
@@ -83,7 +85,16 @@ class Copies:
                 return []
         return [NewCopy(recipient=recipient, route=Deposit(mailbox_id=mailbox_id))]
 
-    def _onward(self, text: str, member_id: int | None, now_s: float) -> list[NewCopy]:
+    def _named(self, reader: Reader) -> Subscriber | None:
+        """Whom the sender of a copy names; None: nobody.  An archive is not there to be left."""
+        if reader.member_id is not None:
+            return ByHand(reader.member_id)
+        is_archive = reader.account_id == self._which.archive_account_id
+        if not self._shop.offers_one_click or reader.account_id is None or is_archive:
+            return None
+        return ByRule(reader.account_id)
+
+    def _onward(self, text: str, who: Subscriber | None, now_s: float) -> list[NewCopy]:
         local, _, domain = text.rpartition("@")
         address = Address(local, domain)
         found = find_local(address, ours=self._shop.ours, find=self._find, postmaster=None)
@@ -97,10 +108,10 @@ class Copies:
         if rule is not None and rule.via == "refuse":
             return []
         hop = routes.next_hop_of(rule, address)
-        return [self._relayed(text, hop, held_for(rule), member_id, now_s)]
+        return [self._relayed(text, hop, held_for(rule), who, now_s)]
 
     def _relayed(
-        self, recipient: str, hop: str, reason: str, member_id: int | None, now_s: float
+        self, recipient: str, hop: str, reason: str, who: Subscriber | None, now_s: float
     ) -> NewCopy:
         return NewCopy(
             recipient=recipient,
@@ -111,5 +122,5 @@ class Copies:
                 held_for=reason,
             ),
             notify=Notify.FAILURE,
-            sender=bounces_address(self._which, member_id),
+            sender=bounces_address(self._which, who),
         )

@@ -15,7 +15,7 @@ from typing import Protocol
 from mailserver.dkim.body_hash import BodyHash
 from mailserver.dkim.signer import Signer
 from mailserver.lists.addresses import bounces_address
-from mailserver.lists.header import Rewriting, rewrite
+from mailserver.lists.header import Rewriting, list_fields, rewrite
 from mailserver.quota.classes import Classes
 from mailserver.routing.local import OurDomains
 from mailserver.routing.relaying import make_schedule
@@ -61,6 +61,7 @@ class Workshop:
     expires_at: Callable[[float], float]
     forwards: bool = True  # may mail be sent on elsewhere?
     classes: Classes = NO_CLASSES
+    offers_one_click: bool = False  # see `one_click`
 
     @property
     def domains(self) -> Collection[str]:
@@ -132,6 +133,8 @@ def derive(
     block = rewrite(before, how) if is_post else before
     body, body_hash, has_nul = _keep(shop, message, block)
     head = _received(shop, how.which, accept_id, now_s)
+    if is_post:
+        head += b"".join(list_fields(how.which))
     if shop.sign is not None:
         head = shop.sign(head + block, body_hash=body_hash, now_s=now_s) + head
     reverse_path = bounces_address(how.which)

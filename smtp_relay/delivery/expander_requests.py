@@ -9,7 +9,7 @@
 | `-confirm+TOKEN` | anybody who has it       | the wish is done                              |
 | `-moderate+TOKEN`| an owner's or moderator's| the verdict is done                           |
 |                  | own account              |                                               |
-| `-bounces+N.SIGN`| anybody: SIGN is the proof| counted for member N                         |
+| `-bounces+N.SIGN`| anybody: SIGN is the proof| counted for member N, not for one by rule    |
 | `-bounces`       | our own reports only     | counted for those that they name              |
 | `-help`          | an account; anybody,     | told how it works                             |
 |                  | where it lets anyone in  |                                               |
@@ -28,7 +28,8 @@ from mailserver.lists.header import Field, split_fields
 from mailserver.lists.leaving import leave
 from mailserver.lists.loops import why_not
 from mailserver.lists.notes import Note
-from mailserver.lists.tokens import digest_of, make_token, verify_member
+from mailserver.lists.one_click import ByHand
+from mailserver.lists.tokens import digest_of, make_token, verify_subscriber
 from mailserver.lists.verdict import (
     MAX_READ_OCTETS,
     deed_of,
@@ -248,8 +249,8 @@ class Requests:
     ) -> list[Member]:
         """Whom a notice is about.  Anybody can write one: the address proves it, or we made it."""
         if detail:
-            member_id = verify_member(which.secret, detail)
-            one = None if member_id is None else self._lists.find_member(member_id)
+            who = verify_subscriber(which.secret, detail)
+            one = self._lists.find_member(who.member_id) if isinstance(who, ByHand) else None
             return [] if one is None else [one]
         if message.door != REPORTS_DOOR:
             return []

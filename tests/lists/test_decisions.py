@@ -19,11 +19,12 @@ from mailserver.lists.addresses import (
 from mailserver.lists.author import find_author, find_authors, subject_of
 from mailserver.lists.dmarc import is_strict, names_to_ask
 from mailserver.lists.header import split_fields
+from mailserver.lists.one_click import ByHand, ByRule
 from mailserver.lists.posting import Permission, Sender, decide_post
-from mailserver.lists.tokens import digest_of, make_token, sign_member, verify_member
+from mailserver.lists.tokens import digest_of, make_token, sign_subscriber, verify_subscriber
 from mailserver.lists.verdict import failed_addresses, is_hard_bounce, read_verdict
 from mailserver.store.lists import ListRole, Posting, Standing
-from mailserver.values.ids import ListId
+from mailserver.values.ids import AccountId, ListId
 from tests.lists.fakes import mailing_list
 
 YES, HELD, NO = Permission.YES, Permission.HELD, Permission.NO
@@ -78,8 +79,8 @@ def test_each_address_is_known_for_what_it_is_for(purpose: Purpose) -> None:
 
 def test_a_bounce_names_its_member() -> None:
     which = mailing_list()
-    purpose, detail = purpose_of(which, bounces_address(which, 17))
-    assert (purpose, verify_member(which.secret, detail)) == (Purpose.BOUNCES, 17)
+    purpose, detail = purpose_of(which, bounces_address(which, ByHand(17)))
+    assert (purpose, verify_subscriber(which.secret, detail)) == (Purpose.BOUNCES, ByHand(17))
 
 
 def test_the_next_hop_of_a_list_is_known_again_and_others_are_none() -> None:
@@ -171,11 +172,17 @@ def test_a_notice_is_hard_only_where_an_address_failed_for_good() -> None:
 
 
 def test_a_bounces_address_names_its_member_and_cannot_be_made_up() -> None:
-    text = sign_member(b"secret", 17)
-    assert verify_member(b"secret", text.upper()) == 17
-    assert verify_member(b"other", text) is None
-    assert verify_member(b"secret", "18" + text[2:]) is None
-    assert [verify_member(b"secret", one) for one in ("", "17", "17.", "é.x", "-1.x")] == [None] * 5
+    text = sign_subscriber(b"secret", ByHand(17))
+    assert verify_subscriber(b"secret", text.upper()) == ByHand(17)
+    assert verify_subscriber(b"other", text) is None
+    for made_up in ("18" + text[2:], "a" + text, "", "17", "17.", "é.x", "-1.x"):
+        assert verify_subscriber(b"secret", made_up) is None
+
+
+def test_a_bounces_address_of_one_by_rule_names_the_account() -> None:
+    text = sign_subscriber(b"secret", ByRule(AccountId(17)))
+    assert verify_subscriber(b"secret", text.upper()) == ByRule(AccountId(17))
+    assert verify_subscriber(b"secret", text[1:]) is None
 
 
 def test_the_longest_address_of_a_list_is_one_that_smtp_carries() -> None:
@@ -184,7 +191,9 @@ def test_the_longest_address_of_a_list_is_one_that_smtp_carries() -> None:
     details = [
         address_for(which.address, one, token) for one in (Purpose.MODERATE, Purpose.CONFIRM)
     ]
-    longest = [*addresses_of(which.address), bounces_address(which, 1_000_000), *details]
+    readers = (ByHand(99_999_999), ByRule(AccountId(9_999_999)))
+    bounces = [bounces_address(which, who) for who in readers]
+    longest = [*addresses_of(which.address), *details, *bounces]
     assert max(len(one.partition("@")[0]) for one in longest) <= 64
 
 

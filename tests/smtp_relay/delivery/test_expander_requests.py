@@ -9,6 +9,7 @@ from email.policy import default
 import pytest
 
 from mailserver.lists.addresses import bounces_address
+from mailserver.lists.one_click import ByHand
 from mailserver.lists.tokens import digest_of
 from mailserver.lists.verdict import deed_of
 from mailserver.queue.copies import CopyState
@@ -208,7 +209,7 @@ def test_a_member_whose_mail_bounces_on_three_days_gets_no_more(
     if is_ours:  # our own report, about several members
         _bounce_for_days(house, bounces_address(house.which), door="reports")
     else:
-        _bounce_for_days(house, bounces_address(house.which, member.member_id))
+        _bounce_for_days(house, bounces_address(house.which, ByHand(member.member_id)))
     (member,) = house.members()
     assert (member.gets_mail, member.stopped_why) == (False, "bounces")
     (note,) = house.read("chef")
