@@ -132,7 +132,7 @@ class SqlPeople:
     def apply_changes(
         self, run_id: int, changes: Sequence[Change], *, now_s: float, quarantine_s: float
     ) -> list[Conflict | None]:
-        moment = Moment(now_s=now_s, by_whom=f"import:{run_id}", quarantine_s=quarantine_s)
+        moment = _moment(run_id, now_s=now_s, quarantine_s=quarantine_s)
         with self._engine.write_turn(), self._engine.transaction() as connection:
             row = first(connection.execute(_PROGRESS, (len(changes), run_id)))
             if row is None:
@@ -162,7 +162,7 @@ class SqlPeople:
     def undo_changes(
         self, run_id: int, numbers: Sequence[int], *, now_s: float, quarantine_s: float
     ) -> list[Conflict | None]:
-        moment = Moment(now_s=now_s, by_whom=f"import:{run_id}", quarantine_s=quarantine_s)
+        moment = _moment(run_id, now_s=now_s, quarantine_s=quarantine_s, is_undo=True)
         which = [(run_id, number) for number in numbers]
         with self._engine.write_turn(), self._engine.transaction() as connection:
             if first(connection.execute(_REGRESS, (len(numbers), run_id))) is None:
@@ -181,6 +181,16 @@ class SqlPeople:
         moment = Moment(now_s=now_s, by_whom=by_whom, quarantine_s=quarantine_s)
         with self._engine.write_turn(), self._engine.transaction() as connection:
             return _apply(connection, [change], moment)[0]
+
+
+def _moment(run_id: int, *, now_s: float, quarantine_s: float, is_undo: bool = False) -> Moment:
+    return Moment(
+        now_s=now_s,
+        by_whom=f"import:{run_id}",
+        quarantine_s=quarantine_s,
+        run_id=run_id,
+        is_undo=is_undo,
+    )
 
 
 def _apply(

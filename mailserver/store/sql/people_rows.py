@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from mailserver.store.people import Life, RelationKind
+from mailserver.store.people import Life, PersonDoc, RelationKind
 from mailserver.store.ports import AccountState
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection
@@ -98,6 +98,23 @@ _END_RELATIONS = f"""
         AND relation.kind = '{RelationKind.CORRESPONDENT.value}' AND relation.until_s IS NULL"""
 _BEGIN_RELATIONS = """
     INSERT INTO relation (kind, account_id, of_unit, since_s) VALUES {rows}"""
+# Those with an end of their own are in no document: they end with the posts in the unit.
+_CUT_RELATIONS = f"""
+    WITH parted (account_id, unit_id, at_s, run_id) AS (VALUES {{rows}})
+    UPDATE relation SET until_s = parted.at_s, cut_until_s = relation.until_s,
+        cut_by_run = parted.run_id
+    FROM parted
+    WHERE relation.account_id = parted.account_id AND relation.of_unit = parted.unit_id
+        AND relation.kind = '{RelationKind.CORRESPONDENT.value}'
+        AND relation.until_s > parted.at_s
+    RETURNING relation.account_id, relation.of_unit"""
+_MEND_RELATIONS = """
+    WITH back (account_id, unit_id, run_id) AS (VALUES {rows})
+    UPDATE relation SET until_s = relation.cut_until_s, cut_until_s = NULL, cut_by_run = NULL
+    FROM back
+    WHERE relation.account_id = back.account_id AND relation.of_unit = back.unit_id
+        AND relation.cut_by_run = back.run_id
+    RETURNING relation.account_id, relation.of_unit"""
 _LAST_EVENTS = """
     SELECT account_id, max(number) FROM account_event WHERE account_id IN (VALUES {rows})
     GROUP BY account_id"""
@@ -118,6 +135,7 @@ def write(connection: Connection, state: Slice) -> None:
     _write_addresses(connection, state, members)
     _write_posts(connection, state, members)
     _write_relations(connection, state, members)
+    _write_dated_relations(connection, state, members)
     write_names(connection, ((key, state.names[key]) for key in sorted(state.touched)))
     write_homonyms(connection, state.homonyms)
     _write_events(connection, state)
@@ -306,6 +324,31 @@ def _write_relations(connection: Connection, state: Slice, members: Iterable[Mem
         begun += [(kind, member.account_id, state.units[c].unit_id, now_s) for c in new - old]
     insert(connection, _END_RELATIONS, ended)
     insert(connection, _BEGIN_RELATIONS, begun)
+
+
+def _write_dated_relations(connection: Connection, state: Slice, members: Iterable[Member]) -> None:
+    """A correspondent until a day is so no longer where they part from the unit before."""
+    moment = state.moment
+    known = [one for one in members if one.was is not None]
+    parted: _Rows = []
+    back: _Rows = []
+    for member in known:
+        was, now = _units_of_posts(member.was), _units_of_posts(member.doc)
+        for code in was - now - set(member.doc.correspondent_of):
+            unit_id = state.units[code].unit_id
+            parted.append((member.account_id, unit_id, moment.now_s, moment.run_id))
+        if moment.is_undo:
+            back += [(member.account_id, state.units[c].unit_id, moment.run_id) for c in now - was]
+    people = {one.account_id: one for one in known}
+    codes = {node.unit_id: code for code, node in state.units.items()}
+    for account_id, unit_id in select(connection, _CUT_RELATIONS, parted):
+        state.note(people[account_id], "correspondent", f"of {codes[unit_id]} no longer")
+    for account_id, unit_id in select(connection, _MEND_RELATIONS, back):
+        state.note(people[account_id], "correspondent", f"of {codes[unit_id]}")
+
+
+def _units_of_posts(doc: PersonDoc | None) -> set[str]:
+    return set() if doc is None else {post.unit_code for post in doc.posts}
 
 
 # --- history --------------------------------------------------------------

@@ -43,11 +43,16 @@ _PEOPLE_THERE = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """When, by whom, and how long released names are kept for who had them."""
+    """When, by whom, and how long released names are kept for who had them.
+
+    run_id: of the import that is applied, or taken back; None: one change by hand.
+    """
 
     now_s: float
     by_whom: str
     quarantine_s: float
+    run_id: int | None = None
+    is_undo: bool = False
 
 
 @dataclass(frozen=True, slots=True)

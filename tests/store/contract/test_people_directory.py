@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailserver.store.people import (
+    Change,
     Event,
     Life,
     PostDoc,
@@ -17,7 +18,7 @@ from mailserver.store.people import (
 from mailserver.store.ports import Store, StoreUnavailable
 from mailserver.store.sql import people_search
 from mailserver.values.ids import AccountId, UnitId
-from tests.store.crowd import SCHOOL, made, put, school, teacher, unit
+from tests.store.crowd import SCHOOL, apply, begin, made, put, school, teacher, undo, unit
 from tests.store.letters import NOW_S, person
 
 FERRY, MOULIN = "0170001a", "0170002b"
@@ -240,6 +241,42 @@ def test_correspondents_come_and_go_with_the_document(academy: Store) -> None:
     assert put(academy, answers, doc, at_s=NOW_S + 5) is None
     (ended,) = academy.relations_over(unit_id=ferry)
     assert ended.until_s == NOW_S + 5
+
+
+def until_in(store: Store, code: str) -> float | None:
+    (relation,) = store.relations_over(unit_id=unit_id_of(store, code))
+    return relation.until_s
+
+
+def test_a_transfer_ends_what_a_correspondent_was_until_a_day_and_undo_restores_it(
+    academy: Store,
+) -> None:
+    doc = academy.find_doc("emarot")
+    account = academy.find_account("emarot")
+    assert doc is not None
+    assert account is not None
+    for code in (FERRY, "ac"):
+        academy.relate(
+            RelationKind.CORRESPONDENT,
+            account.account_id,
+            of_unit=unit_id_of(academy, code),
+            since_s=NOW_S,
+            until_s=NOW_S + 100,
+        )
+    moved = replace(doc, posts=(PostDoc(MOULIN, "enseignante"),))
+    run_id = begin(academy, 1)
+    assert apply(academy, run_id, [Change(before=doc, after=moved)], at_s=NOW_S + 5) == [None]
+    assert (until_in(academy, FERRY), until_in(academy, "ac")) == (NOW_S + 5, NOW_S + 100)
+    undo(academy, run_id, at_s=NOW_S + 9)
+    assert until_in(academy, FERRY) == NOW_S + 100
+    told = [f"{one.what}: {one.details}" for one in academy.history(account.account_id, limit=9)]
+    assert [line for line in told if line.startswith("correspondent")] == [
+        f"correspondent: of {FERRY}",
+        f"correspondent: of {FERRY} no longer",
+    ]
+    assert put(academy, doc, moved, at_s=NOW_S + 20) is None
+    assert put(academy, moved, doc, at_s=NOW_S + 30) is None  # by hand: they are asked again
+    assert until_in(academy, FERRY) == NOW_S + 20
 
 
 def test_a_relation_of_nobody_is_refused(academy: Store) -> None:
