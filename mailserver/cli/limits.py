@@ -37,7 +37,7 @@ def list_over(*, config: ConfigOption = None, as_json: JsonOption = False) -> No
         since = store.sent.over_limit()
         for account in store.list_accounts():
             at_s = since.get(account.account_id)
-            count = sum(1 for _ in _held(store, account.identifier)) if at_s is not None else 0
+            count = sum(1 for _ in _held(store, account)) if at_s is not None else 0
             if at_s is None:
                 continue
             if as_json:
@@ -54,7 +54,7 @@ def release(identifier: IdentifierArgument, *, config: ConfigOption = None) -> N
 
     with opened_store(read_settings(config)) as store:
         account = account_named(store, identifier)
-        count = _act(store, account.identifier, Act.RELEASE, "released: the sender was checked")
+        count = _act(store, account, Act.RELEASE, "released: the sender was checked")
         store.sent.forget_sent(account.account_id)
     print(f"{account.identifier}: {acts.counted(count)} released, counts begin anew")
 
@@ -84,7 +84,7 @@ def lock(
         suspended = Event(at_s=time.time(), by_whom=by_whom(), what="suspended", details=why)
         store.note(account.account_id, suspended)
         act = Act.RETURN if give_back else Act.CANCEL
-        count = _act(store, account.identifier, act, why)
+        count = _act(store, account, act, why)
         if everything:
             count += _act_on(store, _waiting(store, account), act, why)
         store.sent.forget_sent(account.account_id)
@@ -92,8 +92,8 @@ def lock(
     print(f"{account.identifier}: suspended, {acts.counted(count)} {done}")
 
 
-def _act(store: Store, identifier: str, act: Act, reason: str) -> int:
-    return _act_on(store, _held(store, identifier), act, reason)
+def _act(store: Store, account: Account, act: Act, reason: str) -> int:
+    return _act_on(store, _held(store, account), act, reason)
 
 
 def _act_on(store: Store, copies: Iterator[QueuedCopy], act: Act, reason: str) -> int:
@@ -118,10 +118,11 @@ def _waiting(store: Store, account: Account) -> Iterator[QueuedCopy]:
     return acts.copies_in(store, filters, limit=acts.SLICE)
 
 
-def _held(store: Store, identifier: str) -> Iterator[QueuedCopy]:
-    from mailserver.quota.sending import held_prefix
+def _held(store: Store, account: Account) -> Iterator[QueuedCopy]:
+    """By account, not by the words of the reason: its identifier may have changed since."""
+    from mailserver.quota.sending import HELD_PREFIX
     from mailserver.store.queueing import Lane, QueueFilter
 
-    prefix = held_prefix(identifier)
-    held = acts.copies_in(store, [QueueFilter(lane=Lane.HELD)], limit=acts.SLICE)
-    return (copy for copy in held if copy.reason.startswith(prefix))
+    mine = QueueFilter(lane=Lane.HELD, account_id=account.account_id)
+    held = acts.copies_in(store, [mine], limit=acts.SLICE)
+    return (copy for copy in held if copy.reason.startswith(HELD_PREFIX))

@@ -30,9 +30,8 @@ class Sent:
     day_new_recipients: int = 0
 
 
-def held_prefix(identifier: str) -> str:
-    """Begins the reason of every copy of this account that is held for its limits."""
-    return f"sending limit of {identifier}: "
+HELD_PREFIX: Final = "sending limit of "
+"""Begins the reason of every copy that is held for its account's limits."""
 
 
 class Counted(Enum):
@@ -75,4 +74,4 @@ def decide_held(limits: Limits, sent: Sent) -> Passed | None:
 
 def why_held(passed: Passed, *, identifier: str) -> str:
     """The reason of the copies that are held, for the queue and for journeys."""
-    return held_prefix(identifier) + passed.words("en")
+    return f"{HELD_PREFIX}{identifier}: {passed.words('en')}"

@@ -279,6 +279,7 @@ class QueueFilter:
 
     accept_id: AcceptId | None = None
     copy_no: int | None = None
+    account_id: AccountId | None = None  # that submitted the message
     sender: str | None = None
     recipient: str | None = None
     domain: str | None = None  # of the recipient

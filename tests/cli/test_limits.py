@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mailserver.cli.subjects import by_whom
-from mailserver.quota.sending import held_prefix
+from mailserver.quota.sending import HELD_PREFIX
 from mailserver.store.ports import AccountState
 from mailserver.store.queueing import Lane, QueueFilter
 from tests.cli.conftest import Run
-from tests.cli.queued import queue_up, store_of, to_relay
+from tests.cli.queued import store_of, to_relay
+from tests.store.crowd import put
+from tests.store.letters import accept
 
 NOW_S = 1_795_000_000.0
 
@@ -23,16 +26,17 @@ def held(service: Path, run: Run) -> Path:
     words = ("account", "add", "jean", "--address", "jean@a.test", "--name", "Jean")
     said = run(*words, "--password-stdin", "--config", service, stdin=b"correct horse battery\n")
     assert said.status == 0, said.err
-    reason = held_prefix("jean") + "3 messages in an hour, 2 allowed"
-    queue_up(
-        service,
-        to_relay("x@b.test", "y@b.test", held_for=reason),
-        to_relay("z@b.test", held_for="a rule"),
-        to_relay("free@b.test"),
-    )
     with store_of(service) as store:
         account = store.find_account("jean")
         assert account is not None
+        reason = f"{HELD_PREFIX}jean: 3 messages in an hour, 2 allowed"
+        held = to_relay("x@b.test", "y@b.test", held_for=reason)
+        accept(
+            store,
+            replace(held, account_id=account.account_id),
+            to_relay("z@b.test", held_for="a rule"),
+            to_relay("free@b.test"),
+        )
         store.sent.count_sent(account.account_id, ["x@b.test"], meets=False, now_s=NOW_S)
         assert store.sent.begin_over_limit(account.account_id, now_s=NOW_S)
     return service
@@ -60,6 +64,26 @@ def test_release_lets_go_what_is_theirs_and_counts_anew(held: Path, run: Run) ->
         assert store.sent.begin_over_limit(account.account_id, now_s=NOW_S)
         sent = store.sent.count_sent(account.account_id, ["x@b.test"], meets=False, now_s=NOW_S)
         assert sent.day_messages == 1
+
+
+def test_release_finds_what_was_held_under_another_identifier(held: Path, run: Run) -> None:
+    with store_of(held) as store:
+        doc = store.find_doc("jean")
+        assert doc is not None
+        assert put(store, doc, replace(doc, identifier="jean2"), at_s=NOW_S) is None
+    said = run("limits", "list", "--json", "--config", held)
+    assert json.loads(said.out) == {"identifier": "jean2", "since_s": NOW_S, "held": 2}
+    said = run("limits", "release", "jean2", "--config", held)
+    assert said.out == "jean2: 2 copies released, counts begin anew\n"
+
+
+def test_release_leaves_what_is_held_of_others(held: Path, run: Run) -> None:
+    """Also of who had the identifier before."""
+    words = ("account", "add", "anne", "--address", "anne@a.test", "--name", "Anne")
+    assert run(*words, "--password-stdin", "--config", held, stdin=b"correct horse\n").status == 0
+    said = run("limits", "release", "anne", "--config", held)
+    assert said.out == "anne: 0 copies released, counts begin anew\n"
+    assert held_count(held) == 3
 
 
 @pytest.mark.parametrize(("option", "word"), [((), "cancelled"), (("--return",), "returned")])

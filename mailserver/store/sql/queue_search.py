@@ -119,6 +119,7 @@ def _scan_of(which: QueueFilter) -> _Scan:
         "queue.copy_no = ?": which.copy_no,
         "queue.lane = ?": None if which.lane is None else which.lane.value,
         "message.accept_id = ?": which.accept_id,
+        "message.account_id = ?": which.account_id,
         "destination.next_hop = ?": which.next_hop,
     }
     conditions = " ".join(f"AND {text}" for text, value in compared.items() if value is not None)
@@ -139,9 +140,10 @@ def _joins_of(which: QueueFilter) -> tuple[str, str]:
     """(the tables that a filter needs, its columns recipient and reverse-path)."""
     needs_copy = which.recipient is not None or which.domain is not None
     needs_sender = which.sender is not None
+    needs_message = needs_sender or (which.accept_id, which.account_id) != (None, None)
     joins = [
         (_JOIN_COPY, needs_copy),
-        (_JOIN_MESSAGE, needs_sender or which.accept_id is not None),
+        (_JOIN_MESSAGE, needs_message),
         (_JOIN_HOP, which.next_hop is not None),
     ]
     columns = ["recipient" if needs_copy else "''", "reverse_path" if needs_sender else "''"]

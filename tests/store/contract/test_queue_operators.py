@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ from mailserver.store.queueing import (
 )
 from mailserver.store.sql import queue_search
 from mailserver.values.message import Notify
-from tests.store.letters import NOW_S, accept
+from tests.store.letters import NOW_S, accept, person
 from tests.store.places import Place, count
 from tests.store.queued import HOP, Agent, deferred, outgoing, relayed, returned
 
@@ -54,12 +55,16 @@ def test_the_queue_is_listed_in_order_a_page_at_a_time(
 
 
 def test_each_filter_finds_its_own(store: Store) -> None:
-    here = outgoing("Élodie.Petit@École.fr", reverse_path="Jean.PETIT@ac-exemple.fr")
+    here = replace(
+        outgoing("Élodie.Petit@École.fr", reverse_path="Jean.PETIT@ac-exemple.fr"),
+        account_id=person(store, "jpetit").account_id,
+    )
     first, second = accept(store, here, outgoing("b@x", hop="relais.fr", held_for="trop"))
     mine, other = [CopyRef(first, 0)], [CopyRef(second, 0)]
     assert matching(store) == mine + other
     assert matching(store, QueueFilter(accept_id=here.accept_id)) == mine
     assert matching(store, QueueFilter(accept_id=here.accept_id, copy_no=1)) == []
+    assert matching(store, QueueFilter(account_id=here.account_id)) == mine
     assert matching(store, QueueFilter(recipient="elodie.petit@xn--cole-9oa.fr")) == mine
     assert matching(store, QueueFilter(domain="ÉCOLE.fr.")) == mine
     assert matching(store, QueueFilter(sender="jean.petit@AC-exemple.fr", domain="x")) == other
