@@ -16,6 +16,7 @@ from mailserver.settings.check_dkim import check_dkim
 from mailserver.settings.check_ports import Ports, check_ports
 from mailserver.settings.check_relay import check_relay
 from mailserver.settings.check_tls import check_tls
+from mailserver.settings.check_web import check_web
 from mailserver.settings.finding import Finding, error, warning
 from mailserver.settings.listeners import WantedListener, wanted_listeners
 from mailserver.settings.model import Settings
@@ -38,6 +39,7 @@ def check_settings(
     findings += check_tls(settings, now_s=time.time() if now_s is None else now_s)
     findings += check_disk(settings.store)
     findings += check_dkim(settings.dkim)
+    findings += check_web(settings)
     return findings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -32,7 +33,8 @@ def check_tls(settings: Settings, *, now_s: float) -> Iterator[Finding]:
         yield certificate
     else:
         yield from _check_dates(certificate, settings.tls.certificate, now_s)
-        yield from _check_name(certificate, settings.service.hostname)
+        for name in _names_to_bear(settings):
+            yield from _check_name(certificate, name)
     if isinstance(key, Finding):
         yield key
         return
@@ -89,14 +91,18 @@ def _check_dates(certificate: x509.Certificate, path: Path, now_s: float) -> Ite
         yield error(_CERTIFICATE, f"{path} is not valid before {day}: is the clock right?")
 
 
+def _names_to_bear(settings: Settings) -> list[str]:
+    """Behind a reverse proxy, the name of the web is in the proxy's own certificate."""
+    web = urlsplit(settings.web.url).hostname if settings.web.https else None
+    return list(dict.fromkeys(filter(None, (settings.service.hostname, web))))
+
+
 def _check_name(certificate: x509.Certificate, hostname: str) -> Iterator[Finding]:
     names = _names(certificate)
     folded = fold_domain(hostname)
     if folded not in names and f"*.{folded.partition('.')[2]}" not in names:
         shown = ", ".join(sorted(names)) or "no name"
-        yield warning(
-            _CERTIFICATE, f"is for {shown}, not for {hostname}: mail programs will complain"
-        )
+        yield warning(_CERTIFICATE, f"is for {shown}, not for {hostname}: programs will complain")
 
 
 def _names(certificate: x509.Certificate) -> set[str]:

@@ -12,9 +12,10 @@ from typing import Literal
 from mailserver.settings.bind import Bind, parse_bind
 from mailserver.settings.model import Settings
 
-DoorName = Literal["smtp", "pop3"]
+DoorName = Literal["smtp", "pop3", "web"]
 SMTP: DoorName = "smtp"
 POP3: DoorName = "pop3"
+WEB: DoorName = "web"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,8 @@ KINDS = (
     ListenerKind(name="submissions", door=SMTP, key="smtp.submissions", implicit_tls=True),
     ListenerKind(name="pop3", door=POP3, key="pop3.pop3", implicit_tls=False),
     ListenerKind(name="pop3s", door=POP3, key="pop3.pop3s", implicit_tls=True),
+    ListenerKind(name="https", door=WEB, key="web.https", implicit_tls=True),
+    ListenerKind(name="http", door=WEB, key="web.http", implicit_tls=False),
 )
 LEGACY_KINDS = (
     ListenerKind(name="legacy-submissions", door=SMTP, key="legacy.submissions", implicit_tls=True),

@@ -14,7 +14,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mailserver.settings.bind import check_bind
-from mailserver.settings.names import check_domain, check_identifier, check_route_name
+from mailserver.settings.names import (
+    check_domain,
+    check_identifier,
+    check_route_name,
+    check_web_address,
+)
 from mailserver.values.address import fold_domain
 
 MIB = 1024 * 1024
@@ -81,6 +86,19 @@ class Pop3Settings(Section):
     processes: int = Field(default=0, ge=0, le=256)
     max_connections: int = Field(default=5000, ge=1)
     idle_timeout_s: float = Field(default=600, ge=600)  # RFC 1939 §3
+
+
+class WebSettings(Section):
+    """Off without a listener."""
+
+    https: Binds = ()
+    http: Binds = ()  # for a reverse proxy, which adds TLS
+    proxies: tuple[Network, ...] = ()  # that may speak http besides this machine itself
+    url: Annotated[str, AfterValidator(check_web_address)] = ""  # where strangers reach the door
+    processes: int = Field(default=1, ge=1, le=256)
+    max_connections: int = Field(default=500, ge=1)  # of one process
+    timeout_s: float = Field(default=20, gt=0)  # of a handshake, of a request
+    requests_per_minute: int = Field(default=120, ge=1)  # of one address
 
 
 class AuthSettings(Section):
@@ -237,6 +255,7 @@ class Settings(Section):
     tls: TlsSettings = TlsSettings()
     smtp: SmtpSettings = SmtpSettings()
     pop3: Pop3Settings = Pop3Settings()
+    web: WebSettings = WebSettings()
     auth: AuthSettings = AuthSettings()
     passwords: PasswordsSettings = PasswordsSettings()
     legacy: LegacySettings = LegacySettings()

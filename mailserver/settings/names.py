@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mailserver.settings.bind import MAX_PORT
 from mailserver.values.address import fold_domain, quote_local
 
 MAX_DOMAIN_OCTETS = 253  # RFC 1035 §2.3.4, without the root's dot
@@ -14,6 +15,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _IDENTIFIER = re.compile(r"[^\W_](?:[\w.-]*\w)?")
 _ROUTE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_WEB_ADDRESS = re.compile(r"https://([a-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?")
 # RFC 6761 §6.3, §6.4: names that no name server may answer for.
 _NEVER_IN_DNS = frozenset({"localhost", "invalid"})
 
@@ -69,6 +71,24 @@ def check_route_name(text: str) -> str:
             f"{text!r} is not a name for a route: write letters, digits and hyphens, as provider"
         )
     return text
+
+
+def check_web_address(text: str) -> str:
+    """Return the address under https without a slash at its end; empty stays empty.
+
+    Raises:
+        ValueError: it is no such address, or more than a host and a port.
+    """
+    if not text:
+        return text
+    address = text.strip().rstrip("/")
+    found = _WEB_ADDRESS.fullmatch(address.lower())
+    if found is None or int(found[2] or 443) > MAX_PORT or not _DOMAIN.fullmatch(found[1]):
+        raise ValueError(
+            f"{text!r} is not an address under https: write a name and nothing behind it,"
+            " as https://mel.ac-exemple.fr"
+        )
+    return address.lower()
 
 
 def is_name_in_dns(folded: str) -> bool:

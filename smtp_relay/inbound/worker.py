@@ -41,11 +41,11 @@ from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import OPEN_RELAY
+from mailserver.tls.contexts import CertificateWatch, Contexts, make_contexts
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.session import TLS_HANDSHAKE_TIMEOUT_S, TLS_SHUTDOWN_TIMEOUT_S
 from smtp_relay.inbound.stranger import find_leaks
-from smtp_relay.inbound.tls import CertificateWatch, Contexts, make_contexts
 
 SWEEP_S = 1.0
 REPORT_S = 5.0

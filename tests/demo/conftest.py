@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import pytest
 
 from mailserver.demo.academy import DemoService, create
-from mailserver.settings.listeners import KINDS
 from mailserver.settings.template import Value
+from mailserver.setup.service import HIGH_PORTS
 from mailserver.store.ports import Store
 from mailserver.store.sqlite.store import open_store
 
@@ -34,7 +34,7 @@ def free_ports() -> dict[str, Value]:
     Port 0 would do for the service, but not for the tour, which reads the settings.
     """
     with ExitStack() as held:
-        chosen = {kind.key: held.enter_context(socket.socket()) for kind in KINDS}
+        chosen = {key: held.enter_context(socket.socket()) for key in HIGH_PORTS}
         for sock in chosen.values():
             sock.bind(("127.0.0.1", 0))
         return {key: [f"127.0.0.1:{sock.getsockname()[1]}"] for key, sock in chosen.items()}

@@ -17,9 +17,9 @@ import uvloop
 from mailserver.routing.relaying import Role
 from mailserver.settings.model import Settings
 from mailserver.supervisor import contract
+from mailserver.tls.contexts import CertificateWatch, make_contexts
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener
-from smtp_relay.inbound.tls import CertificateWatch, make_contexts
 from smtp_relay.inbound.worker import make_listener
 from tests.smtp_relay import house
 from tests.smtp_relay.fakes import Hall

@@ -40,14 +40,17 @@ class Contexts:
                 context.load_cert_chain(certificate, key)
 
 
-def make_contexts(settings: Settings) -> Contexts:
-    """
+def make_contexts(settings: Settings, *, with_legacy: bool = True) -> Contexts:
+    """with_legacy: where the settings enable it.
+
     Raises:
         OSError, ssl.SSLError: as `Contexts.load`.
     """
     contexts = Contexts(
         modern=_context(settings.tls.minimum),
-        legacy=_legacy_context(settings.legacy.minimum) if settings.legacy.enabled else None,
+        legacy=_legacy_context(settings.legacy.minimum)
+        if with_legacy and settings.legacy.enabled
+        else None,
     )
     contexts.load(settings.tls.certificate, settings.tls.key)
     return contexts
