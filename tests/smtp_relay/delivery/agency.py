@@ -11,7 +11,7 @@ from pathlib import Path
 from mailserver.queue.schedule import Schedule
 from mailserver.store.commit import Committer, Done
 from mailserver.store.ports import Outcome
-from mailserver.store.queueing import QueuedCopy, QueueFilter
+from mailserver.store.queueing import QueuedCopy, QueuedMessage, QueueFilter
 from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.values.message import Acceptance
 from smtp_relay.delivery.agent import Agent, Means, Ways
@@ -122,6 +122,7 @@ async def open_agency(
     others: Ways | None = None,
     times_of: Callable[[Hop], Times] = lambda _hop: TIMES,
     trust: Contexts | None = None,
+    head_for: Callable[[QueuedMessage, str], bytes] | None = None,
 ) -> AsyncIterator[Agency]:
     """Everything but the process.  others: finds the ways that are not in `ways`."""
     loop = asyncio.get_running_loop()
@@ -146,6 +147,7 @@ async def open_agency(
         judge=Judge(SCHEDULE, lambda: 0.5),
         wall_s=clock,
         told=lambda: told.append(1),
+        head_for=head_for,
     )
     agent_id = store.register_agent(now_s=clock(), until_s=clock() + 60)
     agent = Agent(loop, agent_id, Dispatch(limits or Limits(idle_s=0.05)), means)

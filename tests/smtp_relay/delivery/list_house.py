@@ -74,6 +74,7 @@ class ListHouse:
         inline_limit_octets: int = 16 * 1024,
         forwards: bool = True,
         quotas: Sequence[ClassSettings] = (),
+        offers_one_click: bool = False,
     ) -> None:
         self.store = SqliteStore(folder)
         self.now_s = NOW_S
@@ -95,6 +96,7 @@ class ListHouse:
             expires_at=lambda at_s: at_s + EXPIRE_S,
             forwards=forwards,
             classes=Classes(quotas, grace_percent=110),
+            offers_one_click=offers_one_click,
         )
         self.agent_id: AgentId = self.store.register_agent(
             now_s=self.now_s, until_s=self.now_s + 60
