@@ -24,6 +24,7 @@ from mailserver.values.secret import Secret
 
 KEY_OCTETS = 32
 _NAME_OCTETS = 4
+_PUT_BACK = "put back the copy that you keep apart"
 
 
 class NumenKeyMissing(Exception):
@@ -60,10 +61,10 @@ def load_key(path: Path) -> NumenKey:
     """
     try:
         octets = bytes.fromhex(path.read_text("ascii"))
+    except PermissionError as error:
+        raise NumenKeyMissing(f"{path}: not readable for user {os.geteuid()}") from error
     except (OSError, ValueError) as error:
-        raise NumenKeyMissing(
-            f"{path}: no key for NUMENs there: put back the copy that you keep apart"
-        ) from error
+        raise NumenKeyMissing(f"{path}: no key for NUMENs there: {_PUT_BACK}") from error
     if len(octets) != KEY_OCTETS:
         raise NumenKeyMissing(f"{path}: a key has {KEY_OCTETS} octets in hexadecimal")
     return NumenKey(Secret(octets))
@@ -83,6 +84,30 @@ def ensure_key(path: Path) -> NumenKey:
 
 class KeepsNumens(Protocol):
     def has_numens(self) -> bool: ...
+
+    def count_numen_passwords(self) -> dict[str, int]: ...
+
+
+def lost_key_warning(path: Path, store: KeepsNumens) -> str | None:
+    """What it means that the key is lost, and what to do; None: it is there, or nobody needs it."""
+    if not store.has_numens():
+        return None
+    counts = store.count_numen_passwords()
+    try:
+        counts.pop(load_key(path).name, None)
+    except NumenKeyMissing as error:
+        why, else_do = str(error), "`mailserver password new-key`"
+    else:
+        if not counts:
+            return None
+        why = f"{path}: not the key of the NUMENs that are kept: {_PUT_BACK}"
+        else_do = "`mailserver password reset` gives another first password"
+    count = sum(counts.values())
+    return (
+        f"{why}, and restart. Without it {count} accounts that never chose a password"
+        " cannot sign in, and no NUMEN and no code of before gets anybody back in; chosen passwords"
+        f" go on. If there is no copy, {else_do}"
+    )
 
 
 def open_key(path: Path, store: KeepsNumens) -> NumenKey:

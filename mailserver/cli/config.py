@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mailserver.cli.access import read_settings
+from mailserver.cli.access import opened_store, read_settings
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from mailserver.settings.finding import Finding
+    from mailserver.settings.model import Settings
 
 app = typer.Typer(help="Check and print the settings.", no_args_is_help=True)
 
@@ -27,7 +28,10 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     findings: list[Finding]
     file = find_settings_file(config)
     try:
-        findings = check_settings(load_settings(file))
+        settings = load_settings(file)
+        findings = check_settings(settings)
+        if not any(one.level is Level.ERROR for one in findings):
+            findings += _check_numen_key(settings)
     except SettingsError as error:
         findings = [Finding(Level.ERROR, "", problem) for problem in error.problems]
     if as_json:
@@ -39,6 +43,19 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
         raise Mistake
     if not as_json:
         print("nothing would fail at start")
+
+
+def _check_numen_key(settings: Settings) -> list[Finding]:
+    """Asks the store, if there is one: the key is needed where NUMENs are kept."""
+    from mailserver.auth.numen_key import lost_key_warning
+    from mailserver.settings.finding import warning
+    from mailserver.store.sqlite.engine import DATABASE
+
+    if not (settings.store.path / DATABASE).exists():
+        return []
+    with opened_store(settings) as store:
+        lost = lost_key_warning(settings.auth.numen_key, store)
+    return [] if lost is None else [warning("auth.numen_key", lost)]
 
 
 @app.command("print")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mailserver.cli.access import opened_store, read_settings
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, IdentifierArgument
 
@@ -63,3 +64,25 @@ def code(
             by_account, who = correspondent.account_id, f"{correspondent.identifier}, {who}"
         handed = PasswordDesk(house).hand_code(identifier, by_account=by_account, by_whom=who)
     print(handed.reveal())
+
+
+@app.command("new-key")
+def new_key(*, config: ConfigOption = None) -> None:
+    """Make another key for NUMENs where the old one is lost and there is no copy of it.
+
+    NUMENs that were kept under the old one stay useless: those accounts need another first
+    password. Imports that know people by their NUMEN alone do not know them again.
+    """
+    from mailserver.auth.numen_key import ensure_key
+
+    settings = read_settings(config)
+    path = settings.auth.numen_key
+    with opened_store(settings) as store:
+        if path.exists():
+            raise Mistake(f"{path} is there: nothing was made. `mailserver config check` judges it")
+        ensure_key(path)
+        count = sum(store.count_numen_passwords().values())
+    print(f"{path}: a new key: keep a copy of it apart, and restart the service")
+    if count:
+        how = "`mailserver password reset ID`, or `mailserver account passwd ID --numen N`"
+        print(f"{count} accounts need another first password: {how}")

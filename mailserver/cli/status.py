@@ -33,10 +33,10 @@ def status(
         raise Mistake(f"no door {door!r}: the doors are {', '.join(DOOR_MODULES)}")
     settings = read_settings(config)
     names = [door] if door else list(DOOR_MODULES)
-    reports = _fresh_reports(settings)
+    reports, lost_key = _from_store(settings)
     facts = {name: _door_facts(settings, name, reports) for name in names}
     is_up = all(fact["up"] for fact in facts.values())
-    dane, warnings = _dane(reports), _warnings(reports)
+    dane, warnings = _dane(reports), [*_warnings(reports), *lost_key]
     if as_json:
         whole = {"up": is_up, "doors": facts, "dane": dane, "warnings": warnings}
         print(json.dumps(whole, ensure_ascii=False))
@@ -46,13 +46,17 @@ def status(
         raise Failure
 
 
-def _fresh_reports(settings: Settings) -> Reports:
+def _from_store(settings: Settings) -> tuple[Reports, list[str]]:
+    """(what the workers reported of late, the warning of a key that is lost)."""
+    from mailserver.auth.numen_key import lost_key_warning
     from mailserver.telemetry.reports import FRESH_S
 
     now_s = time.time()
     with opened_store(settings) as store:
         found = store.read_reports()
-    return {name: values for name, (at_s, values) in found.items() if now_s - at_s < FRESH_S}
+        lost = lost_key_warning(settings.auth.numen_key, store)
+    fresh = {name: values for name, (at_s, values) in found.items() if now_s - at_s < FRESH_S}
+    return fresh, [] if lost is None else [lost]
 
 
 def _door_facts(settings: Settings, name: str, reports: Reports) -> dict[str, Any]:

@@ -155,6 +155,10 @@ class FirstPasswords(Protocol):
         """Is the verifier of any NUMEN kept?"""
         ...
 
+    def count_numen_passwords(self) -> dict[str, int]:
+        """Name of a key -> accounts that still sign in with a NUMEN digested under it."""
+        ...
+
     def read_quick_numens(self, *, after: AccountId, limit: int) -> list[tuple[AccountId, str]]:
         """Verifiers of imports, a keyed digest that is quick to try, in the order of accounts."""
         ...

@@ -299,6 +299,35 @@ def test_a_lost_key_is_told_in_one_line_and_not_made_again(town: Town) -> None:
     assert "another one" in said.err
 
 
+def test_status_and_config_check_tell_what_a_lost_key_means(town: Town) -> None:
+    key = town.service.parent / "numen.key"
+    kept = key.read_bytes()
+    ways = (("config", "check", "--json"), ("status", "--door", "keeper", "--json"))
+
+    def told() -> str:
+        checked, status = (json.loads(town.run(*words).out) for words in ways)
+        (finding,) = [one for one in checked if one["key"] == "auth.numen_key"]
+        assert finding["level"] == "warning"
+        assert finding["sentence"] in status["warnings"]
+        return str(finding["sentence"])
+
+    key.unlink()
+    assert "put back the copy that you keep apart, and restart" in told()
+    assert "3 accounts that never chose a password cannot sign in" in told()
+    assert told().endswith("If there is no copy, `mailserver password new-key`")
+    said = town.typed("password", "new-key")
+    assert "3 accounts need another first password" in said
+    assert f"{key} is there" in town.refused("password", "new-key")
+    assert "not the key of the NUMENs that are kept" in told()
+    town.typed("account", "passwd", "jmartin", "--numen", NUMEN)
+    assert town.opens("jmartin", NUMEN)
+    assert "2 accounts" in told()
+
+    key.write_bytes(kept)
+    town.typed("account", "passwd", "jmartin", "--numen", NUMEN)
+    assert json.loads(town.typed("config", "check", "--json")) == []
+
+
 def test_new_passwords_are_typed_twice_at_a_terminal(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,13 @@ _QUICK = """
 _HAS_NUMENS = """
     SELECT 1 FROM account WHERE (verifier > '$numen-' AND verifier < '$numen.')
         OR (numen > '$numen-' AND numen < '$numen.') LIMIT 1"""
+# The key's name stands after `$numen-argon2$` or `$numen-hmac-sha256$`.
+_NUMEN_PASSWORDS = """
+    SELECT CASE WHEN verifier < '$numen-b' THEN substr(verifier, 15, 8)
+            ELSE substr(verifier, 20, 8) END AS key_name, count(*)
+    FROM account
+    WHERE verifier > '$numen-' AND verifier < '$numen.' AND identifier_key IS NOT NULL
+    GROUP BY key_name"""
 _REPLACE = "UPDATE account SET {column} = ? WHERE account_id = ? AND {column} = ?"
 
 
@@ -192,6 +199,9 @@ class SqlFirstPasswords:
 
     def has_numens(self) -> bool:
         return bool(self._engine.read(_HAS_NUMENS))
+
+    def count_numen_passwords(self) -> dict[str, int]:
+        return dict(self._engine.read(_NUMEN_PASSWORDS))
 
     def read_quick_numens(self, *, after: AccountId, limit: int) -> list[tuple[AccountId, str]]:
         rows = self._engine.read(_QUICK, (after, QUICK_FROM, QUICK_TO, limit))

@@ -27,6 +27,7 @@ from mailserver.store.sql.engine import ConstraintBroken, Parameters, Row
 
 PAGE_OCTETS = 4096
 SYNCHRONOUS = "FULL"
+DATABASE = "mail.db"
 BUSY_MS = 10_000
 RESTART_WAIT_MS = 200
 """Readers that are in the log are waited for this long, while every writer waits for us."""
@@ -80,7 +81,7 @@ class SqliteEngine:
 
     def __init__(self, folder: Path, *, log_limit_octets: int) -> None:
         _settle_heap()
-        self._path = str(folder / "mail.db")
+        self._path = str(folder / DATABASE)
         self._log_path = self._path + "-wal"
         self._log_limit_octets = log_limit_octets
         self._local = threading.local()

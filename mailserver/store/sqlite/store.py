@@ -212,6 +212,7 @@ class SqliteStore:
         self.due_warnings = first_passwords.due_warnings
         self.mark_warned = first_passwords.mark_warned
         self.has_numens = first_passwords.has_numens
+        self.count_numen_passwords = first_passwords.count_numen_passwords
         self.read_quick_numens = first_passwords.read_quick_numens
         self.replace_numens = first_passwords.replace_numens
 
