@@ -1,139 +1,136 @@
-"""The door parents as the supervisor sees them: started, ready, ended, due again.
+"""Children that a process forks and looks after: started, ended, due again, drained.
 
-waiting --start--> starting --"ready"--> ready
-   ^                  |                    |
-   +----- ended ------+------- ended ------+      (back-off, unless retired)
+Used twice: the hall process forks the doors' parents, and each of these forks
+its workers.  No thread, no loop and no database handle exists in either, so
+forking is safe at any time.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from mailserver.supervisor.backoff import Backoff
-from mailserver.supervisor.interpreter import python_command, python_environment
-from mailserver.supervisor.memory_file import write_memory_file
-from mailserver.supervisor.orders import Orders
-from mailserver.supervisor.plan import DoorPlan, Plan
-from mailserver.supervisor.sockets import Sockets
+from mailserver.supervisor.family import die_with_parent
+from mailserver.supervisor.wakeup import SignalPipe, wait_readable
 
-PARENT_MODULE = "mailserver.supervisor.parent"
-KILL_MARGIN_S = 2.0
-"""A parent that drains kills its own workers; this much later it is killed itself."""
+_OURS = (signal.SIGTERM, signal.SIGCHLD)
 
 
-@dataclass(frozen=True, slots=True)
-class Heritage:
-    """What every parent of this supervisor gets."""
+@dataclass(slots=True)
+class _Place:
+    """Who fills it, or when it is filled again."""
 
-    sockets: Sockets
-    life_read_fd: int
-    auth_secret: bytes = field(repr=False)
+    pid: int | None = None
+    started_at_s: float = 0.0
+    due_at_s: float = 0.0
+    backoff: Backoff = field(default_factory=Backoff)
 
 
-class DoorChild:
-    """One door of one generation of settings, and the process that runs it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """A child that ended by itself; its place is filled again after `back_in_s`."""
 
-    def __init__(self, door: DoorPlan, plan: Plan, heritage: Heritage) -> None:
-        self.door = door
-        self.is_ready = False
-        self.due_at_s = 0.0
-        self.status_fd: int | None = None
-        self._plan = plan
-        self._heritage = heritage
-        self._process: subprocess.Popen[bytes] | None = None
-        self._started_at_s = 0.0
-        self._kill_at_s: float | None = None
-        self._backoff = Backoff()
+    index: int
+    pid: int
+    status: int
+    back_in_s: float
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
 
-    @property
-    def is_retired(self) -> bool:
-        return self._kill_at_s is not None
+class Children:
+    """One child for each place."""
 
-    def start(self) -> None:
-        """Start the parent; `status_fd` becomes readable when it is ready or has ended."""
-        status_read_fd, status_write_fd = os.pipe2(os.O_CLOEXEC)
-        orders = Orders(
-            door=self.door.name,
-            module=self.door.module,
-            settings=self._plan.settings,
-            workers=[
-                self._heritage.sockets.of_worker(self.door, worker)
-                for worker in range(self.door.workers)
-            ],
-            life_fd=self._heritage.life_read_fd,
-            status_fd=status_write_fd,
-            auth_secret_hex=self._heritage.auth_secret.hex(),
-            drain_s=self._plan.drain_s,
-        )
-        orders_fd = write_memory_file(orders.to_json())
-        self._process = subprocess.Popen(
-            python_command(PARENT_MODULE, self.door.name),
-            stdin=orders_fd,
-            pass_fds=orders.descriptors(),
-            env=python_environment(),
-        )
-        os.close(orders_fd)
-        os.close(status_write_fd)
-        self.status_fd = status_read_fd
-        self._started_at_s = time.monotonic()
+    def __init__(self, count: int, become: Callable[[int], int], *, life_fd: int) -> None:
+        """become: what the child of this place does, in the child; its answer is the exit status.
 
-    def read_status(self) -> None:
-        """To be called when `status_fd` is readable."""
-        if self.status_fd is not None:
-            self.is_ready = self.is_ready or bool(os.read(self.status_fd, 64))
-            self._close_status()
+        life_fd: reads end-of-file when this process's own parent is gone.
+        """
+        self.must_end = False
+        """SIGTERM came, or the parent is gone."""
+        self._become = become
+        self._parent_life_fd = life_fd
+        self._signals = SignalPipe(_OURS)
+        self._places = [_Place() for _ in range(count)]
+        # Only this process holds the write end: its death is the children's end-of-file.
+        self.life_read_fd, self._life_write_fd = os.pipe2(os.O_CLOEXEC)
 
-    def reap(self) -> int | None:
-        """The exit status if the process has ended since the last call; sets when it is due."""
-        if self._process is None or (status := self._process.poll()) is None:
-            return None
+    def fill(self) -> None:
+        """Fork a child for each place that is due."""
         now_s = time.monotonic()
-        self._process = None
-        self.is_ready = False
-        self._close_status()
-        self.due_at_s = now_s + self._backoff.after_death(lived_s=now_s - self._started_at_s)
-        return status
+        for index, place in enumerate(self._places):
+            if place.pid is None and place.due_at_s <= now_s:
+                place.pid, place.started_at_s = self._fork(index), now_s
 
-    def retire(self) -> None:
-        """SIGTERM now, SIGKILL when the drain time is over; it is not started again."""
-        self._signal(signal.SIGTERM)
-        self._kill_at_s = time.monotonic() + self._plan.drain_s + KILL_MARGIN_S
+    def wait(self, *other_fds: int) -> set[int]:
+        """Until a child ended, we must, a place is due, or one of these is readable: which are."""
+        due = [place.due_at_s for place in self._places if place.pid is None]
+        wait_s = max(0.0, min(due) - time.monotonic()) if due else None
+        readable = wait_readable([self._signals.fd, self._parent_life_fd, *other_fds], wait_s)
+        self.must_end = self._parent_life_fd in readable or signal.SIGTERM in self._signals.take()
+        return readable
 
-    def kill(self) -> None:
-        """SIGKILL, now; its workers see the end of their life pipe."""
-        self._signal(signal.SIGKILL)
-        self._kill_at_s = time.monotonic()
+    def bury(self) -> list[Death]:
+        """Reap those that have ended."""
+        now_s = time.monotonic()
+        deaths = []
+        for index, place in enumerate(self._places):
+            if place.pid is None:
+                continue
+            pid, status = os.waitpid(place.pid, os.WNOHANG)
+            if not pid:
+                continue
+            wait_s = place.backoff.after_death(lived_s=now_s - place.started_at_s)
+            place.pid, place.due_at_s = None, now_s + wait_s
+            exit_code = os.waitstatus_to_exitcode(status)
+            deaths.append(Death(index=index, pid=pid, status=exit_code, back_in_s=wait_s))
+        return deaths
 
-    def next_at_s(self) -> float | None:
-        """When `tick` has something to do, on the monotonic clock; None: not by itself."""
-        if self._process is None:
-            return None if self.is_retired else self.due_at_s
-        return self._kill_at_s
+    def drain(self, drain_s: float) -> list[int]:
+        """SIGTERM to all, patience, then SIGKILL to those whose ids it returns."""
+        alive = {place.pid for place in self._places if place.pid is not None}
+        for pid in alive:
+            os.kill(pid, signal.SIGTERM)
+        deadline_s = time.monotonic() + drain_s
+        while alive and (left_s := deadline_s - time.monotonic()) > 0:
+            alive = {pid for pid in alive if not os.waitpid(pid, os.WNOHANG)[0]}
+            if alive:
+                wait_readable([self._signals.fd], left_s)
+                self._signals.take()
+        for pid in alive:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        return sorted(alive)
 
-    def tick(self, now_s: float) -> None:
-        """Start it if it is due; kill it if it has drained for too long."""
-        if self._process is None:
-            if not self.is_retired and self.due_at_s <= now_s:
-                self.start()
-        elif self._kill_at_s is not None and self._kill_at_s <= now_s:
-            self._signal(signal.SIGKILL)
-            self._kill_at_s = now_s + KILL_MARGIN_S
+    def _fork(self, index: int) -> int:
+        sys.stdout.flush()
+        mother = os.getpid()
+        # Until the child has its own handlers, no signal may reach those of the mother.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
+        pid = os.fork()
+        if pid == 0:
+            self._live(index, mother)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
+        return pid
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(number)
-
-    def _close_status(self) -> None:
-        if self.status_fd is not None:
-            os.close(self.status_fd)
-            self.status_fd = None
+    def _live(self, index: int, mother: int) -> NoReturn:
+        """In the child: cut what belongs to the mother, do what the place is for, never return."""
+        status = 1
+        try:
+            self._signals.close()
+            for number in _OURS:
+                signal.signal(number, signal.SIG_DFL)
+            os.close(self._life_write_fd)
+            os.close(self._parent_life_fd)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
+            die_with_parent()
+            if os.getppid() == mother:
+                status = self._become(index)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)

@@ -1,4 +1,4 @@
-"""Who lives and dies with whom: the two ties between a process and its parent.
+"""Who lives and dies with whom: a process's name, and the two ties between it and its parent.
 
 The first tie is a pipe whose write end only the parent holds: when the parent
 is gone, however it went, the read end gives end-of-file.  The second is the
@@ -15,6 +15,7 @@ import threading
 import time
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _MARGIN_S = 1.0
 EXIT_ORPHANED = 75
 
@@ -22,6 +23,11 @@ EXIT_ORPHANED = 75
 def die_with_parent() -> None:
     """Ask for SIGTERM when the process that made this one ends.  Lost at execve of setuid only."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+
+
+def name_process(name: str) -> None:
+    """What `ps -o comm` and top show; of the main thread only.  Cut to 15 octets by the kernel."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode("ascii", "replace"), 0, 0, 0)
 
 
 def is_orphaned(life_fd: int) -> bool:

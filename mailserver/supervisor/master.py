@@ -1,6 +1,6 @@
-"""The supervisor's loop: start the doors, bring them back, reload, stop.
+"""The supervisor's loop: start the service, bring it back, reload, stop.
 
-It waits for signals and for its children's first words, and decides.  At any
+It waits for signals and for a generation's first words, and decides.  At any
 time there is the generation that serves and, during a reload, one that is
 getting ready; generations that were replaced drain.  Every address keeps its
 sockets from one generation to the next, so a reload refuses no connection.
@@ -17,10 +17,9 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator
 
-from mailserver.supervisor.children import DoorChild, Heritage
 from mailserver.supervisor.events import Events
+from mailserver.supervisor.generation import Generation, Heritage
 from mailserver.supervisor.notify import notify
 from mailserver.supervisor.plan import DoorPlan, Plan
 from mailserver.supervisor.reload import BadSettings, Reading
@@ -38,7 +37,6 @@ class Master:
     """One service: its sockets, its generations, its end."""
 
     def __init__(self, plan: Plan, events: Events) -> None:
-        self._plan = plan
         self._events = events
         self._signals = SignalPipe([signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD])
         life_read_fd, self._life_write_fd = os.pipe2(os.O_CLOEXEC)
@@ -46,10 +44,9 @@ class Master:
         self._heritage = Heritage(
             self._sockets, life_read_fd, secrets.token_bytes(AUTH_SECRET_OCTETS)
         )
-        self._serving: list[DoorChild] = []
-        self._coming: list[DoorChild] = []
-        self._leaving: list[DoorChild] = []
-        self._coming_plan = plan
+        self._serving = Generation(plan, self._heritage)
+        self._coming: Generation | None = None
+        self._leaving: list[Generation] = []
         self._coming_until_s = 0.0
         self._reading: Reading | None = None
         self._wants_reload = False
@@ -60,13 +57,12 @@ class Master:
     def run(self) -> int:
         """Until SIGTERM.  Returns the exit status."""
         try:
-            self._open(self._plan.doors)
+            self._open(self._serving.plan.doors)
         except PortInUse as error:
             sys.stderr.write(f"{error}\n")
             return EXIT_PORT_IN_USE
         raise_descriptor_limit()
-        self._serving = [self._child(door, self._plan) for door in self._plan.doors]
-        while not (self._is_stopping and not any(child.pid for child in self._children())):
+        while not (self._is_stopping and not any(each.pid for each in self._generations())):
             self._tick()
             self._wait()
         self._events.info("stopped")
@@ -76,8 +72,8 @@ class Master:
 
     def _tick(self) -> None:
         now_s = time.monotonic()
-        for child in self._children():
-            child.tick(now_s)
+        for generation in self._generations():
+            generation.tick(now_s)
         if self._is_stopping:
             return
         if self._coming and now_s >= self._coming_until_s:
@@ -87,7 +83,7 @@ class Master:
             self._begin_reload()
 
     def _wait(self) -> None:
-        ready_fds = {c.status_fd: c for c in self._children() if c.status_fd is not None}
+        ready_fds = {g.status_fd: g for g in self._generations() if g.status_fd is not None}
         fds = [self._signals.fd, *ready_fds]
         for fd in wait_readable(fds, self._patience_s()):
             if fd in ready_fds:
@@ -98,7 +94,7 @@ class Master:
 
     def _patience_s(self) -> float | None:
         """Seconds until something is due by itself; None: nothing is."""
-        due = [at_s for c in self._children() if (at_s := c.next_at_s()) is not None]
+        due = [at_s for g in self._generations() if (at_s := g.next_at_s()) is not None]
         if self._coming:
             due.append(self._coming_until_s)
         return max(0.0, min(due) - time.monotonic()) if due else None
@@ -113,34 +109,33 @@ class Master:
 
     def _stop(self) -> None:
         if self._is_stopping:
-            for child in self._children():
-                child.kill()
+            for generation in self._generations():
+                generation.kill()
             return
         self._is_stopping = True
         notify("STOPPING=1")
-        self._events.info("stopping", drain_s=self._plan.drain_s)
+        self._events.info("stopping", drain_s=self._serving.plan.drain_s)
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
-        for child in self._children():
-            child.retire()
+        for generation in self._generations():
+            generation.retire()
 
     def _reap(self) -> None:
-        for child in self._children():
-            status = child.reap()
-            if status is not None and not child.is_retired:
-                wait_s = round(child.due_at_s - time.monotonic(), 3)
-                self._events.warning(
-                    "door died", door=child.door.name, status=status, back_in_s=wait_s
-                )
-                if child in self._coming:
-                    self._give_up(f"{child.door.name} ended with status {status}")
-        self._leaving = [child for child in self._leaving if child.pid is not None]
+        for generation in self._generations():
+            status = generation.reap()
+            if status is not None and not generation.is_retired:
+                wait_s = round(generation.due_at_s - time.monotonic(), 3)
+                self._events.warning("hall died", status=status, back_in_s=wait_s)
+                if generation is self._coming:
+                    self._give_up(f"the hall process ended with status {status}")
+        self._leaving = [generation for generation in self._leaving if generation.pid is not None]
         if self._reading is not None and self._reading.has_ended():
             self._end_reading(self._reading)
 
-    def _children(self) -> Iterator[DoorChild]:
-        yield from [*self._serving, *self._coming, *self._leaving]
+    def _generations(self) -> list[Generation]:
+        coming = [self._coming] if self._coming else []
+        return [self._serving, *coming, *self._leaving]
 
     # --- ready ---------------------------------------------------------------
 
@@ -148,26 +143,28 @@ class Master:
         """The first generation is ready, or the next one is and replaces it."""
         if self._is_stopping:
             return
-        if not self._is_ready and all(child.is_ready for child in self._serving):
+        if not self._is_ready and self._serving.is_ready:
             self._is_ready = True
             self._say_ready("ready")
-            if self._plan.greeting:
-                sys.stdout.write(self._plan.greeting)
+            if self._serving.plan.greeting:
+                sys.stdout.write(self._serving.plan.greeting)
                 sys.stdout.flush()
-        if self._coming and all(child.is_ready for child in self._coming):
-            for child in self._serving:
-                child.retire()
-            self._leaving += self._serving
-            self._serving, self._coming = self._coming, []
-            self._plan = self._coming_plan
-            self._sockets.keep_only(self._plan.doors)
+        if self._coming is None:
+            return
+        if self._coming.is_ready:
+            self._serving.retire()
+            self._leaving.append(self._serving)
+            self._serving, self._coming = self._coming, None
+            self._sockets.keep_only(self._serving.plan.doors)
             self._is_ready = True
             self._say_ready("reloaded")
+        elif self._coming.complaint:
+            self._give_up(self._coming.complaint)
 
     def _say_ready(self, event: str) -> None:
         self._events.info(
             event,
-            doors={door.name: door.workers for door in self._plan.doors},
+            doors={door.name: door.workers for door in self._serving.plan.doors},
             listeners=self._sockets.addresses(),
         )
         notify("READY=1")
@@ -175,11 +172,11 @@ class Master:
     # --- reload ----------------------------------------------------------------
 
     def _begin_reload(self) -> None:
-        if not self._plan.config_file:
+        if not self._serving.plan.config_file:
             self._events.warning("no reload: this service was not started from a file")
             return
-        self._events.info("reloading", file=self._plan.config_file)
-        self._reading = Reading(self._plan)
+        self._events.info("reloading", file=self._serving.plan.config_file)
+        self._reading = Reading(self._serving.plan)
 
     def _end_reading(self, reading: Reading) -> None:
         self._reading = None
@@ -189,26 +186,22 @@ class Master:
         except (BadSettings, PortInUse) as error:
             self._events.error("settings not reloaded: the old ones stay", reason=str(error))
             return
-        self._coming_plan = plan
-        self._coming = [self._child(door, plan) for door in plan.doors]
+        self._coming = Generation(plan, self._heritage)
         self._coming_until_s = time.monotonic() + READY_WITHIN_S
 
     def _give_up(self, reason: str) -> None:
         self._events.error("settings not reloaded: the old ones stay", reason=reason)
-        for child in self._coming:
-            child.retire()
-        self._leaving += self._coming
-        self._coming = []
-        self._sockets.keep_only(self._plan.doors)
+        if self._coming is not None:
+            self._coming.retire()
+            self._leaving.append(self._coming)
+            self._coming = None
+        self._sockets.keep_only(self._serving.plan.doors)
 
     def _open(self, doors: tuple[DoorPlan, ...]) -> None:
         self._sockets.open_for(doors, left_out=self._left_out)
 
     def _left_out(self, listener: str, address: str) -> None:
         self._events.warning("no IPv6 here: address left out", listener=listener, address=address)
-
-    def _child(self, door: DoorPlan, plan: Plan) -> DoorChild:
-        return DoorChild(door, plan, self._heritage)
 
 
 def raise_descriptor_limit() -> None:

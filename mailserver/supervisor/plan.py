@@ -42,6 +42,7 @@ class Plan:
     config_file: what a reload reads again; empty: no reload.
     planning: the module that reads it again (see `planning`).
     only_doors: what `--door` named, for the reload.
+    common: modules that the doors share, imported before they part.
     greeting: printed once everything is up.
     """
 
@@ -51,6 +52,7 @@ class Plan:
     config_file: str = ""
     planning: str = PLANNING_MODULE
     only_doors: tuple[str, ...] = ()
+    common: tuple[str, ...] = ()
     log_level: str = "info"
     log_format: str = "auto"
     greeting: str = ""
@@ -75,5 +77,6 @@ def plan_from_json(text: str | bytes) -> Plan:
         )
         for door in tree.pop("doors")
     )
-    tree["only_doors"] = tuple(tree["only_doors"])
+    for name in ("only_doors", "common"):
+        tree[name] = tuple(tree[name])
     return Plan(doors=doors, **tree)

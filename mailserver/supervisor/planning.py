@@ -29,6 +29,14 @@ DOOR_MODULES = {
     KEEPER: "mailserver.supervisor.keeper",
 }
 """Every door that `run` starts; a new one is a line here."""
+COMMON_MODULES = (
+    "mailserver.auth.gate",
+    "mailserver.dkim.signer",
+    "mailserver.quota.notice",
+    "mailserver.routing.local",
+    "mailserver.store.sqlite.store",
+)
+"""The part of the hall, with its libraries, that every door or nearly every one imports."""
 
 
 def make_plan(settings: Settings, *, only_doors: Collection[str] = (), greeting: str = "") -> Plan:
@@ -43,6 +51,7 @@ def make_plan(settings: Settings, *, only_doors: Collection[str] = (), greeting:
         settings={**settings.model_dump(mode="json"), "source": str(source) if source else None},
         config_file=str(source or ""),
         only_doors=tuple(only_doors),
+        common=COMMON_MODULES,
         log_level=settings.log.level,
         log_format=settings.log.format,
         greeting=greeting,

@@ -1,7 +1,7 @@
 """The processes of one service, read from /proc.
 
 Everything that a service starts works in its house's folder, so none can hide
-by being adopted; the tree below the supervisor says who is who.
+by being adopted; each process has a name that says what it is.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from pathlib import Path
 
 _PARENT_FIELD = 1  # of /proc/PID/stat, counted behind the command's closing bracket
 _STATE_FIELD = 0
-_KEEPER_LOCK = "keeper.lock"
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 _LOCAL_FIELD, _INODE_FIELD = 1, 9  # of /proc/PID/net/tcp
-_DELIVERY = b"delivery"  # the last argument of that door's parent, and of what it forks
 
 
 class Role(Enum):
     SUPERVISOR = "supervisor"
+    HALL = "hall"
     DOOR_PARENT = "door parent"
     WORKER = "worker"
     KEEPER = "keeper"
@@ -41,18 +40,27 @@ def read_family(supervisor_pid: int) -> list[Member]:
     """The supervisor and what descends from it, at this moment."""
     parents = dict(_parents())
     members = [Member(supervisor_pid, Role.SUPERVISOR)]
-    door_parents = [pid for pid, parent in parents.items() if parent == supervisor_pid]
-    delivers = {pid for pid in door_parents if _is_of_delivery(pid)}
-    members += [
-        Member(pid, Role.AGENT_PARENT if pid in delivers else Role.DOOR_PARENT)
-        for pid in door_parents
-    ]
-    for pid, parent in parents.items():
-        if parent in delivers:
-            members.append(Member(pid, Role.AGENT))
-        elif parent in door_parents:
-            members.append(Member(pid, Role.KEEPER if _is_keeper(pid) else Role.WORKER))
+    for pid in _below(supervisor_pid, parents):
+        with suppress(OSError):  # it ended
+            members.append(Member(pid, _role(Path(f"/proc/{pid}/comm").read_text("ascii").strip())))
     return members
+
+
+def _role(name: str) -> Role:
+    """By the name that a process gives itself: `hall`, `smtp parent`, `smtp 0`."""
+    door, _, rest = name.partition(" ")
+    if not rest:
+        return Role.HALL
+    if rest == "parent":
+        return Role.AGENT_PARENT if door == "delivery" else Role.DOOR_PARENT
+    return {"delivery": Role.AGENT, "keeper": Role.KEEPER}.get(door, Role.WORKER)
+
+
+def _below(ancestor: int, parents: dict[int, int]) -> Iterator[int]:
+    for pid, parent in parents.items():
+        if parent == ancestor:
+            yield pid
+            yield from _below(pid, parents)
 
 
 def living_in(folder: Path) -> list[int]:
@@ -92,18 +100,6 @@ def _parents() -> Iterator[tuple[int, int]]:
         fields = stat.rpartition(")")[2].split()
         if fields[_STATE_FIELD] != "Z":
             yield int(name), int(fields[_PARENT_FIELD])
-
-
-def _is_of_delivery(pid: int) -> bool:
-    try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-    except OSError:
-        return False
-    return arguments[-1] == _DELIVERY
-
-
-def _is_keeper(pid: int) -> bool:
-    return any(link.endswith(_KEEPER_LOCK) for link in _links(pid))
 
 
 def _links(pid: int) -> list[str]:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,6 @@ class Service:
         self.seen: list[dict[str, Any]] = []
         self._buffer = b""
 
-    @property
-    def group(self) -> int:
-        return self.process.pid
-
     def wait_for(self, event: str, **facts: Any) -> dict[str, Any]:
         """The next event of this name with these facts."""
         deadline = time.monotonic() + PATIENCE_S
@@ -103,7 +100,13 @@ class Service:
 
     def members(self) -> set[int]:
         """Every live process of this service, the supervisor included."""
-        return {pid for pid in _all_pids() if _group_of(pid) == self.group}
+        return {pid for pid in _all_pids() if _session_of(pid) == self.process.pid}
+
+    @property
+    def hall(self) -> int:
+        """The hall process, by the name that it gives itself."""
+        names = {Path(f"/proc/{pid}/comm").read_text().strip(): pid for pid in self.members()}
+        return names["hall"]
 
     def wait_until_gone(self) -> None:
         wait_until(lambda: not self.members() - {self.process.pid})
@@ -130,7 +133,11 @@ class Visit:
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self.sock = socket.create_connection((host, port), PATIENCE_S)
         self._file = self.sock.makefile("rb")
-        self.facts: dict[str, Any] = json.loads(self._file.readline())
+        greeting = self._file.readline()
+        if not greeting:
+            self.close()
+            raise ConnectionResetError("it ended before it answered")
+        self.facts: dict[str, Any] = json.loads(greeting)
 
     def ask(self, command: str) -> bytes:
         """The answer; empty when the other side has gone."""
@@ -154,12 +161,13 @@ def visit(port: int) -> dict[str, Any]:
 
 
 def visit_until(port: int, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Come again until the right one serves: the kernel chooses the worker."""
+    """Come again until the right one serves: the kernel chooses the worker, a dying one perhaps."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        facts = visit(port)
-        if wanted(facts):
-            return facts
+        with suppress(ConnectionResetError):
+            facts = visit(port)
+            if wanted(facts):
+                return facts
     raise AssertionError("nobody of that kind answered")
 
 
@@ -191,10 +199,10 @@ def _all_pids() -> list[int]:
     return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
 
 
-def _group_of(pid: int) -> int | None:
-    """Process group from proc(5) stat; None for what has ended, zombies included."""
+def _session_of(pid: int) -> int | None:
+    """Session from proc(5) stat; None for what has ended, zombies included."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if after_name[0] == "Z" else int(after_name[2])
+    return None if after_name[0] == "Z" else int(after_name[3])

@@ -18,7 +18,7 @@ from mailserver.supervisor.backoff import FIRST_S, LONGEST_S, STEADY_S, Backoff
 from mailserver.supervisor.events import Events
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.memory_file import read_memory_file, write_memory_file
-from mailserver.supervisor.orders import Orders, orders_from_json
+from mailserver.supervisor.orders import DoorOrders, Orders, orders_from_json
 from mailserver.supervisor.plan import plan_from_json
 from mailserver.supervisor.planning import DOOR_MODULES, make_plan
 from mailserver.supervisor.sockets import PortInUse, Sockets, inherited_sockets
@@ -49,23 +49,27 @@ def test_whatever_lives_were_lived_the_wait_is_bounded(lives: list[float]) -> No
 
 
 def test_a_plan_survives_its_journey_as_json() -> None:
-    wanted = plan(door("one", port=25), door("two"), only_doors=("one",), greeting="é\n")
+    wanted = plan(
+        door("one", port=25), door("two"), only_doors=("one",), common=("json",), greeting="é\n"
+    )
     assert plan_from_json(wanted.to_json()) == wanted
 
 
 def test_orders_survive_their_journey_as_json() -> None:
     orders = Orders(
-        door="smtp",
-        module="m",
+        doors=[
+            DoorOrders(name="smtp", module="m", workers=[[("mx", 7)], [("mx", 8)]]),
+            DoorOrders(name="pop3", module="n", workers=[[("pop3", 9)]]),
+        ],
+        common=["json"],
         settings={"a": 1},
-        workers=[[("mx", 7)], [("mx", 8)]],
         life_fd=3,
         status_fd=4,
         auth_secret_hex="00" * 32,
         drain_s=10.0,
     )
     assert orders_from_json(orders.to_json()) == orders
-    assert orders.descriptors() == [3, 4, 7, 8]
+    assert orders.descriptors() == [3, 4, 7, 8, 9]
 
 
 def test_the_settings_survive_the_plan() -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -94,21 +95,60 @@ def test_a_door_parent_that_dies_takes_its_workers_along_and_comes_back(start: S
     service = start(plan(door(workers=2)))
     port = service.ready()["echo"]
     before = visit(port)
-    old = service.members() - {service.process.pid}
+    old = service.members() - {service.process.pid, service.hall}
     kill(before["parent"])
     service.wait_for("door died", door="echo", status=-9)
     # An old worker may answer once more, as an orphan, before the kernel's signal reaches it.
     after = visit_until(port, lambda facts: facts["pid"] not in old)
     assert after["parent"] not in old
     wait_until(lambda: not service.members() & old)
-    assert len(service.members()) == 1 + 1 + 2
+    assert len(service.members()) == 2 + 1 + 2
+
+
+def test_a_hall_process_that_dies_takes_every_door_along_and_comes_back(start: Start) -> None:
+    service = start(plan(door("one", workers=2), door("two", workers=1)))
+    ports = service.ready()
+    old = service.members() - {service.process.pid}
+    kill(service.hall)
+    service.wait_for("hall died", status=-9)
+    for port in ports.values():
+        visit_until(port, lambda facts: facts["pid"] not in old)
+    wait_until(lambda: not service.members() & old)
+    assert len(service.members()) == 2 + 2 + 3
+
+
+def test_one_door_that_dies_leaves_the_other_serving(start: Start) -> None:
+    service = start(plan(door("one", workers=1), door("two", workers=1)))
+    ports = service.ready()
+    with closing(Visit(ports["two"])) as visitor:
+        kill(visit(ports["one"])["parent"])
+        service.wait_for("door died", door="one", status=-9)
+        assert visitor.ask("stay") == b"here\n"
+        visit(ports["one"])
+
+
+def test_a_second_signal_kills_what_does_not_drain(start: Start) -> None:
+    service = start(plan(door(module=DEAF, workers=1), drain_s=600.0))
+    with closing(Visit(service.ready()["echo"])):
+        service.signal(signal.SIGTERM)
+        service.wait_for("stopping")
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 0
+        service.wait_until_gone()
+
+
+def test_processes_have_names_for_ps_and_top(start: Start) -> None:
+    service = start(plan(door(workers=1)))
+    service.ready()
+    names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in service.members()]
+    assert {"hall", "echo parent", "echo 0"} < set(names)
 
 
 def test_no_orphans_when_the_supervisor_is_killed(start: Start) -> None:
     service = start(plan(door("one", workers=2), door("two", workers=1)))
     ports = service.ready()
     visit(ports["one"])
-    assert len(service.members()) == 1 + 2 + 3
+    assert len(service.members()) == 2 + 2 + 3
     service.signal(signal.SIGKILL)
     service.wait()
     service.wait_until_gone()
@@ -142,7 +182,7 @@ def test_a_stop_lets_a_session_finish_and_exits_0(start: Start, number: signal.S
 def test_ctrl_c_reaches_the_whole_group_and_still_drains(start: Start) -> None:
     service = start(plan(door(workers=1)))
     visitor = Visit(service.ready()["echo"])
-    os.killpg(service.group, signal.SIGINT)
+    os.killpg(service.process.pid, signal.SIGINT)
     service.wait_for("stopping")
     assert visitor.ask("stay") == b"here\n"
     visitor.close()

@@ -1,0 +1,155 @@
+"""One generation of settings as the supervisor sees it: started, ready, ended, due again.
+
+waiting --start--> starting --"ready"--> ready
+   ^                  |                    |
+   +----- ended ------+------- ended ------+      (back-off, unless retired)
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from mailserver.supervisor.backoff import Backoff
+from mailserver.supervisor.interpreter import python_command, python_environment
+from mailserver.supervisor.memory_file import write_memory_file
+from mailserver.supervisor.orders import DoorOrders, Orders
+from mailserver.supervisor.plan import Plan
+from mailserver.supervisor.sockets import Sockets
+
+HALL_MODULE = "mailserver.supervisor.hall"
+READY = "ready"
+KILL_MARGIN_S = 2.0
+"""The hall process kills what does not drain; this much later it is killed itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heritage:
+    """What every generation of this supervisor gets."""
+
+    sockets: Sockets
+    life_read_fd: int
+    auth_secret: bytes = field(repr=False)
+
+
+class Generation:
+    """A plan, and the hall process that runs it."""
+
+    def __init__(self, plan: Plan, heritage: Heritage) -> None:
+        self.plan = plan
+        self.is_ready = False
+        self.complaint = ""
+        """The last door that ended before all were ready, in words; empty: none has."""
+        self.due_at_s = 0.0
+        self.status_fd: int | None = None
+        self._heritage = heritage
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at_s = 0.0
+        self._kill_at_s: float | None = None
+        self._backoff = Backoff()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def is_retired(self) -> bool:
+        return self._kill_at_s is not None
+
+    def start(self) -> None:
+        """Start the hall process; `status_fd` becomes readable when it has something to say."""
+        status_read_fd, status_write_fd = os.pipe2(os.O_CLOEXEC)
+        orders = self._orders(status_write_fd)
+        orders_fd = write_memory_file(orders.to_json())
+        self._process = subprocess.Popen(
+            python_command(HALL_MODULE),
+            stdin=orders_fd,
+            pass_fds=orders.descriptors(),
+            env=python_environment(),
+            process_group=0,  # so that `kill` reaches all that it forks
+        )
+        os.close(orders_fd)
+        os.close(status_write_fd)
+        self.status_fd = status_read_fd
+        self._started_at_s = time.monotonic()
+
+    def _orders(self, status_fd: int) -> Orders:
+        sockets = self._heritage.sockets
+        return Orders(
+            doors=[
+                DoorOrders(
+                    name=door.name,
+                    module=door.module,
+                    workers=[sockets.of_worker(door, worker) for worker in range(door.workers)],
+                )
+                for door in self.plan.doors
+            ],
+            common=list(self.plan.common),
+            settings=self.plan.settings,
+            life_fd=self._heritage.life_read_fd,
+            status_fd=status_fd,
+            auth_secret_hex=self._heritage.auth_secret.hex(),
+            drain_s=self.plan.drain_s,
+        )
+
+    def read_status(self) -> None:
+        """To be called when `status_fd` is readable."""
+        if self.status_fd is None:
+            return
+        lines = os.read(self.status_fd, 4096).decode("ascii", "replace").split("\n")
+        for line in filter(None, lines):
+            if line == READY:
+                self.is_ready = True
+            else:
+                self.complaint = line
+        if self.is_ready or lines == [""]:
+            self._close_status()
+
+    def reap(self) -> int | None:
+        """The exit status if the process has ended since the last call; sets when it is due."""
+        if self._process is None or (status := self._process.poll()) is None:
+            return None
+        now_s = time.monotonic()
+        self._process = None
+        self.is_ready = False
+        self._close_status()
+        self.due_at_s = now_s + self._backoff.after_death(lived_s=now_s - self._started_at_s)
+        return status
+
+    def retire(self) -> None:
+        """SIGTERM now, SIGKILL when the drain time is over; it is not started again."""
+        self._kill_at_s = time.monotonic() + self.plan.drain_s + KILL_MARGIN_S
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL, now, to the hall process and all that it forked."""
+        self._kill_at_s = time.monotonic()
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def next_at_s(self) -> float | None:
+        """When `tick` has something to do, on the monotonic clock; None: not by itself."""
+        if self._process is None:
+            return None if self.is_retired else self.due_at_s
+        return self._kill_at_s
+
+    def tick(self, now_s: float) -> None:
+        """Start it if it is due; kill it if it has drained for too long."""
+        if self._process is None:
+            if not self.is_retired and self.due_at_s <= now_s:
+                self.start()
+        elif self._kill_at_s is not None and self._kill_at_s <= now_s:
+            self.kill()
+            self._kill_at_s = now_s + KILL_MARGIN_S
+
+    def _close_status(self) -> None:
+        if self.status_fd is not None:
+            os.close(self.status_fd)
+            self.status_fd = None
