@@ -29,7 +29,6 @@ from mailserver.store.queueing import (
     Leased,
     LeasedCopy,
     Queue,
-    QueuedMessage,
 )
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AgentId, DestinationId
@@ -49,6 +48,7 @@ from smtp_relay.delivery.dispatch_orders import (
     Settle,
     Trouble,
 )
+from smtp_relay.delivery.one_click import HeadFor
 from smtp_relay.delivery.outcomes import Judge, excess_of, given_back, held, result_of, unroutable
 from smtp_relay.delivery.plan import Unroutable, Way
 from smtp_relay.delivery.settling import Settler
@@ -93,7 +93,7 @@ class Means:
     wall_s: Callable[[], float]
     told: Callable[[], None]
     expand: Callable[[Sequence[DueDestination]], None] = lambda _lists: None
-    head_for: Callable[[QueuedMessage, str], bytes] | None = None
+    head_for: HeadFor | None = None
 
 
 class Agent:

@@ -83,6 +83,7 @@ def make_workshop(
         expires_at=make_schedule(settings.delivery).expires_at,
         forwards=settings.forwarding.enabled,
         classes=Classes(settings.classes, grace_percent=settings.quota.grace_percent),
+        offers_one_click=bool(settings.web.url) and signer is not None,
     )
 
 

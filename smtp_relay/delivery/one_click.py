@@ -22,16 +22,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailserver.dkim.signature import read_body_hash
+from mailserver.dkim.signer import Signer
 from mailserver.lists.addresses import BOUNCES_MARK, Purpose, purpose_of
 from mailserver.lists.header import split_fields, unsubscribe_fields
 from mailserver.lists.one_click import leave_url
 from mailserver.lists.tokens import verify_subscriber
+from mailserver.settings.model import Settings
 from mailserver.store.lists import ListLookUps, MailingList
 from mailserver.store.ports import StoreError
 from mailserver.store.queueing import QueuedMessage
 from mailserver.telemetry.log import get_log
 from mailserver.values.address import Address, split_plus
 from smtp_relay.delivery.expander_post import Sign, header_of
+
+HeadFor = Callable[[QueuedMessage, str], bytes]
+"""Of a message and the copy's own sender: the head under which it leaves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,7 @@ class OneClick:
     wall_s: Callable[[], float]
 
     def head_for(self, message: QueuedMessage, sender: str) -> bytes:
-        """The head under which a copy leaves that has this sender of its own."""
+        """See `HeadFor`; of any copy that has a sender of its own."""
         if BOUNCES_MARK not in sender:
             return message.head
         try:
@@ -84,3 +89,13 @@ class OneClick:
         if purpose is not Purpose.BOUNCES or who is None:
             return None, ""
         return which, leave_url(self.base_url, which, who)
+
+
+def open_one_click(
+    settings: Settings, lists: ListLookUps, signer: Signer | None, wall_s: Callable[[], float]
+) -> HeadFor | None:
+    """None: there is no web door to leave by, or no key to promise it with."""
+    if not settings.web.url or signer is None:
+        return None
+    promises = OneClick(base_url=settings.web.url, lists=lists, sign=signer.sign, wall_s=wall_s)
+    return promises.head_for

@@ -51,6 +51,7 @@ from smtp_relay.delivery.expander import Expander
 from smtp_relay.delivery.expander_policy import AuthorPolicies
 from smtp_relay.delivery.expander_post import make_workshop
 from smtp_relay.delivery.itinerary import open_wayfinder
+from smtp_relay.delivery.one_click import open_one_click
 from smtp_relay.delivery.outcomes import Judge
 from smtp_relay.delivery.reporter import Reporter
 from smtp_relay.delivery.tenure import LEASE_S, Tenure
@@ -151,7 +152,7 @@ class Worker:
         self._list_pool = ThreadPoolExecutor(1, thread_name_prefix="lists")
         self._dns = CachingResolver(settings.dns)
         self._expander = self._make_expander(agent_id, prepared.signer)
-        self._agent = self._make_agent(agent_id, prepared.contexts)
+        self._agent = self._make_agent(agent_id, prepared)
 
     def _make_expander(self, agent_id: AgentId, signer: Signer | None) -> Expander:
         settings, store = self._context.settings, self._store
@@ -168,11 +169,11 @@ class Worker:
             on_broken=self._broken_from_thread,
         )
 
-    def _make_agent(self, agent_id: AgentId, contexts: Contexts) -> Agent:
+    def _make_agent(self, agent_id: AgentId, prepared: Prepared) -> Agent:
         settings = self._context.settings
         options = LinkOptions(
             hostname=settings.service.hostname,
-            contexts=contexts,
+            contexts=prepared.contexts,
             is_still_ours=self._tenure.is_still_ours,
             times=make_times(settings.delivery),
             source_addresses=settings.delivery.source_addresses,
@@ -186,6 +187,7 @@ class Worker:
             wall_s=time.time,
             told=self._reporter.poke,
             expand=self._expander.due,
+            head_for=open_one_click(settings, self._store.lists, prepared.signer, time.time),
         )
         return Agent(self._loop, agent_id, Dispatch(make_limits(settings)), means)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from mailserver.queue.schedule import Schedule
 from mailserver.store.commit import Committer, Done
 from mailserver.store.ports import Outcome
-from mailserver.store.queueing import QueuedCopy, QueuedMessage, QueueFilter
+from mailserver.store.queueing import QueuedCopy, QueueFilter
 from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.values.message import Acceptance
 from smtp_relay.delivery.agent import Agent, Means, Ways
@@ -21,6 +21,7 @@ from smtp_relay.delivery.client.options import LinkOptions, Times
 from smtp_relay.delivery.client.trust import Contexts, make_contexts
 from smtp_relay.delivery.dispatch import Dispatch
 from smtp_relay.delivery.dispatch_orders import Limits, Open
+from smtp_relay.delivery.one_click import HeadFor
 from smtp_relay.delivery.outcomes import Judge
 from smtp_relay.delivery.plan import Hop, Itinerary, TlsDemand, TlsLevel, Unroutable, Way
 from tests.smtp_relay.delivery.peers import LOOPBACK
@@ -122,7 +123,7 @@ async def open_agency(
     others: Ways | None = None,
     times_of: Callable[[Hop], Times] = lambda _hop: TIMES,
     trust: Contexts | None = None,
-    head_for: Callable[[QueuedMessage, str], bytes] | None = None,
+    head_for: HeadFor | None = None,
 ) -> AsyncIterator[Agency]:
     """Everything but the process.  others: finds the ways that are not in `ways`."""
     loop = asyncio.get_running_loop()

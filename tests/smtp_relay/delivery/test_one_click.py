@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from mailserver.dkim.signer import Signer
 from mailserver.lists.leaving import find_link, leave_by_link
 from mailserver.lists.one_click import ByHand, ByRule
 from mailserver.store.lists import ListRule, Posting
 from mailserver.store.people import PostDoc
 from mailserver.store.queueing import Lease, Leased, LeasedCopy
-from smtp_relay.delivery.expander_post import Sign, pieces_of
-from smtp_relay.delivery.one_click import OneClick
+from mailserver.store.sqlite.store import open_store
+from smtp_relay.delivery.expander_post import Sign, make_workshop, pieces_of
+from smtp_relay.delivery.one_click import OneClick, open_one_click
 from tests.dkim.verifier import NOW_S as SIGNED_AT_S
 from tests.dkim.verifier import make_signer, verdicts, zone_of
 from tests.smtp_relay.delivery.agency import Clock, open_agency, way_to
 from tests.smtp_relay.delivery.list_house import DOMAIN, LIST, POST, ListHouse, OpenHouse
 from tests.smtp_relay.delivery.peers import Peer, Script, Wire, take_all
+from tests.smtp_relay.house import make_settings
 from tests.store.crowd import SCHOOL, made, school, teacher
 from tests.store.letters import NOW_S
 
@@ -270,6 +273,20 @@ def test_without_a_web_door_members_by_rule_share_one_sender(open_house: OpenHou
     house.send(account_id=author)
     house.expand()
     assert [one.sender for one in lease(house)] == ["animateurs-bounces@ac-exemple.fr"] * 2
+
+
+@pytest.mark.parametrize(
+    ("url", "signer", "is_offered"), [(URL, SIGNER, True), (URL, None, False), ("", SIGNER, False)]
+)
+def test_one_click_wants_a_web_door_and_a_key(
+    tmp_path: Path, url: str, signer: Signer | None, *, is_offered: bool
+) -> None:
+    settings = make_settings(tmp_path, {"web.url": url})
+    store = open_store(settings)
+    shop = make_workshop(settings, open_spool=store.open_spool, signer=signer)
+    head_for = open_one_click(settings, store.lists, signer, lambda: NOW_S)
+    store.close()
+    assert (shop.offers_one_click, head_for is not None) == (is_offered, is_offered)
 
 
 # --- on the wire --------------------------------------------------------------------------
