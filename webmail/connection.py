@@ -1,0 +1,205 @@
+"""Connections: accepted by ourselves, spoken by uvicorn, bounded by the lobby.
+
+uvicorn's `H11Protocol` is a base class; its `Server` is not used: it has one TLS context for
+all sockets, handlers of signals, and no bound for a peer that opens a connection and says
+nothing.  Each connection is counted before its handshake, and has a deadline from its first
+moment on (see `lobby`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any, Final
+
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from mailserver.settings.model import Network
+from mailserver.telemetry.log import get_log
+from webmail.lobby import Lobby
+
+MAX_HEAD_OCTETS: Final = 16 * 1024
+KEEP_ALIVE_S: Final = 5
+REQUEST_GRACE_S: Final = 10.0
+"""Beyond the time that a request may take to arrive: for the answer to be made and read."""
+SHUTDOWN_TIMEOUT_S: Final = 5.0
+ACCEPT_PAUSE_S: Final = 1.0
+"""After a failure to accept (no descriptors left)."""
+LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+
+
+def make_config(app: ASGIApp, *, proxies: tuple[Network, ...] | None) -> Config:
+    """What uvicorn's protocol reads.
+
+    proxies: who is believed about the client's address, besides this machine; None: nobody.
+    """
+    config = Config(
+        app=app,
+        interface="asgi3",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        loop="none",
+        log_config=None,
+        access_log=False,  # paths are secrets
+        server_header=False,
+        proxy_headers=proxies is not None,
+        forwarded_allow_ips=[*LOOPBACK, *map(str, proxies or ())],
+        timeout_keep_alive=KEEP_ALIVE_S,
+        h11_max_incomplete_event_size=MAX_HEAD_OCTETS,
+    )
+    config.load()
+    return config
+
+
+class Connection(H11Protocol):
+    """One guest, from accept to the end.  `opening`: accepted, not yet connected."""
+
+    def __init__(
+        self,
+        config: Config,
+        state: ServerState,
+        lobby: Lobby,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        timeout_s: float,
+    ) -> None:
+        super().__init__(config, state, {}, loop)
+        self._lobby = lobby
+        self._timeout_s = timeout_s
+        self._is_open = False
+        self.is_working = False
+        self.opening: asyncio.Task[None] | None = None
+        self.deadline_at_s = loop.time() + timeout_s
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._is_open = True
+        super().connection_made(transport)
+
+    def handle_events(self) -> None:
+        """A head that is complete puts the deadline off; what follows it does not."""
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before:
+            self.is_working = not self.cycle.response_complete
+            self.deadline_at_s = self.loop.time() + self._timeout_s + REQUEST_GRACE_S
+
+    def on_response_complete(self) -> None:
+        self.is_working = False
+        self.deadline_at_s = self.loop.time() + self._timeout_s
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lobby.forget(self)
+        super().connection_lost(exc)
+
+    def retire(self) -> None:
+        """Finish what is being answered, then go."""
+        if self._is_open:
+            self.shutdown()
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        if self._is_open:
+            self.transport.abort()
+        elif self.opening is not None:
+            self.opening.cancel()
+
+
+class Reception:
+    """Accepts on one listening socket."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        tls: ssl.SSLContext | None,
+        config: Config,
+        state: ServerState,
+        lobby: Lobby,
+        is_welcome: Callable[[str], bool],
+        on_full: Callable[[], None],
+        timeout_s: float,
+    ) -> None:
+        """sock: listening, not blocking.  is_welcome: of a peer's address."""
+        self._sock = sock
+        self._tls = tls
+        self._config = config
+        self._state = state
+        self._lobby = lobby
+        self._is_welcome = is_welcome
+        self._on_full = on_full
+        self._timeout_s = timeout_s
+        self._log = get_log("web")
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, peer = await loop.sock_accept(self._sock)
+            except OSError as error:
+                self._log.error("cannot accept connections", error=str(error))
+                await asyncio.sleep(ACCEPT_PAUSE_S)
+                continue
+            self._meet(loop, sock, str(peer[0]))
+
+    def _meet(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peer: str) -> None:
+        if not self._is_welcome(peer):
+            sock.close()
+            return
+        connection = Connection(
+            self._config, self._state, self._lobby, loop=loop, timeout_s=self._timeout_s
+        )
+        if not self._lobby.admit(connection):
+            self._on_full()
+            sock.close()
+            return
+        connection.opening = loop.create_task(self._open(loop, sock, connection))
+
+    async def _open(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, connection: Connection
+    ) -> None:
+        """The handshake, where there is one."""
+        timing: dict[str, Any] = {}
+        if self._tls is not None:
+            timing = {
+                "ssl_handshake_timeout": self._timeout_s,
+                "ssl_shutdown_timeout": SHUTDOWN_TIMEOUT_S,
+            }
+        try:
+            await loop.connect_accepted_socket(lambda: connection, sock, ssl=self._tls, **timing)
+        except OSError:  # no TLS, or no patience: the peer's affair
+            self._lobby.forget(connection)
+        finally:
+            connection.opening = None
+
+
+def is_proxy(peer: str, proxies: tuple[Network, ...]) -> bool:
+    """May this address speak http without TLS?  This machine, and the proxies that are named."""
+    ip = ip_address(peer.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    known = mapped or ip
+    return known.is_loopback or any(known in network for network in proxies)
+
+
+def hush_uvicorn() -> None:
+    """Its warnings are about what peers do; its errors are our bugs, and come to our log."""
+    log = logging.getLogger("uvicorn.error")
+    log.setLevel(logging.ERROR)
+    log.propagate = False
+    log.handlers = [_ToOurLog()]
+
+
+class _ToOurLog(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        get_log("web").error("a request failed", reason=record.getMessage(), exc_info=error)

@@ -1,0 +1,141 @@
+"""What stands before every page: whose name was asked for, how often, how much comes in.
+
+Outermost of the application (ASGI): whatever is answered, a failure too, leaves with the
+headers below.  Nothing here keeps or logs a path: the links in it are secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mailserver.telemetry.peers import PeerWatch
+from mailserver.texts.catalogue import Language
+from webmail.pace import Pace
+from webmail.pages import POLICY, Pages
+from webmail.speech import choose_language
+
+MAX_BODY_OCTETS: Final = 8 * 1024
+"""A form of one field takes a hundred."""
+CLOSE: Final = {"Connection": "close"}
+"""For an answer before the end of the request: what still comes is not another one."""
+PACE_WAIT_S: Final = 60
+_HEADERS: Final = [
+    (name, value.encode("ascii"))
+    for name, value in (
+        (b"content-security-policy", POLICY),
+        (b"referrer-policy", "no-referrer"),
+        (b"x-content-type-options", "nosniff"),
+        (b"x-robots-tag", "noindex, nofollow"),
+        (b"cache-control", "no-store"),
+    )
+]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is counted, for `mailserver status`."""
+
+    requests: int = 0
+    failed_requests: int = 0  # answered with 400 or more
+    left_lists: int = 0
+    turned_away: int = 0  # connections, because all places were taken
+    timed_out: int = 0  # connections
+
+
+class Entry:
+    """Which requests are let in."""
+
+    def __init__(
+        self,
+        *,
+        names: Collection[str],
+        pace: Pace,
+        peers: PeerWatch,
+        clock_s: Callable[[], float],
+    ) -> None:
+        """names: hosts that we are, folded; loopback is always ours."""
+        self._names = frozenset(names) | {"localhost", "127.0.0.1", "[::1]"}
+        self._pace = pace
+        self._peers = peers
+        self._clock_s = clock_s
+
+    def refusal(self, *, client: str, host: str, content_length: str) -> int | None:
+        """The status of a refusal; None: come in.  Header fields as they came, or empty."""
+        self._peers.note(client)
+        is_paced = self._pace.allows(client, now_s=self._clock_s())
+        if not is_paced and not self._peers.is_gateway(client):
+            return 429
+        if host_name(host) not in self._names:
+            return 421
+        length = content_length.strip()
+        is_long = length.isdigit() and (len(length) > 9 or int(length) > MAX_BODY_OCTETS)
+        return 413 if is_long else None
+
+
+def host_name(host: str) -> str:
+    """Of a Host field (RFC 9110 §7.2), folded, without its port."""
+    name, colon, port = host.strip().lower().rpartition(":")
+    has_port = bool(colon) and (not port or port.isdigit())
+    return (name if has_port else host.strip().lower()).rstrip(".")
+
+
+class Guard:
+    """The application, guarded."""
+
+    def __init__(
+        self, app: ASGIApp, *, entry: Entry, pages: Pages, language: Language, tally: Tally
+    ) -> None:
+        self._app = app
+        self._entry = entry
+        self._pages = pages
+        self._language = language
+        self._tally = tally
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        status = self._entry.refusal(
+            client=(scope.get("client") or ("",))[0],
+            host=headers.get("host", ""),
+            content_length=headers.get("content-length", ""),
+        )
+        app = self._app if status is None else self._refused(status, headers)
+        self._tally.requests += 1
+        try:
+            await app(scope, _limited(receive), self._dressed(send))
+        except ClientDisconnect:
+            return  # nobody is there to be answered
+
+    def _refused(self, status: int, headers: Headers) -> ASGIApp:
+        language = choose_language(headers.get("accept-language", ""), self._language)
+        more = {"Retry-After": str(PACE_WAIT_S)} if status == 429 else {}
+        return self._pages.failure(status, language, CLOSE | more)
+
+    def _dressed(self, send: Send) -> Send:
+        async def send_dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+                self._tally.failed_requests += message["status"] >= 400
+            await send(message)
+
+        return send_dressed
+
+
+def _limited(receive: Receive) -> Receive:
+    octets = 0
+
+    async def receive_limited() -> Message:
+        nonlocal octets
+        message = await receive()
+        octets += len(message.get("body", b""))
+        if octets > MAX_BODY_OCTETS:
+            raise HTTPException(413, headers=CLOSE)
+        return message
+
+    return receive_limited

@@ -1,0 +1,237 @@
+"""The worker process of this door: `prepare` before the fork, `serve` after it.
+
+See `mailserver.supervisor.contract`.  `prepare` imports everything, compiles
+the pages and loads the certificate; `serve` opens the store, listens and runs
+until:
+
+    told by               what happens
+    SIGTERM, SIGINT       no new connections; what is being answered is finished, for at
+                          most DRAIN_S
+    `life_fd` at its end  the supervisor is gone: stop at once
+    a broken disk         503 to who waits, then stop with status 75 (EX_TEMPFAIL)
+    SIGHUP                the certificate is read again (it is watched, too)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from email.utils import formatdate
+from typing import Any, Final
+
+import uvloop
+from uvicorn.server import ServerState
+
+from mailserver.settings.model import Settings
+from mailserver.store.ports import StoreError
+from mailserver.store.sqlite.store import open_store
+from mailserver.supervisor import contract
+from mailserver.telemetry.log import get_log
+from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
+from mailserver.telemetry.reports import CONNECTIONS, source_name
+from mailserver.tls.contexts import CertificateWatch, Contexts, make_contexts
+from webmail.application import make_application
+from webmail.connection import Connection, Reception, hush_uvicorn, is_proxy, make_config
+from webmail.errands import Errands
+from webmail.guard import Tally
+from webmail.lobby import Lobby
+from webmail.pages import Pages
+
+SWEEP_S: Final = 1.0
+REPORT_S: Final = 5.0
+CERTIFICATE_CHECK_S: Final = 30.0
+DRAIN_CHECK_S: Final = 0.05  # polled: connections end in many ways, and this happens once
+BROKEN_GRACE_S: Final = 0.2  # for the 503s to leave
+EX_TEMPFAIL: Final = 75
+HTTPS: Final = "https"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the parent made and all its workers share."""
+
+    contexts: Contexts
+    pages: Pages
+
+
+def prepare(settings: Settings) -> Prepared:
+    """
+    Raises:
+        OSError, ssl.SSLError: the certificate or its key cannot be used.
+    """
+    contexts = make_contexts(settings, with_legacy=False)
+    contexts.modern.set_alpn_protocols(["http/1.1"])
+    return Prepared(contexts, Pages())
+
+
+def serve(prepared: Prepared, context: contract.WorkerContext) -> None:
+    """Run until told to stop.
+
+    Raises:
+        StoreError, OSError: the store cannot be opened.
+    """
+    hush_uvicorn()
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = Worker(loop, prepared, context)
+    try:
+        loop.run_until_complete(worker.run())
+    finally:
+        worker.close()
+        loop.close()
+
+
+class Worker:
+    """One process of this door, on its own loop."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, prepared: Prepared, context: contract.WorkerContext
+    ) -> None:
+        settings = context.settings
+        self._loop = loop
+        self._context = context
+        self._contexts = prepared.contexts
+        self._log = get_log("web")
+        self._stopped = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._receptions: list[asyncio.Task[None]] = []
+        self._store = open_store(settings)
+        self._errands = Errands(loop)
+        self._lobby = Lobby(settings.web.max_connections)
+        self._tally = Tally()
+        self._peers = PeerWatch()
+        self._state = ServerState()
+        self._watch = CertificateWatch(
+            self._contexts, certificate=settings.tls.certificate, key=settings.tls.key
+        )
+        self._app = make_application(
+            settings,
+            lists=self._store.lists,
+            errands=self._errands,
+            pages=prepared.pages,
+            tally=self._tally,
+            peers=self._peers,
+            clock_s=loop.time,
+            on_broken=self._broken,
+        )
+
+    async def run(self) -> None:
+        """Listen, and return when drained."""
+        self._loop.set_exception_handler(self._caught)
+        self._loop.add_reader(self._context.life_fd, self._life_ended)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stopped.set)
+        self._loop.add_signal_handler(signal.SIGHUP, self._renew)
+        self._sweep()
+        self._receptions = [
+            self._loop.create_task(self._reception(listener).run())
+            for listener in self._context.listeners
+        ]
+        self._report()
+        self._every(SWEEP_S, self._sweep)
+        self._every(REPORT_S, self._report)
+        self._every(CERTIFICATE_CHECK_S, self._renew)
+        await self._stopped.wait()
+        await self._drain()
+        for task in self._tasks:
+            task.cancel()
+
+    def close(self) -> None:
+        """Finish what was begun, then let go of everything."""
+        self._errands.close()
+        self._store.close()
+
+    def _reception(self, listener: contract.Listener) -> Reception:
+        """A listener's name says whether it speaks TLS, and so to whom it speaks."""
+        web, is_tls = self._context.settings.web, listener.name == HTTPS
+        return Reception(
+            listener.sock,
+            tls=self._contexts.modern if is_tls else None,
+            config=make_config(self._app, proxies=None if is_tls else web.proxies),
+            state=self._state,
+            lobby=self._lobby,
+            is_welcome=lambda peer: is_tls or is_proxy(peer, web.proxies),
+            on_full=self._turned_away,
+            timeout_s=web.timeout_s,
+        )
+
+    # --- upkeep -------------------------------------------------------------------
+
+    def _every(self, seconds: float, act: Callable[[], None]) -> None:
+        self._tasks.append(self._loop.create_task(self._repeat(seconds, act)))
+
+    async def _repeat(self, seconds: float, act: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - the top of a task
+                self._log.error("upkeep of the web worker failed", exc_info=error)
+
+    def _sweep(self) -> None:
+        date = formatdate(time.time(), usegmt=True)
+        self._state.default_headers = [(b"date", date.encode("ascii"))]
+        self._tally.timed_out += self._lobby.sweep(now_s=self._loop.time())
+
+    def _report(self) -> None:
+        if self._peers.is_news():
+            self._log.warning(GATEWAY_WARNING)
+        counters = {name: float(value) for name, value in asdict(self._tally).items()}
+        counters[CONNECTIONS] = float(len(self._lobby))
+        counters |= self._peers.counters()
+        self._errands.begin(lambda: self._report_counters(counters))
+
+    def _report_counters(self, counters: dict[str, float]) -> None:
+        try:
+            source = source_name(self._context.door, self._context.index)
+            self._store.report(source, counters, now_s=time.time())
+        except StoreError as error:
+            self._log.warning("counters not reported", error=str(error))
+
+    def _renew(self) -> None:
+        try:
+            if self._watch.reload():
+                self._log.info("certificate loaded again")
+        except (OSError, ssl.SSLError) as error:
+            self._log.error("new certificate unusable, the old one stays", error=str(error))
+
+    def _turned_away(self) -> None:
+        self._tally.turned_away += 1
+
+    def _caught(self, _loop: asyncio.AbstractEventLoop, about: dict[str, Any]) -> None:
+        """What a callback raised: its connection is closed by the loop."""
+        self._log.error(
+            "unexpected failure in the web door",
+            reason=about.get("message", ""),
+            exc_info=about.get("exception"),
+        )
+
+    # --- ending -------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Until all have gone, at most DRAIN_S; the rest is cut off."""
+        for task in self._receptions:
+            task.cancel()
+        await asyncio.gather(*self._receptions, return_exceptions=True)
+        for listener in self._context.listeners:
+            listener.sock.close()
+        for guest in self._lobby.guests():
+            assert isinstance(guest, Connection)
+            guest.retire()
+        deadline_s = self._loop.time() + contract.DRAIN_S
+        while len(self._lobby) and self._loop.time() < deadline_s:  # noqa: ASYNC110
+            await asyncio.sleep(DRAIN_CHECK_S)
+        self._lobby.clear()
+
+    def _life_ended(self) -> None:
+        if not os.read(self._context.life_fd, 1):
+            os._exit(0)  # the store is whole after any kill; a successor may be starting
+
+    def _broken(self) -> None:
+        self._log.error("the store's disk failed, this process ends")
+        self._loop.call_later(BROKEN_GRACE_S, os._exit, EX_TEMPFAIL)
