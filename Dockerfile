@@ -9,6 +9,7 @@ COPY config ./config
 COPY mailserver ./mailserver
 COPY smtp_relay ./smtp_relay
 COPY pop3_store ./pop3_store
+COPY webmail ./webmail
 RUN /opt/melouvert/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.12-slim

@@ -23,7 +23,7 @@ _INDEXES = re.compile(
     "|".join([r"py" + r"pi\.org", r"python" + r"hosted\.org", r"--index-" + "url"])
 )
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-_ROOMS = ("mailserver", "smtp_relay", "pop3_store")
+_ROOMS = ("mailserver", "smtp_relay", "pop3_store", "webmail")
 
 
 def broken_rules() -> list[str]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -47,6 +47,7 @@ def make_application(
     failing = _Failing(settings, pages, on_broken)
     app = Starlette(
         routes=[
+            Route("/robots.txt", _robots),
             Route(f"/{LEAVE_PATH}/{{token}}", leaving.answer, methods=["GET", "POST"]),
         ],
         exception_handlers={
@@ -66,6 +67,11 @@ def make_application(
         language=settings.service.language,
         tally=tally,
     )
+
+
+async def _robots(_request: Request) -> Response:
+    """Nothing here is for search engines; also what a health check asks for."""
+    return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
 
 class _Failing:

@@ -1,4 +1,7 @@
-"""Does a listener answer?  Connect, shake hands where TLS comes first, read the banner."""
+"""Does a listener answer?  Connect, shake hands where TLS comes first, read the banner.
+
+The web has none: there, a page is asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from dataclasses import dataclass
 
 from mailserver.settings.bind import Bind
 from mailserver.settings.check_ports import is_absent_ipv6, try_bind
-from mailserver.settings.listeners import WantedListener
+from mailserver.settings.listeners import DoorName, WantedListener
 
 PATIENCE_S = 3.0
-_BANNERS = {"smtp": b"220", "pop3": b"+OK"}
+_BANNERS = {"smtp": b"220", "pop3": b"+OK", "web": b"HTTP/1."}
+_ASKED_FIRST = {"web": b"HEAD /robots.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"}
+"""A door that waits to be asked; any status says that it is up."""
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to try a bind to all
 
 
@@ -53,12 +58,15 @@ def _banner(wanted: WantedListener) -> bytes:
     host = _HERE.get(wanted.bind.host, wanted.bind.host)
     with socket.create_connection((host, wanted.bind.port), PATIENCE_S) as plain:
         if not wanted.kind.implicit_tls:
-            return _read_and_leave(plain)
+            return _read_and_leave(plain, wanted.kind.door)
         with _any_certificate().wrap_socket(plain) as tls:
-            return _read_and_leave(tls)
+            return _read_and_leave(tls, wanted.kind.door)
 
 
-def _read_and_leave(sock: socket.socket) -> bytes:
+def _read_and_leave(sock: socket.socket, door: DoorName) -> bytes:
+    if door in _ASKED_FIRST:
+        sock.sendall(_ASKED_FIRST[door])
+        return sock.recv(512)
     banner = sock.recv(512)
     if banner:
         sock.sendall(b"QUIT\r\n")

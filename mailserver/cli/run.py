@@ -20,7 +20,8 @@ DoorOption = Annotated[
     typer.Option(
         "--door",
         metavar="NAME",
-        help="Only this door: smtp, pop3 or keeper (one container each). May be repeated.",
+        help="Only this door: smtp, pop3, web, delivery or keeper (one container each)."
+        " May be repeated.",
     ),
 ]
 
@@ -38,11 +39,13 @@ def start(settings: Settings, *, only_doors: list[str], greeting: str = "") -> N
     """
     from mailserver.setup.service import prepare_store
     from mailserver.supervisor.launch import become_supervisor
-    from mailserver.supervisor.planning import DOOR_MODULES, errors_at_start, make_plan
+    from mailserver.supervisor.planning import DOOR_MODULES, errors_at_start, make_plan, open_doors
 
     unknown = [name for name in only_doors if name not in DOOR_MODULES]
     if unknown:
         raise Mistake(f"no door {unknown[0]!r}: the doors are {', '.join(DOOR_MODULES)}")
+    if only_doors and not set(only_doors) & set(open_doors(settings)):
+        raise Mistake(f"the door {only_doors[0]} has no listener: give web.https an address")
     errors, warnings = errors_at_start(settings, only_doors=only_doors)
     if errors:
         rest = len(errors) - 1

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 DoorOption = Annotated[
     str | None,
-    typer.Option("--door", metavar="NAME", help="Only this door: smtp, pop3, delivery, keeper."),
+    typer.Option(
+        "--door", metavar="NAME", help="Only this door: smtp, pop3, web, delivery, keeper."
+    ),
 ]
 Reports = dict[str, dict[str, float]]
 
@@ -27,12 +29,12 @@ def status(
     *, door: DoorOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
     """Ask every listener for its banner and show the counters; exit 1 where one is down."""
-    from mailserver.supervisor.planning import DOOR_MODULES
+    from mailserver.supervisor.planning import DOOR_MODULES, open_doors
 
     if door is not None and door not in DOOR_MODULES:
         raise Mistake(f"no door {door!r}: the doors are {', '.join(DOOR_MODULES)}")
     settings = read_settings(config)
-    names = [door] if door else list(DOOR_MODULES)
+    names = [door] if door else open_doors(settings)
     reports, lost_key = _from_store(settings)
     facts = {name: _door_facts(settings, name, reports) for name in names}
     is_up = all(fact["up"] for fact in facts.values())

@@ -16,7 +16,7 @@ from pathlib import Path
 from mailserver.settings.check import check_settings
 from mailserver.settings.check_ports import Ports
 from mailserver.settings.finding import Finding, Level
-from mailserver.settings.listeners import wanted_listeners
+from mailserver.settings.listeners import WEB, wanted_listeners
 from mailserver.settings.load import SettingsError, load_settings
 from mailserver.settings.model import Settings
 from mailserver.supervisor.plan import DoorPlan, ListenerPlan, Plan
@@ -25,10 +25,11 @@ KEEPER = "keeper"
 DOOR_MODULES = {
     "smtp": "smtp_relay.inbound.worker",
     "pop3": "pop3_store.worker",
+    "web": "webmail.worker",
     "delivery": "smtp_relay.delivery.worker",
     KEEPER: "mailserver.supervisor.keeper",
 }
-"""Every door that `run` starts; a new one is a line here."""
+"""Every door that `run` may start; a new one is a line here."""
 COMMON_MODULES = (
     "mailserver.auth.gate",
     "mailserver.dkim.signer",
@@ -45,7 +46,7 @@ def make_plan(settings: Settings, *, only_doors: Collection[str] = (), greeting:
     return Plan(
         doors=tuple(
             _door_plan(settings, name)
-            for name in DOOR_MODULES
+            for name in open_doors(settings)
             if not only_doors or name in only_doors
         ),
         settings={**settings.model_dump(mode="json"), "source": str(source) if source else None},
@@ -56,6 +57,12 @@ def make_plan(settings: Settings, *, only_doors: Collection[str] = (), greeting:
         log_format=settings.log.format,
         greeting=greeting,
     )
+
+
+def open_doors(settings: Settings) -> list[str]:
+    """The names of the doors that `run` starts: the web only where it has a listener."""
+    has_web = any(wanted.kind.door == WEB for wanted in wanted_listeners(settings))
+    return [name for name in DOOR_MODULES if name != WEB or has_web]
 
 
 def errors_at_start(
@@ -86,6 +93,8 @@ def _worker_count(settings: Settings, name: str) -> int:
             wanted = settings.smtp.processes
         case "pop3":
             wanted = settings.pop3.processes
+        case "web":
+            return settings.web.processes
         case "delivery":
             return settings.delivery.processes
         case _:

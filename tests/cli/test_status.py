@@ -127,7 +127,7 @@ def test_a_gateway_in_place_of_every_client_is_a_warning(service: Path, run: Run
 def test_an_unknown_door_is_a_mistake(service: Path, run: Run) -> None:
     said = run("status", "--door", "imap", "--config", service)
     assert said.status == 2
-    assert "the doors are smtp, pop3, delivery, keeper" in said.err
+    assert "the doors are smtp, pop3, web, delivery, keeper" in said.err
 
 
 @pytest.mark.parametrize(

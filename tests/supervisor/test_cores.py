@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.settings.model import Settings
+from mailserver.settings.model import Settings, WebSettings
 from mailserver.supervisor.backoff import FIRST_S, LONGEST_S, STEADY_S, Backoff
 from mailserver.supervisor.events import Events
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.memory_file import read_memory_file, write_memory_file
 from mailserver.supervisor.orders import DoorOrders, Orders, orders_from_json
 from mailserver.supervisor.plan import plan_from_json
-from mailserver.supervisor.planning import DOOR_MODULES, make_plan
+from mailserver.supervisor.planning import DOOR_MODULES, make_plan, open_doors
 from mailserver.supervisor.sockets import PortInUse, Sockets, inherited_sockets
 from tests.supervisor.service import door, plan
 
@@ -77,8 +77,15 @@ def test_the_settings_survive_the_plan() -> None:
 
 
 def test_the_plan_has_every_door_or_those_that_are_named() -> None:
-    assert [one.name for one in make_plan(SETTINGS).doors] == list(DOOR_MODULES)
+    assert [one.name for one in make_plan(SETTINGS).doors] == open_doors(SETTINGS)
     assert [one.name for one in make_plan(SETTINGS, only_doors=["pop3"]).doors] == ["pop3"]
+
+
+def test_the_web_door_opens_where_it_has_a_listener() -> None:
+    assert open_doors(SETTINGS) == [name for name in DOOR_MODULES if name != "web"]
+    with_web = SETTINGS.model_copy(update={"web": WebSettings(http=("127.0.0.1:0",), processes=3)})
+    web = next(one for one in make_plan(with_web).doors if one.name == "web")
+    assert (web.workers, [one.name for one in web.listeners]) == (3, ["http"])
 
 
 def test_workers_default_to_the_cores_and_the_keeper_is_alone() -> None:
