@@ -95,7 +95,8 @@ class CopyOutcome:
 
     state: RELAYED, DEPOSITED, RETURNED, CANCELLED, EXPANDED (final), QUEUED
         (deferred, or only told about), HELD.
-    due_at_s: for QUEUED: not before; None: its lane and its turn stay.
+    due_at_s: for QUEUED: not before; None: its lane and its turn stay, and an attempt is one
+        line more of its journey, not a try of the schedule: another way is tried at once.
     tell_at_s: when its sender must hear next; None: unchanged.
     owes: the report that the sender must get, decided by `mailserver.queue.reports`.
     reason: for HELD.

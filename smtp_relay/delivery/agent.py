@@ -345,7 +345,8 @@ class Agent:
         trouble = order.trouble or _NO_BODY
         match order.fate:
             case Fate.GIVE_BACK:
-                self._settler.add(given_back(order.copies))
+                self._settler.add(given_back(order.copies, order.trouble, now_s))
+                self._settler.hurry()  # they may be leased next
             case Fate.HOLD:
                 self._settler.add(held(order.copies, trouble.words))
             case Fate.DEFER:

@@ -10,7 +10,8 @@ Facts come in as calls, each with `now_s` (monotonic); orders go out through
 
     due -> resolve -> ask for a lease -> open links -> give bundles -> parcel done
                   \\-> no way: ask once, return or defer, note the hop
-    every host failed: the fall-back relay, else defer what is leased, note the hop
+    every host failed: give back with that attempt what is leased, and lease it for the
+        fall-back relay; else defer it, note the hop
 """
 
 from __future__ import annotations
@@ -317,7 +318,7 @@ class Dispatch:
         else:
             fate, trouble = Fate.DEFER, Trouble(status=temporary(way.status), words=way.words)
         destination.doom, destination.fate = trouble, fate
-        self._settle_backlog(destination)
+        self._settle_backlog(destination, fate, trouble)
         if not destination.has_more:
             self._end_doom(destination, trouble)
 
@@ -334,10 +335,10 @@ class Dispatch:
         else:
             destination.doom = None  # the way is asked for again when something new is due
 
-    def _settle_backlog(self, destination: Destination) -> None:
+    def _settle_backlog(self, destination: Destination, fate: Fate, trouble: Trouble) -> None:
         copies = destination.drop_backlog()
         self._held_count -= len(copies)
-        self._settle(copies, destination.fate, destination.doom)
+        self._settle(copies, fate, trouble)
 
     def _settle(
         self, copies: Sequence[LeasedCopy], fate: Fate, trouble: Trouble | None = None
@@ -393,15 +394,20 @@ class Dispatch:
         for destination in tuple(self._destinations.values()):
             if destination.site is not site or destination.is_quiet:
                 continue
-            if may_detour and self._may_detour(destination):
-                destination.failure_count = 0  # it does not rest: the relay takes its mail
-                self._order(_note(destination, trouble.error))
-                self._resolve(destination, "route:" + self._limits.fallback)
-                continue
             self._detach(destination)
-            destination.doom, destination.fate = trouble, Fate.DEFER
-            self._settle_backlog(destination)
+            if may_detour and self._may_detour(destination):
+                self._detour(destination, trouble)
+                continue
+            self._settle_backlog(destination, Fate.DEFER, trouble)
             self._note_failed(destination, trouble)
+
+    def _detour(self, destination: Destination, trouble: Trouble) -> None:
+        """What is leased goes back with the line of this attempt, and is leased for the relay."""
+        destination.has_more = destination.has_more or bool(destination.backlog)
+        self._settle_backlog(destination, Fate.GIVE_BACK, trouble)
+        destination.failure_count = 0  # it does not rest: the relay takes its mail
+        self._order(_note(destination, trouble.error))
+        self._resolve(destination, "route:" + self._limits.fallback)
 
     def _may_detour(self, destination: Destination) -> bool:
         is_route = destination.next_hop.startswith("route:")

@@ -69,7 +69,7 @@ class Fate(Enum):
     DEFER = "defer"  # an attempt, then the next one by the schedule
     RETURN = "return"  # for good; the report is owed
     HOLD = "hold"  # for a person; the words say why
-    GIVE_BACK = "give back"  # as if they had never been leased
+    GIVE_BACK = "give back"  # to be leased again: untried, or, with a trouble, for another way
 
 
 class Result(Enum):

@@ -91,9 +91,12 @@ def held(copies: Iterable[LeasedCopy], reason: str) -> list[CopyOutcome]:
     return [CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason) for copy in copies]
 
 
-def given_back(copies: Iterable[LeasedCopy]) -> list[CopyOutcome]:
-    """As if they had never been leased."""
-    return [CopyOutcome(ref=copy.ref, state=CopyState.QUEUED) for copy in copies]
+def given_back(
+    copies: Iterable[LeasedCopy], trouble: Trouble | None, now_s: float
+) -> list[CopyOutcome]:
+    """To be leased again, at once.  trouble: of one way; another one is tried next."""
+    attempt = None if trouble is None else _attempt_of(trouble, now_s)
+    return [CopyOutcome(ref=copy.ref, state=CopyState.QUEUED, attempt=attempt) for copy in copies]
 
 
 def result_of(verdicts: Sequence[Verdict]) -> Result:

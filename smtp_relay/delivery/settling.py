@@ -63,6 +63,11 @@ class Settler:
         self._outcomes += outcomes
         self._relayed += relayed
 
+    def hurry(self) -> None:
+        """What was added is written before anything that is submitted from now on, if it can be."""
+        if self._has_outcomes and not self._is_settling:
+            self._settle_now()
+
     def drain(self) -> None:
         """Nothing waits for more from now on."""
         self._is_draining = True

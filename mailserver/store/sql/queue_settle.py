@@ -83,7 +83,7 @@ def _apply(
         raise ImpossibleOutcome(f"{row.state.name} copy cannot become {state.name}: {outcome.ref}")
     if outcome.attempt is not None:
         rows.note(row, outcome.attempt, state)
-        row.attempt_count += 1
+        row.attempt_count += state is not CopyState.QUEUED or outcome.due_at_s is not None
     if outcome.owes is not None:
         rows.owe(row, outcome.owes, at_s)
     if state.is_final:

@@ -88,6 +88,8 @@ class World:
         self.returned: set[CopyRef] = set()
         self.deferred: set[CopyRef] = set()
         self.given: list[Bundle] = []
+        self.tried: list[tuple[CopyRef, str]] = []
+        self._homes: dict[CopyRef, DestinationId] = {}
         self._next_message = 1
 
     # --- the store --------------------------------------------------------------------
@@ -111,6 +113,7 @@ class World:
             attempt_count=0,
             accepted_at_s=0.0,
         )
+        self._homes[ref] = destination_id
         self.waiting.setdefault(destination_id, deque()).append(copy)
 
     def look(self) -> None:
@@ -173,8 +176,12 @@ class World:
     def _settle(self, order: Settle) -> None:
         for copy in order.copies:
             self.leased.remove(copy.ref)
-            if order.fate is not Fate.GIVE_BACK:
-                self._final(copy.ref)
+            if order.fate is Fate.GIVE_BACK:
+                self.waiting[self._homes[copy.ref]].append(copy)
+                if order.trouble is not None:
+                    self.tried.append((copy.ref, order.trouble.error))
+                continue
+            self._final(copy.ref)
             if order.fate is Fate.RETURN:
                 self.returned.add(copy.ref)
             elif order.fate is Fate.DEFER:

@@ -12,6 +12,7 @@ import pytest
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
+from mailserver.store.journeys import PastAttempt
 from mailserver.store.queueing import Lease
 from mailserver.values.ids import make_accept_id
 from mailserver.values.message import Acceptance, Deposit, NewCopy, Notify, Relay
@@ -41,6 +42,12 @@ def state_of(agency: Agency, one: Acceptance) -> list[CopyState]:
     journey = agency.store.journey(one.accept_id)
     assert journey is not None
     return [copy.state for copy in journey.copies]
+
+
+def attempts_of(agency: Agency, one: Acceptance) -> tuple[PastAttempt, ...]:
+    journey = agency.store.journey(one.accept_id)
+    assert journey is not None
+    return journey.copies[0].attempts
 
 
 def words_of(agency: Agency) -> str:
@@ -266,10 +273,32 @@ def test_what_no_host_takes_goes_by_the_fallback_relay_and_why_is_kept(tmp_path:
                 await agency.until_empty()
                 assert state_of(agency, one) == [CopyState.RELAYED]
                 assert len(relay.messages) == 1
+                direct, through = attempts_of(agency, one)
+                assert (direct.outcome, through.outcome) == (CopyState.QUEUED, CopyState.RELAYED)
+                assert direct.attempt.address == f"[127.0.0.1]:{bad.port}"
+                assert direct.attempt.words == "greeting: 554 5.3.2 not here"
+                assert through.attempt.address == f"[127.0.0.1]:{relay.port}"
                 await agency.until(
                     lambda: "not here" in agency.store.list_destinations()[0].last_error
                 )
                 assert agency.store.list_destinations()[0].not_before_s == 0
+
+    run(story)
+
+
+def test_where_the_fallback_relay_fails_too_each_attempt_has_its_line(tmp_path: Path) -> None:
+    async def story() -> None:
+        limits = Limits(fallback="help", idle_s=0.05)
+        async with Peer(_refuse_to_greet) as bad, Peer(_refuse_to_greet) as relay:
+            ways = (way_to(HOP, bad.port), way_to("route:help", relay.port))
+            async with open_agency(tmp_path, *ways, limits=limits) as agency:
+                (one,) = letters(1)
+                agency.accept(one)
+                await agency.until_settled()
+                ports = [past.attempt.address for past in attempts_of(agency, one)]
+                assert ports == [f"[127.0.0.1]:{bad.port}", f"[127.0.0.1]:{relay.port}"]
+                (queued,) = agency.queued()
+                assert (queued.attempt_count, queued.due_at_s) == (1, agency.clock() + 300)
 
     run(story)
 

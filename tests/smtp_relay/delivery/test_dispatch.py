@@ -101,7 +101,9 @@ def test_a_hop_that_works_again_is_noted_once() -> None:
 def test_the_fallback_relay_gets_what_no_host_takes() -> None:
     world = started(Limits(fallback="help"))
     world.lose(1, failure())
+    assert [error[:9] for _, error in world.tried] == ["mx.a.test"]
     world.find_ways(itinerary("route:help", hop("relay.test", "192.0.2.9")))
+    world.lease()
     assert addresses(world) == ["192.0.2.1", "192.0.2.9"]
     world.open(2)
     world.finish(2)

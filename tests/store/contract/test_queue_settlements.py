@@ -14,6 +14,7 @@ from tests.store.places import Place, count
 from tests.store.queued import (
     HOP,
     Agent,
+    attempt,
     deferred,
     outgoing,
     relayed,
@@ -71,6 +72,20 @@ def test_an_untried_copy_that_is_given_back_keeps_its_turn(store: Store, place: 
     agent.settle(CopyOutcome(ref=ref, state=CopyState.QUEUED))
     assert place.rows("SELECT lane, due_at_s FROM queue") == [(Lane.FIRST.value, NOW_S + 900)]
     assert agent.lease() == [ref]
+
+
+def test_an_attempt_before_another_way_is_a_line_and_no_try_of_the_schedule(
+    store: Store, place: Place
+) -> None:
+    accept(store, outgoing(turn_at_s=NOW_S + 900))
+    agent = Agent(store)
+    (ref,) = agent.lease()
+    tried = attempt("4.4.1", "connecting: no connection")
+    agent.settle(CopyOutcome(ref=ref, state=CopyState.QUEUED, attempt=tried))
+    assert place.rows("SELECT lane, due_at_s FROM queue") == [(Lane.FIRST.value, NOW_S + 900)]
+    assert place.rows("SELECT words FROM attempt") == [("connecting: no connection",)]
+    (copy,) = agent.lease_all().copies
+    assert (copy.ref, copy.attempt_count) == (ref, 0)
 
 
 def test_attempts_are_numbered_and_kept_in_the_words_of_the_remote(
