@@ -1,19 +1,50 @@
-"""One running demo for all tests of this folder."""
+"""One running demo for all tests of this folder, with its web door, and a server elsewhere."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
 from mailserver.demo.academy import DemoService, create
+from mailserver.settings.template import Value
 from tests.demo.conftest import free_ports
 from tests.demo.running import Running
+from tests.service.elsewhere import DOMAIN, Elsewhere
+
+ROUTE = """
+[[routes]]
+name = "elsewhere"
+recipient_domains = ["{domain}"]
+via = "smarthost"
+host = "127.0.0.1"
+port = {port}
+tls = "none"
+"""
 
 
 @pytest.fixture(scope="package")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoService]:
-    demo = create(tmp_path_factory.mktemp("served") / "academy", more=free_ports())
+def elsewhere() -> Iterator[Elsewhere]:
+    server = Elsewhere()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="package")
+def served(tmp_path_factory: pytest.TempPathFactory, elsewhere: Elsewhere) -> Iterator[DemoService]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+    web: dict[str, Value] = {
+        "web.https": [f"127.0.0.1:{port}"],
+        "web.url": f"https://mail.ac-exemple.fr:{port}",
+    }
+    demo = create(tmp_path_factory.mktemp("served") / "academy", more=free_ports() | web)
+    with demo.settings_file.open("a", encoding="utf-8") as settings:
+        settings.write(ROUTE.format(domain=DOMAIN, port=elsewhere.port))
     running = Running(demo.folder)
     try:
         yield demo
