@@ -18,13 +18,15 @@ promised, and the head leaves as it is kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from mailserver.dkim.signature import read_body_hash
 from mailserver.dkim.signer import Signer
 from mailserver.lists.addresses import BOUNCES_MARK, Purpose, purpose_of
-from mailserver.lists.header import split_fields, unsubscribe_fields
+from mailserver.lists.header import unsubscribe_fields
 from mailserver.lists.one_click import leave_url
 from mailserver.lists.tokens import verify_subscriber
 from mailserver.settings.model import Settings
@@ -35,6 +37,8 @@ from mailserver.telemetry.log import get_log
 from mailserver.values.address import Address, split_plus
 from smtp_relay.delivery.expander_post import Sign, header_of
 
+_SIGNATURES: Final = re.compile(rb"\A(?:DKIM-Signature:[^\r]*+\r\n(?:[ \t][^\r]*+\r\n)*+)*+")
+"""Ours, above all else of a head."""
 HeadFor = Callable[[QueuedMessage, str], bytes]
 """Of a message and the copy's own sender: the head under which it leaves."""
 
@@ -69,8 +73,7 @@ class OneClick:
         which, url = self._link_of(sender)
         if body_hash is None or which is None:
             return b""
-        fields, _ = split_fields(message.head)
-        kept = b"".join(field.octets for field in fields if field.name != b"dkim-signature")
+        kept = _SIGNATURES.sub(b"", message.head, count=1)
         before, by_mail, after = kept.partition(unsubscribe_fields(which))
         if not by_mail:  # no post: mail to the owners has no such field
             return b""
