@@ -12,7 +12,6 @@ from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailserver.telemetry.peers import PeerWatch
@@ -107,10 +106,7 @@ class Guard:
         )
         app = self._app if status is None else self._refused(status, headers)
         self._tally.requests += 1
-        try:
-            await app(scope, _limited(receive), self._dressed(send))
-        except ClientDisconnect:
-            return  # nobody is there to be answered
+        await app(scope, _limited(receive), self._dressed(send))
 
     def _refused(self, status: int, headers: Headers) -> ASGIApp:
         language = choose_language(headers.get("accept-language", ""), self._language)

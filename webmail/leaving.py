@@ -15,7 +15,7 @@ import asyncio
 from typing import Final
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mailserver.lists.leaving import find_link, leave_by_link
@@ -23,7 +23,7 @@ from mailserver.lists.one_click import ByHand, Subscriber
 from mailserver.store.lists import Lists, MailingList
 from mailserver.telemetry.log import get_log
 from webmail.errands import Errands
-from webmail.guard import CLOSE, MAX_BODY_OCTETS, Tally
+from webmail.guard import CLOSE, Tally
 from webmail.pages import Pages
 from webmail.speech import choose_language
 
@@ -67,12 +67,10 @@ class Leaving:
         """Does the form say so?  As `urlencoded` or as `multipart/form-data`."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                form = await request.form(
-                    max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_BODY_OCTETS
-                )
-        except TimeoutError:
+                async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
+                    return form.get(FIELD) == ONE_CLICK
+        except (TimeoutError, ClientDisconnect):
             raise HTTPException(408, headers=CLOSE) from None
-        return form.get(FIELD) == ONE_CLICK
 
     async def _leave(self, which: MailingList, who: Subscriber) -> None:
         was_member = await self._errands.run(leave_by_link, self._lists, which, who)
