@@ -26,6 +26,11 @@ def check_web(settings: Settings) -> Iterator[Finding]:
         yield warning(
             "web.url", "empty: the web door is open, but no message of a list leads to it"
         )
+    if web.url and not settings.dkim.enabled:
+        yield warning(
+            "dkim.enabled",
+            "false: what lists send is not signed, and no message promises one click; write true",
+        )
     for text in web.http:
         if not parse_bind(text).is_loopback and not web.proxies:
             yield error(

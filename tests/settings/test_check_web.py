@@ -44,6 +44,13 @@ def test_findings_of_the_web_door(
         assert words in one.sentence
 
 
+def test_one_click_is_signed_or_not_promised(tmp_path: Path) -> None:
+    web = {"https": ["0.0.0.0:443"], "url": URL}
+    (found,) = check_web(settings_for(tmp_path, web=web, dkim={"enabled": False}))
+    assert (found.level.value, found.key) == ("warning", "dkim.enabled")
+    assert "no message promises one click" in found.sentence
+
+
 @pytest.mark.parametrize(
     ("typed", "kept"),
     [
