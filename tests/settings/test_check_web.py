@@ -38,7 +38,7 @@ URL = "https://mel.a.test"
 def test_findings_of_the_web_door(
     tmp_path: Path, web: dict[str, Any], wanted: list[tuple[str, str, str]]
 ) -> None:
-    found = list(check_web(settings_for(tmp_path, web=web)))
+    found = list(check_web(settings_for(tmp_path, web=web, dkim={"enabled": True})))
     assert [(one.level.value, one.key) for one in found] == [(a, b) for a, b, _ in wanted]
     for one, (_, _, words) in zip(found, wanted, strict=True):
         assert words in one.sentence
@@ -46,7 +46,7 @@ def test_findings_of_the_web_door(
 
 def test_one_click_is_signed_or_not_promised(tmp_path: Path) -> None:
     web = {"https": ["0.0.0.0:443"], "url": URL}
-    (found,) = check_web(settings_for(tmp_path, web=web, dkim={"enabled": False}))
+    (found,) = check_web(settings_for(tmp_path, web=web))  # where DKIM is off
     assert (found.level.value, found.key) == ("warning", "dkim.enabled")
     assert "no message promises one click" in found.sentence
 
@@ -90,7 +90,8 @@ def test_the_certificate_must_bear_the_name_of_the_web_unless_a_proxy_has_its_ow
 ) -> None:
     certify(tmp_path, HOST)
     direct = settings_for(tmp_path, web={"https": ["127.0.0.1:0"], "url": URL})
-    (finding,) = check_settings(direct)
+    finding, unsigned = check_settings(direct)
     assert (finding.key, "not for mel.a.test" in finding.sentence) == ("tls.certificate", True)
     behind = settings_for(tmp_path, web={"https": [], "http": ["127.0.0.1:0"], "url": URL})
-    assert check_settings(behind) == []
+    assert check_settings(behind) == [unsigned]
+    assert unsigned.key == "dkim.enabled"
