@@ -165,6 +165,7 @@ def test_our_own_failure_is_503_and_says_nothing_of_it(
     assert house.readers() == ["paul@exemple.net"]
 
 
+@pytest.mark.slow
 @given(
     body=st.binary(max_size=200) | st.lists(st.sampled_from(PIECES), max_size=20).map(b"".join),
     kind=st.sampled_from([FORM["content-type"], MULTIPART, "multipart/form-data", "text/plain"]),
