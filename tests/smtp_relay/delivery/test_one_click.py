@@ -204,6 +204,30 @@ def test_what_a_post_says_of_leaving_another_list_is_not_promised(house: ListHou
         assert verdicts(octets, ZONE) == [True, True]
 
 
+_FAKE = b"\r\n\tbh=" + b"A" * 43 + b"=;\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "is_promised"),
+    [
+        (b"From: a@ac-exemple.fr\r\n", True),
+        (b"From: a@ac-exemple.fr\r\n\r\n", True),
+        (b" no field\r\n" + POST, True),
+        (b"X-Note: y;" + _FAKE + b"DKIM-Signature: v=1; d=ac-exemple.fr;" + _FAKE + POST, True),
+        (b"References: <x>\r\n" * 91 + POST, True),
+        (b"References: <x>\r\n" * 92 + POST, False),  # one more than are signed
+    ],
+    ids=["a header alone", "no text", "a fold first", "another hash", "full", "too full"],
+)
+def test_whatever_a_post_holds_what_leaves_is_signed_and_promised_or_neither(
+    house: ListHouse, body: bytes, *, is_promised: bool
+) -> None:
+    post(house, body)
+    for octets in leaving(house).values():
+        assert (b"=One-Click" in octets) is is_promised
+        assert verdicts(octets, ZONE) == [True, True]
+
+
 def test_the_link_is_of_the_list_that_somebody_is_a_member_of(house: ListHouse) -> None:
     """Of the innermost one, whose address has dots; the outer one has links of its own."""
     inner = house.nest("profs.de.saintes", posting=Posting.INSIDE)
