@@ -149,7 +149,7 @@ def derive(
         facts=BodyFacts(
             header_octets=len(block),
             ends_with_crlf=message.ends_with_crlf,
-            is_8bit=message.is_8bit or not block.isascii(),
+            is_8bit=message.is_8bit or not (head.isascii() and block.isascii()),
             has_nul=has_nul,
             longest_line_octets=max(message.longest_line_octets, longest_of(block)),
             dotted_line_count=max(dotted, 0),
