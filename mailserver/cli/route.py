@@ -143,12 +143,19 @@ def _relay_facts(
     sender: Address | None,
     account: str | None,
 ) -> Facts:
-    from mailserver.routing.rules import match_rule
+    from mailserver.routing.rules import match_rule, passed_over
 
     rule = match_rule(settings.routes, recipient=recipient, sender=sender, identifier=account)
-    if rule is not None and rule.via in {"hold", "refuse"}:
-        return {"rule": rule.name} | _stopped(rule)
-    return _explained(settings, store, recipient, rule)
+    if rule is None or rule.via == "mx":
+        return _explained(settings, store, recipient, rule)
+    facts: Facts = {"rule": rule.name} | _stopped(rule)
+    if rule.via not in {"hold", "refuse"}:
+        facts = _explained(settings, store, recipient, rule)
+    unasked = [
+        f"rule {one.name} was not asked: by MX host, after the rules that need none"
+        for one in passed_over(settings.routes, rule, recipient)
+    ]
+    return facts | {"steps": unasked + facts["steps"]}
 
 
 def _explained(

@@ -6,7 +6,7 @@
 
 The next hop is known without DNS, so that accepting never waits for a name
 server.  A rule that matches by MX host can only be applied by the delivery
-agent, once it has looked: `match_mx`.
+agent, once it has looked: `match_domain`.
 
 Rules are for what leaves.  An address of our own domains that is in the
 directory is deposited here, whatever the rules say.  One that nobody here has
@@ -70,31 +70,43 @@ def match_own(
     return None
 
 
-def match_mx(
+def match_domain(
     rules: Sequence[RouteSettings], *, domain: str, hosts: Sequence[str]
 ) -> RouteSettings | None:
-    """The first rule whose pattern the domain's most preferred host matches.
+    """The first rule that decides what waits for a domain: by its most preferred host, or `mx`.
+
+    Rules without `mx` that lead elsewhere decided when the message was accepted. Those for
+    senders or accounts say nothing here: a domain's mail is carried together.
 
     hosts: in the order of preference, lower case, without the final dot.
     """
     for rule in rules:
-        if not rule.mx or not hosts:
+        if rule.senders or rule.accounts or not (rule.mx or rule.via == "mx"):
             continue
         if rule.recipient_domains and not _is_domain_in(domain, rule.recipient_domains):
             continue
-        if any(fnmatch.fnmatchcase(hosts[0], pattern.lower()) for pattern in rule.mx):
+        if not rule.mx or _has_host(rule, hosts):
             return rule
     return None
 
 
-def match_tls(rules: Sequence[RouteSettings], *, domain: str) -> RouteSettings | None:
-    """The first rule for this domain alone that leaves it to its MX: its `tls` and limits hold."""
-    for rule in rules:
-        if rule.via != "mx" or rule.mx or rule.senders or rule.accounts:
-            continue
-        if rule.recipient_domains and _is_domain_in(domain, rule.recipient_domains):
-            return rule
-    return None
+def _has_host(rule: RouteSettings, hosts: Sequence[str]) -> bool:
+    return any(
+        fnmatch.fnmatchcase(host, pattern.lower()) for host in hosts[:1] for pattern in rule.mx
+    )
+
+
+def passed_over(
+    rules: Sequence[RouteSettings], decided: RouteSettings, recipient: Address
+) -> list[RouteSettings]:
+    """Rules by MX host above the one that decided, which were not asked: no host was known."""
+    domain = fold_domain(recipient.domain)
+    above = rules[: rules.index(decided)]
+    return [
+        rule
+        for rule in above
+        if rule.mx and (not rule.recipient_domains or _is_domain_in(domain, rule.recipient_domains))
+    ]
 
 
 def next_hop_of(rule: RouteSettings | None, recipient: Address) -> str:

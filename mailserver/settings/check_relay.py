@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
+from mailserver.settings.check_routes import check_order
 from mailserver.settings.finding import Finding, error, warning
 from mailserver.settings.gateway import Gateway, default_gateways, is_in_container
 from mailserver.settings.listeners import SMTP, wanted_listeners
@@ -47,6 +48,7 @@ def check_relay(settings: Settings) -> Iterator[Finding]:
         yield from _check_matchers(rule)
         yield from _check_route(rule)
         yield from _check_own_domains(rule, settings.service.domains)
+    yield from check_order(settings)
 
 
 # --- strangers ------------------------------------------------------------------

@@ -21,7 +21,7 @@ from typing import assert_never
 from dns.rdtypes.ANY.MX import MX
 
 from mailserver.routing.mx import MxRecord, NullMx, cut_loop, order_hosts, parse_literal
-from mailserver.routing.rules import match_mx, match_tls
+from mailserver.routing.rules import match_domain
 from mailserver.settings.model import RouteSettings, Settings
 from mailserver.store.queueing import StsPolicy
 from smtp_relay.delivery.dns.answers import Found, NoData, NoSuchName, RecordType, Unanswered
@@ -92,9 +92,11 @@ class MxFinder:
         if literal is not None:
             return self._to_literal(next_hop, literal, inquiry)
         records, is_signed, is_implied = await self._ask_mx(next_hop, inquiry)
-        diverted = await self._divert(next_hop, records, inquiry)
-        if diverted is not None:
-            return diverted
+        rule = match_domain(self._settings.routes, domain=next_hop, hosts=_best_first(records))
+        if rule is not None:
+            _say_rule(rule, records, inquiry)
+            if rule.via != "mx":
+                return await self._divert(next_hop, rule, inquiry)
         located, sts = await asyncio.gather(
             locate_all(inquiry, [one.host for one in records], choice=self._settings.delivery.ip),
             self._sts_policy(next_hop, inquiry),
@@ -102,8 +104,8 @@ class MxFinder:
         if is_implied:
             _refuse_emptiness(next_hop, located[0])
         usable = self._usable(next_hop, records, located, inquiry)
-        hops = await self._secure(next_hop, usable, sts, inquiry, is_signed=is_signed)
-        return self._itinerary(next_hop, hops, self._rule_for(next_hop, records), inquiry)
+        hops = await self._secure(next_hop, usable, sts, rule, inquiry, is_signed=is_signed)
+        return self._itinerary(next_hop, hops, rule, inquiry)
 
     async def _ask_mx(
         self, domain: str, inquiry: Inquiry
@@ -128,14 +130,8 @@ class MxFinder:
             case _:
                 assert_never(answer)
 
-    async def _divert(
-        self, domain: str, records: Sequence[MxRecord], inquiry: Inquiry
-    ) -> Way | None:
-        """What a rule that matches by MX host does with the domain; None: nothing."""
-        rule = match_mx(self._settings.routes, domain=domain, hosts=_best_first(records))
-        if rule is None:
-            return None
-        inquiry.say(f"rule {rule.name}: matches the MX host {_best_first(records)[0]}")
+    async def _divert(self, domain: str, rule: RouteSettings, inquiry: Inquiry) -> Way:
+        """Where a rule that matches by MX host takes the domain's mail."""
         match rule.via:
             case "smarthost" | "lmtp":
                 return await self._routes.follow(rule, domain, inquiry)
@@ -148,7 +144,7 @@ class MxFinder:
                 words = rule.text or f"refused by rule {rule.name}"
                 raise _NoWay("5.7.1", words, is_permanent=True)
             case "mx":
-                return None
+                raise AssertionError("it leaves the way alone")
             case _:
                 assert_never(rule.via)
 
@@ -202,11 +198,11 @@ class MxFinder:
         domain: str,
         usable: Sequence[tuple[MxRecord, Located]],
         sts: StsPolicy | None,
+        rule: RouteSettings | None,
         inquiry: Inquiry,
         *,
         is_signed: bool,
     ) -> list[Hop]:
-        rule = self._rule_for(domain, [record for record, _ in usable])
         hops = []
         for record, one in usable:
             demand = await self._demand(
@@ -233,7 +229,8 @@ class MxFinder:
     ) -> TlsDemand | Untrusted:
         delivery = self._settings.delivery
         minimum = settings_demand(delivery, rule, host=one.host)
-        is_weakened = rule is not None and minimum.level <= TlsLevel.OPPORTUNISTIC
+        is_rule = rule is not None and rule.tls is not None
+        is_weakened = is_rule and minimum.level <= TlsLevel.OPPORTUNISTIC
         has_dane = is_signed and delivery.dane and not is_weakened
         has_dane = has_dane and await self._validation.is_trusted()
         dane = await find_dane(inquiry, one, port=delivery.port) if has_dane else NoDane()
@@ -243,7 +240,7 @@ class MxFinder:
             dane=dane,
             sts=sts,
             minimum=minimum,
-            is_rule=rule is not None,
+            is_rule=is_rule,
         )
 
     def _hop(self, one: Located, demand: TlsDemand, preference: int) -> Hop:
@@ -254,12 +251,6 @@ class MxFinder:
             tls=demand,
             preference=preference,
         )
-
-    def _rule_for(self, domain: str, records: Sequence[MxRecord]) -> RouteSettings | None:
-        """The rule whose `tls` and limits hold for this domain; it changes nothing else."""
-        routes = self._settings.routes
-        rule = match_mx(routes, domain=domain, hosts=_best_first(records))
-        return rule if rule is not None else match_tls(routes, domain=domain)
 
     def _itinerary(
         self, next_hop: str, hops: list[Hop], rule: RouteSettings | None, inquiry: Inquiry
@@ -297,6 +288,11 @@ def _refuse_emptiness(domain: str, located: Located) -> None:
     if located.is_unanswered or located.all_addresses:
         return
     raise _NoWay("5.1.2", f"{domain} has neither MX nor address records", is_permanent=True)
+
+
+def _say_rule(rule: RouteSettings, records: Sequence[MxRecord], inquiry: Inquiry) -> None:
+    what = f"the MX host {_best_first(records)[0]}" if rule.mx else "the domain"
+    inquiry.say(f"rule {rule.name}: matches {what}")
 
 
 def _best_first(records: Sequence[MxRecord]) -> list[str]:

@@ -33,6 +33,11 @@ via = "smarthost"
 host = "relay.test"
 
 [[routes]]
+name = "giant"
+mx = ["*.giant.test"]
+via = "hold"
+
+[[routes]]
 name = "stop"
 recipient_domains = ["d.test"]
 senders = ["a.test"]
@@ -153,6 +158,8 @@ def test_the_sender_decides_too(ready: Path, run: Run, sender: str, outcome: str
     assert is_stopped is (sender == "y@a.test")
     assert facts["outcome"] == outcome  # without the rule: d.test does not exist
     assert facts["status"] == ("5.7.1" if is_stopped else "5.1.2")
+    unasked = "rule giant was not asked: by MX host, after the rules that need none"
+    assert (unasked in facts["steps"]) is is_stopped
 
 
 @pytest.mark.parametrize("address", ["marie", "@b.test", "marie@", "x@[bad]", "x@b_d", "x@b..d"])

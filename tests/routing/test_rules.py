@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from mailserver.routing.rules import find_route, match_mx, match_rule, match_tls, next_hop_of
+from mailserver.routing.rules import (
+    find_route,
+    match_domain,
+    match_rule,
+    next_hop_of,
+    passed_over,
+)
 from mailserver.settings.model import RouteSettings
 from mailserver.values.address import Address
 
@@ -81,7 +87,7 @@ def test_a_rule_by_mx_waits_for_the_look_up() -> None:
 
 
 def mx_matched(*rules: RouteSettings, hosts: tuple[str, ...], domain: str = "a.test") -> str | None:
-    found = match_mx(rules, domain=domain, hosts=hosts)
+    found = match_domain(rules, domain=domain, hosts=hosts)
     return found.name if found else None
 
 
@@ -102,13 +108,31 @@ def test_a_rule_for_a_domain_sets_its_tls() -> None:
     rules = (
         rule("other", recipient_domains=("a.test",), via="hold"),
         rule("some", recipient_domains=("a.test",), accounts=("x",)),
-        rule("all"),
         rule("tls", recipient_domains=("a.test",), tls="verify"),
+        rule("all"),
     )
-    found = match_tls(rules, domain="a.test")
-    assert found is not None
-    assert found.name == "tls"
-    assert match_tls(rules, domain="b.test") is None
+    assert mx_matched(*rules, hosts=()) == "tls"
+    assert mx_matched(*rules, hosts=(), domain="b.test") == "all"
+    assert mx_matched(*rules[:3], hosts=(), domain="b.test") is None
+
+
+def test_of_what_waits_for_a_domain_the_first_in_the_file_decides() -> None:
+    leaves = rule("leaves", recipient_domains=("a.test",), via="mx")
+    takes = rule("takes", mx=("*.net.test",), via="smarthost", host="x")
+    assert mx_matched(leaves, takes, hosts=("mx.net.test",)) == "leaves"
+    assert mx_matched(takes, leaves, hosts=("mx.net.test",)) == "takes"
+    assert mx_matched(leaves, takes, hosts=("mx.net.test",), domain="b.test") == "takes"
+
+
+def test_rules_by_mx_host_above_the_one_that_decided_are_named() -> None:
+    rules = (
+        rule("by-host", mx=("*.net.test",), via="hold"),
+        rule("other", mx=("*.net.test",), recipient_domains=("b.test",), via="hold"),
+        rule("one", recipient_domains=(".exemple.test",), via="smarthost", host="x"),
+        rule("below", mx=("*",), via="hold"),
+    )
+    above = passed_over(rules, rules[2], Address("x", "sub.exemple.test"))
+    assert [one.name for one in above] == ["by-host"]
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,51 @@ def test_a_rule_by_mx_host_cannot_be_for_somebody(whose: dict[str, Any]) -> None
     assert route(via="mx", **whose) == []
 
 
+HOST = {"via": "smarthost", "host": "x"}
+BY_HOST = {"name": "b", "mx": ["*.net.test"], "via": "hold"}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "hidden"),
+    [
+        ({**HOST}, {"recipient_domains": ["b.test"], "via": "hold"}, "then"),
+        ({"recipient_domains": ["b.test"], **HOST}, {"via": "hold"}, None),
+        ({"recipient_domains": [".b.test"], **HOST}, {"recipient_domains": ["c.B.test"]}, "then"),
+        ({"recipient_domains": [".b.test"], **HOST}, {"recipient_domains": [".c.b.test"]}, "then"),
+        ({"recipient_domains": [".b.test"], **HOST}, {"recipient_domains": ["b.test"]}, None),
+        ({"recipient_domains": ["b.test"]}, {"recipient_domains": ["b.test", "c.test"]}, None),
+        ({"senders": ["x.test"], **HOST}, {"senders": ["a@x.test"]}, "then"),
+        ({"senders": ["a@x.test"], **HOST}, {"senders": ["x.test"]}, None),
+        ({"accounts": ["a", "b"], **HOST}, {"accounts": ["b"], "senders": ["x.test"]}, "then"),
+        ({"accounts": ["a"], **HOST}, {"recipient_domains": ["b.test"]}, None),
+        ({"mx": ["*.net.test"], **HOST}, {"mx": ["mx.net.test"], "via": "hold"}, "then"),
+        ({"mx": ["*.net.test"], **HOST}, {"recipient_domains": ["b.test"], "via": "hold"}, None),
+        ({"mx": ["*.net.test"], "recipient_domains": ["b.test"], **HOST},
+         {"recipient_domains": ["b.test"], "via": "hold"}, "first"),
+        ({"mx": ["*.net.test"], **HOST}, {"via": "hold"}, "first"),
+        ({"mx": ["*.net.test"], **HOST}, {"via": "mx"}, None),
+        ({"via": "mx"}, {"mx": ["*.net.test"], **HOST}, "then"),
+        ({"recipient_domains": ["a.test"], **HOST}, {"recipient_domains": ["a.test"]}, None),
+    ],
+)  # fmt: skip
+def test_a_rule_that_never_decides_is_told(
+    first: dict[str, Any], then: dict[str, Any], hidden: str | None
+) -> None:
+    rules = [{"name": "first", **first}, {"name": "then", **then}]
+    told = [
+        one.sentence
+        for one in check_relay(settings_for(routes=rules))
+        if one.key == "routes" and one.level is Level.WARNING
+    ]
+    assert [sentence.split()[2] for sentence in told] == ([hidden] if hidden else [])
+
+
+def test_a_rule_for_somebody_cannot_keep_their_mail_from_a_rule_by_mx_host() -> None:
+    theirs = {"name": "theirs", "accounts": ["a"], "via": "mx"}
+    assert found(routes=[theirs, BY_HOST]) == ["warning routes.via"]
+    assert found(routes=[{**theirs, **HOST}, BY_HOST]) == []
+
+
 @pytest.mark.parametrize("via", ["mx", "hold", "refuse"])
 def test_a_rule_that_our_own_mail_never_meets_is_told(via: str) -> None:
     told = route(via=via, recipient_domains=["A.test"])
@@ -97,14 +142,20 @@ def test_a_rule_that_our_own_mail_never_meets_is_told(via: str) -> None:
 
 
 def test_two_routes_of_one_name_are_refused() -> None:
-    assert found(routes=[{"name": "r"}, {"name": "r"}]) == ["error routes.name"]
+    one, other = ({"name": "r", "recipient_domains": [name]} for name in ("b.test", "c.test"))
+    assert found(routes=[one, other]) == ["error routes.name"]
 
 
 def test_the_fall_back_must_be_a_route_with_a_host() -> None:
-    routes = [{"name": "p", "via": "smarthost", "host": "x"}, {"name": "h", "via": "hold"}]
+    routes = [
+        {"name": "h", "via": "hold", "recipient_domains": ["b.test"]},
+        {"name": "direct", "via": "mx"},
+        {"name": "p", "via": "smarthost", "host": "x"},
+    ]
     assert found(delivery={"fallback": "p"}, routes=routes) == []
-    assert found(delivery={"fallback": "h"}, routes=routes) == ["error delivery.fallback"]
-    assert found(delivery={"fallback": "q"}, routes=routes) == ["error delivery.fallback"]
+    for wrong in ("h", "q"):
+        told = found(delivery={"fallback": wrong}, routes=routes)
+        assert told == ["error delivery.fallback", "warning routes"]
 
 
 def test_another_port_and_no_agent_are_worth_a_look() -> None:

@@ -69,7 +69,7 @@ def decide_demand(
 ) -> TlsDemand | Untrusted:
     """One host of a domain's MX.
 
-    minimum: of `settings_demand`.  is_rule: a rule of the settings says it.
+    minimum: of `settings_demand`.  is_rule: the `tls` of a rule says it.
     """
     if is_rule and minimum.level <= TlsLevel.OPPORTUNISTIC:
         return minimum

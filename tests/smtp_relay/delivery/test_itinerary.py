@@ -311,6 +311,14 @@ async def test_a_rule_by_mx_host_sends_the_domain_through_its_smarthost() -> Non
     assert "rule provider: matches the MX host mx.a.test" in way.steps
 
 
+async def test_a_rule_above_it_keeps_a_domain_out_of_a_rule_by_mx_host() -> None:
+    leaves = RouteSettings(name="leaves", recipient_domains=("a.test",), pause_s=2)
+    routes = (leaves, smarthost(mx=("mx.a.*",)))
+    way = await found_way({**ONE, **RELAY}, settings=settings_with(routes=routes))
+    assert (way.hops[0].host, way.pause_s) == ("mx.a.test", 2)
+    assert "rule leaves: matches the domain" in way.steps
+
+
 async def test_a_rule_by_mx_host_may_hold() -> None:
     routes = (RouteSettings(name="wait", mx=("mx.a.test",), via="hold", text="moving"),)
     way = await find(ONE, settings=settings_with(routes=routes))

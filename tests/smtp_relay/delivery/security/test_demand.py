@@ -256,6 +256,12 @@ async def test_a_rule_may_take_a_destination_out_of_every_policy(level: str) -> 
     assert (wanted.level.name.lower(), wanted.source) == (level, "route r")
 
 
+async def test_a_rule_that_says_nothing_of_tls_changes_no_policy() -> None:
+    slow = RouteSettings(name="slow", recipient_domains=("a.test",), pause_s=1)
+    assert (await demand({**SIGNED, NAME: EE}, rule=slow)).level is TlsLevel.DANE
+    assert (await demand(SIGNED, rule=slow, policy=sts())).source == "MTA-STS enforce"
+
+
 async def test_domains_with_the_same_hosts_and_other_policies_never_share_connections() -> None:
     plain = await find(SIGNED)
     bound = await find(SIGNED, policy=sts())
