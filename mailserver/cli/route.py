@@ -148,9 +148,11 @@ def _relay_facts(
     rule = match_rule(settings.routes, recipient=recipient, sender=sender, identifier=account)
     if rule is None or rule.via == "mx":
         return _explained(settings, store, recipient, rule)
-    facts: Facts = {"rule": rule.name} | _stopped(rule)
-    if rule.via not in {"hold", "refuse"}:
-        facts = _explained(settings, store, recipient, rule)
+    facts: Facts = (
+        {"rule": rule.name} | _stopped(rule)
+        if rule.via in {"hold", "refuse"}
+        else _explained(settings, store, recipient, rule)
+    )
     unasked = [
         f"rule {one.name} was not asked: by MX host, after the rules that need none"
         for one in passed_over(settings.routes, rule, recipient)
