@@ -7,7 +7,7 @@ store, adopts the sockets and runs until it is told to stop:
     told by                 what happens
     SIGTERM, SIGINT         no new sessions; each one ends at its next command
                             border; after DRAIN_S the rest is cut off
-    `life_fd` at its end    the supervisor is gone: stop at once
+    `life_fd` at its end    the parent is gone: the same
     StoreBroken             stop at once, exit status 1
     SIGHUP                  certificates are read again (they are watched, too)
 """
@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from twisted.internet import task
+from twisted.internet.main import CONNECTION_DONE
 from twisted.logger import globalLogBeginner
 
 from mailserver.auth.gate import open_gate
@@ -102,9 +103,9 @@ class LifeLine:
     def logPrefix(self) -> str:
         return "life line"
 
-    def doRead(self) -> None:
-        if not os.read(self._fd, 1):
-            self._on_end()
+    def doRead(self) -> Exception | None:
+        """The reactor lets go of a descriptor that says it is at its end."""
+        return None if os.read(self._fd, 1) else CONNECTION_DONE
 
     def connectionLost(self, _reason: object) -> None:
         self._on_end()
@@ -150,7 +151,7 @@ class Worker:
         observe: Any = self._observe
         globalLogBeginner.beginLoggingTo([observe], redirectStandardIO=False)
         self._committer.start()
-        self._reactor.addReader(LifeLine(self._context.life_fd, self._stop))
+        self._reactor.addReader(LifeLine(self._context.life_fd, self._life_ended))
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signal_number, lambda *_: self._reactor.callFromThread(self._drain))
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._renew))
@@ -273,6 +274,11 @@ class Worker:
         self._lobby.drain()
         self._reactor.callLater(DRAIN_S, self._stop)
         self._stop_when_empty()
+
+    def _life_ended(self) -> None:
+        """Also told when the reactor stops, which lets go of everything."""
+        if not self._is_stopping:
+            self._drain()
 
     def _stop_when_empty(self) -> None:
         if self._lobby.is_empty:

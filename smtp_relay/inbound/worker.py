@@ -7,7 +7,7 @@ the certificates; `serve` opens the store, plays a stranger against itself
     told by               what happens
     SIGTERM, SIGINT       no new connections; 421 at each one's next command border;
                           a message that is coming in is finished, for at most DRAIN_S
-    `life_fd` at its end  the supervisor is gone: stop at once
+    `life_fd` at its end  the parent is gone: the same
     a broken disk         451 to who waits, then stop with status 75 (EX_TEMPFAIL)
     SIGHUP                certificates are read again (they are watched, too)
 """
@@ -291,7 +291,8 @@ class Worker:
 
     def _life_ended(self) -> None:
         if not os.read(self._context.life_fd, 1):
-            os._exit(0)  # the store is whole after any kill; a successor may be starting
+            self._loop.remove_reader(self._context.life_fd)
+            self._drain()
 
     def _broken_from_thread(self) -> None:
         with contextlib.suppress(RuntimeError):

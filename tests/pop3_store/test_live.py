@@ -226,13 +226,23 @@ def test_sigterm_ends_idle_sessions_and_the_process(
         assert secure.rest() == b""
 
 
-def test_the_worker_ends_when_its_supervisor_is_gone(
+def test_a_worker_whose_parent_is_gone_finishes_the_answer_that_is_going_out(
     tmp_path: Path, credentials: Credentials, settings_tree: dict[str, Any]
 ) -> None:
-    with fake_door(tmp_path, credentials, settings_tree) as door, door.connect("pop3") as client:
-        client.line()
+    big = "Subject: big\r\n\r\n" + "a line that is long enough\r\n" * 300_000
+    with (
+        fake_door(tmp_path, credentials, settings_tree, bodies=[big]) as door,
+        door.connect("pop3") as idle,
+        door.connect("pop3") as client,
+    ):
+        idle.line()
+        client.send(SIGN_IN + b"RETR 1\r\n")
+        assert [client.line()[:3] for _ in range(4)] == [b"+OK"] * 4
         assert door.process.stdin is not None
         door.process.stdin.close()
+        assert idle.rest() == b""
+        assert door.process.poll() is None
+        assert len(client.lines()) == 300_003
         assert door.process.wait(20) == 0
 
 

@@ -11,7 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -284,7 +284,20 @@ def test_curl_sends(live: House, listener: str, tmp_path: Path) -> None:
     assert ends_with_message(live.stored()[before])
 
 
-def test_sigterm_finishes_the_message_that_is_coming_in(tmp_path: Path) -> None:
+def _sigterm(live: House) -> None:
+    live.process.send_signal(signal.SIGTERM)
+
+
+def _lose_its_parent(live: House) -> None:
+    assert live.process.stdin is not None
+    live.process.stdin.close()
+    live.process.stdin = None
+
+
+@pytest.mark.parametrize("end", [_sigterm, _lose_its_parent])
+def test_a_worker_that_ends_finishes_the_message_that_is_coming_in(
+    tmp_path: Path, end: Callable[[House], None]
+) -> None:
     with running(tmp_path) as live:
         port = live.ports["mx"]
         with (
@@ -298,21 +311,13 @@ def test_sigterm_finishes_the_message_that_is_coming_in(tmp_path: Path) -> None:
             )
             while not reader.readline().startswith(b"354"):
                 pass
-            live.process.send_signal(signal.SIGTERM)
+            end(live)
             assert quiet.readline().startswith(b"421 4.3.2")
             busy.sendall(b"Subject: last\r\n\r\nx\r\n.\r\n")
             assert reader.readline().startswith(b"250 2.0.0")
             assert reader.readline().startswith(b"421 4.3.2")
         assert live.process.wait(timeout=20) == 0
         assert len(live.stored()) == 1
-
-
-def test_a_worker_ends_with_its_supervisor(tmp_path: Path) -> None:
-    with running(tmp_path) as live:
-        assert live.process.stdin is not None
-        live.process.stdin.close()
-        live.process.stdin = None
-        live.process.wait(timeout=20)
 
 
 def test_a_new_certificate_is_served_after_sighup(tmp_path: Path) -> None:
