@@ -74,13 +74,13 @@ class Connection(H11Protocol):
         super().__init__(config, state, {}, loop)
         self._lobby = lobby
         self._timeout_s = timeout_s
-        self._is_open = False
+        self.is_open = False
         self.is_working = False
         self.opening: asyncio.Task[None] | None = None
         self.deadline_at_s = loop.time() + timeout_s
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._is_open = True
+        self.is_open = True
         super().connection_made(transport)
 
     def handle_events(self) -> None:
@@ -102,13 +102,13 @@ class Connection(H11Protocol):
 
     def retire(self) -> None:
         """Finish what is being answered, then go."""
-        if self._is_open:
+        if self.is_open:
             self.shutdown()
         else:
             self.abort()
 
     def abort(self) -> None:
-        if self._is_open:
+        if self.is_open:
             self.transport.abort()
         elif self.opening is not None:
             self.opening.cancel()
@@ -178,9 +178,11 @@ class Reception:
         try:
             await loop.connect_accepted_socket(lambda: connection, sock, ssl=self._tls, **timing)
         except OSError:  # no TLS, or no patience: the peer's affair
-            self._lobby.forget(connection)
+            pass
         finally:
             connection.opening = None
+            if not connection.is_open:
+                self._lobby.forget(connection)
 
 
 def is_proxy(peer: str, proxies: tuple[Network, ...]) -> bool:
