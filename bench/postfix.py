@@ -22,7 +22,7 @@ MASTER_CF = Path("/usr/share/postfix/master.cf.dist")
 # service, type, private, unpriv; the fifth column is chroot
 _CHROOT = re.compile(r"(?m)^(\S+\s+(?:inet|unix|unix-dgram|fifo|pass)(?:\s+\S+){2}\s+)y")
 
-_MAIN_CF = """\
+_ANY_CF = """\
 compatibility_level = 3.6
 queue_directory = {folder}/queue
 data_directory = {folder}/data
@@ -30,13 +30,15 @@ command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
 mail_owner = postfix
 setgid_group = postdrop
-myhostname = mail.{domain}
-mydestination = localhost
+myhostname = {hostname}
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
+alias_maps =
+"""
+_MAIN_CF = """\
+mydestination = localhost
 mynetworks = 127.0.0.0/8
 relayhost = {relay_host}
-alias_maps =
 alias_database =
 biff = no
 append_dot_mydomain = no
@@ -63,18 +65,11 @@ class Postfix:
 
     def configure(self, names: Sequence[str]) -> None:
         """Write the configuration and the table of recipients."""
-        self._queue.mkdir(parents=True)
-        data = self._folder / "data"
-        data.mkdir()
-        shutil.chown(data, "postfix", "postfix")
         table = run(["postconf", "-d", "-h", "default_database_type"]).strip()
         main = _MAIN_CF.format(
             folder=self._folder, domain=DOMAIN, table=table, relay_host=self._relay_host
         )
-        (self._folder / "main.cf").write_text(main, "utf-8")
-        (self._folder / "master.cf").write_text(
-            adapt_master(MASTER_CF.read_text("utf-8"), self._port), "utf-8"
-        )
+        write_configuration(self._folder, port=self._port, hostname=f"mail.{DOMAIN}", rules=main)
         recipients = self._folder / "recipients"
         recipients.write_text("".join(f"{name}@{DOMAIN} {name}\n" for name in names), "utf-8")
         run(["postmap", "-c", str(self._folder), f"{table}:{recipients}"])
@@ -118,6 +113,18 @@ class Postfix:
         except (OSError, ValueError):
             return None
         return pid if is_alive(pid) else None
+
+
+def write_configuration(folder: Path, *, port: int, hostname: str, rules: str) -> None:
+    """Folders, main.cf and master.cf of an instance.  rules: the lines that are this one's own."""
+    (folder / "queue").mkdir(parents=True)
+    data = folder / "data"
+    data.mkdir()
+    shutil.chown(data, "postfix", "postfix")
+    main = _ANY_CF.format(folder=folder, hostname=hostname) + rules
+    (folder / "main.cf").write_text(main, "utf-8")
+    master = adapt_master(MASTER_CF.read_text("utf-8"), port)
+    (folder / "master.cf").write_text(master, "utf-8")
 
 
 def adapt_master(text: str, port: int) -> str:

@@ -7,41 +7,20 @@ another one only from who signs in (Dovecot checks the password), over TLS.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
 
-from bench.postfix import MASTER_CF, adapt_master
-from bench.process import end_process, find_free_ports, greets, run, wait_until
+from bench.process import end_process, find_free_ports, greets, wait_until
+from tests.smtp_relay.delivery.private_postfix import PATIENCE_S, open_folder, running_postfix
 
 USER, PASSWORD = "melouvert", "mot-de-passe-du-relais"
-PATIENCE_S = 20.0
 
-_MAIN_CF = """\
-compatibility_level = 3.6
-queue_directory = {folder}/queue
-data_directory = {folder}/data
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = provider.test
-mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks =
-alias_maps =
-virtual_mailbox_domains = signed.test
-virtual_mailbox_base = {folder}/mail
-virtual_mailbox_maps = inline:{{ jean@signed.test=jean/ }}
-virtual_uid_maps = static:{uid}
-virtual_gid_maps = static:{gid}
+_RULES = """\
 transport_maps = inline:{{ elsewhere.test=discard: }}
 smtpd_relay_restrictions = permit_sasl_authenticated reject_unauth_destination
 smtpd_sasl_auth_enable = yes
@@ -89,38 +68,26 @@ class Provider:
 def running(*names: str) -> Iterator[Provider]:
     """names: what its certificate is for."""
     port, auth_port = find_free_ports(2)
-    folder = Path(tempfile.mkdtemp(prefix="provider-"))
-    folder.chmod(0o755)  # Postfix runs as users of its own
-    try:
+    with open_folder("provider-") as folder:
         authority = trustme.CA()
         certificate = authority.issue_cert(*names)
         authority.cert_pem.write_to_path(str(folder / "ca.pem"))
         certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "chain.pem"))
-        _configure(folder, port=port, auth_port=auth_port)
-        with _dovecot(folder, auth_port), _postfix(folder, port):
-            mailbox = folder / "mail" / "jean" / "new"
+        rules = _RULES.format(folder=folder, auth_port=auth_port)
+        postfix = running_postfix(
+            folder, port=port, hostname="provider.test", domain="signed.test", rules=rules
+        )
+        with _dovecot(folder, auth_port), postfix as mailbox:
             yield Provider(port, folder / "ca.pem", certificate, mailbox)
-    finally:
-        shutil.rmtree(folder)
-
-
-def _configure(folder: Path, *, port: int, auth_port: int) -> None:
-    for name in ("queue", "data", "mail", "dovecot"):
-        (folder / name).mkdir()
-    for name in ("data", "mail"):
-        shutil.chown(folder / name, "postfix", "postfix")
-    owner = (folder / "mail").stat()
-    main = _MAIN_CF.format(folder=folder, uid=owner.st_uid, gid=owner.st_gid, auth_port=auth_port)
-    (folder / "main.cf").write_text(main, "utf-8")
-    (folder / "master.cf").write_text(adapt_master(MASTER_CF.read_text("utf-8"), port))
-    (folder / "users").write_text(f"{USER}:{PASSWORD}\n", "utf-8")
-    (folder / "users").chmod(0o644)
-    conf = _DOVECOT_CONF.format(folder=folder, auth_port=auth_port)
-    (folder / "dovecot.conf").write_text(conf, "utf-8")
 
 
 @contextmanager
 def _dovecot(folder: Path, auth_port: int) -> Iterator[None]:
+    (folder / "dovecot").mkdir()
+    (folder / "users").write_text(f"{USER}:{PASSWORD}\n", "utf-8")
+    (folder / "users").chmod(0o644)
+    conf = _DOVECOT_CONF.format(folder=folder, auth_port=auth_port)
+    (folder / "dovecot.conf").write_text(conf, "utf-8")
     with (folder / "stderr.log").open("wb") as log:
         process = subprocess.Popen(
             ["dovecot", "-F", "-c", str(folder / "dovecot.conf")], stdout=log, stderr=log
@@ -132,14 +99,3 @@ def _dovecot(folder: Path, auth_port: int) -> Iterator[None]:
         yield
     finally:
         end_process(process, grace_s=PATIENCE_S)
-
-
-@contextmanager
-def _postfix(folder: Path, port: int) -> Iterator[None]:
-    try:
-        run(["postfix", "-c", str(folder), "start"])
-        wait_until(lambda: greets(port, b"220 "), what="Postfix", timeout_s=PATIENCE_S)
-        yield
-    finally:
-        with suppress(OSError):
-            run(["postfix", "-c", str(folder), "stop"])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,38 +12,19 @@ import pytest
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from bench.postfix import MASTER_CF, adapt_master
 from bench.process import find_free_ports, greets, wait_until
-from bench.process import run as run_program
 from mailserver.store.queueing import QueuedMessage
 from smtp_relay.delivery.plan import Protocol, TlsDemand, TlsLevel
 from smtp_relay.delivery.verdicts import Kind
 from tests import programs
 from tests.smtp_relay.delivery.client.letters import HEAD, make_message, make_parcel
 from tests.smtp_relay.delivery.client.live import Listener, connect, run
+from tests.smtp_relay.delivery.private_postfix import open_folder, running_postfix
 
 WISHED = TlsDemand(level=TlsLevel.OPPORTUNISTIC, source="default")
 _LINE = b".a line that begins with a dot, \xc3\xa9\r\n"
 
-_MAIN_CF = """\
-compatibility_level = 3.6
-queue_directory = {folder}/queue
-data_directory = {folder}/data
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = mail.b.test
-mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks =
-alias_maps =
-virtual_mailbox_domains = b.test
-virtual_mailbox_base = {folder}/mail
-virtual_mailbox_maps = inline:{{ jean@b.test=jean/ }}
-virtual_uid_maps = static:{uid}
-virtual_gid_maps = static:{gid}
+_RULES = """\
 virtual_mailbox_limit = 0
 message_size_limit = 104857600
 smtpd_relay_restrictions = reject_unauth_destination
@@ -113,24 +92,13 @@ def test_smtp_sink_takes_small_and_large(tmp_path: Path) -> None:
 def postfix() -> Iterator[tuple[int, Path]]:
     """A private one; its port, and the folder where mail for jean lands."""
     (port,) = find_free_ports(1)
-    folder = Path(tempfile.mkdtemp(prefix="client-postfix-"))
-    folder.chmod(0o755)
-    for name in ("queue", "data", "mail"):
-        (folder / name).mkdir()
-    for name in ("data", "mail"):
-        shutil.chown(folder / name, "postfix", "postfix")
-    owner = (folder / "mail").stat()
-    main = _MAIN_CF.format(folder=folder, uid=owner.st_uid, gid=owner.st_gid)
-    (folder / "main.cf").write_text(main, "utf-8")
-    master = adapt_master(MASTER_CF.read_text("utf-8"), port)
-    (folder / "master.cf").write_text(master, "utf-8")
-    try:
-        run_program(["postfix", "-c", str(folder), "start"])
-        wait_until(lambda: greets(port, b"220 "), what="Postfix", timeout_s=20)
-        yield port, folder / "mail" / "jean" / "new"
-    finally:
-        run_program(["postfix", "-c", str(folder), "stop"])
-        shutil.rmtree(folder)
+    with (
+        open_folder("client-postfix-") as folder,
+        running_postfix(
+            folder, port=port, hostname="mail.b.test", domain="b.test", rules=_RULES
+        ) as mailbox,
+    ):
+        yield port, mailbox
 
 
 @pytest.mark.slow
