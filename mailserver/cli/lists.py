@@ -253,18 +253,13 @@ def _changed(
     from mailserver.store.lists import Joining, Posting
 
     changes: dict[str, Any] = {}
-    for name, text in (("prefix", prefix), ("description", description)):
-        if text is not None:
-            is_prefix = name == "prefix"
-            if not text.isprintable() or (is_prefix and set(text) & set("[]")):
-                raise Mistake(f"--{name}: one line of text, without brackets")
-            if len(text) > (MAX_PREFIX_LENGTH if is_prefix else MAX_DESCRIPTION_LENGTH):
-                raise Mistake(
-                    f"--{name}: shorter, please; at most {MAX_PREFIX_LENGTH} characters"
-                    if is_prefix
-                    else f"--{name}: at most {MAX_DESCRIPTION_LENGTH} characters"
-                )
-            changes[name] = text
+    if prefix is not None:
+        if not set(prefix).isdisjoint("[]"):
+            raise Mistake("--prefix: one line of text, without brackets")
+        changes["prefix"] = _line_of("--prefix", prefix, most=MAX_PREFIX_LENGTH)
+    if description is not None:
+        most = MAX_DESCRIPTION_LENGTH
+        changes["description"] = _line_of("--description", description, most=most)
     if language is not None:
         if language not in ("fr", "en"):
             raise Mistake("--language: fr or en")
@@ -280,3 +275,11 @@ def _changed(
             account_named(store, archive).account_id if archive else None
         )
     return replace(which, **changes)
+
+
+def _line_of(option: str, text: str, *, most: int) -> str:
+    if not text.isprintable():
+        raise Mistake(f"{option}: one line of text, please")
+    if len(text) > most:
+        raise Mistake(f"{option}: shorter, please; at most {most} characters")
+    return text

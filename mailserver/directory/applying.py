@@ -72,17 +72,10 @@ def apply_steps(
     progress(resumed_at)
     for start in range(resumed_at, len(steps), SLICE):
         part = steps[start : start + SLICE]
-        answers = store.apply_changes(
-            run.run_id,
-            [step.change for step in part],
-            now_s=clock(),
-            quarantine_s=quarantine_s,
-        )
-        conflicts = [
-            (step, answer.words)
-            for step, answer in zip(part, answers, strict=True)
-            if answer is not None
-        ]
+        changes = [step.change for step in part]
+        answers = store.apply_changes(run.run_id, changes, now_s=clock(), quarantine_s=quarantine_s)
+        pairs = zip(part, answers, strict=True)
+        conflicts = [(step, answer.words) for step, answer in pairs if answer is not None]
         if conflicts:
             tell(conflicts)
         conflict_count += len(conflicts)

@@ -97,13 +97,24 @@ def cook(recipe: Recipe, folder: Path) -> Findings:
             journals = _load(folder, recipe, chosen, names)
             if recipe.mutant == "none":
                 wait_for_rest(house)
-    ledger = read_ledger(journals)
     if not any("<TCP:[" in line for line in _lines(trace)):
         raise TraceTooPoor("strace -yy shows no TCP addresses")
-    plan = CutPlan(
+    ledger, relayed = read_ledger(journals), read_relayed(folder / "elsewhere")
+    plan = _cut_plan(recipe, names, frozenset(map(str, elsewhere.values())))
+    cutter = Cutter(Known(ledger, relayed, plan), disk, RebuiltFolder(folder / "rebuilt"))
+    findings = cutter.run(read_trace(_lines(trace)), house.store_folder)
+    nobody_died = judge_doubles(relayed, kills=())
+    findings.breaches += [*ledger.wrongs, *relayed.wrongs, *nobody_died.breaches]
+    shutil.rmtree(folder / "rebuilt", ignore_errors=True)
+    trace.unlink()
+    return findings
+
+
+def _cut_plan(recipe: Recipe, senders: tuple[str, ...], elsewhere_ports: frozenset[str]) -> CutPlan:
+    return CutPlan(
         boxes=BOXES,
-        senders=names,
-        elsewhere_ports=frozenset(map(str, elsewhere.values())),
+        senders=senders,
+        elsewhere_ports=elsewhere_ports,
         sent_cut=recipe.sent_cut,
         synced_cut=recipe.synced_cut,
         cut_count=recipe.cut_count,
@@ -111,15 +122,6 @@ def cook(recipe: Recipe, folder: Path) -> Findings:
         seed=recipe.seed,
         stop_at_breach=recipe.stop_at_breach,
     )
-    relayed = read_relayed(folder / "elsewhere")
-    known = Known(ledger, relayed, plan)
-    cutter = Cutter(known, disk, RebuiltFolder(folder / "rebuilt"))
-    findings = cutter.run(read_trace(_lines(trace)), house.store_folder)
-    nobody_died = judge_doubles(relayed, kills=())
-    findings.breaches += [*ledger.wrongs, *relayed.wrongs, *nobody_died.breaches]
-    shutil.rmtree(folder / "rebuilt", ignore_errors=True)
-    trace.unlink()
-    return findings
 
 
 @contextmanager

@@ -62,6 +62,14 @@ class FakeSpool:
         self.is_discarded = True
 
 
+def _filed(octets: bytes) -> int:
+    """A descriptor of a file that holds them and has no name."""
+    with tempfile.TemporaryFile() as file:
+        file.write(octets)
+        file.flush()
+        return os.dup(file.fileno())
+
+
 @dataclass
 class FakeStore:
     """Owes what is added, until a `ReportMade` clears it."""
@@ -89,12 +97,6 @@ class FakeStore:
     ) -> MessageId:
         message_id = MessageId(len(self.messages) + 1)
         octets = HEADER + body
-        fd: int | None = None
-        if is_filed:
-            with tempfile.TemporaryFile() as file:
-                file.write(octets)
-                file.flush()
-                fd = os.dup(file.fileno())
         self.messages[message_id] = QueuedMessage(
             message_id=message_id,
             accept_id=make_accept_id(NOW_S - 60, bytes(9)),
@@ -111,7 +113,7 @@ class FakeStore:
             return_content=wants,
             head=HEAD,
             octets=None if is_filed else octets,
-            fd=fd,
+            fd=_filed(octets) if is_filed else None,
             body_octets=len(octets),
         )
         copies = tuple(
