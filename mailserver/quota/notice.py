@@ -131,14 +131,9 @@ def _accepted(
     house: House, reader: Reader, subject: str, text: str, *, accept_id: AcceptId, now_s: float
 ) -> Acceptance:
     id_text, date = accept_id_text(accept_id), format_datetime(datetime.fromtimestamp(now_s, UTC))
-    letter = EmailMessage(policy=SMTP)
-    letter["From"] = house.help_address
-    letter["To"] = reader.address
-    letter["Subject"] = subject
+    letter = _letter(house, reader, subject, text)
     letter["Date"] = date
     letter["Message-ID"] = f"<{id_text}@{house.hostname}>"
-    letter["Auto-Submitted"] = "auto-generated"
-    letter.set_content(text, cte="quoted-printable")
     octets = letter.as_bytes()
     lines = octets.split(b"\r\n")
     return Acceptance(
@@ -168,3 +163,13 @@ def _accepted(
             ),
         ),
     )
+
+
+def _letter(house: House, reader: Reader, subject: str, text: str) -> EmailMessage:
+    letter = EmailMessage(policy=SMTP)
+    letter["From"] = house.help_address
+    letter["To"] = reader.address
+    letter["Subject"] = subject
+    letter["Auto-Submitted"] = "auto-generated"
+    letter.set_content(text, cte="quoted-printable")
+    return letter

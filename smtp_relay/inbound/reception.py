@@ -183,17 +183,7 @@ def build_acceptance(
     signing: of a message that leaves as ours; its signatures stand above all we add.
     plan_relay: for a copy that goes elsewhere; None: none does.
     """
-    recipients = transaction.rcpt_tos
-    end = trace_end(
-        stamp.arrival,
-        recipient=recipients[0] if transaction.recipient_count == 1 else None,
-        date=stamp.date,
-    )
-    head = stamp.beginning + stamp.text.encode("ascii") + end
-    if fields is not None:
-        head += _missing_fields(stamp, fields)
-    if transaction.marks:
-        head += mark_lines(transaction.marks)
+    head = _head(stamp, transaction, fields)
     if signing is not None:
         head = signing.sign(head, now_s=stamp.at_s) + head
     reverse_path = transaction.mail_from or ""
@@ -214,6 +204,22 @@ def build_acceptance(
         by_account=None if stamp.account is None else stamp.account.by_account,
         copies=_copies(transaction, plan_relay),
     )
+
+
+def _head(stamp: Stamp, transaction: Transaction, fields: SubmittedFields | None) -> bytes:
+    """The lines that we put in front, but for signatures."""
+    recipients = transaction.rcpt_tos
+    end = trace_end(
+        stamp.arrival,
+        recipient=recipients[0] if transaction.recipient_count == 1 else None,
+        date=stamp.date,
+    )
+    head = stamp.beginning + stamp.text.encode("ascii") + end
+    if fields is not None:
+        head += _missing_fields(stamp, fields)
+    if transaction.marks:
+        head += mark_lines(transaction.marks)
+    return head
 
 
 def _copies(transaction: Transaction, plan_relay: PlanRelay | None) -> tuple[NewCopy, ...]:
