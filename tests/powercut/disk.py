@@ -59,9 +59,10 @@ class File:
                 self.size_octets = change.size_octets
 
     def settle(self, changes: Sequence[FileChange]) -> None:
-        _apply(self.synced, changes)
-        done = {id(change) for change in changes}
-        self.pending = [change for change in self.pending if id(change) not in done]
+        """Of two syncs at a time, the second to end finds done what both cover."""
+        covered = {id(change) for change in changes}
+        _apply(self.synced, [change for change in self.pending if id(change) in covered])
+        self.pending = [change for change in self.pending if id(change) not in covered]
         self.version += 1
 
 
@@ -79,9 +80,9 @@ class Folder:
             self.names[name] = node
 
     def settle(self, changes: Sequence[Named]) -> None:
-        _rename(self.synced, changes)
-        done = {id(change) for change in changes}
-        self.pending = [change for change in self.pending if id(change) not in done]
+        covered = {id(change) for change in changes}
+        _rename(self.synced, [change for change in self.pending if id(change) in covered])
+        self.pending = [change for change in self.pending if id(change) not in covered]
 
 
 Node = File | Folder

@@ -49,6 +49,16 @@ def test_a_synced_write_is_kept() -> None:
     assert survivors(disk) == {"f": b"\0\0kept"}
 
 
+def test_a_sync_that_ends_late_brings_nothing_old_back() -> None:
+    disk = made("f")
+    disk.file("f").change(Written(0, b"old"))
+    slow = disk.begin_sync("f")
+    disk.file("f").change(Written(0, b"new"))
+    sync(disk, "f")
+    disk.end_sync(slow)
+    assert survivors(disk) == {"f": b"new"}
+
+
 def test_a_name_without_fsync_of_its_folder_is_lost() -> None:
     disk = Disk()
     disk.create("f")
