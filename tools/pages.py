@@ -20,13 +20,14 @@ from mailserver.cli.main import app
 from mailserver.settings.template import read_config
 from pop3_store.texts import Say
 from smtp_relay.inbound.replies import PHRASES
+from webmail import speech as web
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _MADE = "\n(Made from the code by `python -m tools.pages`.)\n"
 
 
 def replies() -> str:
-    """Both doors' catalogues, as tables."""
+    """The doors' catalogues, as tables."""
     lines = ["# Replies", "", "What mail programs are told, and what people may read in them."]
     lines += ["Strangers on MX are always answered in English.", _MADE]
     lines += ["## SMTP", "", "| reply | English | French |", "| --- | --- | --- |"]
@@ -38,6 +39,12 @@ def replies() -> str:
     for say in Say:
         status, text = say.value
         lines.append(f"| {_cell(status)} | {_cell(text.en)} | {_cell(text.fr)} |")
+    lines += ["", "## Web", "", "| status | English | French |", "| --- | --- | --- |"]
+    lines += [f"| 200 | {sentence.value.en} | {sentence.value.fr} |" for sentence in web.Say]
+    lines += [
+        f"| {status} | {title.en}. {text.en} | {title.fr}. {text.fr} |"
+        for status, (title, text) in web.FAILURES.items()
+    ]
     return "\n".join(lines) + "\n"
 
 

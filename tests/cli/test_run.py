@@ -140,6 +140,12 @@ def test_an_unknown_door_is_a_mistake(service: Path, run: Run) -> None:
     assert (said.status, len(said.err.splitlines())) == (2, 1)
 
 
+def test_the_web_door_alone_needs_a_listener(service: Path, run: Run) -> None:
+    said = run("run", "--door", "web", "--config", service)
+    assert said.status == 2
+    assert "the door web has no listener: give web.https an address" in said.err
+
+
 def test_a_file_of_the_current_folder_is_never_imported(service: Path) -> None:
     (service.parent / "json.py").write_text("raise SystemExit('imported')\n")
     running = Running(service, "--door", "keeper")

@@ -114,6 +114,16 @@ def test_counters_are_summed_over_the_workers(
     assert (facts["workers"], facts["counters"]) == (2, {"connections": 5})
 
 
+def test_the_web_is_asked_for_a_page_and_only_where_it_is_open(
+    service: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "web" not in json.loads(run("status", "--json", "--config", service).out)["doors"]
+    for said, status in ((b"HTTP/1.1 404 Not Found\r\n", 0), (b"+OK\r\n", 1)):
+        with listener(said) as port:
+            monkeypatch.setenv("MAILSERVER_WEB__HTTP", f"127.0.0.1:{port}")
+            assert run("status", "--door", "web", "--config", service).status == status
+
+
 def test_a_gateway_in_place_of_every_client_is_a_warning(service: Path, run: Run) -> None:
     peers = {"peers_recent": 15, "peers_distinct": 1, "peers_private": 1}
     report(service, "smtp.0", time.time(), **peers)

@@ -41,6 +41,8 @@ def test_the_wheel_carries_data_and_sql_once_and_no_tests(wheel: Path) -> None:
         assert [name for name in names if name.endswith(wanted)] == [f"mailserver/config/{wanted}"]
     schema = {path.name for path in (ROOT / "mailserver/store/sql/schema").iterdir()}
     assert schema <= {Path(name).name for name in names}
+    pages = {f"webmail/templates/{path.name}" for path in (ROOT / "webmail/templates").iterdir()}
+    assert pages <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "bench/", "tools/"))]
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
