@@ -92,6 +92,13 @@ def prompt_door(place: Place) -> Iterator[RunningDoor]:
         yield door
 
 
+@pytest.fixture(scope="module")
+def narrow_door(place: Place) -> Iterator[RunningDoor]:
+    """Two at a time, and each client three times a minute."""
+    with place.door(max_connections=2, requests_per_minute=3) as door:
+        yield door
+
+
 @pytest.fixture
 def path(place: Place) -> str:
     return place.house.path(place.house.member())
@@ -200,25 +207,28 @@ def test_who_drips_is_cut_off_as_one_who_is_silent(prompt_door: RunningDoor) -> 
         assert read_all(sock) == b""
 
 
-def test_when_all_places_are_taken_who_only_waits_makes_room(place: Place) -> None:
-    with place.door(max_connections=2) as door, door.connect() as first, door.connect():
+def from_client(client: str, octets: bytes = HEAD) -> bytes:
+    """As a proxy passes it on; what the client itself claimed stands before it."""
+    return octets + f"X-Forwarded-For: 127.0.0.1, {client}\r\n".encode() + CLOSE
+
+
+def test_when_all_places_are_taken_who_only_waits_makes_room(narrow_door: RunningDoor) -> None:
+    with narrow_door.connect() as first, narrow_door.connect():
         first.sendall(HEAD)
         for _ in range(3):
-            assert status_of(door.ask(ASK)) == 200
+            assert status_of(narrow_door.ask(from_client("203.0.113.1"))) == 200
         assert read_all(first) == b""
 
 
-def test_behind_a_proxy_each_client_has_a_pace_of_its_own(place: Place) -> None:
-    with place.door(requests_per_minute=2) as door:
+def test_behind_a_proxy_each_client_has_a_pace_of_its_own(narrow_door: RunningDoor) -> None:
+    asked = [status_of(narrow_door.ask(from_client("192.0.2.7"))) for _ in range(4)]
+    assert asked == [200, 200, 200, 429]
+    assert status_of(narrow_door.ask(from_client("192.0.2.8"))) == 200
 
-        def ask(client: str, name: str) -> int:
-            forwarded = f"X-Forwarded-For: 127.0.0.1, {client}\r\n".encode()
-            return status_of(door.ask(HEAD + forwarded + CLOSE, name))
 
-        clients = ["192.0.2.7", "192.0.2.7", "192.0.2.8", "192.0.2.7"]
-        assert [ask(client, "http") for client in clients] == [200, 200, 200, 429]
-        said = [ask(f"198.51.100.{n}", "https") for n in range(3)]
-        assert said == [200, 200, 429]  # nobody is believed there
+def test_over_tls_nobody_is_believed_about_the_client(narrow_door: RunningDoor) -> None:
+    said = [narrow_door.ask(from_client(f"198.51.100.{n}"), "https") for n in range(4)]
+    assert [status_of(one) for one in said] == [200, 200, 200, 429]
 
 
 def test_sighup_loads_a_renewed_certificate(place: Place, door: RunningDoor) -> None:
