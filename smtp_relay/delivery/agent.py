@@ -113,7 +113,14 @@ class Agent:
         self._log = get_log("delivery")
         self._carriers: dict[int, Carrier] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._settler = Settler(loop, agent_id, means.writer, wall_s=means.wall_s, told=means.told)
+        self._settler = Settler(
+            loop,
+            agent_id,
+            means.writer,
+            wall_s=means.wall_s,
+            told=means.told,
+            expects_more=lambda: dispatch.held_count > 0,
+        )
         self._open_writes = 0
         self._is_running = False
         self._is_draining = False

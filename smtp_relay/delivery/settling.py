@@ -1,9 +1,9 @@
 """What became of copies, on its way to the disk.
 
 One settlement is under way at a time, and what is decided meanwhile joins the
-next.  Few outcomes wait a moment for more: a commit costs the same for one and
-for many.  A settlement that could not be written is written again: what a
-remote took must not be offered twice.
+next.  Few outcomes wait a moment while others are on their way: a commit costs
+the same for one and for many.  A settlement that could not be written is written
+again: what a remote took must not be offered twice.
 """
 
 from __future__ import annotations
@@ -44,14 +44,19 @@ class Settler:
         *,
         wall_s: Callable[[], float],
         told: Callable[[], None],
+        expects_more: Callable[[], bool],
     ) -> None:
-        """told: a settlement that is on disk owes a report."""
+        """
+        told: a settlement that is on disk owes a report.
+        expects_more: copies are under way whose outcome could join what waits.
+        """
         self.counters: Counter[str] = Counter(relayed=0, deferred=0, returned=0, lost=0)
         self._loop = loop
         self._agent_id = agent_id
         self._writer = writer
         self._wall_s = wall_s
         self._told = told
+        self._expects_more = expects_more
         self._outcomes: list[CopyOutcome] = []
         self._relayed: list[Relayed] = []
         self._is_settling = False
@@ -80,7 +85,8 @@ class Settler:
     def flush(self) -> None:
         if self._is_settling or not self._has_outcomes:
             return
-        if len(self._outcomes) + len(self._relayed) >= SETTLE_AT_ONCE or self._is_draining:
+        is_enough = len(self._outcomes) + len(self._relayed) >= SETTLE_AT_ONCE
+        if is_enough or self._is_draining or not self._expects_more():
             self._settle_now()
         elif not self._is_planned:
             self._is_planned = True

@@ -1,0 +1,122 @@
+"""When outcomes go to the disk: at once where nothing could join them, else together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from mailserver.store.commit import Done, Submitter
+from mailserver.store.ports import Failed, StoreUnavailable, Write
+from mailserver.store.queueing import Attempt, Relayed, Settled, Settlement
+from mailserver.values.ids import AgentId, MessageId
+from smtp_relay.delivery.settling import SETTLE_AT_ONCE, Settler
+
+AGENT = AgentId(1)
+
+
+class Clockwork:
+    """The loop's timers, by hand."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], object]] = []
+
+    def call_later(self, _delay_s: float, call: Callable[..., object], *arguments: object) -> None:
+        self.due.append(lambda: call(*arguments))
+
+    def ring(self) -> None:
+        due, self.due = self.due, []
+        for call in due:
+            call()
+
+
+class Desk:
+    """A writer whose answers the test gives."""
+
+    def __init__(self) -> None:
+        self.clock = Clockwork()
+        self.waiting: list[tuple[Settlement, Done]] = []
+        self.under_way_count = 0
+        self.settler = Settler(
+            cast("asyncio.AbstractEventLoop", self.clock),
+            AGENT,
+            cast("Submitter", self),
+            wall_s=lambda: 1.0,
+            told=lambda: None,
+            expects_more=lambda: self.under_way_count > 0,
+        )
+
+    def submit(self, write: Write, done: Done) -> None:
+        assert isinstance(write, Settlement)
+        self.waiting.append((write, done))
+
+    def answer(self) -> Settlement:
+        settlement, done = self.waiting.pop(0)
+        done(Settled(()))
+        return settlement
+
+    def relay(self, count: int = 1) -> None:
+        self.settler.add([], [relayed(number) for number in range(count)])
+        self.settler.flush()
+
+
+def relayed(message_id: int) -> Relayed:
+    attempt = Attempt(at_s=1.0, status="2.0.0", words="250 ok")
+    return Relayed(message_id=MessageId(message_id), first_no=0, last_no=0, attempt=attempt)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_the_last_outcome_is_written_at_once(desk: Desk) -> None:
+    """A crash before it is written costs a duplicate."""
+    desk.relay()
+    assert desk.answer().copy_count == 1
+    assert desk.settler.is_done
+
+
+def test_while_others_are_under_way_an_outcome_waits_for_them(desk: Desk) -> None:
+    desk.under_way_count = 1
+    desk.relay()
+    desk.relay()
+    assert desk.waiting == []
+    desk.clock.ring()
+    assert desk.answer().copy_count == 2
+
+
+def test_what_waits_goes_with_the_last_one(desk: Desk) -> None:
+    desk.under_way_count = 1
+    desk.relay()
+    desk.under_way_count = 0
+    desk.relay()
+    assert desk.answer().copy_count == 2
+    desk.clock.ring()
+    assert desk.waiting == []
+
+
+def test_what_is_decided_meanwhile_is_written_as_soon_as_the_other_is_on_disk(desk: Desk) -> None:
+    desk.relay()
+    desk.relay()
+    assert desk.answer().copy_count == 1
+    assert desk.answer().copy_count == 1
+    assert desk.settler.is_done
+
+
+def test_many_do_not_wait(desk: Desk) -> None:
+    desk.under_way_count = 1
+    desk.relay(SETTLE_AT_ONCE)
+    assert desk.answer().copy_count == SETTLE_AT_ONCE
+
+
+def test_what_could_not_be_written_is_written_again(desk: Desk) -> None:
+    desk.relay()
+    settlement, done = desk.waiting.pop()
+    done(Failed(StoreUnavailable("full")))
+    assert desk.waiting == []
+    desk.clock.ring()
+    assert desk.answer() == settlement
+    assert desk.settler.counters["relayed"] == 1
