@@ -44,13 +44,6 @@ def _sync_nothing() -> None:
     engine.SYNCHRONOUS = "OFF"
 
 
-def _sync_no_log() -> None:
-    def sync_log(self: engine.SqliteEngine) -> None:
-        """A mutant."""
-
-    engine.SqliteEngine._sync_log = sync_log  # type: ignore[method-assign]
-
-
 def _sync_no_folder() -> None:
     def sync_folder(folder: str) -> None:
         """A mutant."""
@@ -111,7 +104,6 @@ def _lose_leases() -> None:
 MUTANTS: dict[str, Callable[[], None]] = {
     "none": lambda: None,
     "synchronous=OFF": _sync_nothing,
-    "no sync of the log": _sync_no_log,
     "no folder sync": _sync_no_folder,
     "reply before commit": _answer_early,
     "settlement without its report": _owe_later,

@@ -77,14 +77,10 @@ class SqlWrites:
         return self.apply_waiting(lambda: batch)
 
     def apply_waiting(self, take: Callable[[], Sequence[Write]]) -> list[Outcome]:
-        batch: Sequence[Write] = ()
-        try:
-            with self._engine.write_turn():
-                batch = take()
-                if not any(_is_long(write) for write in batch):
-                    return self._commit_or_retry(batch)
-        except StoreBroken as error:  # at the end of the turn: whether it is on disk is not known
-            return [Failed(error)] * len(batch)
+        with self._engine.write_turn():
+            batch = take()
+            if not any(_is_long(write) for write in batch):
+                return self._commit_or_retry(batch)
         return self._apply_long(batch)
 
     def find_accepted(self, accept_id: AcceptId) -> MessageId | None:

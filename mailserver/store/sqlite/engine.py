@@ -2,14 +2,7 @@
 
 The only module that knows how SQLite differs from the other engine.
 
-Promise: a write turn that committed something returns after an fsync of the log.
-The fsync is ours and comes when the turn is given up, so that the next writer
-works meanwhile: SQLite's own (`synchronous=FULL`) would hold everybody up.  With
-NORMAL SQLite syncs the log before it moves it and the database before it starts
-the log over; so what we synced, or what was moved, holds everything before it too.
-What others read may therefore be gone after a power cut, if it was promised to
-nobody yet: see `mailserver.store.sqlite.boot`.
-
+Promise: WAL with `synchronous=FULL`: COMMIT returns after an fsync of the log.
 Writers of all processes queue on an flock before BEGIN IMMEDIATE, because
 SQLite's own busy handler sleeps in steps and is unfair.  Each thread reads on
 a connection of its own, and a read takes all its rows before it returns.
@@ -33,7 +26,7 @@ from mailserver.store.ports import StoreBroken, StoreUnavailable
 from mailserver.store.sql.engine import ConstraintBroken, Parameters, Row
 
 PAGE_OCTETS = 4096
-SYNCHRONOUS = "NORMAL"
+SYNCHRONOUS = "FULL"
 DATABASE = "mail.db"
 BUSY_MS = 10_000
 RESTART_WAIT_MS = 200
@@ -96,8 +89,6 @@ class SqliteEngine:
         self._readers_guard = threading.Lock()
         self._turn = threading.Lock()
         self._log_pages = 0
-        self._log_fd = -1
-        self._commit_count = 0
         self._broken: StoreBroken | None = None
         self._mover: apsw.Connection | None = None
         self._lock_fd = os.open(folder / "write.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -121,40 +112,15 @@ class SqliteEngine:
 
     @contextmanager
     def write_turn(self) -> Iterator[None]:
-        """Alone among all writers; what was committed in it is on disk when it has ended.
-
-        Raises:
-            StoreUnavailable: the lock could not be had.
-            StoreBroken: the log could not be synced; what the disk holds is not known.
-        """
         with self._turn:
             try:
                 fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
             except OSError as error:
                 raise StoreUnavailable(f"write lock: {error}") from error
-            before = self._commit_count
             try:
                 yield
             finally:
                 fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
-            has_committed = self._commit_count > before
-        if has_committed:
-            self._sync_log()
-
-    def _sync_log(self) -> None:
-        try:
-            if self._log_fd < 0:
-                # It stays the same file while a connection of ours is open.  SQLite locks the
-                # database and its index, never the log: a descriptor of our own is safe.
-                self._log_fd = os.open(self._log_path, os.O_RDWR | os.O_CLOEXEC)
-            os.fdatasync(self._log_fd)
-        except OSError as error:
-            self._broken = StoreBroken(f"the log could not be synced: {error}")
-            # Others see what was committed, and the kernel may never write it again: what the
-            # next one commits must not stand in the log behind a hole.
-            with contextlib.suppress(StoreUnavailable, StoreBroken), self.write_turn():
-                self.restart_log()
-            raise self._broken from error
 
     @contextmanager
     def transaction(self) -> Iterator[WriterConnection]:
@@ -167,7 +133,6 @@ class SqliteEngine:
                 try:
                     yield self._in_transaction
                     self._writer.execute("COMMIT")
-                    self._commit_count += 1
                 except BaseException:
                     if not self._writer.get_autocommit():
                         self._writer.execute("ROLLBACK")
@@ -244,8 +209,6 @@ class SqliteEngine:
         for connection in (*readers, self._mover, self._writer):
             if connection is not None:
                 connection.close()
-        if self._log_fd >= 0:
-            os.close(self._log_fd)
         os.close(self._lock_fd)
         self._lock_fd = -1
 

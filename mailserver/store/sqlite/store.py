@@ -57,7 +57,6 @@ from mailserver.store.sql.recovery import SqlFirstPasswords, SqlRecovery
 from mailserver.store.sql.targets import SqlTargets
 from mailserver.store.sql.tracing import SqlTracing
 from mailserver.store.sql.writes import SqlWrites
-from mailserver.store.sqlite.boot import leave_gap_after_boot
 from mailserver.store.sqlite.engine import SqliteEngine
 from mailserver.store.sqlite.locks import MaildropLocks
 from mailserver.store.sqlite.migrate import migrate
@@ -117,7 +116,6 @@ class SqliteStore:
         self._prepare_folder()
         self._engine = SqliteEngine(folder, log_limit_octets=wal_limit_octets)
         migrate(self._engine)
-        leave_gap_after_boot(self._engine)
         self._scratch = SqliteScratch(folder / "scratch.db")
         self._locks = MaildropLocks(folder / "locks")
         self._wakeup = WakeupPipe(folder / "wakeup")

@@ -9,7 +9,7 @@ import pytest
 from mailserver.store.ports import StoreUnavailable
 from tests.store.child import OtherProcess
 from tests.store.letters import NOW_S, accept, letter_to, people, uids_of
-from tests.store.places import Place
+from tests.store.places import Place, count
 
 
 def test_processes_that_start_together_migrate_once(
@@ -21,7 +21,7 @@ def test_processes_that_start_together_migrate_once(
     assert [child.answer() for child in children] == [True] * 4
     numbers = [number for (number,) in place.rows("SELECT number FROM migration ORDER BY number")]
     assert numbers == list(range(1, len(numbers) + 1))
-    assert place.rows("SELECT count(*) FROM counter WHERE name = 'message'") == [(1,)]
+    assert count(place, "counter") == 1
 
 
 def test_opening_again_changes_nothing(place: Place) -> None:

@@ -1,9 +1,7 @@
-"""A disk that fails on command: a VFS before SQLite's own, and an fdatasync before the real one."""
+"""A disk that fails on command, under SQLite: one VFS that stands before the real one."""
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,10 +17,8 @@ class Disk:
     """What goes wrong, by the end of a file's name: the exception that its calls raise."""
 
     on_write: dict[str, type[apsw.Error]] = field(default_factory=dict)
-    on_sync: dict[str, type[apsw.Error]] = field(default_factory=dict)  # SQLite's own, and ours
+    on_sync: dict[str, type[apsw.Error]] = field(default_factory=dict)
     write_count: int = 0
-    sync_names: list[str] = field(default_factory=list)  # of files, as they were asked for
-    failing_sync_count: int = 0  # so many of ours fail, and then no more
 
     def mend(self) -> None:
         self.on_write.clear()
@@ -42,7 +38,6 @@ class _File(apsw.VFSFile):
         super().xWrite(data, offset)
 
     def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
-        self._disk.sync_names.append(os.path.basename(self._name))
         self._fail(self._disk.on_sync)
         super().xSync(flags)
 
@@ -68,21 +63,9 @@ def failing_disk() -> Iterator[Disk]:
     usual = apsw.vfs_names()[0]
     disk = Disk()
     vfs = _Vfs(disk, usual)
-    fdatasync = os.fdatasync
-
-    def sync(fd: Any) -> None:
-        name = os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))
-        disk.sync_names.append(name)
-        disk.failing_sync_count -= 1
-        if name in disk.on_sync or disk.failing_sync_count >= 0:
-            raise OSError(errno.EIO, "the disk of this test")
-        fdatasync(fd)
-
-    os.fdatasync = sync
     try:
         yield disk
     finally:
-        os.fdatasync = fdatasync
         disk.mend()
         apsw.set_default_vfs(usual)
         vfs.unregister()

@@ -55,47 +55,17 @@ def test_a_full_disk_fails_the_write_and_nothing_else(store: SqliteStore, disk: 
     assert uids_of(store, box) == [1, 2]
 
 
-def test_an_io_error_breaks_the_store_for_good(store: SqliteStore, disk: Disk) -> None:
+@pytest.mark.parametrize("where", ["write", "sync"])
+def test_an_io_error_breaks_the_store_for_good(store: SqliteStore, disk: Disk, where: str) -> None:
     (box,) = people(store, 1)
     accept(store, letter_to(box))
-    disk.on_write[LOG] = apsw.IOError
+    (disk.on_write if where == "write" else disk.on_sync)[LOG] = apsw.IOError
     assert faults(store, box, 3) == [StoreBroken] * 3
     disk.mend()
-    is_broken_for_good(store, box)
-    assert uids_of(store, box) == [1]
-
-
-def test_a_sync_that_fails_breaks_the_store_for_good(
-    store: SqliteStore, disk: Disk, tmp_path: Path
-) -> None:
-    (box,) = people(store, 1)
-    accept(store, letter_to(box))
-    disk.on_sync[LOG] = apsw.IOError
-    assert faults(store, box, 3) == [StoreBroken] * 3
-    disk.mend()
-    is_broken_for_good(store, box)
-    # It is there, but nobody was promised it: the peer heard that it should try again.
-    again = SqliteStore(tmp_path / "store")
-    assert uids_of(again, box) == [1, 2, 3, 4]
-    again.close()
-
-
-def test_what_could_not_be_synced_is_moved_out_of_the_log(store: SqliteStore, disk: Disk) -> None:
-    """What the next one commits would be lost behind a hole in the log."""
-    (box,) = people(store, 1)
-    disk.sync_names.clear()
-    disk.failing_sync_count = 1
-    assert faults(store, box) == [StoreBroken]
-    in_use, moved = store._engine._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-    assert in_use == moved > 0
-    assert disk.sync_names == [LOG, LOG, DATABASE], "ours, which failed; the log; the database"
-
-
-def is_broken_for_good(store: SqliteStore, box: MailboxId) -> None:
-    """What the disk holds is not known any more."""
-    assert faults(store, box) == [StoreBroken]
+    assert faults(store, box) == [StoreBroken]  # what the disk holds is not known any more
     with pytest.raises(StoreBroken):
         store.add_account(identifier="x", name="x", addresses=[], now_s=1.0)
+    assert uids_of(store, box) == [1]
 
 
 def test_a_disk_that_breaks_on_the_way_leaves_the_accepted_accepted(
@@ -106,7 +76,7 @@ def test_a_disk_that_breaks_on_the_way_leaves_the_accepted_accepted(
 
     def break_after_one(batch: list[object]) -> list[object]:
         outcomes = commit(batch)  # type: ignore[arg-type]
-        disk.on_write[LOG] = apsw.IOError
+        disk.on_sync[LOG] = apsw.IOError
         return outcomes  # type: ignore[return-value]
 
     monkeypatch.setattr(store._writes, "_commit", break_after_one)
