@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mailserver.lists.leaving import find_link, leave_by_link
-from mailserver.lists.one_click import ByHand, Subscriber
+from mailserver.lists.one_click import Leaver
 from mailserver.store.lists import Lists, MailingList
 from mailserver.telemetry.log import get_log
 from webmail.errands import Errands
@@ -72,12 +72,8 @@ class Leaving:
         except (TimeoutError, ClientDisconnect):
             raise HTTPException(408, headers=CLOSE) from None
 
-    async def _leave(self, which: MailingList, who: Subscriber) -> None:
-        was_member = await self._errands.run(leave_by_link, self._lists, which, who)
-        self._tally.left_lists += was_member
-        named = (
-            {"member": who.member_id} if isinstance(who, ByHand) else {"account": who.account_id}
-        )
-        self._log.info(
-            "left a list by one click", list=which.address, was_member=was_member, **named
-        )
+    async def _leave(self, which: MailingList, who: Leaver) -> None:
+        member_id = await self._errands.run(leave_by_link, self._lists, which, who)
+        if member_id is not None:
+            self._tally.left_lists += 1
+            self._log.info("left a list by one click", list=which.address, member=member_id)

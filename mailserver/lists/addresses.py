@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from mailserver.lists.one_click import Subscriber
-from mailserver.lists.tokens import sign_subscriber
+from mailserver.lists.tokens import Subscriber, sign_subscriber
 from mailserver.store.lists import MailingList
 from mailserver.values.address import fold_local, split_plus
 from mailserver.values.ids import ListId

@@ -13,13 +13,30 @@ import hmac
 import re
 from base64 import b32encode
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from mailserver.lists.one_click import ByHand, ByRule, Subscriber
 from mailserver.values.ids import AccountId
 
 TOKEN_OCTETS = 10
 _SIGNATURE_LENGTH = 10  # 50 bits; a local part has 64 octets at most
 _SIGNED = re.compile(r"((a?)([1-9][0-9]{0,17}))\.([a-z2-7]{10})")
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """A row of the list's members."""
+
+    member_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ByRule:
+    """An account that a rule of the list has found."""
+
+    account_id: AccountId
+
+
+Subscriber = ByHand | ByRule
 
 
 def make_token(draw: Callable[[int], bytes]) -> str:

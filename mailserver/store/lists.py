@@ -292,6 +292,21 @@ class Lists(ListLookUps, Protocol):
         """No mail any more; one who is a member by rule is noted by hand for it."""
         ...
 
+    def leave(
+        self,
+        list_id: ListId,
+        why: str,
+        *,
+        account_id: AccountId | None = None,
+        address_key: str = "",
+    ) -> int | None:
+        """No member any more; one by rule is noted by hand as getting no mail, and why.
+
+        Returns the number of the row, which is gone or noted.  None: they had left before,
+        and nothing is written.
+        """
+        ...
+
     def members(self, list_id: ListId, *, after_id: int, limit: int) -> list[Member]: ...
 
     def find_member(self, member_id: int) -> Member | None: ...

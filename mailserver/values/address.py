@@ -48,6 +48,12 @@ class Address:
         return self.local.isascii() and self.domain.isascii()
 
 
+def key_of(text: str) -> str:
+    """The key of an address that is written as `local@domain`, unquoted."""
+    local, _, domain = text.rpartition("@")
+    return Address(local, domain).key
+
+
 _ATEXT_DOT = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-/=?^_`{|}~.")
 
 

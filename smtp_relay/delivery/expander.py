@@ -48,9 +48,10 @@ from mailserver.store.queueing import (
     Settlement,
 )
 from mailserver.telemetry.log import get_log
+from mailserver.values.address import key_of
 from mailserver.values.ids import AcceptId, AgentId, MessageId, accept_id_text
 from smtp_relay.delivery.expander_copies import Copies
-from smtp_relay.delivery.expander_notes import Notes, key_of
+from smtp_relay.delivery.expander_notes import Notes
 from smtp_relay.delivery.expander_post import DOOR, Workshop, derive, header_of
 from smtp_relay.delivery.expander_requests import Requests
 from smtp_relay.delivery.expander_slices import Interrupted, Slices

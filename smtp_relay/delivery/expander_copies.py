@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailserver.lists.addresses import bounces_address, next_hop_of
-from mailserver.lists.one_click import ByHand, ByRule, Subscriber
+from mailserver.lists.tokens import ByHand, ByRule, Subscriber
 from mailserver.queue.turns import Turns
 from mailserver.quota.room import Room, decide_room
 from mailserver.routing import rules as routes
@@ -86,11 +86,10 @@ class Copies:
         return [NewCopy(recipient=recipient, route=Deposit(mailbox_id=mailbox_id))]
 
     def _named(self, reader: Reader) -> Subscriber | None:
-        """Whom the sender of a copy names; None: nobody.  An archive is not there to be left."""
+        """Whom the sender of a copy names; None: nobody."""
         if reader.member_id is not None:
             return ByHand(reader.member_id)
-        is_archive = reader.account_id == self._which.archive_account_id
-        if not self._shop.offers_one_click or reader.account_id is None or is_archive:
+        if not self._shop.offers_one_click or reader.account_id is None:
             return None
         return ByRule(reader.account_id)
 

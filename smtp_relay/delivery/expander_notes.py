@@ -10,16 +10,10 @@ from mailserver.lists.notes import Facts, Note, compose_note
 from mailserver.store.lists import Lists, MailingList, Reader
 from mailserver.store.people import Life, Target
 from mailserver.store.ports import Outcome, Write
-from mailserver.values.address import Address
 from mailserver.values.ids import AcceptId, AccountId, accept_id_text
 from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy
 from smtp_relay.delivery.expander_copies import Copies
 from smtp_relay.delivery.expander_post import DOOR, Workshop, longest_of, with_copies
-
-
-def key_of(path: str) -> str:
-    local, _, domain = path.rpartition("@")
-    return Address(local, domain).key
 
 
 class Notes:

@@ -25,11 +25,9 @@ from collections.abc import Callable, Sequence
 from mailserver.lists.addresses import Purpose, address_for
 from mailserver.lists.author import find_author, subject_of
 from mailserver.lists.header import Field, split_fields
-from mailserver.lists.leaving import leave
 from mailserver.lists.loops import why_not
 from mailserver.lists.notes import Note
-from mailserver.lists.one_click import ByHand
-from mailserver.lists.tokens import digest_of, make_token, verify_subscriber
+from mailserver.lists.tokens import ByHand, digest_of, make_token, verify_subscriber
 from mailserver.lists.verdict import (
     MAX_READ_OCTETS,
     deed_of,
@@ -49,7 +47,8 @@ from mailserver.store.lists import (
 )
 from mailserver.store.ports import Outcome, Write
 from mailserver.store.queueing import CopyRef, QueuedMessage
-from smtp_relay.delivery.expander_notes import Notes, key_of
+from mailserver.values.address import key_of
+from smtp_relay.delivery.expander_notes import Notes
 from smtp_relay.delivery.expander_post import Workshop, header_of, pieces_of
 from smtp_relay.delivery.report_maker import DOOR as REPORTS_DOOR
 
@@ -189,7 +188,7 @@ class Requests:
             return "nothing done: no member"
         if account_id is None:
             return self._ask(which, path, joins=False)
-        leave(self._lists, which, account_id)
+        self._lists.leave(which.list_id, "asked", account_id=account_id)
         self._notes.tell(Note.LEFT, which, account_id)
         return "gets nothing more"
 

@@ -27,10 +27,10 @@ from mailserver.dkim.signature import read_body_hash
 from mailserver.dkim.signer import Signer
 from mailserver.lists.addresses import BOUNCES_MARK, Purpose, purpose_of
 from mailserver.lists.header import unsubscribe_fields
-from mailserver.lists.one_click import leave_url
+from mailserver.lists.leaving import make_link
 from mailserver.lists.tokens import verify_subscriber
 from mailserver.settings.model import Settings
-from mailserver.store.lists import ListLookUps, MailingList
+from mailserver.store.lists import Lists, MailingList
 from mailserver.store.ports import StoreError
 from mailserver.store.queueing import QueuedMessage
 from mailserver.telemetry.log import get_log
@@ -45,13 +45,13 @@ HeadFor = Callable[[QueuedMessage, str], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneClick:
-    """Used on the agent's loop: two short reads and the signatures, for each copy.
+    """Used on the agent's loop: three short reads and the signatures, for each copy.
 
     base_url: of the web door, under https.
     """
 
     base_url: str
-    lists: ListLookUps
+    lists: Lists
     sign: Sign
     wall_s: Callable[[], float]
 
@@ -71,7 +71,7 @@ class OneClick:
         """Empty: nothing can be promised."""
         body_hash = read_body_hash(message.head)
         which, url = self._link_of(sender)
-        if body_hash is None or which is None:
+        if body_hash is None or which is None or not url:
             return b""
         kept = _SIGNATURES.sub(b"", message.head, count=1)
         before, by_mail, after = kept.partition(unsubscribe_fields(which))
@@ -91,11 +91,11 @@ class OneClick:
         who = verify_subscriber(which.secret, detail)
         if purpose is not Purpose.BOUNCES or who is None:
             return None, ""
-        return which, leave_url(self.base_url, which, who)
+        return which, make_link(self.lists, self.base_url, which, who)
 
 
 def open_one_click(
-    settings: Settings, lists: ListLookUps, signer: Signer | None, wall_s: Callable[[], float]
+    settings: Settings, lists: Lists, signer: Signer | None, wall_s: Callable[[], float]
 ) -> HeadFor | None:
     """None: there is no web door to leave by, or no key to promise it with."""
     if not settings.web.url or signer is None:

@@ -19,9 +19,15 @@ from mailserver.lists.addresses import (
 from mailserver.lists.author import find_author, find_authors, subject_of
 from mailserver.lists.dmarc import is_strict, names_to_ask
 from mailserver.lists.header import split_fields
-from mailserver.lists.one_click import ByHand, ByRule
 from mailserver.lists.posting import Permission, Sender, decide_post
-from mailserver.lists.tokens import digest_of, make_token, sign_subscriber, verify_subscriber
+from mailserver.lists.tokens import (
+    ByHand,
+    ByRule,
+    digest_of,
+    make_token,
+    sign_subscriber,
+    verify_subscriber,
+)
 from mailserver.lists.verdict import failed_addresses, is_hard_bounce, read_verdict
 from mailserver.store.lists import ListRole, Posting, Standing
 from mailserver.values.ids import AccountId, ListId

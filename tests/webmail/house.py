@@ -11,7 +11,7 @@ from typing import Any
 from starlette.types import Message, Scope
 
 from mailserver.lists.addresses import addresses_of
-from mailserver.lists.one_click import ByHand, Subscriber, make_leave_token
+from mailserver.lists.one_click import Leaver, Outside, make_leave_token
 from mailserver.settings.model import Settings
 from mailserver.store.lists import Joining, Lists, MailingList, Posting
 from mailserver.store.ports import Store
@@ -95,15 +95,13 @@ class House:
         self._errands.close()
         self._loop.close()
 
-    def path(self, who: Subscriber) -> str:
+    def path(self, who: Leaver) -> str:
         return f"/leave/{make_leave_token(self.which, who)}"
 
-    def member(self, address: str = "paul@exemple.net") -> ByHand:
+    def member(self, address: str = "paul@exemple.net") -> Outside:
         """One more, outside."""
         self.store.lists.add_member(self.which.list_id, address=address)
-        found = self.store.lists.member_with(self.which.list_id, address)
-        assert found is not None
-        return ByHand(found.member_id)
+        return Outside(address)
 
     def readers(self) -> list[str]:
         """Members by hand who get mail."""

@@ -140,7 +140,7 @@ class BrokenLists:
         return getattr(self._lists, name)
 
 
-@pytest.mark.parametrize("on", ["read_list", "remove_member"])
+@pytest.mark.parametrize("on", ["read_list", "leave"])
 @pytest.mark.parametrize(
     ("error", "is_broken"),
     [

@@ -23,7 +23,7 @@ from mailserver.store.ports import NameTaken
 from mailserver.store.sql.engine import Connection, ConstraintBroken, Engine, Row, first
 from mailserver.store.sql.lists_posts import SqlListPosts
 from mailserver.store.sql.lists_readers import SqlReaders
-from mailserver.values.address import Address
+from mailserver.values.address import key_of
 from mailserver.values.ids import AccountId, ListId
 
 DAY_S = 86_400.0
@@ -72,7 +72,9 @@ _STOP_MAIL = """
         bounce_count)
     VALUES (?, ?, '', ?, 0, ?, 0)
     ON CONFLICT (list_id, address_key) DO UPDATE SET gets_mail = 0,
-        stopped_why = excluded.stopped_why"""
+        stopped_why = excluded.stopped_why
+    RETURNING member_id"""
+_GETS_MAIL = "SELECT gets_mail FROM list_member WHERE list_id = ? AND address_key = ?"
 _MEMBER = """
     SELECT member_id, account_id, CASE WHEN account_id IS NULL THEN address ELSE
         coalesce((SELECT address FROM address WHERE address.account_id = list_member.account_id
@@ -177,6 +179,36 @@ class SqlLists(SqlReaders, SqlListPosts):
     ) -> None:
         self._write(_STOP_MAIL, (list_id, account_id, _member_key(account_id, address_key), why))
 
+    def leave(
+        self,
+        list_id: ListId,
+        why: str,
+        *,
+        account_id: AccountId | None = None,
+        address_key: str = "",
+    ) -> int | None:
+        who = account_id, _member_key(account_id, address_key)
+        if self._departure(list_id, why, *who) is None:
+            return None
+        with self._engine.write_turn():
+            write = self._departure(list_id, why, *who)  # again: nobody else writes now
+            if write is None:
+                return None
+            with self._engine.transaction() as connection:
+                row = first(connection.execute(*write))
+        assert row is not None, "nobody else writes"
+        return int(row[0])
+
+    def _departure(
+        self, list_id: ListId, why: str, account_id: AccountId | None, key: str
+    ) -> tuple[str, Sequence[Any]] | None:
+        """What must be written for one to leave; None: nothing."""
+        row = first(self._engine.read(_GETS_MAIL, (list_id, key)))
+        if account_id is None or not self._is_by_rule(self.rules(list_id), account_id):
+            return None if row is None else (_REMOVE_MEMBER, (list_id, key))
+        is_noted = row is not None and not row[0]
+        return None if is_noted else (_STOP_MAIL, (list_id, account_id, key, why))
+
     def members(self, list_id: ListId, *, after_id: int, limit: int) -> list[Member]:
         return list(map(_member, self._engine.read(_MEMBERS, (list_id, after_id, limit))))
 
@@ -240,8 +272,7 @@ class SqlLists(SqlReaders, SqlListPosts):
 def _give_address(
     connection: Connection, list_id: ListId, address: str, position: int, now_s: float
 ) -> None:
-    local, _, domain = address.rpartition("@")
-    key = Address(local, domain).key
+    key = key_of(address)
     if first(connection.execute(_GIVE_NAME, (key, now_s))) is None:
         raise NameTaken(address)
     try:
@@ -257,10 +288,7 @@ def _new_member(list_id: ListId, account_id: AccountId | None, address: str) -> 
 
 def _member_key(account_id: AccountId | None, address: str) -> str:
     """`#17` for an account, else the folded address."""
-    if account_id is not None:
-        return f"#{account_id}"
-    local, _, domain = address.rpartition("@")
-    return Address(local, domain).key
+    return f"#{account_id}" if account_id is not None else key_of(address)
 
 
 def _values(which: MailingList) -> Sequence[Any]:

@@ -9,8 +9,7 @@ from email.policy import default
 import pytest
 
 from mailserver.lists.addresses import bounces_address
-from mailserver.lists.one_click import ByHand
-from mailserver.lists.tokens import digest_of
+from mailserver.lists.tokens import ByHand, digest_of
 from mailserver.lists.verdict import deed_of
 from mailserver.queue.copies import CopyState
 from mailserver.store.lists import Joining, ListRole, Posting

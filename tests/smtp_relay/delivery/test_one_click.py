@@ -11,7 +11,7 @@ import pytest
 
 from mailserver.dkim.signer import Signer
 from mailserver.lists.leaving import find_link, leave_by_link
-from mailserver.lists.one_click import ByHand, ByRule
+from mailserver.lists.one_click import Inside, Outside, make_leave_token
 from mailserver.store.lists import ListRule, Posting
 from mailserver.store.people import PostDoc
 from mailserver.store.queueing import Lease, Leased, LeasedCopy
@@ -106,12 +106,11 @@ def test_each_member_outside_has_a_link_of_their_own_under_good_signatures(
     post(house)
     sent = leaving(house)
     links = {who: find_link(house.store.lists, token_of(sent[who])) for who in (PAUL, ZOE)}
-    members = {one.address: one.member_id for one in house.members()}
-    assert links == {who: (house.which, ByHand(members[who])) for who in (PAUL, ZOE)}
+    assert links == {who: (house.which, Outside(who)) for who in (PAUL, ZOE)}
     for octets in sent.values():
         assert octets.count(b"\r\nDKIM-Signature: ") + octets.startswith(b"DKIM-Signature: ") == 2
         assert verdicts(octets, ZONE) == [True, True]
-        assert verdicts(octets.replace(b"-m", b"-n", 1), ZONE) == [False, False]
+        assert verdicts(octets.replace(b"/leave/1-", b"/leave/2-"), ZONE) == [False, False]
         assert verdicts(octets.replace(b"=One-Click", b"=Two"), ZONE) == [False, False]
         assert octets.endswith(b"\r\n\r\nBonjour.\r\n.. et un point\r\n")
 
@@ -160,16 +159,23 @@ def test_who_forwards_outside_leaves_as_the_member_that_they_are(house: ListHous
         assert verdicts(octets, ZONE) == [True, True]
         found = find_link(house.store.lists, token_of(octets))
         assert found is not None
-        assert isinstance(found[1], ByHand if to == "anne" else ByRule)
+        assert found[1] == Inside(by_hand if to == "anne" else account.account_id)
         assert leave_by_link(house.store.lists, *found)
         readers = house.store.lists.readers_by_hand(house.which.list_id, after_id=0, limit=10)
         assert wanted not in {one.account_id for one in readers}
         assert wanted not in house.store.lists.accounts_by_rule(house.which)
 
 
-def test_an_archive_that_forwards_is_not_left_by_its_reader(house: ListHouse) -> None:
-    archive = house.person("archives")
+@pytest.mark.parametrize("is_member", [False, True])
+def test_an_archive_that_forwards_is_not_left_by_its_reader(
+    house: ListHouse, *, is_member: bool
+) -> None:
+    """Be it a member as well, and had it links before: it goes on getting each post."""
+    archive = house.member("archives") if is_member else house.person("archives")
+    before = make_leave_token(house.which, Inside(archive))
+    assert find_link(house.store.lists, before) is not None
     house.store.lists.change_list(replace(house.which, archive_account_id=archive))
+    assert find_link(house.store.lists, before) is None
     house.forward("archives", "archives@maison.test", keeps_copy=True)
     post(house)
     octets = leaving(house)["archives@maison.test"]
@@ -186,10 +192,29 @@ def test_whoever_has_left_may_click_again(house: ListHouse) -> None:
     assert PAUL not in {one.address for one in house.members()}
     assert find_link(lists, token) == found
     assert not leave_by_link(lists, *found)
-    house.outside(PAUL)  # a link of before is not of the new member
-    assert not leave_by_link(lists, *found)
     lists.delete_list(house.which.list_id, now_s=NOW_S, quarantine_s=0)
     assert find_link(lists, token) is None
+
+
+def test_a_link_of_before_is_good_for_who_has_joined_again(house: ListHouse) -> None:
+    post(house)
+    lists, found = house.store.lists, find_link(house.store.lists, token_of(leaving(house)[PAUL]))
+    assert found is not None
+    for address in (PAUL, "PAUL@Exemple.NET"):
+        assert leave_by_link(lists, *found)
+        house.outside(address)
+    assert leave_by_link(lists, *found)
+    assert [one.address for one in house.members() if one.account_id is None] == [ZOE]
+
+
+def test_who_leaves_while_a_copy_waits_gets_it_without_a_promise(house: ListHouse) -> None:
+    post(house)
+    house.store.lists.leave(house.which.list_id, "by link", address_key=PAUL)
+    sent = leaving(house)
+    assert BY_MAIL in sent[PAUL]
+    assert b"One-Click" not in sent[PAUL]
+    assert token_of(sent[ZOE])
+    assert verdicts(sent[PAUL], ZONE) == [True, True]
 
 
 def test_what_a_post_says_of_leaving_another_list_is_not_promised(house: ListHouse) -> None:

@@ -89,6 +89,36 @@ def test_one_by_hand_is_not_one_by_rule_as_well(store: Store, which: MailingList
     assert store.lists.readers_by_hand(which.list_id, after_id=0, limit=10) == []
 
 
+@pytest.mark.parametrize("is_by_hand", [False, True])
+@pytest.mark.parametrize("is_by_rule", [False, True])
+def test_who_leaves_gets_no_mail_and_may_leave_again(
+    store: Store, which: MailingList, *, is_by_hand: bool, is_by_rule: bool
+) -> None:
+    lists, list_id = store.lists, which.list_id
+    account = store.find_account("jmarot")
+    assert account is not None
+    if is_by_rule:
+        lists.add_rule(list_id, ListRule(unit_code=SCHOOL, function="enseignant"))
+    if is_by_hand:
+        assert lists.add_member(list_id, account_id=account.account_id)
+    number = lists.leave(list_id, "by link", account_id=account.account_id)
+    assert (number is not None) is (is_by_hand or is_by_rule)
+    found = lists.members(list_id, after_id=0, limit=10)
+    wanted = [(number, False, "by link")] if is_by_rule else []
+    assert [(one.member_id, one.gets_mail, one.stopped_why) for one in found] == wanted
+    assert list(lists.accounts_by_rule(which)) == []
+    assert lists.leave(list_id, "asked", account_id=account.account_id) is None
+    assert lists.members(list_id, after_id=0, limit=10) == found
+
+
+def test_who_leaves_and_joins_again_is_a_member_again(store: Store, which: MailingList) -> None:
+    lists, list_id, paul = store.lists, which.list_id, "paul@exemple.net"
+    assert lists.add_member(list_id, address="Paul@exemple.net")
+    assert lists.leave(list_id, "by link", address_key=paul) is not None
+    assert lists.add_member(list_id, address=paul)
+    assert len(lists.readers_by_hand(list_id, after_id=0, limit=10)) == 1
+
+
 def test_many_who_get_no_mail_do_not_hide_those_behind_them(
     store: Store, which: MailingList
 ) -> None:
