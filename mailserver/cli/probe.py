@@ -5,6 +5,8 @@ The web has none: there, a page is asked for.
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +33,11 @@ class Answer:
     @property
     def is_up(self) -> bool:
         return not self.failure
+
+    @property
+    def is_refused(self) -> bool:
+        """Nobody listens there, as far as this machine, or this container, can see."""
+        return self.failure == os.strerror(errno.ECONNREFUSED)
 
 
 def probe_all(wanted: list[WantedListener]) -> list[Answer]:

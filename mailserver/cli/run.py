@@ -11,6 +11,7 @@ import typer
 from mailserver.cli.access import read_settings
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption
+from mailserver.supervisor.doors import DOOR_MODULES, DOOR_NAMES, open_doors
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
@@ -20,8 +21,7 @@ DoorOption = Annotated[
     typer.Option(
         "--door",
         metavar="NAME",
-        help="Only this door: smtp, pop3, web, delivery or keeper (one container each)."
-        " May be repeated.",
+        help=f"Only this door, for one container each: {DOOR_NAMES}. May be repeated.",
     ),
 ]
 
@@ -39,11 +39,11 @@ def start(settings: Settings, *, only_doors: list[str], greeting: str = "") -> N
     """
     from mailserver.setup.service import prepare_store
     from mailserver.supervisor.launch import become_supervisor
-    from mailserver.supervisor.planning import DOOR_MODULES, errors_at_start, make_plan, open_doors
+    from mailserver.supervisor.planning import errors_at_start, make_plan
 
     unknown = [name for name in only_doors if name not in DOOR_MODULES]
     if unknown:
-        raise Mistake(f"no door {unknown[0]!r}: the doors are {', '.join(DOOR_MODULES)}")
+        raise Mistake(f"no door {unknown[0]!r}: the doors are {DOOR_NAMES}")
     if only_doors and not set(only_doors) & set(open_doors(settings)):
         raise Mistake(f"the door {only_doors[0]} has no listener: give web.https an address")
     errors, warnings = errors_at_start(settings, only_doors=only_doors)

@@ -11,6 +11,7 @@ import typer
 from mailserver.cli.access import opened_store, read_settings
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
+from mailserver.supervisor.doors import DOOR_MODULES, DOOR_NAMES, open_doors
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 
 DoorOption = Annotated[
     str | None,
-    typer.Option(
-        "--door", metavar="NAME", help="Only this door: smtp, pop3, web, delivery, keeper."
-    ),
+    typer.Option("--door", metavar="NAME", help=f"Only this door: {DOOR_NAMES}."),
 ]
 Reports = dict[str, dict[str, float]]
 
@@ -29,14 +28,16 @@ def status(
     *, door: DoorOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
     """Ask every listener for its banner and show the counters; exit 1 where one is down."""
-    from mailserver.supervisor.planning import DOOR_MODULES, open_doors
+    from mailserver.settings.gateway import is_in_container
 
     if door is not None and door not in DOOR_MODULES:
-        raise Mistake(f"no door {door!r}: the doors are {', '.join(DOOR_MODULES)}")
+        raise Mistake(f"no door {door!r}: the doors are {DOOR_NAMES}")
     settings = read_settings(config)
     names = [door] if door else open_doors(settings)
     reports, lost_key = _from_store(settings)
-    facts = {name: _door_facts(settings, name, reports) for name in names}
+    # Containers have one door each: asked for the whole service, `status` sees the ports of one.
+    apart = door is None and is_in_container()
+    facts = {name: _door_facts(settings, name, reports, apart=apart) for name in names}
     is_up = all(fact["up"] for fact in facts.values())
     dane, warnings = _dane(reports), [*_warnings(reports), *lost_key]
     if as_json:
@@ -61,16 +62,23 @@ def _from_store(settings: Settings) -> tuple[Reports, list[str]]:
     return fresh, [] if lost is None else [lost]
 
 
-def _door_facts(settings: Settings, name: str, reports: Reports) -> dict[str, Any]:
-    """up, workers, listeners, counters (summed over the workers)."""
+def _door_facts(settings: Settings, name: str, reports: Reports, *, apart: bool) -> dict[str, Any]:
+    """up, workers, listeners, counters (summed over the workers).
+
+    apart: a door that reports while nobody listens on its ports here may be in another container.
+    """
     from mailserver.cli.probe import probe_all
     from mailserver.settings.listeners import wanted_listeners
 
     answers = probe_all([one for one in wanted_listeners(settings) if one.kind.door == name])
     own = {source: values for source, values in reports.items() if source.startswith(f"{name}.")}
+    is_elsewhere = apart and bool(own and answers) and all(one.is_refused for one in answers)
+    is_off = name == "delivery" and settings.delivery.processes == 0
+    # A door whose listeners cannot be asked is up when it reports.
+    is_silent = is_elsewhere or not answers
     return {
-        # A door without listeners is up when it reports.
-        "up": all(answer.is_up for answer in answers) if answers else bool(own),
+        "up": bool(own) or is_off if is_silent else all(answer.is_up for answer in answers),
+        "elsewhere": is_elsewhere,
         "workers": len(own),
         "listeners": [
             {
@@ -139,8 +147,9 @@ def _show(facts: dict[str, dict[str, Any]], dane: str | None, warnings: list[str
     for name, fact in facts.items():
         word = "up" if fact["up"] else "DOWN"
         told = _told_workers(fact["workers"])
-        print(f"{name:<10}{word:<6}{told}")
-        for one in fact["listeners"]:
+        where = ", in another container: its health check asks the listeners"
+        print(f"{name:<10}{word:<6}{told}{where if fact['elsewhere'] else ''}")
+        for one in [] if fact["elsewhere"] else fact["listeners"]:
             print(f"    {one['name']:<20} {one['address']:<24} {one['failure'] or 'up'}")
         for counter, value in sorted(fact["counters"].items()):
             print(f"    {counter:<44} {value:,.0f}")

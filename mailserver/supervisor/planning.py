@@ -16,20 +16,12 @@ from pathlib import Path
 from mailserver.settings.check import check_settings
 from mailserver.settings.check_ports import Ports
 from mailserver.settings.finding import Finding, Level
-from mailserver.settings.listeners import WEB, wanted_listeners
+from mailserver.settings.listeners import wanted_listeners
 from mailserver.settings.load import SettingsError, load_settings
 from mailserver.settings.model import Settings
+from mailserver.supervisor.doors import DOOR_MODULES, open_doors
 from mailserver.supervisor.plan import DoorPlan, ListenerPlan, Plan
 
-KEEPER = "keeper"
-DOOR_MODULES = {
-    "smtp": "smtp_relay.inbound.worker",
-    "pop3": "pop3_store.worker",
-    "web": "webmail.worker",
-    "delivery": "smtp_relay.delivery.worker",
-    KEEPER: "mailserver.supervisor.keeper",
-}
-"""Every door that `run` may start; a new one is a line here."""
 COMMON_MODULES = (
     "mailserver.auth.gate",
     "mailserver.dkim.signer",
@@ -57,12 +49,6 @@ def make_plan(settings: Settings, *, only_doors: Collection[str] = (), greeting:
         log_format=settings.log.format,
         greeting=greeting,
     )
-
-
-def open_doors(settings: Settings) -> list[str]:
-    """The names of the doors that `run` starts: the web only where it has a listener."""
-    has_web = any(wanted.kind.door == WEB for wanted in wanted_listeners(settings))
-    return [name for name in DOOR_MODULES if name != WEB or has_web]
 
 
 def errors_at_start(

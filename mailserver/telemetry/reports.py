@@ -31,8 +31,8 @@ OPEN_RELAY_WARNING: Final = (
     " Correct [relay] and [[routes]], then start again"
 )
 
-FRESH_S: Final = 120.0
-"""A report older than this is of a process that is gone."""
+FRESH_S: Final = 30.0
+"""They come every 5 or 10 s: an older one is of a process that is gone, or hangs."""
 
 
 _STATES: Final = frozenset({PEERS_RECENT, PEERS_DISTINCT, PEERS_PRIVATE, DANE_STATE})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from mailserver.settings.load import load_settings
 from mailserver.store.sqlite.store import open_store
+from mailserver.supervisor.doors import DOOR_MODULES
 from mailserver.telemetry.dane import DaneState
 from tests.cli.conftest import Run
 
@@ -102,6 +104,44 @@ def test_the_keeper_is_up_while_it_reports(service: Path, run: Run) -> None:
     assert "1 worker reports" in said.out
 
 
+def test_a_door_without_workers_is_not_down(
+    service: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = ("status", "--door", "delivery", "--config", service)
+    assert run(*status).status == 1
+    monkeypatch.setenv("MAILSERVER_DELIVERY__PROCESSES", "0")
+    assert run(*status).status == 0
+
+
+@pytest.fixture
+def in_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailserver.settings.gateway.is_in_container", lambda: True)
+
+
+def test_a_door_in_another_container_is_up_while_it_reports(
+    service: Path, run: Run, monkeypatch: pytest.MonkeyPatch, in_container: None
+) -> None:
+    for name in ("delivery.0", "keeper.0"):
+        report(service, name, time.time())
+    with listener(b"220 a\r\n") as mx, socket.create_server(("127.0.0.1", 0)) as closed:
+        pop3 = closed.getsockname()[1]
+        closed.close()
+        listen_on(monkeypatch, mx=mx, pop3=pop3)
+        whole = ("status", "--config", service)
+        assert run(*whole).status == 1  # nobody says that it lives
+        report(service, "pop3.0", time.time())
+        said = run(*whole)
+        assert said.status == 0
+        assert "1 worker reports, in another container" in said.out
+        assert "Connection refused" not in said.out
+        assert json.loads(run(*whole, "--json").out)["doors"]["pop3"]["elsewhere"] is True
+        # Its own health check asks it by name, and what answers wrongly is down wherever it is.
+        assert run("status", "--door", "pop3", "--config", service).status == 1
+        with listener(b"421 no\r\n") as bad:
+            listen_on(monkeypatch, mx=mx, pop3=bad)
+            assert run(*whole).status == 1
+
+
 def test_counters_are_summed_over_the_workers(
     service: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,3 +207,8 @@ def test_of_dane_nothing_is_said_before_the_agent_reports(service: Path, run: Ru
     report(service, "keeper.0", time.time())
     told = run("status", "--door", "keeper", "--json", "--config", service)
     assert json.loads(told.out)["dane"] is None
+
+
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_the_help_names_every_door(command: str, run: Run) -> None:
+    assert set(DOOR_MODULES) <= set(re.findall(r"\w+", run(command, "--help").out))

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from mailserver.settings.model import Settings, WebSettings
 from mailserver.supervisor.backoff import FIRST_S, LONGEST_S, STEADY_S, Backoff
+from mailserver.supervisor.doors import DOOR_MODULES, open_doors
 from mailserver.supervisor.events import Events
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.memory_file import read_memory_file, write_memory_file
 from mailserver.supervisor.orders import DoorOrders, Orders, orders_from_json
 from mailserver.supervisor.plan import plan_from_json
-from mailserver.supervisor.planning import DOOR_MODULES, make_plan, open_doors
+from mailserver.supervisor.planning import make_plan
 from mailserver.supervisor.sockets import PortInUse, Sockets, inherited_sockets
 from tests.supervisor.service import door, plan
 
