@@ -16,6 +16,8 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, Final
 
+import h11
+from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -23,6 +25,7 @@ from uvicorn.server import ServerState
 
 from mailserver.settings.model import Network
 from mailserver.telemetry.log import get_log
+from webmail.guard import HEADERS
 from webmail.lobby import Lobby
 
 MAX_HEAD_OCTETS: Final = 16 * 1024
@@ -68,11 +71,14 @@ class Connection(H11Protocol):
         state: ServerState,
         lobby: Lobby,
         *,
+        not_http: Response,
         loop: asyncio.AbstractEventLoop,
         timeout_s: float,
     ) -> None:
+        """not_http: the answer to what cannot be read."""
         super().__init__(config, state, {}, loop)
         self._lobby = lobby
+        self._not_http = not_http
         self._timeout_s = timeout_s
         self.is_open = False
         self.is_working = False
@@ -90,6 +96,21 @@ class Connection(H11Protocol):
         if self.cycle is not before:
             self.is_working = not self.cycle.response_complete
             self.deadline_at_s = self.loop.time() + self._timeout_s + REQUEST_GRACE_S
+
+    def send_400_response(self, _msg: str) -> None:
+        """To what is no HTTP.  Behind an answer there is nothing more to say.
+
+        Where it breaks off a form, whoever reads that form hears that the peer has gone.
+        """
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            headers = [*self.server_state.default_headers, *self._not_http.raw_headers, *HEADERS]
+            answer = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            for event in (answer, h11.Data(data=bytes(self._not_http.body)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         self.is_working = False
@@ -125,16 +146,21 @@ class Reception:
         config: Config,
         state: ServerState,
         lobby: Lobby,
+        not_http: Response,
         is_welcome: Callable[[str], bool],
         on_full: Callable[[], None],
         timeout_s: float,
     ) -> None:
-        """sock: listening, not blocking.  is_welcome: of a peer's address."""
+        """sock: listening, not blocking.  is_welcome: of a peer's address.
+
+        not_http: see `Connection`.
+        """
         self._sock = sock
         self._tls = tls
         self._config = config
         self._state = state
         self._lobby = lobby
+        self._not_http = not_http
         self._is_welcome = is_welcome
         self._on_full = on_full
         self._timeout_s = timeout_s
@@ -157,7 +183,12 @@ class Reception:
             sock.close()
             return
         connection = Connection(
-            self._config, self._state, self._lobby, loop=loop, timeout_s=self._timeout_s
+            self._config,
+            self._state,
+            self._lobby,
+            not_http=self._not_http,
+            loop=loop,
+            timeout_s=self._timeout_s,
         )
         if not self._lobby.admit(connection):
             self._on_full()
@@ -193,8 +224,9 @@ def is_proxy(peer: str, proxies: tuple[Network, ...]) -> bool:
     return known.is_loopback or any(known in network for network in proxies)
 
 
-def hush_uvicorn() -> None:
-    """Its warnings are about what peers do; its errors are our bugs, and come to our log."""
+def hush_libraries() -> None:
+    """Their warnings are about what peers do; errors are our bugs, and come to our log."""
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     log = logging.getLogger("uvicorn.error")
     log.setLevel(logging.ERROR)
     log.propagate = False

@@ -6,6 +6,7 @@ headers below.  Nothing here keeps or logs a path: the links in it are secrets.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
@@ -25,7 +26,9 @@ MAX_BODY_OCTETS: Final = 8 * 1024
 CLOSE: Final = {"Connection": "close"}
 """For an answer before the end of the request: what still comes is not another one."""
 PACE_WAIT_S: Final = 60
-_HEADERS: Final = [
+# RFC 9112 §3.2.2: absolute-form = absolute-URI
+_ABSOLUTE: Final = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+HEADERS: Final = [
     (name, value.encode("ascii"))
     for name, value in (
         (b"content-security-policy", POLICY),
@@ -65,7 +68,9 @@ class Entry:
         self._peers = peers
         self._clock_s = clock_s
 
-    def refusal(self, *, client: str, host: str, content_length: str) -> int | None:
+    def refusal(
+        self, *, client: str, host: str, content_length: str, transfer_encoding: str = ""
+    ) -> int | None:
         """The status of a refusal; None: come in.  Header fields as they came, or empty."""
         self._peers.note(client)
         is_paced = self._pace.allows(client, now_s=self._clock_s())
@@ -73,6 +78,8 @@ class Entry:
             return 429
         if host_name(host) not in self._names:
             return 421
+        if content_length and transfer_encoding:
+            return 400  # RFC 9112 §6.1: two lengths, of which a proxy may have believed the other
         length = content_length.strip()
         is_long = length.isdigit() and (len(length) > 9 or int(length) > MAX_BODY_OCTETS)
         return 413 if is_long else None
@@ -83,6 +90,12 @@ def host_name(host: str) -> str:
     name, colon, port = host.strip().lower().rpartition(":")
     has_port = bool(colon) and (not port or port.isdigit())
     return (name if has_port else host.strip().lower()).rstrip(".")
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """(the host that an absolute target names, else nothing; the path)."""
+    found = _ABSOLUTE.fullmatch(target)
+    return ("", target) if found is None else (found[1], found[2] or "/")
 
 
 class Guard:
@@ -99,10 +112,13 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
+        host, path = split_target(scope["path"])
+        scope = {**scope, "path": path}
         status = self._entry.refusal(
             client=(scope.get("client") or ("",))[0],
-            host=headers.get("host", ""),
+            host=host or headers.get("host", ""),
             content_length=headers.get("content-length", ""),
+            transfer_encoding=headers.get("transfer-encoding", ""),
         )
         app = self._app if status is None else self._refused(status, headers)
         self._tally.requests += 1
@@ -116,7 +132,7 @@ class Guard:
     def _dressed(self, send: Send) -> Send:
         async def send_dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_HEADERS]
+                message["headers"] = [*message["headers"], *HEADERS]
                 self._tally.failed_requests += message["status"] >= 400
             await send(message)
 

@@ -71,6 +71,8 @@ class Leaving:
                     return form.get(FIELD) == ONE_CLICK
         except (TimeoutError, ClientDisconnect):
             raise HTTPException(408, headers=CLOSE) from None
+        except UnicodeError:  # the form names a charset that refuses to read
+            return False
 
     async def _leave(self, which: MailingList, who: Leaver) -> None:
         member_id = await self._errands.run(leave_by_link, self._lists, which, who)

@@ -36,9 +36,9 @@ from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import CONNECTIONS, source_name
 from mailserver.tls.contexts import CertificateWatch, Contexts, make_contexts
 from webmail.application import make_application
-from webmail.connection import Connection, Reception, hush_uvicorn, is_proxy, make_config
+from webmail.connection import Connection, Reception, hush_libraries, is_proxy, make_config
 from webmail.errands import Errands
-from webmail.guard import Tally
+from webmail.guard import CLOSE, Tally
 from webmail.lobby import Lobby
 from webmail.pages import Pages
 
@@ -75,7 +75,7 @@ def serve(prepared: Prepared, context: contract.WorkerContext) -> None:
     Raises:
         StoreError, OSError: the store cannot be opened.
     """
-    hush_uvicorn()
+    hush_libraries()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = Worker(loop, prepared, context)
@@ -109,6 +109,7 @@ class Worker:
         self._watch = CertificateWatch(
             self._contexts, certificate=settings.tls.certificate, key=settings.tls.key
         )
+        self._not_http = prepared.pages.failure(400, settings.service.language, CLOSE)
         self._app = make_application(
             settings,
             lists=self._store.lists,
@@ -155,6 +156,7 @@ class Worker:
             config=make_config(self._app, proxies=None if is_tls else web.proxies),
             state=self._state,
             lobby=self._lobby,
+            not_http=self._not_http,
             is_welcome=lambda peer: is_tls or is_proxy(peer, web.proxies),
             on_full=self._turned_away,
             timeout_s=web.timeout_s,

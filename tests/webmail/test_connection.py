@@ -10,10 +10,11 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
-from webmail.connection import Reception, hush_uvicorn, is_proxy, make_config
+from webmail.connection import Reception, hush_libraries, is_proxy, make_config
 from webmail.lobby import Lobby
 
 PROXIES = (ip_network("10.0.0.2/32"), ip_network("2001:db8::/64"))
@@ -54,6 +55,7 @@ async def visit(lobby: Lobby, *, is_welcome: bool) -> tuple[bytes, int]:
             config=make_config(nobody, proxies=()),
             state=ServerState(),
             lobby=lobby,
+            not_http=Response(status_code=400),
             is_welcome=lambda _peer: is_welcome,
             on_full=lambda: turned_away.append(True),
             timeout_s=10.0,
@@ -97,7 +99,7 @@ def test_where_every_place_is_a_request_the_next_one_is_turned_away() -> None:
 def uvicorns_log() -> Iterator[logging.Logger]:
     log = logging.getLogger("uvicorn.error")
     before = log.level, log.propagate, log.handlers
-    hush_uvicorn()
+    hush_libraries()
     yield log
     log.level, log.propagate, log.handlers = before
 

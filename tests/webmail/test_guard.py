@@ -111,6 +111,24 @@ def test_whom_a_gateway_hides_are_not_counted_as_one() -> None:
     assert set(refusals) == {None}
 
 
+def test_a_target_that_names_a_host_is_asked_of_that_host(house: House) -> None:
+    """RFC 9112 §3.2.2: an origin server accepts it, and the Host field counts for nothing."""
+    asked = {"headers": {"host": "example.org"}}
+    assert house.get(f"https://{HOST}/robots.txt", **asked).status == 200
+    assert house.get(f"HTTP://{HOST}:443/leave/x").status == 404
+    for target in ("https://example.org/robots.txt", f"https://{HOST}@example.org/robots.txt"):
+        assert house.get(target).status == 421
+
+
+def test_a_form_with_two_lengths_is_refused_and_its_connection_closed(house: House) -> None:
+    path = house.path(house.member())
+    answer = house.post(
+        path, headers=FORM | {"content-length": "26", "transfer-encoding": "chunked"}
+    )
+    assert (answer.status, answer.headers["connection"]) == (400, "close")
+    assert house.readers() == ["paul@exemple.net"]
+
+
 @pytest.mark.parametrize(
     ("told", "wanted"),
     [

@@ -86,6 +86,7 @@ def test_a_form_in_pieces_is_one_form(house: House) -> None:
         ({"content-type": "multipart/form-data"}, multipart()),
         ({"content-type": "multipart/form-data; boundary="}, multipart()),
         ({"content-type": "multipart/form-data; boundary=\u00e9"}, multipart()),
+        ({"content-type": MULTIPART["content-type"] + "; charset=undefined"}, multipart()),
         (MULTIPART, b"no multipart at all"),
         (MULTIPART, multipart()[:60]),
         (MULTIPART, multipart(more='; filename="a.txt"')),

@@ -143,12 +143,14 @@ def test_several_requests_on_one_connection_are_answered_in_turn(door: RunningDo
         (b"\x16\x03\x01 TLS in the wrong place\r\n\r\n", 400),
         (b"GET /robots.txt HTTP/1.1\r\n" + CLOSE, 400),  # no Host
         (b"GET /robots.txt HTTP/1.1\r\nHost: example.org\r\n" + CLOSE, 421),
-        (b"GET http://example.org/robots.txt HTTP/1.1\r\nHost: localhost\r\n" + CLOSE, 404),
+        (b"GET http://example.org/robots.txt HTTP/1.1\r\nHost: localhost\r\n" + CLOSE, 421),
+        (b"GET http://localhost/robots.txt HTTP/1.1\r\nHost: example.org\r\n" + CLOSE, 200),
         (b"GET /leave/%2e%2e/%00 HTTP/1.1\r\nHost: localhost\r\n" + CLOSE, 404),
         (b"GET /\xc3\xa9 HTTP/1.1\r\nHost: localhost\r\n" + CLOSE, 400),
         (HEAD + b"Upgrade: websocket\r\nConnection: upgrade, close\r\n\r\n", 200),
         (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n" + CLOSE, 400),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + ASK, 400),
         (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n", 413),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 421),
     ],
@@ -156,7 +158,11 @@ def test_several_requests_on_one_connection_are_answered_in_turn(door: RunningDo
 def test_bad_octets_get_a_clear_answer_and_the_door_stays_open(
     door: RunningDoor, octets: bytes, status: int
 ) -> None:
-    assert status_of(door.ask(octets)) == status
+    said = door.ask(octets)
+    assert status_of(said) == status
+    assert said.count(b"HTTP/1.1 ") == 1  # what still came is not another request
+    assert b"\r\ncontent-security-policy: default-src 'none';" in said.lower()
+    assert b"\r\nserver:" not in said.lower()
     assert status_of(door.ask(ASK, "https")) == 200
 
 
@@ -240,6 +246,18 @@ def test_sighup_loads_a_renewed_certificate(place: Place, door: RunningDoor) -> 
                 break
 
 
+def _broken(path: str) -> Iterator[bytes]:
+    """What is no HTTP, within a form and behind an answer; and forms that cannot be read."""
+    head = POST.replace(b"{path}", path.encode())
+    yield head + FORM + b"Transfer-Encoding: chunked\r\n\r\n5\r\nList-\r\nzz\r\n"
+    yield POST.replace(b"{path}", b"/x") + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
+    yield HEAD + b"\r\n" + b"\0\r\n\r\n"
+    for more in (b"", b"; charset=undefined"):
+        form = b"Content-Type: multipart/form-data; boundary=x" + more + b"\r\n"
+        body = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--y'
+        yield head + form + b"Content-Length: %d\r\n" % len(body) + CLOSE + body
+
+
 def test_sigterm_ends_who_waits_and_the_process_and_the_log_has_no_link(
     place: Place, path: str
 ) -> None:
@@ -251,6 +269,8 @@ def test_sigterm_ends_who_waits_and_the_process_and_the_log_has_no_link(
         said = door.ask(head.removesuffix(CLOSE) + told + CLOSE + body)
         assert status_of(said) == 200
         assert status_of(door.ask(f"GET {path}x HTTP/1.1\r\nHost: localhost\r\n".encode() + CLOSE))
+        for octets in _broken(path):
+            assert b"HTTP/1.1 400 " in door.ask(octets)
         assert door.stop() == 0
         assert read_all(idle) == read_all(silent) == b""
         log = door.log()
