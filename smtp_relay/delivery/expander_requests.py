@@ -238,7 +238,7 @@ class Requests:
         if not is_hard_bounce(octets):
             return "a notice, and not of a failure for good"
         found = self._bounced_members(which, detail, message, octets)
-        members = [one for one in found if self._lists.find_list(key_of(one.address)) is None]
+        members = [one for one in found if self._is_elsewhere(one)]
         for member in members:
             self._count_bounce(which, member)
         return f"a failure for good of {len(members)} members"
@@ -259,17 +259,16 @@ class Requests:
         )
         return [one for one in named if one is not None]
 
+    def _is_elsewhere(self, member: Member) -> bool:
+        """One with an account has a mailbox here: what failed is where they forward."""
+        return member.account_id is None and self._lists.find_list(key_of(member.address)) is None
+
     def _count_bounce(self, which: MailingList, member: Member) -> None:
         now_s = self._wall_s()
         count = self._lists.note_bounce(member.member_id, now_s=now_s, within_s=BOUNCES_WITHIN_S)
         if count < MAX_BOUNCES or not member.gets_mail:
             return
-        self._lists.stop_mail(
-            which.list_id,
-            "bounces",
-            account_id=member.account_id,
-            address_key="" if member.account_id is not None else key_of(member.address),
-        )
+        self._lists.stop_mail(which.list_id, "bounces", address_key=key_of(member.address))
         owners = self._lists.with_role(which.list_id, ListRole.OWNER)
         for reader in self._lists.readers_of(owners):
             self._write(self._notes.make(Note.STOPPED, which, reader, member=member.address))

@@ -215,6 +215,18 @@ def test_a_member_whose_mail_bounces_on_three_days_gets_no_more(
     assert b"paul@exemple.net" in note
 
 
+def test_a_member_of_ours_who_forwards_where_mail_bounces_still_gets_it_here(
+    open_house: OpenHouse,
+) -> None:
+    house = open_house()
+    house.member("anne.durand")
+    house.forward("anne.durand", "anne@exemple.net", keeps_copy=True)
+    (member,) = house.members()
+    _bounce_for_days(house, bounces_address(house.which, ByHand(member.member_id)))
+    (member,) = house.members()
+    assert member.gets_mail
+
+
 @pytest.mark.parametrize("detail", ["", "+1", "+1.aaaaaaaaaa"])
 def test_nobody_stops_a_members_mail_with_a_forged_notice(
     open_house: OpenHouse, detail: str
