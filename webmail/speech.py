@@ -22,17 +22,17 @@ class Say(Enum):
 
     LEAVE = Text("Quitter la liste", "Leave the list")
     LEAVE_MEANS = Text(
-        "Vous ne recevrez plus les messages de cette liste :",
-        "You will get no more messages of this list:",
+        "Si vous appuyez sur le bouton, vous ne recevrez plus les messages de cette liste\u00a0:",
+        "If you press the button, you will get no more messages from this list:",
     )
     LEAVE_NOT = Text(
-        "Pour continuer à les recevoir, fermez cette page : rien n'aura changé.",
+        "Pour continuer à les recevoir, fermez cette page\u00a0: rien n'aura changé.",
         "To go on getting them, just close this page: nothing will have changed.",
     )
     LEFT = Text("C'est fait", "Done")
     LEFT_MEANS = Text(
-        "Vous ne recevez plus les messages de cette liste :",
-        "You get no more messages of this list:",
+        "Vous ne recevez plus les messages de cette liste\u00a0:",
+        "You get no more messages from this list:",
     )
     LEFT_ELSE = Text(
         "S'il en arrive encore un, servez-vous du lien de ce message-là.",
@@ -53,8 +53,8 @@ FAILURES: Final[dict[int, tuple[Text, Text]]] = {
         Text(
             "Il est incomplet, ou il n'est plus valable."
             " Copiez-le en entier depuis le message le plus récent.",
-            "It is not complete, or it is good no more."
-            " Copy all of it from the newest message that you have.",
+            "It is incomplete, or no longer valid."
+            " Copy it whole from the newest message that you have.",
         ),
     ),
     405: (
@@ -78,8 +78,8 @@ FAILURES: Final[dict[int, tuple[Text, Text]]] = {
     421: (
         Text("Ce nom n'est pas le nôtre", "That name is not ours"),
         Text(
-            "Vérifiez l'adresse : elle doit être celle du message que vous avez reçu.",
-            "Check the address: it must be that of the message which you got.",
+            "Vérifiez l'adresse\u00a0: elle doit être celle du message que vous avez reçu.",
+            "Check the address: it must be that of the message that you got.",
         ),
     ),
     429: (
@@ -87,7 +87,10 @@ FAILURES: Final[dict[int, tuple[Text, Text]]] = {
         Text("Attendez une minute, puis recommencez.", "Wait a minute, then try again."),
     ),
     503: (
-        Text("Le service est momentanément indisponible", "The service is not available now"),
+        Text(
+            "Le service est momentanément indisponible",
+            "The service is not available at the moment",
+        ),
         Text(
             "C'est de notre fait. Essayez à nouveau dans quelques minutes.",
             "The fault is ours. Try again in a few minutes.",
