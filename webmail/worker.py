@@ -5,9 +5,8 @@ the pages and loads the certificate; `serve` opens the store, listens and runs
 until:
 
     told by               what happens
-    SIGTERM, SIGINT       no new connections; what is being answered is finished, for at
-                          most DRAIN_S
-    `life_fd` at its end  the supervisor is gone: stop at once
+    SIGTERM, SIGINT,      no new connections; what is being answered is finished, for at
+    `life_fd` at its end  most DRAIN_S
     a broken disk         503 to who waits, then stop with status 75 (EX_TEMPFAIL)
     SIGHUP                the certificate is read again (it is watched, too)
 """
@@ -232,7 +231,8 @@ class Worker:
 
     def _life_ended(self) -> None:
         if not os.read(self._context.life_fd, 1):
-            os._exit(0)  # the store is whole after any kill; a successor may be starting
+            self._loop.remove_reader(self._context.life_fd)
+            self._stopped.set()
 
     def _broken(self) -> None:
         self._log.error("the store's disk failed, this process ends")

@@ -279,9 +279,19 @@ def test_sigterm_ends_who_waits_and_the_process_and_the_log_has_no_link(
     assert path.rpartition("-")[2] not in log
 
 
-def test_the_worker_ends_when_its_supervisor_is_gone(place: Place) -> None:
-    with place.door() as door:
-        assert status_of(door.ask(ASK)) == 200
+def test_the_worker_ends_when_its_supervisor_is_gone_once_it_has_answered(
+    place: Place, path: str
+) -> None:
+    body = b"List-Unsubscribe=One-Click"
+    head = POST.replace(b"{path}", path.encode()) + FORM + b"Expect: 100-continue\r\n"
+    with place.door() as door, door.connect() as sock:
+        sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body))
+        assert sock.recv(65536).startswith(b"HTTP/1.1 100 ")
         assert door.process.stdin is not None
         door.process.stdin.close()
+        with suppress(ConnectionError):  # until it listens no more
+            while True:
+                door.connect().close()
+        sock.sendall(body)
+        assert status_of(read_all(sock)) == 200
         assert door.process.wait(PATIENCE_S) == 0
