@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -135,7 +136,7 @@ def open_srs_key(folder: Path, *, draw: Callable[[int], bytes] = os.urandom) -> 
 
 def _make_key(path: Path, octets: bytes) -> None:
     """Whole or not at all: a link gives it its name, and the first process wins."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:

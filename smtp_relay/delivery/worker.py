@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import uvloop
 
@@ -64,6 +64,7 @@ REPORTER_S: Final = 60.0
 DRAIN_CHECK_S: Final = 0.05
 SETTLE_S: Final = 2.0  # of the drain time: kept for the outcomes of what was cut
 EX_TEMPFAIL: Final = 75
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +228,8 @@ class Worker:
         self._every(LEASE_S / 3, lambda: self._in_pool(self._renew))
         self._every(LEASE_S / 2, lambda: self._in_pool(self._take_over))
         if self._context.index == 0:
-            self._every(OVERDUE_S, lambda: self._in_pool(self._keep_time))
+            self._upkeep.append(self._loop.create_task(self._keep_time()))
             self._every(REPORTER_S, self._reporter.poke)
-            self._in_pool(self._keep_time)
             self._reporter.poke()
 
     async def _test_resolver(self) -> None:
@@ -251,13 +251,14 @@ class Worker:
     def _in_pool(self, act: Callable[[], None]) -> None:
         self._pool.submit(self._guarded, act)
 
-    def _guarded(self, act: Callable[[], None]) -> None:
+    def _guarded(self, act: Callable[[], Found]) -> Found | None:
         try:
-            act()
+            return act()
         except StoreBroken:
             self._broken_from_thread()
         except Exception as error:  # noqa: BLE001 - the top of a thread's work
             self._log.error("upkeep of the delivery agent failed", exc_info=error)
+        return None
 
     def _renew(self) -> None:
         if not self._tenure.renew():
@@ -268,9 +269,13 @@ class Worker:
         if count := self._store.take_over(now_s=time.time()):
             self._log.warning("copies of an agent that is gone are due again", count=count)
 
-    def _keep_time(self) -> None:
-        while self._timekeeper.look() == SLICE_COPIES:
-            time.sleep(REPORT_S)  # the slice must be on disk before the next one is read
+    async def _keep_time(self) -> None:
+        """A slice at a time: what renews the leases and reports waits in the same pool."""
+        look = self._timekeeper.look
+        while True:
+            count = await self._loop.run_in_executor(self._pool, self._guarded, look)
+            # A slice must be on disk before the next one is read.
+            await asyncio.sleep(REPORT_S if count == SLICE_COPIES else OVERDUE_S)
 
     def _report(self) -> None:
         counters = {name: float(value) for name, value in self._agent.counters.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -106,6 +107,22 @@ def test_the_key_is_made_once_and_nobody_else_reads_it(tmp_path: Path) -> None:
     assert len(first) == 32
     assert open_srs_key(tmp_path, draw=lambda count: b"x" * count).reveal() == first
     assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
+
+
+def test_two_containers_that_make_the_key_at_once_have_the_same_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each counts its processes from 1, so their numbers tell nothing apart."""
+    link, first = os.link, []
+
+    def link_after_another(draft: Path, path: Path) -> None:
+        monkeypatch.setattr(os, "link", link)
+        first.append(open_srs_key(tmp_path).reveal())
+        link(draft, path)
+
+    monkeypatch.setattr(os, "link", link_after_another)
+    assert [open_srs_key(tmp_path).reveal()] == first
     assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
 
 

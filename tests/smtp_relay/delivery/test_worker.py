@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +60,53 @@ def test_mail_by_a_route_leaves_while_the_name_server_is_silent(tmp_path: Path) 
         assert _visits(settings, hop) == 1
 
 
+@pytest.mark.slow
+def test_many_copies_whose_time_is_over_keep_no_report_and_no_lease_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent seemed dead, and lost what it held, while it returned them slice by slice."""
+    for module in ("timekeeper", "worker"):
+        monkeypatch.setattr(f"smtp_relay.delivery.{module}.SLICE_COPIES", 1)
+    with (
+        socket.socket(type=socket.SOCK_DGRAM) as silent,
+        socket.create_server(("127.0.0.1", 0)) as hop,
+    ):
+        silent.bind(("127.0.0.1", 0))
+        settings = settings_of(tmp_path, server=silent, hop=hop)
+        store = open_store(settings)
+        names = [f"p{number}@exemple.net" for number in range(40)]
+        long_ago_s = time.time() - 3600.0 * (settings.delivery.expire_hours + 1)
+        accept(store, outgoing(*names, at_s=long_ago_s, tell_at_s=long_ago_s, reverse_path=""))
+        reported = threading.Event()
+
+        def wait() -> None:
+            deadline_s = time.monotonic() + PATIENCE_S
+            while "delivery.0" not in store.read_reports() and time.monotonic() < deadline_s:
+                time.sleep(0.01)
+            if "delivery.0" in store.read_reports():
+                reported.set()
+
+        _run_until(settings, wait)
+        store.close()
+    assert reported.is_set()
+
+
 def _visits(settings: Settings, hop: socket.socket) -> int:
     """Run a worker until somebody came to `hop`, or nobody did for long; how many came."""
     came: list[socket.socket] = []
+
+    def wait() -> None:
+        with contextlib.suppress(TimeoutError):
+            came.append(hop.accept()[0])
+
+    _run_until(settings, wait)
+    for visitor in came:
+        visitor.close()
+    return len(came)
+
+
+def _run_until(settings: Settings, wait: Callable[[], None]) -> None:
+    """Run a worker while `wait`, in a thread of its own, does."""
     life_fd, held_fd = os.pipe()
     context = WorkerContext(
         settings=settings,
@@ -74,16 +120,13 @@ def _visits(settings: Settings, hop: socket.socket) -> int:
     asyncio.set_event_loop(loop)
     worker = Worker(loop, prepare(settings), context)
 
-    def wait() -> None:
+    def wait_then_stop() -> None:
         try:
-            came.append(hop.accept()[0])
-        except TimeoutError:
-            return
+            wait()
         finally:
             loop.call_soon_threadsafe(worker._stopped.set)
-        came[0].close()
 
-    waiting = threading.Thread(target=wait)
+    waiting = threading.Thread(target=wait_then_stop)
     waiting.start()
     try:
         loop.run_until_complete(worker.run())
@@ -94,4 +137,3 @@ def _visits(settings: Settings, hop: socket.socket) -> int:
         asyncio.set_event_loop(None)
         os.close(held_fd)
         os.close(life_fd)
-    return len(came)
