@@ -11,13 +11,16 @@ import pytest
 
 from mailserver.cli.main import main
 from mailserver.lists.addresses import next_hop_of
-from mailserver.store.lists import HoldPost
+from mailserver.lists.leaving import leave_by_link
+from mailserver.lists.one_click import Inside
+from mailserver.store.lists import HoldPost, ListRule
+from mailserver.store.people import PostDoc
 from mailserver.store.queueing import QueueFilter
 from mailserver.values.ids import accept_id_text
 from mailserver.values.message import InlineBody
 from tests.cli.conftest import Run, Said
 from tests.cli.queued import store_of, to_relay
-from tests.store.crowd import made, unit
+from tests.store.crowd import SCHOOL, made, school, teacher, unit
 from tests.store.letters import NOW_S, accept
 
 PASSWORD = b"un cheval sur la plage\n"
@@ -99,6 +102,18 @@ def test_a_list_may_be_a_member_but_not_of_itself(lists: Path, run: Run) -> None
     assert _members(run(*words, "--add", "animateurs@a.test")) == [("animateurs@a.test", True)]
     said = run(*words, "--add", "tous@a.test")
     assert "tous@a.test is the list itself" in said.err
+
+
+def test_owners_see_who_is_a_member_by_rule_and_left_by_link(lists: Path, run: Run) -> None:
+    with store_of(lists) as store:
+        made(store, school(), teacher("jmarot", posts=(PostDoc(SCHOOL, "enseignant"),)))
+        which, account = store.lists.find_list("animateurs@a.test"), store.find_account("jmarot")
+        assert which is not None
+        assert account is not None
+        store.lists.add_rule(which.list_id, ListRule(unit_code=SCHOOL))
+        assert leave_by_link(store.lists, which, Inside(account.account_id))
+    said = run("list", "members", "animateurs", "--config", lists)
+    assert said.out.split() == ["jmarot@d.fr", "no", "mail:", "by", "link"]
 
 
 def test_a_rule_counts_who_it_finds_and_is_removed_by_number(lists: Path, run: Run) -> None:
