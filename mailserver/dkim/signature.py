@@ -38,6 +38,8 @@ _SIGNED: Final = (
     b"content-type",
     b"content-transfer-encoding",
 )
+# Likewise, where they stand: no button of a mail program shall lead to a link of somebody else's.
+_OVERSIGNED_OF_LIST: Final = (b"list-unsubscribe", b"list-unsubscribe-post")
 # RFC 2369, RFC 2919, RFC 8058.  Letters only: a name may hold `;`, and must not write tags of ours.
 _LIST: Final = re.compile(rb"list-[a-z0-9-]{1,32}")
 _NAME: Final = b"DKIM-Signature"
@@ -83,7 +85,7 @@ def select_fields(fields: Iterable[tuple[bytes, bytes]]) -> SignedFields:
     for name in (*_SIGNED, *others):
         values = found.get(name, ())
         lines += [canonical_line(name, value) for value in reversed(values)]
-        names += [name] * (len(values) + (name in _OVERSIGNED))
+        names += [name] * (len(values) + (name in _OVERSIGNED_SET))
     return SignedFields(names=b":".join(names), lines=b"".join(lines))
 
 
@@ -155,3 +157,4 @@ def _fill(line: bytes, words: Iterable[bytes], *, glue: bytes) -> Iterator[bytes
 
 
 _SIGNED_SET: Final = frozenset(_SIGNED)
+_OVERSIGNED_SET: Final = frozenset(_OVERSIGNED + _OVERSIGNED_OF_LIST)

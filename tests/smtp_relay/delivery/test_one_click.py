@@ -112,6 +112,12 @@ def test_each_member_outside_has_a_link_of_their_own_under_good_signatures(
         assert verdicts(octets, ZONE) == [True, True]
         assert verdicts(octets.replace(b"/leave/1-", b"/leave/2-"), ZONE) == [False, False]
         assert verdicts(octets.replace(b"=One-Click", b"=Two"), ZONE) == [False, False]
+        for name in (b"List-Unsubscribe", b"List-Unsubscribe-Post"):
+            added = name + b": <https://evil.example/>\r\n"
+            assert verdicts(octets.replace(b"Received:", added + b"Received:", 1), ZONE) == [
+                False,
+                False,
+            ]
         assert octets.endswith(b"\r\n\r\nBonjour.\r\n.. et un point\r\n")
 
 
