@@ -20,7 +20,7 @@ import h11
 from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from mailserver.settings.model import Network
@@ -81,9 +81,14 @@ class Connection(H11Protocol):
         self._not_http = not_http
         self._timeout_s = timeout_s
         self.is_open = False
-        self.is_working = False
         self.opening: asyncio.Task[None] | None = None
         self.deadline_at_s = loop.time() + timeout_s
+
+    @property
+    def is_working(self) -> bool:
+        """A request that is still on its way keeps nobody else out."""
+        cycle: RequestResponseCycle | Any = self.cycle  # None before the first request
+        return cycle is not None and not cycle.more_body and not cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.is_open = True
@@ -94,7 +99,6 @@ class Connection(H11Protocol):
         before = self.cycle
         super().handle_events()
         if self.cycle is not before:
-            self.is_working = not self.cycle.response_complete
             self.deadline_at_s = self.loop.time() + self._timeout_s + REQUEST_GRACE_S
 
     def send_400_response(self, _msg: str) -> None:
@@ -113,7 +117,6 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def on_response_complete(self) -> None:
-        self.is_working = False
         self.deadline_at_s = self.loop.time() + self._timeout_s
         super().on_response_complete()
 

@@ -3,7 +3,7 @@
 Every guest has one deadline at a time: for the handshake and the head of the first
 request together, then for the request, then for the head of the next one.  No octet
 puts it off, so a peer that drips is cut off like one that says nothing.  When all
-places are taken, who has waited longest without a request makes room: connections
+places are taken, who has waited longest without a whole request makes room: connections
 that only wait shut nobody out.
 """
 
@@ -13,10 +13,14 @@ from typing import Protocol
 
 
 class Guest(Protocol):
-    """is_working: a request of theirs is being answered."""
+    """One connection."""
 
     deadline_at_s: float
-    is_working: bool
+
+    @property
+    def is_working(self) -> bool:
+        """A request of theirs has arrived and is being answered."""
+        ...
 
     def abort(self) -> None: ...
 

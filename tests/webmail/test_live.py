@@ -23,6 +23,7 @@ from tests.webmail.house import DOMAIN, House
 
 pytestmark = pytest.mark.slow
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
+EXPECT = b"Expect: 100-continue\r\n"
 HEAD = b"HEAD /robots.txt HTTP/1.1\r\nHost: localhost\r\n"
 CLOSE = b"Connection: close\r\n\r\n"
 POST = b"POST {path} HTTP/1.1\r\nHost: localhost\r\n"
@@ -218,11 +219,23 @@ def from_client(client: str, octets: bytes = HEAD) -> bytes:
     return octets + f"X-Forwarded-For: 127.0.0.1, {client}\r\n".encode() + CLOSE
 
 
-def test_when_all_places_are_taken_who_only_waits_makes_room(narrow_door: RunningDoor) -> None:
+NO_FORM = b"X-Forwarded-For: 203.0.113.3\r\nContent-Length: 26\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("octets", "client"),
+    [(HEAD, "203.0.113.1"), (POST + FORM + EXPECT + NO_FORM, "203.0.113.2")],
+    ids=["half a head", "no form"],
+)
+def test_when_all_places_are_taken_who_only_waits_makes_room(
+    narrow_door: RunningDoor, path: str, octets: bytes, client: str
+) -> None:
     with narrow_door.connect() as first, narrow_door.connect():
-        first.sendall(HEAD)
+        first.sendall(octets.replace(b"{path}", path.encode()))
+        if EXPECT in octets:
+            assert first.recv(65536).startswith(b"HTTP/1.1 100 ")
         for _ in range(3):
-            assert status_of(narrow_door.ask(from_client("203.0.113.1"))) == 200
+            assert status_of(narrow_door.ask(from_client(client))) == 200
         assert read_all(first) == b""
 
 
@@ -283,7 +296,7 @@ def test_the_worker_ends_when_its_supervisor_is_gone_once_it_has_answered(
     place: Place, path: str
 ) -> None:
     body = b"List-Unsubscribe=One-Click"
-    head = POST.replace(b"{path}", path.encode()) + FORM + b"Expect: 100-continue\r\n"
+    head = POST.replace(b"{path}", path.encode()) + FORM + EXPECT
     with place.door() as door, door.connect() as sock:
         sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body))
         assert sock.recv(65536).startswith(b"HTTP/1.1 100 ")
