@@ -109,10 +109,13 @@ class Connection(H11Protocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+        is_asked = self.conn.our_state is h11.SEND_RESPONSE
+        if is_asked or self.conn.our_state is h11.IDLE:
             headers = [*self.server_state.default_headers, *self._not_http.raw_headers, *HEADERS]
             answer = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
-            for event in (answer, h11.Data(data=bytes(self._not_http.body)), h11.EndOfMessage()):
+            is_head = is_asked and self.scope["method"] == "HEAD"
+            body = h11.Data(data=b"" if is_head else bytes(self._not_http.body))
+            for event in (answer, body, h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 

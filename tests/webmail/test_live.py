@@ -264,6 +264,7 @@ def _broken(path: str) -> Iterator[bytes]:
     head = POST.replace(b"{path}", path.encode())
     yield head + FORM + b"Transfer-Encoding: chunked\r\n\r\n5\r\nList-\r\nzz\r\n"
     yield POST.replace(b"{path}", b"/x") + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
+    yield HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
     yield HEAD + b"\r\n" + b"\0\r\n\r\n"
     for more in (b"", b"; charset=undefined"):
         form = b"Content-Type: multipart/form-data; boundary=x" + more + b"\r\n"
