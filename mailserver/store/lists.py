@@ -94,7 +94,10 @@ class ListRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One by hand.  account_id: None for an address outside."""
+    """One by hand.  account_id: None for an address outside.
+
+    stopped_why: `asked`, `by link` or `bounces`; empty while there is mail.
+    """
 
     member_id: int
     account_id: AccountId | None
