@@ -1,11 +1,18 @@
-"""`python -m mailserver.supervisor FD`: run the plan that stands in this inherited descriptor."""
+"""The supervisor's program: run the plan that stands in an inherited descriptor.
+
+    python -m mailserver.supervisor PLAN_FD [HALL_PID ORDERS_FD]
+
+The second and third: a hall process that waits for its orders (see `launch`).
+"""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 
 from mailserver.supervisor.events import Events
+from mailserver.supervisor.halls import WaitingHall
 from mailserver.supervisor.master import Master
 from mailserver.supervisor.memory_file import read_memory_file
 from mailserver.supervisor.plan import plan_from_json
@@ -13,10 +20,15 @@ from mailserver.supervisor.plan import plan_from_json
 
 def main() -> int:
     """The exit status of the service: 0 after a clean stop, 2 for a port in use."""
-    plan_fd = int(sys.argv[1])
+    plan_fd, *waiting = map(int, sys.argv[1:])
     plan = plan_from_json(read_memory_file(plan_fd))
     os.close(plan_fd)
-    return Master(plan, Events(level=plan.log_level, log_format=plan.log_format)).run()
+    hall = None
+    if waiting:
+        pid, orders_fd = waiting
+        os.set_inheritable(orders_fd, False)
+        hall = WaitingHall(pid, socket.socket(fileno=orders_fd))
+    return Master(plan, Events(level=plan.log_level, log_format=plan.log_format), hall).run()
 
 
 if __name__ == "__main__":

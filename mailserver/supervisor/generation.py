@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mailserver.supervisor.backoff import Backoff
-from mailserver.supervisor.interpreter import python_command, python_environment
-from mailserver.supervisor.memory_file import write_memory_file
+from mailserver.supervisor.halls import HallProcess, WaitingHall, employ_hall, start_hall
 from mailserver.supervisor.orders import DoorOrders, Orders
 from mailserver.supervisor.plan import Plan
 from mailserver.supervisor.sockets import Sockets
 
-HALL_MODULE = "mailserver.supervisor.hall"
 READY = "ready"
 KILL_MARGIN_S = 2.0
 """The hall process kills what does not drain; this much later it is killed itself."""
@@ -39,7 +36,7 @@ class Heritage:
 class Generation:
     """A plan, and the hall process that runs it."""
 
-    def __init__(self, plan: Plan, heritage: Heritage) -> None:
+    def __init__(self, plan: Plan, heritage: Heritage, waiting: WaitingHall | None = None) -> None:
         self.plan = plan
         self.is_ready = False
         self.complaint = ""
@@ -47,7 +44,8 @@ class Generation:
         self.due_at_s = 0.0
         self.status_fd: int | None = None
         self._heritage = heritage
-        self._process: subprocess.Popen[bytes] | None = None
+        self._waiting = waiting
+        self._process: HallProcess | None = None
         self._started_at_s = 0.0
         self._kill_at_s: float | None = None
         self._backoff = Backoff()
@@ -64,15 +62,10 @@ class Generation:
         """Start the hall process; `status_fd` becomes readable when it has something to say."""
         status_read_fd, status_write_fd = os.pipe2(os.O_CLOEXEC)
         orders = self._orders(status_write_fd)
-        orders_fd = write_memory_file(orders.to_json())
-        self._process = subprocess.Popen(
-            python_command(HALL_MODULE),
-            stdin=orders_fd,
-            pass_fds=orders.descriptors(),
-            env=python_environment(),
-            process_group=0,  # so that `kill` reaches all that it forks
-        )
-        os.close(orders_fd)
+        if self._waiting is not None:
+            self._process, self._waiting = employ_hall(self._waiting, orders), None
+        else:
+            self._process = start_hall(orders)
         os.close(status_write_fd)
         self.status_fd = status_read_fd
         self._started_at_s = time.monotonic()
@@ -125,7 +118,7 @@ class Generation:
         self._kill_at_s = time.monotonic() + self.plan.drain_s + KILL_MARGIN_S
         if self._process is not None:
             with suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
+                os.kill(self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL, now, to the hall process and all that it forked."""

@@ -1,8 +1,9 @@
 """The hall process: imports what the doors share once, and forks one parent for each door.
 
-Started fresh by the supervisor for each generation of settings, with its orders
-on standard input, so that a reload runs the code that is installed then.
-Importing is most of the time and memory of a start; here it is paid once.
+Importing is most of the time and memory of a start; here it is paid once.  The
+first one is forked by `mailserver run`, which has imported most of it already;
+those of a reload are started fresh, so that they run the code that is installed
+then.  Its orders come through a socket on standard input.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import gc
 import importlib
 import os
 import signal
+import socket
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 
 from mailserver.settings.model import Settings
 from mailserver.supervisor.children import Children
 from mailserver.supervisor.family import die_with_parent, is_orphaned, name_process
-from mailserver.supervisor.memory_file import read_memory_file
-from mailserver.supervisor.orders import Orders, orders_from_json
+from mailserver.supervisor.orders import Orders, receive_orders
 from mailserver.supervisor.parent import DoorParent
 from mailserver.telemetry.log import configure, get_log
 from mailserver.values.secret import Secret
@@ -96,34 +98,40 @@ class Hall:
         return parent.run(tell_ready)
 
 
-def _read_orders() -> Orders:
-    """Take the orders from standard input, and leave nothing of them behind."""
-    orders = orders_from_json(read_memory_file(0))
-    nowhere = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nowhere, 0)
-    os.close(nowhere)
-    for fd in orders.descriptors():
-        os.set_inheritable(fd, False)
-    return orders
+def _take_orders() -> Orders | None:
+    """From standard input, of which nothing is left."""
+    with socket.socket(fileno=os.dup(0)) as sock:
+        nowhere = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nowhere, 0)
+        os.close(nowhere)
+        return receive_orders(sock)
 
 
-def main() -> int:
-    """Exit status 0 after a drain."""
+def main(common: Iterable[str] = ()) -> int:
+    """Exit status 0 after a drain.
+
+    common: imported while the orders are on their way.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    orders = _read_orders()
     die_with_parent()
-    if is_orphaned(orders.life_fd):
-        return 0
     name_process("hall")
+    _import(common)
+    orders = _take_orders()
+    if orders is None or is_orphaned(orders.life_fd):
+        return 0
     settings = Settings.model_validate(orders.settings)
     configure(level=settings.log.level, log_format=settings.log.format, process="hall")
-    for module in orders.common:
-        importlib.import_module(module)
+    _import(orders.common)
     gc.collect()
     gc.freeze()
     Hall(orders, settings).run()
     return 0
+
+
+def _import(modules: Iterable[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ sockets from one generation to the next, so a reload refuses no connection.
 from __future__ import annotations
 
 import os
-import resource
 import secrets
 import signal
 import sys
@@ -20,6 +19,8 @@ import time
 
 from mailserver.supervisor.events import Events
 from mailserver.supervisor.generation import Generation, Heritage
+from mailserver.supervisor.halls import WaitingHall
+from mailserver.supervisor.limits import raise_descriptor_limit
 from mailserver.supervisor.notify import notify
 from mailserver.supervisor.plan import DoorPlan, Plan
 from mailserver.supervisor.reload import BadSettings, Reading
@@ -27,7 +28,6 @@ from mailserver.supervisor.sockets import PortInUse, Sockets, inherited_sockets
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
 
 AUTH_SECRET_OCTETS = 32
-MOST_DESCRIPTORS = 1_048_576
 READY_WITHIN_S = 60.0
 """A new generation that is not ready by then is given up; the old one serves on."""
 EXIT_PORT_IN_USE = 2
@@ -36,7 +36,7 @@ EXIT_PORT_IN_USE = 2
 class Master:
     """One service: its sockets, its generations, its end."""
 
-    def __init__(self, plan: Plan, events: Events) -> None:
+    def __init__(self, plan: Plan, events: Events, waiting: WaitingHall | None = None) -> None:
         self._events = events
         self._signals = SignalPipe([signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD])
         life_read_fd, self._life_write_fd = os.pipe2(os.O_CLOEXEC)
@@ -44,7 +44,7 @@ class Master:
         self._heritage = Heritage(
             self._sockets, life_read_fd, secrets.token_bytes(AUTH_SECRET_OCTETS)
         )
-        self._serving = Generation(plan, self._heritage)
+        self._serving = Generation(plan, self._heritage, waiting)
         self._coming: Generation | None = None
         self._leaving: list[Generation] = []
         self._coming_until_s = 0.0
@@ -202,14 +202,6 @@ class Master:
 
     def _left_out(self, listener: str, address: str) -> None:
         self._events.warning("no IPv6 here: address left out", listener=listener, address=address)
-
-
-def raise_descriptor_limit() -> None:
-    """As many open files as we are allowed: one is needed for each connection."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < allowed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _has_terminal() -> bool:

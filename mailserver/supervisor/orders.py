@@ -1,10 +1,20 @@
-"""What the supervisor hands to the hall process, through a file in memory on its standard input."""
+"""What the supervisor hands to the hall process: orders, and the descriptors that they name.
+
+Through a pair of sockets (unix(7), SCM_RIGHTS), because the hall process may
+have been started before the descriptors were.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import os
+import socket
+import struct
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+_HEAD = struct.Struct("!II")  # octets of JSON, descriptors
+_AT_A_TIME = 250  # the kernel takes 253
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +28,11 @@ class DoorOrders:
     def descriptors(self) -> list[int]:
         """The sockets of all its workers."""
         return [fd for worker in self.workers for _, fd in worker]
+
+    def renumbered(self, number: dict[int, int]) -> DoorOrders:
+        return replace(
+            self, workers=[[(name, number[fd]) for name, fd in worker] for worker in self.workers]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +56,19 @@ class Orders:
         return json.dumps(asdict(self)).encode("ascii")
 
     def descriptors(self) -> list[int]:
-        """Everything that the hall process must inherit."""
+        """Everything that goes with them."""
         sockets = [fd for door in self.doors for fd in door.descriptors()]
         return [self.life_fd, self.status_fd, *sockets]
+
+    def renumbered(self, received: list[int]) -> Orders:
+        """With the numbers that `descriptors()` have where they arrived."""
+        number = dict(zip(self.descriptors(), received, strict=True))
+        return replace(
+            self,
+            doors=[door.renumbered(number) for door in self.doors],
+            life_fd=number[self.life_fd],
+            status_fd=number[self.status_fd],
+        )
 
 
 def orders_from_json(octets: bytes) -> Orders:
@@ -58,3 +83,43 @@ def orders_from_json(octets: bytes) -> Orders:
         for door in tree.pop("doors")
     ]
     return Orders(doors=doors, **tree)
+
+
+def send_orders(sock: socket.socket, orders: Orders) -> None:
+    """
+    Raises:
+        OSError: the hall process is gone.
+    """
+    octets, fds = orders.to_json(), orders.descriptors()
+    sock.sendall(_HEAD.pack(len(octets), len(fds)) + octets)
+    for start in range(0, len(fds), _AT_A_TIME):
+        socket.send_fds(sock, [b"\0"], fds[start : start + _AT_A_TIME])
+
+
+def receive_orders(sock: socket.socket) -> Orders | None:
+    """None: the supervisor is gone.  No descriptor is inherited by a program that is started."""
+    head = _read(sock, _HEAD.size)
+    if head is None:
+        return None
+    octet_count, fd_count = _HEAD.unpack(head)
+    octets = _read(sock, octet_count)
+    fds: list[int] = []
+    while octets is not None and len(fds) < fd_count:
+        mark, some, _, _ = socket.recv_fds(sock, 1, _AT_A_TIME)
+        if not mark:
+            return None
+        fds += some
+    for fd in fds:
+        os.set_inheritable(fd, False)  # recv_fds has a parameter for this, and ignores it
+    return None if octets is None else orders_from_json(octets).renumbered(fds)
+
+
+def _read(sock: socket.socket, count: int) -> bytes | None:
+    """None: the other end was closed before so many octets had come."""
+    octets = b""
+    while len(octets) < count:
+        more = sock.recv(count - len(octets))
+        if not more:
+            return None
+        octets += more
+    return octets

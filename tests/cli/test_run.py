@@ -10,14 +10,17 @@ import smtplib
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mailserver.supervisor.interpreter import python_command, python_environment
+from mailserver.supervisor.limits import MOST_DESCRIPTORS
 from tests.cli.conftest import Run
+from tests.crash.family import Role, read_family
 from tests.supervisor.service import ports_of, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -31,12 +34,15 @@ PORTS = {
 class Running:
     """`mailserver run` and its events."""
 
-    def __init__(self, file: Path, *options: str, **environment: str) -> None:
+    def __init__(
+        self, file: Path, *options: str, pass_fds: Sequence[int] = (), **environment: str
+    ) -> None:
         self.process = subprocess.Popen(
             python_command("mailserver.cli.main", "run", "--config", str(file), *options),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=file.parent,
+            pass_fds=pass_fds,
             env={**python_environment(), **PORTS, **environment},
         )
 
@@ -96,6 +102,30 @@ def test_one_numen_sends_and_collects_through_every_door(service: Path, running:
     assert lines[-1] == b"Bonjour"
     pop3.quit()
     assert running.stop() == 0
+
+
+def test_the_processes_have_many_descriptors_and_none_that_are_not_theirs(service: Path) -> None:
+    """The first hall process is forked by the command itself, with whatever that had open."""
+    foreign_fd = os.memfd_create("foreign", 0)
+    running = Running(service, pass_fds=[foreign_fd])
+    try:
+        running.wait_for("ready")
+        family = read_family(running.process.pid)
+        roles = Counter(member.role for member in family)
+        assert roles[Role.HALL] == 1
+        assert roles[Role.WORKER] >= 2
+        for member in family[1:]:
+            rows = Path(f"/proc/{member.pid}/limits").read_text().splitlines()
+            soft, hard = next(row for row in rows if row.startswith("Max open files")).split()[3:5]
+            assert int(soft) == min(int(hard), MOST_DESCRIPTORS)
+            links = [os.readlink(link) for link in Path(f"/proc/{member.pid}/fd").iterdir()]
+            assert not [link for link in links if "foreign" in link]
+            assert not [link for link in links if "mailserver (deleted)" in link], "the plan"
+        assert running.stop() == 0
+    finally:
+        os.close(foreign_fd)
+        running.process.kill()
+        running.process.communicate(timeout=30)
 
 
 def test_a_changed_setting_is_taken_at_sighup(service: Path, running: Running) -> None:

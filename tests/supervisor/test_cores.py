@@ -6,8 +6,10 @@ import io
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -19,7 +21,13 @@ from mailserver.supervisor.doors import DOOR_MODULES, open_doors
 from mailserver.supervisor.events import Events
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.memory_file import read_memory_file, write_memory_file
-from mailserver.supervisor.orders import DoorOrders, Orders, orders_from_json
+from mailserver.supervisor.orders import (
+    DoorOrders,
+    Orders,
+    orders_from_json,
+    receive_orders,
+    send_orders,
+)
 from mailserver.supervisor.plan import plan_from_json
 from mailserver.supervisor.planning import make_plan
 from mailserver.supervisor.sockets import PortInUse, Sockets, inherited_sockets
@@ -56,21 +64,58 @@ def test_a_plan_survives_its_journey_as_json() -> None:
     assert plan_from_json(wanted.to_json()) == wanted
 
 
-def test_orders_survive_their_journey_as_json() -> None:
-    orders = Orders(
+def orders(*sockets: int, life_fd: int = 3, status_fd: int = 4) -> Orders:
+    half = len(sockets) // 2
+    return Orders(
         doors=[
-            DoorOrders(name="smtp", module="m", workers=[[("mx", 7)], [("mx", 8)]]),
-            DoorOrders(name="pop3", module="n", workers=[[("pop3", 9)]]),
+            DoorOrders(name="smtp", module="m", workers=[[("mx", fd)] for fd in sockets[:half]]),
+            DoorOrders(name="pop3", module="n", workers=[[("pop3", fd) for fd in sockets[half:]]]),
         ],
         common=["json"],
         settings={"a": 1},
-        life_fd=3,
-        status_fd=4,
+        life_fd=life_fd,
+        status_fd=status_fd,
         auth_secret_hex="00" * 32,
         drain_s=10.0,
     )
-    assert orders_from_json(orders.to_json()) == orders
-    assert orders.descriptors() == [3, 4, 7, 8, 9]
+
+
+def test_orders_survive_their_journey_as_json() -> None:
+    wanted = orders(7, 8, 9)
+    assert orders_from_json(wanted.to_json()) == wanted
+    assert wanted.descriptors() == [3, 4, 7, 8, 9]
+
+
+def test_orders_take_their_descriptors_along_however_many() -> None:
+    """One message of the kernel's carries 253."""
+    ours, theirs = socket.socketpair()
+    files = [os.memfd_create(str(number)) for number in range(600)]
+    try:
+        life_fd, status_fd, *sockets = files
+        wanted = orders(*sockets, life_fd=life_fd, status_fd=status_fd)
+        sender = threading.Thread(target=send_orders, args=(ours, wanted))
+        sender.start()
+        received = receive_orders(theirs)
+        sender.join()
+        assert received is not None
+        arrived = received.descriptors()
+        assert not set(arrived) & set(files)
+        assert [os.fstat(fd).st_ino for fd in arrived] == [os.fstat(fd).st_ino for fd in files]
+        assert not any(os.get_inheritable(fd) for fd in arrived)
+        assert received == wanted.renumbered(arrived)
+    finally:
+        os.closerange(min(files), max(arrived) + 1)
+        ours.close()
+        theirs.close()
+
+
+@pytest.mark.parametrize("octets", [b"", b"\0\0", struct.pack("!II", 9, 1) + b"{}"])
+def test_whoever_waits_for_orders_of_a_supervisor_that_dies_gets_none(octets: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        with ours:
+            ours.sendall(octets)
+        assert receive_orders(theirs) is None
 
 
 def test_the_settings_survive_the_plan() -> None:
