@@ -15,16 +15,38 @@ import smtplib
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from mailserver.supervisor.doors import DOOR_MODULES
+
 ROOT = Path(__file__).parents[2]
 PROJECT = "melouvert-test"
-PORTS = {"25": "smtp", "587": "smtp", "465": "smtp", "110": "pop3", "995": "pop3"}
+PATIENCE_S = 60.0
+PORTS = {"25": "smtp", "587": "smtp", "465": "smtp", "110": "pop3", "995": "pop3", "443": "web"}
 PASSWORD = "une phrase de passe"
+PEER = """\
+  peer:
+    image: melouvert:test
+    entrypoint: [python3, -u, -m, aiosmtpd, --nosetuid, --listen, "0.0.0.0:2525"]
+    stop_signal: SIGKILL
+"""
+"""A container beside the others stands for a server elsewhere: it prints what it gets."""
+ROUTE = """
+[[routes]]
+name = "out"
+recipient_domains = ["example.net"]
+via = "smarthost"
+host = "peer"
+port = 2525
+"""
+PUT = "cat > new.toml && mailserver config check --config new.toml && mv new.toml mailserver.toml"
 
 
 def has_engine() -> bool:
@@ -62,6 +84,9 @@ class Compose:
             "MAIL_DOMAIN": "ac-essai.fr",
             "MAIL_HOSTNAME": "mail.ac-essai.fr",
             "MELOUVERT_VERSION": "test",
+            "COMPOSE_PROFILES": "web",
+            "WEB_HTTPS": "0.0.0.0:443",
+            "WEB_URL": "https://mail.ac-essai.fr",
         }
 
     def __call__(self, *words: str, stdin: str = "") -> str:
@@ -80,14 +105,14 @@ class Compose:
 
     def _override(self) -> str:
         lines = ["services:"]
-        for door in ("smtp", "pop3"):
+        for door in ("smtp", "pop3", "web"):
             lines += [f"  {door}:", "    ports: !override"]
             lines += [
                 f'      - "127.0.0.1:{self.ports[inside]}:{inside}"'
                 for inside, owner in PORTS.items()
                 if owner == door
             ]
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines) + "\n" + PEER
 
 
 def free_ports() -> dict[str, int]:
@@ -109,14 +134,45 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
         up("down", "--volumes")
 
 
+def wait_for(said: Callable[[], str], wanted: str) -> str:
+    """What was said, once it has the wanted words."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while wanted not in (words := said()) and time.monotonic() < deadline_s:
+        time.sleep(0.5)
+    assert wanted in words, words
+    return words
+
+
+def send(compose: Compose, recipient: str, text: bytes) -> None:
+    """From Paul, by the submission port."""
+    with smtplib.SMTP("127.0.0.1", compose.ports["587"], timeout=30) as smtp:
+        smtp.starttls(context=any_certificate())
+        smtp.login("pdurand", PASSWORD)
+        head = b"From: paul.durand@ac-essai.fr\r\nSubject: en boite\r\n\r\n"
+        smtp.sendmail("paul.durand@ac-essai.fr", [recipient], head + text + b"\r\n")
+
+
+def any_certificate() -> ssl.SSLContext:
+    """A container makes itself a self-signed one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def test_every_container_is_healthy_and_nobody_is_root(compose: Compose) -> None:
     states = [json.loads(line) for line in compose("ps", "--format", "json").splitlines()]
-    assert {state["Service"]: state["Health"] for state in states} == {
-        "smtp": "healthy",
-        "pop3": "healthy",
-        "keeper": "healthy",
-    }
+    health = {state["Service"]: state["Health"] for state in states}
+    assert {name: word for name, word in health.items() if name != "peer"} == dict.fromkeys(
+        DOOR_MODULES, "healthy"
+    )
     assert compose("exec", "-T", "smtp", "id", "-u").strip() == "10001"
+
+
+def test_status_knows_of_the_doors_in_other_containers(compose: Compose) -> None:
+    said = compose("exec", "-T", "keeper", "mailserver", "status")
+    assert "DOWN" not in said
+    assert said.count("in another container") == 3
 
 
 def test_the_log_prints_the_line_that_makes_the_first_account(compose: Compose) -> None:
@@ -130,29 +186,52 @@ def test_the_log_prints_the_line_that_makes_the_first_account(compose: Compose) 
 def test_a_message_goes_in_by_submission_and_out_by_pop3(compose: Compose) -> None:
     add = "mailserver account add pdurand --address paul.durand@ac-essai.fr --name Paul"
     compose("exec", "-T", "smtp", *add.split(), "--password-stdin", stdin=PASSWORD + "\n")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # a container makes itself a self-signed one
-    with smtplib.SMTP("127.0.0.1", compose.ports["587"], timeout=30) as smtp:
-        smtp.starttls(context=context)
-        smtp.login("pdurand", PASSWORD)
-        smtp.sendmail(
-            "paul.durand@ac-essai.fr",
-            ["paul.durand@ac-essai.fr"],
-            b"From: paul.durand@ac-essai.fr\r\nSubject: en boite\r\n\r\ndans un conteneur\r\n",
-        )
-    pop3 = poplib.POP3_SSL("127.0.0.1", compose.ports["995"], timeout=30, context=context)
+    send(compose, "paul.durand@ac-essai.fr", b"dans un conteneur")
+    port = compose.ports["995"]
+    pop3 = poplib.POP3_SSL("127.0.0.1", port, timeout=30, context=any_certificate())
     pop3.user("pdurand")
     pop3.pass_(PASSWORD)
     assert b"dans un conteneur" in pop3.retr(1)[1]
     pop3.quit()
 
 
+def test_a_route_that_is_put_into_the_settings_leads_elsewhere(compose: Compose) -> None:
+    settings = compose("exec", "-T", "smtp", "cat", "mailserver.toml")
+    compose("exec", "-T", "smtp", "sh", "-c", PUT, stdin=settings + ROUTE)
+    compose("kill", "-s", "HUP", *DOOR_MODULES)
+    for door in DOOR_MODULES:
+        wait_for(partial(compose, "logs", "--no-log-prefix", door), '"reloaded"')
+    send(compose, "pierre@example.net", b"par la route")
+    wait_for(partial(compose, "logs", "peer"), "par la route")
+    trace = ("exec", "-T", "delivery", "mailserver", "trace", "pierre@example.net")
+    wait_for(partial(compose, *trace), "relayed by peer")
+
+
+def test_a_post_to_a_list_reaches_its_members(compose: Compose) -> None:
+    mailserver = ("exec", "-T", "keeper", "mailserver", "list")
+    compose(*mailserver, "add", "tous", "--owner", "pdurand")
+    compose(*mailserver, "members", "tous", "--add", "pdurand")
+    send(compose, "tous@ac-essai.fr", b"a tous")
+    trace = ("exec", "-T", "smtp", "mailserver", "trace", "tous@ac-essai.fr")
+    wait_for(partial(compose, *trace), "expanded")
+
+
+def test_the_pages_under_https_answer(compose: Compose) -> None:
+    page = f"https://127.0.0.1:{compose.ports['443']}/robots.txt"
+    asked = urllib.request.Request(page, headers={"Host": "mail.ac-essai.fr"})
+    with urllib.request.urlopen(asked, timeout=30, context=any_certificate()) as answer:
+        assert b"Disallow" in answer.read()
+
+
 def test_a_gateway_in_front_of_everybody_is_told(compose: Compose) -> None:
     for _ in range(60):
         smtplib.SMTP("127.0.0.1", compose.ports["25"], timeout=30).quit()
-    told = "every recent client came from one private address"
-    for _ in range(120):
-        if told in compose("exec", "-T", "smtp", "mailserver", "status", "--door", "smtp"):
-            return
-    pytest.fail("status does not say that the addresses are a gateway's")
+    status = ("exec", "-T", "smtp", "mailserver", "status", "--door", "smtp")
+    wait_for(partial(compose, *status), "every recent client came from one private address")
+
+
+def test_stopped_containers_have_drained(compose: Compose) -> None:
+    compose("stop", *DOOR_MODULES)
+    states = [json.loads(line) for line in compose("ps", "-a", "--format", "json").splitlines()]
+    codes = {state["Service"]: state["ExitCode"] for state in states if state["Service"] != "peer"}
+    assert codes == dict.fromkeys([*DOOR_MODULES, "init"], 0)
