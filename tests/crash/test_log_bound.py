@@ -45,8 +45,10 @@ SMALL_BUFFER = 4096
 _MANY = """
     WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {count})
     INSERT INTO {into} FROM n"""
-_MESSAGES = """message SELECT -i, x'00', 0, NULL, '', 'mx', '', 1, '', '', 2, 0, 0, 2, NULL,
-    x'', x'', x'0d0a'"""
+_MESSAGES = """message (message_id, accept_id, accepted_at_s, reverse_path, door, peer, flags,
+        envelope_id, return_content, header_octets, longest_line_octets, dotted_line_count,
+        body_octets, return_path, head, body)
+    SELECT -i, x'00', 0, '', 'mx', '', 1, '', '', 2, 0, 0, 2, x'', x'', x'0d0a'"""
 _ENTRIES = "entry SELECT {box}, i, -i, 2, x'', NULL, NULL"
 _TOTALS = "UPDATE mailbox SET next_uid = ?, entry_count = ?, octets = ? WHERE mailbox_id = ?"
 
