@@ -278,7 +278,7 @@ QUICK = Scale(
     queue_batches=4,
     work_s=0.5,
     engage_s=0.2,
-    settle_s=0.5,
+    settle_s=0.0,
 )
 
 
