@@ -221,6 +221,8 @@ class Dispatch:
         for destination in tuple(self._destinations.values()):
             if destination.is_quiet:
                 self._forget(destination, now_s)
+            elif destination.backlog and destination.site is None:
+                self._advance(destination, now_s)  # it came back after the way was lost
 
     def drain(self) -> None:
         """No lease and no parcel any more; what is on links comes through."""
@@ -427,10 +429,14 @@ class Dispatch:
         self._take_back(destination, bundle)
 
     def _take_back(self, destination: Destination, bundle: Bundle) -> None:
-        """To be given again, unless its hop rests or we are about to end."""
+        """To be given again, unless its hop rests or has no way, or we are about to end."""
         if destination.is_noting or self._is_draining:
             self._held_count -= len(bundle.copies)
             self._settle(bundle.copies, Fate.GIVE_BACK)
+            return
+        if destination.doom is not None:
+            self._held_count -= len(bundle.copies)
+            self._settle(bundle.copies, destination.fate, destination.doom)
             return
         destination.put_back(bundle)
         self._queue_up(destination, 1)

@@ -81,7 +81,7 @@ def open_ports(pid: int) -> list[int]:
         table = Path(f"/proc/{pid}/net/tcp").read_text("ascii").splitlines()[1:]
     except OSError:
         return []
-    inodes = {found.group(1) for link in _links(pid) if (found := _SOCKET.fullmatch(link))}
+    inodes = {found.group(1) for link in open_files(pid) if (found := _SOCKET.fullmatch(link))}
     rows = (line.split() for line in table)
     return [
         int(row[_LOCAL_FIELD].partition(":")[2], 16) for row in rows if row[_INODE_FIELD] in inodes
@@ -102,7 +102,7 @@ def _parents() -> Iterator[tuple[int, int]]:
             yield int(name), int(fields[_PARENT_FIELD])
 
 
-def _links(pid: int) -> list[str]:
+def open_files(pid: int) -> list[str]:
     """Where the process's descriptors lead."""
     found = []
     with suppress(OSError):  # it ended

@@ -274,3 +274,39 @@ def test_what_a_transaction_has_no_room_for_goes_at_once_and_the_room_is_learnt(
         world.step_well()
     assert all(len(bundle.copies) <= 4 for bundle in world.given[given_before:])
     assert sum(world.settled.values()) == 40
+
+
+def carried_when_the_way_ends(way: Way) -> World:
+    """A transaction for two recipients is on a link; meanwhile the way is looked up anew."""
+    world = World(Limits())
+    world.accept(A, messages=1, recipients=2)
+    world.look()
+    world.find_ways(itinerary(A, until_s=1.0))
+    world.lease()
+    world.open(1)
+    world.turn(2.0)
+    world.accept(A)
+    world.look()
+    assert [order.next_hop for order in world.resolving] == [A]
+    world.find_ways(way)
+    return world
+
+
+def test_what_a_transaction_had_no_room_for_is_deferred_where_there_is_no_way_any_more() -> None:
+    world = carried_when_the_way_ends(no_way(A, is_permanent=False))
+    world.finish(1, taken_count=1)
+    assert len(world.deferred) == 1
+    world.lease()
+    assert len(world.deferred) == 2
+    assert not world.leased
+
+
+def test_what_comes_back_after_a_way_was_lost_looks_for_one_again() -> None:
+    world = carried_when_the_way_ends(no_way(A, is_permanent=True))
+    world.lease()
+    assert len(world.returned) == 1
+    world.finish(1, taken_count=1)
+    world.turn(0.1)
+    assert [order.next_hop for order in world.resolving] == [A]
+    while not world.is_empty:
+        world.step_well()
