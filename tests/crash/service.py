@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.crash.family import Member, Role, living_in, open_ports, read_family
@@ -80,7 +81,8 @@ class CrashedService:
             self._program.kill()
             self._program.wait()
         for pid in living_in(self._house.folder):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended by itself meanwhile
+                os.kill(pid, signal.SIGKILL)
         self._log.close()
 
     def _start(self) -> subprocess.Popen[bytes]:
