@@ -47,6 +47,7 @@ from smtp_relay.delivery.dispatch_orders import (
     Result,
     Settle,
     Trouble,
+    Warn,
 )
 from smtp_relay.delivery.one_click import HeadFor
 from smtp_relay.delivery.outcomes import Judge, excess_of, given_back, held, result_of, unroutable
@@ -241,6 +242,8 @@ class Agent:
                 self._settle_unsent(order)
             case Note():
                 self._note(order)
+            case Warn():
+                self._log.warning(order.event, host=order.host, words=order.words)
             case _:
                 assert_never(order)
 

@@ -198,7 +198,7 @@ class Dispatch:
 
         untouched: parcels of which nothing was said to the peer; in order.
         """
-        line = self._fleet.lost(number)
+        line = self._fleet.lost(number, failure)
         site = line.site
         if not line.done_count and not line.is_closing and (failure is not None or untouched):
             site.failed_to_open(line, failure or _ENDED_AT_ONCE, now_s)

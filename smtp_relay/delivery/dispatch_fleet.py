@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from itertools import count
+from typing import Final
 
-from smtp_relay.delivery.dispatch_orders import Close, Limits, Open, Order
+from smtp_relay.delivery.dispatch_orders import Close, Limits, Open, Order, Warn
 from smtp_relay.delivery.plan import Itinerary
 from smtp_relay.delivery.site import Line, Site, make_site
+from smtp_relay.delivery.verdicts import LinkFailure
+
+LOSES_PAST_DOT: Final = "next hop loses what follows a message: one at a time from now on"
 
 
 class Fleet:
@@ -67,11 +71,15 @@ class Fleet:
         line.site.opening_count -= 1
         return line
 
-    def lost(self, number: int) -> Line:
+    def lost(self, number: int, failure: LinkFailure | None) -> Line:
         line = self.lines.pop(number)
-        del line.site.lines[number]
+        site = line.site
+        del site.lines[number]
         if not line.is_open:
-            line.site.opening_count -= 1
+            site.opening_count -= 1
+        if failure is not None and failure.lost_past_dot and not site.loses_past_dot:
+            site.loses_past_dot = True
+            self._order(Warn(LOSES_PAST_DOT, line.endpoint.hop.host, failure.words))
         return line
 
     def close(self, line: Line) -> None:

@@ -9,6 +9,7 @@
 | Close   | closes the link when what it carries is through    | `link_lost`               |
 | Settle  | writes the outcome of copies that never left       | nothing                   |
 | Note    | writes the `HopNote`                               | `hop_noted`               |
+| Warn    | writes a line of the log                           | nothing                   |
 """
 
 from __future__ import annotations
@@ -133,7 +134,14 @@ class Note:
     error: str
 
 
-Order = Resolve | Ask | Open | Give | Close | Settle | Note
+@dataclass(frozen=True, slots=True)
+class Warn:
+    event: str
+    host: str
+    words: str
+
+
+Order = Resolve | Ask | Open | Give | Close | Settle | Note | Warn
 
 
 def temporary(status: str) -> str:

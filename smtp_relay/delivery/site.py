@@ -75,6 +75,7 @@ class Site:
     """
     max_recipients: of one transaction; less once a host has said that it takes no more.
     waiting_count: bundles of its destinations that no link has yet.
+    loses_past_dot: what follows a final dot unanswered is lost there, so nothing does any more.
     """
 
     itinerary: Itinerary
@@ -93,6 +94,7 @@ class Site:
     last_failure: LinkFailure | None = None
     last_endpoint: Endpoint | None = None
     policy_failed: bool = False
+    loses_past_dot: bool = False
 
     def follow(self, itinerary: Itinerary) -> None:
         """A newer answer for the same site: what is known of an address stays known."""
@@ -108,7 +110,7 @@ class Site:
 
     @property
     def depth(self) -> int:
-        return 1 if self.pause_s else LINK_DEPTH
+        return 1 if self.pause_s or self.loses_past_dot else LINK_DEPTH
 
     @property
     def width(self) -> int:
@@ -194,7 +196,9 @@ class Site:
 
     def is_blank(self, now_s: float) -> bool:
         """Nothing was learnt here that is worth keeping."""
-        return all(endpoint.avoid_until_s <= now_s for endpoint in self.endpoints)
+        return not self.loses_past_dot and all(
+            endpoint.avoid_until_s <= now_s for endpoint in self.endpoints
+        )
 
     def start_again(self) -> None:
         """After the back-off of the hop: every address may be tried."""

@@ -88,6 +88,7 @@ class LinkFailure(Exception):
     is_policy: a TLS demand was not met; never to be tried in clear.
     may_try_in_clear: the handshake failed where TLS was only wished for: the
         same hop with `TlsLevel.NONE` may do.
+    lost_past_dot: the end of a message was answered, and what went out behind it never was.
     """
 
     phase: Phase
@@ -96,3 +97,4 @@ class LinkFailure(Exception):
     is_permanent: bool = False
     is_policy: bool = False
     may_try_in_clear: bool = False
+    lost_past_dot: bool = False

@@ -7,6 +7,10 @@ the final dot of the one before, so that a message costs one write and one
 read; without it, one command at a time.  At most two parcels are here, so a
 lost connection loses little.
 
+A peer must read on behind a dot (RFC 2920 §3.2).  Where the dot is answered and
+what followed it is not, or with `_OUT_OF_STEP`, the peer or a proxy before it
+has lost it: that parcel is untouched, and the failure says why (`lost_past_dot`).
+
 Whatever the peer says, nothing here raises: nonsense ends the conversation in
 words, each parcel gets its verdicts exactly once or is handed back untouched,
 and memory is bounded by `ReplyReader` and by one chunk of content.
@@ -32,6 +36,8 @@ from smtp_relay.delivery.plan import Protocol
 from smtp_relay.delivery.verdicts import Kind, LinkFailure, Parcel, Phase, Verdict
 
 _QUIT: Final = b"QUIT\r\n"
+_OUT_OF_STEP: Final = frozenset({500, 502, 503})
+"""To a MAIL in its place: the peer has heard something else than we said."""
 _AWAITED: Final = {
     Phase.TLS: "its answer to STARTTLS",
     Phase.GREETING: "its greeting",
@@ -251,6 +257,9 @@ class Conversation:
         if reply.code == CLOSING:
             self._break_off(Kind.LATER, reply.status, reply.words)
             return
+        if reply.code in _OUT_OF_STEP and self._is_unanswered_past_dot():
+            self._fail("4.5.0", f"it lost what followed a final dot: {reply.words}")
+            return
         try:
             wanted = transaction.answer(reply)
         except Senseless:
@@ -293,6 +302,7 @@ class Conversation:
     # --- parcels -------------------------------------------------------------------------
 
     def _begin(self, transaction: Transaction) -> None:
+        transaction.is_past_dot = transaction is self._next
         octets, count = transaction.begin(with_reset=self._needs_reset)
         self._needs_reset = False
         self._say(octets, count)
@@ -371,7 +381,14 @@ class Conversation:
             self._needs_reset = True
             self.finished.append((self._now.parcel, self._now.final_verdicts()))
             self._now = None
-        self._end(LinkFailure(phase=phase, status=f"4{status[1:]}", words=words))
+        self._end(
+            LinkFailure(
+                phase=phase,
+                status=f"4{status[1:]}",
+                words=words,
+                lost_past_dot=kind is Kind.BROKEN and self._is_unanswered_past_dot(),
+            )
+        )
 
     def _is_untouched(self, transaction: Transaction) -> bool:
         """It may go elsewhere at once: nothing of its content was sent.
@@ -384,6 +401,11 @@ class Conversation:
             return True
         is_first = self._begun_count <= 1 + (self._next is not None)
         return not is_first and not transaction.has_answer
+
+    def _is_unanswered_past_dot(self) -> bool:
+        """The dot before it was answered, or it would not be the one on the wire."""
+        now = self._now
+        return now is not None and now.is_past_dot and not now.has_answer
 
     def _end(self, failure: LinkFailure | None) -> None:
         waiting = (self._now, self._next)

@@ -65,7 +65,10 @@ PHASES = {
 
 
 class Transaction:
-    """needs_reset: the peer may still hold something of it when it is DONE."""
+    """
+    needs_reset: the peer may still hold something of it when it is DONE.
+    is_past_dot: it was begun behind the final dot of the one before, unanswered then.
+    """
 
     __slots__ = (
         "_accepted",
@@ -78,6 +81,7 @@ class Transaction:
         "_is_pipelined",
         "has_answer",
         "has_chunking",
+        "is_past_dot",
         "needs_reset",
         "parcel",
         "stage",
@@ -92,6 +96,7 @@ class Transaction:
         self.stage = Stage.WAITING if envelope.rcpts else Stage.DONE
         self.needs_reset = True
         self.has_answer = False
+        self.is_past_dot = False
         self._envelope: Envelope = envelope
         self._has_dsn = offers.dsn
         self._is_lmtp = protocol is Protocol.LMTP

@@ -21,6 +21,7 @@ from smtp_relay.delivery.dispatch_orders import (
     Resolve,
     Result,
     Settle,
+    Warn,
 )
 from smtp_relay.delivery.plan import Hop, Itinerary, TlsDemand, TlsLevel, Unroutable, Way
 from smtp_relay.delivery.verdicts import LinkFailure, Phase
@@ -43,7 +44,11 @@ def itinerary(next_hop: str, *hops: Hop, site: str = "", until_s: float = 1e9) -
 
 
 def failure(
-    phase: Phase = Phase.CONNECT, *, is_policy: bool = False, may_try_in_clear: bool = False
+    phase: Phase = Phase.CONNECT,
+    *,
+    is_policy: bool = False,
+    may_try_in_clear: bool = False,
+    lost_past_dot: bool = False,
 ) -> LinkFailure:
     return LinkFailure(
         phase=phase,
@@ -51,6 +56,7 @@ def failure(
         words="no",
         is_policy=is_policy,
         may_try_in_clear=may_try_in_clear,
+        lost_past_dot=lost_past_dot,
     )
 
 
@@ -81,6 +87,7 @@ class World:
         self.resolving: list[Resolve] = []
         self.asked: list[Ask] = []
         self.notes: list[Note] = []
+        self.warnings: list[Warn] = []
         self.links: dict[int, FakeLink] = {}
         self.opened: list[Open] = []
         self.leased: set[CopyRef] = set()
@@ -88,6 +95,7 @@ class World:
         self.returned: set[CopyRef] = set()
         self.deferred: set[CopyRef] = set()
         self.given: list[Bundle] = []
+        self.losing: set[str] = set()  # sites where what followed a final dot was lost
         self.tried: list[tuple[CopyRef, str]] = []
         self._homes: dict[CopyRef, DestinationId] = {}
         self._next_message = 1
@@ -163,7 +171,7 @@ class World:
             case Give():
                 link = self.links[order.number]
                 assert link.is_open
-                assert len(link.load) < 2
+                assert len(link.load) < (1 if link.order.itinerary.site in self.losing else 2)
                 link.load.append(order.bundle)
                 self.given.append(order.bundle)
             case Close():
@@ -172,6 +180,8 @@ class World:
                 self._settle(order)
             case Note():
                 self.notes.append(order)
+            case Warn():
+                self.warnings.append(order)
 
     def _settle(self, order: Settle) -> None:
         for copy in order.copies:
@@ -221,6 +231,8 @@ class World:
         """What it carries comes back: the first was being sent, the rest is untouched."""
         link = self.links.pop(number)
         untouched = list(link.load)
+        if why is not None and why.lost_past_dot:
+            self.losing.add(link.order.itinerary.site)
         self.dispatch.link_lost(number, why, untouched, self.now_s)
         self.obey()
 

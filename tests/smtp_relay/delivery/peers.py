@@ -106,6 +106,10 @@ class Wire:
         while self.said_octets < GIGABYTE and not self.writer.transport.is_closing():
             await self.say_octets(octets)
 
+    async def packet(self) -> bytes:
+        """What came together; nothing where the client has gone."""
+        return await self._reader.read(1 << 20)
+
     async def octets(self, count: int) -> bytes:
         return await self._reader.readexactly(count)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
@@ -16,10 +17,11 @@ from mailserver.store.journeys import PastAttempt
 from mailserver.store.queueing import Lease
 from mailserver.values.ids import make_accept_id
 from mailserver.values.message import Acceptance, Deposit, NewCopy, Notify, Relay
+from smtp_relay.delivery.dispatch_fleet import LOSES_PAST_DOT
 from smtp_relay.delivery.dispatch_orders import Limits
 from smtp_relay.delivery.outcomes import MAY_HAVE_ARRIVED
 from smtp_relay.delivery.site import FIRST_WINDOW
-from tests.smtp_relay.delivery.agency import Agency, Clock, open_agency, way_to
+from tests.smtp_relay.delivery.agency import TIMES, Agency, Clock, open_agency, way_to
 from tests.smtp_relay.delivery.peers import Peer, Wire, take_all
 from tests.store.letters import FACTS
 from tests.store.queued import HOP, outgoing
@@ -240,6 +242,39 @@ def test_a_cut_after_the_dot_is_deferred_and_says_that_it_may_have_arrived(tmp_p
             await agency.until_settled()
             assert words_of(agency).endswith(MAY_HAVE_ARRIVED)
             assert agency.queued()[0].due_at_s == agency.clock() + 300
+
+    run(story)
+
+
+async def _lose_what_follows_a_dot(wire: Wire) -> None:
+    """As a proxy does that forgets what else was in the packet, against RFC 2920 §3.2."""
+    await wire.greet("PIPELINING")
+    while octets := await wire.packet():
+        if b"\r\n.\r\n" in octets:
+            wire.messages.append(octets)
+            await wire.say("250 2.0.0 queued")
+        elif octets.startswith(b"MAIL"):
+            await wire.say("250 2.1.0 ok", "250 2.1.5 ok", "354 go")
+
+
+def test_a_peer_that_loses_what_follows_a_dot_does_so_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        limits = Limits(site_links=1, idle_s=0.05)
+        times = replace(TIMES, command_s=0.05)
+        async with (
+            Peer(_lose_what_follows_a_dot) as peer,
+            open_agency(
+                tmp_path, way_to(HOP, peer.port), limits=limits, times_of=lambda _: times
+            ) as agency,
+        ):
+            sent = letters(8)
+            with capture_logs() as events:
+                agency.accept(*sent)
+                await agency.until_empty()
+            assert len(peer.messages) == 8
+            assert len(peer.wires) == 2
+            assert all(len(attempts_of(agency, one)) == 1 for one in sent)
+            assert [one["event"] for one in events] == [LOSES_PAST_DOT]
 
     run(story)
 

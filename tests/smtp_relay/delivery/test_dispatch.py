@@ -22,6 +22,11 @@ def started(limits: Limits | None = None, *, messages: int = 1, way: Way | None 
     return world
 
 
+def relay_all(world: World) -> None:
+    while not world.is_empty:
+        world.step_well()
+
+
 def addresses(world: World) -> list[str]:
     return [order.address for order in world.opened]
 
@@ -197,6 +202,22 @@ def test_what_a_lost_link_had_not_touched_goes_over_another() -> None:
     while not world.is_empty:
         world.step_well()
     assert not world.deferred
+
+
+def test_where_what_follows_a_dot_is_lost_one_parcel_at_a_time_and_one_warning() -> None:
+    world = started(Limits(site_links=2), messages=20)
+    for number in list(world.links):
+        world.open(number)
+        world.finish(number)
+    for number in list(world.links):
+        world.lose(number, failure(Phase.MAIL, lost_past_dot=True))
+    assert [(one.host, one.words) for one in world.warnings] == [("mx.a.test", "no")]
+    relay_all(world)
+    assert not world.deferred
+    world.turn(3600)  # it is not forgotten when all is quiet
+    world.accept(A, 20)
+    relay_all(world)
+    assert len(world.warnings) == 1
 
 
 def test_a_destination_that_never_answers_leaves_the_others_alone() -> None:

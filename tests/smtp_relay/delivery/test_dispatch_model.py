@@ -91,5 +91,6 @@ def _step_of_a_link(world: World, data: st.DataObject, step: str) -> None:
         result, taken_count = data.draw(st.sampled_from(list(Result))), data.draw(st.integers(1, 3))
         world.finish(data.draw(st.sampled_from(loaded)), result, taken_count=taken_count)
     elif step == "lose" and is_open:
-        why_lost = data.draw(st.sampled_from((None, failure(Phase.MAIL))))
+        whys = (None, failure(Phase.MAIL), failure(Phase.MAIL, lost_past_dot=True))
+        why_lost = data.draw(st.sampled_from(whys))
         world.lose(data.draw(st.sampled_from(is_open)), why_lost)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtp_relay.delivery.plan import Protocol, TlsDemand, TlsLevel
-from smtp_relay.delivery.verdicts import Parcel, Verdict
+from smtp_relay.delivery.verdicts import Kind, Parcel, Verdict
 from tests.smtp_relay.delivery.client.letters import Side, make_message, make_parcel
 
 EHLO = b"250-peer\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
@@ -35,20 +35,25 @@ USUAL = [b"220 peer\r\n", EHLO]
 
 
 class Ledger:
-    """Every parcel that was offered, and how it ended."""
+    """Every parcel that was offered, what was said, and how it ended."""
 
     def __init__(self, side: Side) -> None:
         self.side = side
         self.offered: list[Parcel] = []
+        self._said = b""
+
+    def hear(self, octets: bytes) -> None:
+        self._said += self.side.hear_octets(octets)
 
     def feed(self, kinds: int) -> None:
         """Offer what there is room for; the number says what kind of parcel."""
         while self.side.talk.has_room and len(self.offered) < 40:
             recipients = ["jean@b.test", "anne@b.test"][: 1 + kinds % 2]
-            body = b".dot" if kinds % 3 == 0 else b"S: x\r\n\r\nx\r\n"
+            letter = b"letter %d;" % len(self.offered)
+            body = b".dot " + letter if kinds % 3 == 0 else b"S: x\r\n\r\n" + letter + b"\r\n"
             parcel = make_parcel(*recipients, message=make_message(body))
             self.offered.append(parcel)
-            self.side.offer(parcel)
+            self._said += self.side.offer(parcel)
 
     def check(self) -> None:
         ended = [id(parcel) for parcel, _ in self.side.done]
@@ -57,6 +62,17 @@ class Ledger:
         for parcel, verdicts in self.side.done:
             assert len(verdicts) == len(parcel.copies)
             assert all(isinstance(verdict, Verdict) for verdict in verdicts)
+            if any(verdict.kind is Kind.TAKEN for verdict in verdicts):
+                assert self._is_said(parcel)
+        assert not any(map(self._is_said, self.side.talk.untouched))
+        failure = self.side.talk.failure
+        if failure is not None and failure.lost_past_dot:
+            assert self.side.talk.untouched
+            assert all(verdict.kind is not Kind.BROKEN for verdict in self.side.last())
+
+    def _is_said(self, parcel: Parcel) -> bool:
+        number = next(n for n, one in enumerate(self.offered) if one is parcel)
+        return b"letter %d;" % number in self._said
 
 
 @given(
@@ -65,6 +81,7 @@ class Ledger:
     kinds=st.integers(0, 5),
     is_lmtp=st.booleans(),
     is_usual=st.booleans(),
+    is_silent=st.booleans(),
     level=st.sampled_from([TlsLevel.NONE, TlsLevel.OPPORTUNISTIC, TlsLevel.DANE]),
 )
 def test_whatever_a_peer_says_each_parcel_ends_once(
@@ -75,21 +92,24 @@ def test_whatever_a_peer_says_each_parcel_ends_once(
     *,
     is_lmtp: bool,
     is_usual: bool,
+    is_silent: bool,
 ) -> None:
     demand = TlsDemand(level=TlsLevel.NONE if is_usual else level, source="test")
     side = Side(protocol=Protocol.LMTP if is_lmtp else Protocol.SMTP, demand=demand)
     ledger = Ledger(side)
     if is_usual:
         for octets in USUAL:
-            side.hear_octets(octets)
+            ledger.hear(octets)
         ledger.feed(kinds)
     octets, start = b"".join(talk), 0
     for size in [*cuts, len(octets)]:
-        side.hear_octets(octets[start : start + size])
+        ledger.hear(octets[start : start + size])
         start += size
         ledger.feed(kinds)
         if side.talk.wants_handshake and size % 2:
             side.talk.be_encrypted()
+    if is_silent:
+        side.talk.time_out(300)
     side.talk.close()
     side.said()
     side.talk.end_of_stream()
