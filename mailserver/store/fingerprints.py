@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -60,6 +61,7 @@ def of_accept_id(accept_id: AcceptId) -> int:
     return int.from_bytes(accept_id[-8:], "big", signed=True)
 
 
+@lru_cache(maxsize=4096)  # people write to the same people
 def of_address(text: str) -> int:
     return _digest(b"a" + fold_address(text).encode("utf-8", "surrogateescape"))
 

@@ -6,7 +6,7 @@ Placeholders are `?`.  An engine turns its library's errors into
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -50,11 +50,3 @@ def rows_of(count: int, columns: int) -> str:
     """`(?,?),(?,?)`: placeholders for a multi-row VALUES."""
     row = "(" + ",".join("?" * columns) + ")"
     return ",".join([row] * count)
-
-
-def powers_of_two(total: int, largest: int) -> Iterator[int]:
-    """Split `total` rows into chunks whose sizes are few, so that prepared statements are too."""
-    while total:
-        chunk = min(largest, 1 << (total.bit_length() - 1))
-        yield chunk
-        total -= chunk

@@ -34,7 +34,7 @@ RESTART_WAIT_MS = 200
 READER_CACHE_KIB = 4096
 WRITER_CACHE_KIB = 8192
 HEAP_KEPT_OCTETS = 1024 * 1024
-STATEMENTS_KEPT = 256
+STATEMENTS_KEPT = 512
 """Prepared ones of a connection: the shapes of all writes have room."""
 LOG_GUARD_FACTOR = 1.5
 """A writer that finds the log this many times over its limit moves it itself."""
