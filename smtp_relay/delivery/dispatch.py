@@ -182,7 +182,7 @@ class Dispatch:
         if not line.load and not site.waiting_count and destination.is_leasing:
             destination.starve()
         self._hunt(destination, now_s)
-        self._serve(site, now_s)
+        self._serve(site, now_s, None if excess else line)
 
     def parcel_not_taken(self, number: int, bundle: Bundle) -> None:
         """The link takes no more (it is ending, or its peer said how many): another one will."""
@@ -359,14 +359,17 @@ class Dispatch:
 
     # --- sites ----------------------------------------------------------------------------
 
-    def _serve(self, site: Site, now_s: float) -> None:
-        """Give what waits to links that have room, and see whether it needs more of them."""
+    def _serve(self, site: Site, now_s: float, only: Line | None = None) -> None:
+        """Give what waits to links that have room, and see whether it needs more of them.
+
+        only: the one where there is room now and was none; None: any.
+        """
         if site.has_failed(now_s):
             self._fail(site)
             return
         if self._is_draining or not site.waiting_count:
             return
-        for line in tuple(site.lines.values()):
+        for line in tuple(site.lines.values()) if only is None else (only,):
             while site.waiting_count and site.may_give(line, now_s):
                 self._give(line, now_s)
         self._fleet.feed(site, now_s)

@@ -101,12 +101,12 @@ def given_back(
 
 def result_of(verdicts: Sequence[Verdict]) -> Result:
     """What a parcel's answers say about its hosts."""
-    kinds = {verdict.kind for verdict in verdicts}
-    if kinds == {Kind.BROKEN}:
-        return Result.BROKEN
-    if kinds == {Kind.LATER} and verdicts[0].words.startswith(_SHUTTING_DOWN):
+    first = verdicts[0]
+    if first.kind is Kind.TAKEN or any(one.kind is not first.kind for one in verdicts):
+        return Result.SERVED
+    if first.kind is Kind.LATER and first.words.startswith(_SHUTTING_DOWN):
         return Result.BUSY
-    return Result.SERVED
+    return Result.BROKEN if first.kind is Kind.BROKEN else Result.SERVED
 
 
 def excess_of(parcel: Parcel, verdicts: Sequence[Verdict]) -> tuple[LeasedCopy, ...]:

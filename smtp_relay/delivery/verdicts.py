@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from mailserver.store.queueing import LeasedCopy, QueuedMessage
 from smtp_relay.delivery.plan import Hop
@@ -24,7 +24,7 @@ class Kind(Enum):
     BROKEN = "broken"
 
 
-class Phase(Enum):
+class Phase(StrEnum):  # words, which hash fast
     """Where it happened; each has its time-out (RFC 5321 §4.5.3.2)."""
 
     CONNECT = "connecting"

@@ -11,6 +11,7 @@ reply, bounded in lines and in octets; nonsense is a fault, said in words.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 MAX_LINE_OCTETS: Final = 4096  # RFC 5321 §4.5.3.1.5 says 512; some banners are longer
@@ -21,7 +22,7 @@ MAX_WORDS: Final = 1000  # characters
 CLOSING: Final = 421
 """Whenever it comes, the peer closes the connection (RFC 5321 §3.8)."""
 
-_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\n]*))?\r?\n")
+_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?\r?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:\s|$)")  # RFC 3463 §2
 
 
@@ -72,6 +73,14 @@ def readable(octets: bytes) -> str:
     return text[:MAX_WORDS]
 
 
+class _Line(NamedTuple):
+    """reply: what it says if it stands alone."""
+
+    code: bytes
+    is_last: bool
+    reply: Reply
+
+
 class ReplyReader:
     """Octets in, whole replies out.  After a fault it takes nothing more."""
 
@@ -96,46 +105,38 @@ class ReplyReader:
             return replies
         if self._held:
             octets, self._held = self._held + octets, b""
-        start = 0
-        while (line := _LINE.match(octets, start)) is not None:
-            end = line.end()
-            if not self._take(line, end - start, replies):
+        *lines, rest = octets.split(b"\n")
+        for one in lines:
+            line = _parse_line(one)
+            if line is not None and line.is_last and not self._lines:
+                replies.append(line.reply)
+            elif not self._take(one, line, replies):
                 return replies
-            start = end
-        self._hold(octets, start)
+        if rest:
+            self._hold(rest)
         return replies
 
     def stop(self) -> None:
         """Nothing more is wanted."""
         self._fail(self.fault or "the conversation is over")
 
-    def _take(self, line: re.Match[bytes], octet_count: int, replies: list[Reply]) -> bool:
-        code, mark, text = line.groups()
-        text = text.rstrip(b"\r") if text else b""
-        if octet_count > MAX_LINE_OCTETS:
-            return self._fail(f"a line of more than {MAX_LINE_OCTETS} octets in its answer")
-        if not self._lines and mark != b"-":
-            replies.append(Reply(int(code), (text,)))
-            return True
-        if self._lines and code != self._code:
-            return self._fail(f"two codes in one answer: {readable(self._code + b' ' + code)}")
-        self._code = code
-        self._lines.append(text)
-        self._octet_count += octet_count
-        if mark != b"-":
-            replies.append(Reply(int(code), tuple(self._lines)))
+    def _take(self, octets: bytes, line: _Line | None, replies: list[Reply]) -> bool:
+        """One of several, or one that cannot be."""
+        if line is None:
+            return self._fail(_fault_of(octets))
+        if self._lines and line.code != self._code:
+            return self._fail(f"two codes in one answer: {readable(self._code + b' ' + line.code)}")
+        self._code = line.code
+        self._lines += line.reply.lines
+        self._octet_count += len(octets) + 1
+        if line.is_last:
+            replies.append(Reply(line.reply.code, tuple(self._lines)))
             self._lines, self._octet_count = [], 0
         return self._is_bounded()
 
-    def _hold(self, octets: bytes, start: int) -> None:
-        if start == len(octets):
-            return
-        rest = octets[start : start + MAX_LINE_OCTETS + 1]
-        end = rest.find(b"\n")
-        if end >= 0:
-            self._fail(f"an answer that makes no sense: {readable(rest[:end])[:200]}")
-        elif len(rest) > MAX_LINE_OCTETS:
-            self._fail(f"a line of more than {MAX_LINE_OCTETS} octets in its answer")
+    def _hold(self, rest: bytes) -> None:
+        if len(rest) > MAX_LINE_OCTETS:
+            self._fail(_fault_of(rest))
         else:
             self._held = rest
             self._is_bounded()
@@ -151,6 +152,25 @@ class ReplyReader:
         self.fault = words
         self._held, self._lines = b"", []
         return False
+
+
+@lru_cache(maxsize=256)
+def _parse_line(octets: bytes) -> _Line | None:
+    """octets: without LF.  None: it makes no sense, or is too long.
+
+    A peer says the same few lines again and again.
+    """
+    found = _LINE.fullmatch(octets)
+    if found is None or len(octets) >= MAX_LINE_OCTETS:
+        return None
+    code, mark, text = found.groups()
+    return _Line(code, mark != b"-", Reply(int(code), ((text or b"").rstrip(b"\r"),)))
+
+
+def _fault_of(octets: bytes) -> str:
+    if len(octets) >= MAX_LINE_OCTETS:
+        return f"a line of more than {MAX_LINE_OCTETS} octets in its answer"
+    return f"an answer that makes no sense: {readable(octets)[:200]}"
 
 
 def _without(line: bytes, enhanced: bytes) -> bytes:

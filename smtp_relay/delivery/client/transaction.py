@@ -12,7 +12,8 @@ about it; every copy has one when the stage is DONE.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
+from functools import lru_cache
 from typing import ClassVar
 
 from smtp_relay.delivery.client.envelope import Envelope, write_envelope
@@ -25,7 +26,7 @@ _RSET = b"RSET\r\n"
 _DATA = b"DATA\r\n"
 
 
-class Stage(Enum):
+class Stage(IntEnum):  # its members are keys of tables that each answer looks into
     WAITING = auto()
     RSET = auto()
     MAIL = auto()
@@ -213,7 +214,7 @@ class Transaction:
 
     def _on_dot(self, reply: Reply) -> Next:
         _expect(reply, intermediate=False)
-        verdict = _verdict(reply, Phase.DOT, has_dsn=self._has_dsn)
+        verdict = _verdict(reply, Phase.DOT, self._has_dsn)
         if self._is_lmtp:
             self.verdicts[self._accepted[self._answered_count]] = verdict
             self._answered_count += 1
@@ -256,8 +257,9 @@ def _expect(reply: Reply, *, positive: bool = True, intermediate: bool = True) -
         raise Senseless(reply.words)
 
 
-def _verdict(reply: Reply, phase: Phase, *, has_dsn: bool = False) -> Verdict:
-    """2yz is only ever asked about at the dot."""
+@lru_cache(maxsize=64)
+def _verdict(reply: Reply, phase: Phase, has_dsn: bool = False) -> Verdict:  # noqa: FBT001, FBT002
+    """2yz is only ever asked about at the dot.  Most peers say the same to each message."""
     if reply.is_positive:
         return Verdict(
             kind=Kind.TAKEN, phase=phase, status=reply.status, words=reply.words, has_dsn=has_dsn
