@@ -11,7 +11,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
@@ -39,9 +39,8 @@ def configure(
     """
     out = stream or sys.stdout
     for_eyes = log_format == "console" or (log_format == "auto" and out.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer(colors=out.isatty()) if for_eyes else _as_json
     structlog.configure(
-        processors=[_completed(context), structlog.processors.format_exc_info, renderer],
+        processors=_for_eyes(context, out) if for_eyes else [_as_json(context)],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         # One write per line, its end included: the lines of several processes never mix.
         logger_factory=structlog.WriteLoggerFactory(out),
@@ -75,38 +74,60 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
 _QUOTED = json.encoder.encode_basestring  # in C, where there is one
 
 
-def _completed(context: dict[str, Any]) -> structlog.typing.Processor:
-    """In one step what every line has: the context, the level, the time.
-
-    A line for each message was a tenth of what accepting it costs.
-    """
-    known = (0, "")  # a second and its text: one value, for threads share it
+def _for_eyes(context: dict[str, Any], out: TextIO) -> list[structlog.typing.Processor]:
+    """What every line has, the context, the level, the time; then colours, where they show."""
+    now = _clock()
 
     def complete(
         _logger: Any, method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
+        for name, value in context.items():
+            event.setdefault(name, value)
+        event["level"] = _LEVELS.get(method, method)
+        event["timestamp"] = now()
+        return event
+
+    renderer: Any = structlog.dev.ConsoleRenderer(colors=out.isatty())
+    return [complete, structlog.processors.format_exc_info, renderer]
+
+
+def _as_json(context: dict[str, Any]) -> structlog.typing.Processor:
+    """The same in one step: a line for each message was a tenth of what accepting it costs."""
+    now = _clock()
+    known = {name: f'"{name}": {_json(value)}' for name, value in context.items()}
+
+    def render(_logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        if "exc_info" in event:
+            event = structlog.processors.format_exc_info(_logger, method, event)
+        raised = event.pop("exception", None)
+        told = [
+            f'"{name}": {_QUOTED(value) if type(value) is str else _json(value)}'
+            for name, value in event.items()
+        ]
+        told += [shown for name, shown in known.items() if name not in event]
+        told += [f'"level": "{_LEVELS.get(method, method)}"', f'"timestamp": "{now()}"']
+        if raised is not None:
+            told.append(f'"exception": {_json(raised)}')
+        return "{" + ", ".join(told) + "}"
+
+    return render
+
+
+def _json(value: Any) -> str:
+    return str(value) if type(value) is int else _ENCODER.encode(value)
+
+
+def _clock() -> Callable[[], str]:
+    """Says the time in UTC; all but the microseconds is written once a second."""
+    known = (0, "")  # a second and its text: one value, for threads share it
+
+    def now() -> str:
         nonlocal known
         now_s, now_us = divmod(time.time_ns() // 1000, 1_000_000)
         second, text = known
         if now_s != second:
             text = datetime.fromtimestamp(now_s, UTC).isoformat()[:-6]
             known = (now_s, text)
-        for name, value in context.items():
-            event.setdefault(name, value)
-        event["level"] = _LEVELS.get(method, method)
-        event["timestamp"] = f"{text}.{now_us:06}Z"
-        return event
+        return f"{text}.{now_us:06}Z"
 
-    return complete
-
-
-def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
-    """Nearly all values are texts and whole numbers; the names are our own."""
-    parts = []
-    for name, value in event.items():
-        kind = type(value)
-        shown = (
-            _QUOTED(value) if kind is str else str(value) if kind is int else _ENCODER.encode(value)
-        )
-        parts.append(f'"{name}": {shown}')
-    return "{" + ", ".join(parts) + "}"
+    return now

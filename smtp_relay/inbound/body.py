@@ -80,34 +80,32 @@ class DataReader:
         self.wire_octets += len(data)
         window = self._held + data if self._held else data
         # Most large bodies are base64, which has no dot at all: one look for it costs nothing.
-        end = window.find(_MARK) if b"." in window else -1
+        dotted = window.find(_DOTTED) if b"." in window else -1
+        end = window.find(_MARK, dotted) if dotted >= 0 else -1
         if end >= 0:
             self.rest = window[end + len(_MARK) :]
             self._held = b""
-            return self._piece(window[: end + len(_CRLF)])
-        self._held = _beginning_of_mark(window)
-        return self._piece(window[: -len(self._held)] if self._held else window)
-
-    def _piece(self, octets: bytes) -> bytes:
-        if b"." in octets and _DOTTED in octets:
+            octets = window[: end + len(_CRLF)]
+        else:
+            self._held = held = _beginning_of_mark(window)
+            octets = window[: -len(held)] if held else window
+        if 0 <= dotted < len(octets) - len(_CRLF):
             self._dotted_line_count += octets.count(b"\r\n..")
             octets = octets.replace(_DOTTED, _CRLF)
         if self._is_at_start and octets:
             self._is_at_start = False
             octets = octets[len(_CRLF) :]
-        if not octets:
-            return b""
+        return self._note(octets) if octets else b""
+
+    def _note(self, octets: bytes) -> bytes:
+        """Note what later decisions need of the next octets; return those to store."""
         self.size_octets += len(octets)
         if self.size_octets > self._max_octets:
             self.is_too_large = True
             return b""
-        self._note(octets)
-        return b"" if self.header.is_too_large else octets
-
-    def _note(self, octets: bytes) -> None:
         self._measure_lines(octets)
-        pair_count = octets.count(_CRLF)
-        if octets.count(b"\n") != pair_count or octets.count(b"\r") != pair_count:
+        outside = octets.replace(_CRLF, b"  ")  # of the same length: twice as fast as without
+        if b"\n" in outside or b"\r" in outside:
             self.has_bare_cr_or_lf = True
         if not octets.isascii():
             self._is_8bit = True
@@ -115,6 +113,7 @@ class DataReader:
             self._has_nul = True
         if not self.header.is_complete:
             self.header.feed(octets)
+        return b"" if self.header.is_too_large else octets
 
     def _measure_lines(self, octets: bytes) -> None:
         """Note the longest line over the usual limit, by leaps of that limit and not by lines."""
@@ -127,8 +126,8 @@ class DataReader:
                     break
                 self._longest_line_octets = max(self._longest_line_octets, end - 1 - begin)
             begin = end + 1
-        begin = max(begin, octets.rfind(b"\n") + 1) if b"\n" in octets else begin
-        self._line_octets = len(octets) - begin
+        last = octets.rfind(b"\n")
+        self._line_octets = len(octets) - (begin if last < 0 else last + 1)
 
 
 _ENDLESS_SLACK_OCTETS = 1024 * 1024
