@@ -178,7 +178,7 @@ class Site:
 
     def has_failed(self, now_s: float) -> bool:
         """No address is left to try, or each transaction breaks."""
-        if self.broken_count >= max(BROKEN_IN_A_ROW, self.width):
+        if self.broken_count >= BROKEN_IN_A_ROW and self.broken_count >= self.width:
             return True
         return not self.lines and self.last_failure is not None and not self.next_endpoint(now_s)
 
