@@ -4,6 +4,9 @@
 octet for octet (headers of the author included), dot-unstuffed, CRLF lines.
 What a reader gets is: the Return-Path line, the entry's own prefix, the rest
 of the head, the body.
+
+What makes up an `Acceptance` is written once and never changed.  It is not
+frozen all the same: each message would pay three times as much for making it.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ class FiledBody:
 Body = InlineBody | FiledBody
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class BodyFacts:
     """What the receive path noticed in passing and later decisions need."""
 
@@ -68,7 +71,7 @@ class Deposit:
     mailbox_id: MailboxId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Relay:
     """Route of a copy: queued for the delivery agent, under the name of its next hop.
 
@@ -85,7 +88,7 @@ class Relay:
     held_for: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NewCopy:
     """One recipient's copy: the recipient as the envelope named it, and its route.
 
@@ -102,7 +105,7 @@ class NewCopy:
     sender: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Acceptance:
     """Everything that one `250` after the final dot promises."""
 

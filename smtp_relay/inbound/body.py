@@ -20,6 +20,7 @@ _CRLF = b"\r\n"
 _MARK = b"\r\n.\r\n"
 _DOTTED = b"\r\n."
 LONG_LINE_OCTETS = 998  # RFC 5322 §2.1.1; longer ones are measured
+_LEAP_OCTETS = LONG_LINE_OCTETS + len(_CRLF)
 _BEGINNINGS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 
 
@@ -117,8 +118,9 @@ class DataReader:
 
     def _measure_lines(self, octets: bytes) -> None:
         """Note the longest line over the usual limit, by leaps of that limit and not by lines."""
+        size = len(octets)
         begin = -self._line_octets  # of the line that is open, counted from this piece
-        while (reach := begin + LONG_LINE_OCTETS + len(_CRLF)) < len(octets):
+        while (reach := begin + _LEAP_OCTETS) < size:
             end = octets.rfind(b"\n", max(begin, 0), reach) if reach > 0 else -1
             if end < 0:  # a long one
                 end = octets.find(b"\n", max(reach, 0))
@@ -127,7 +129,7 @@ class DataReader:
                 self._longest_line_octets = max(self._longest_line_octets, end - 1 - begin)
             begin = end + 1
         last = octets.rfind(b"\n")
-        self._line_octets = len(octets) - (begin if last < 0 else last + 1)
+        self._line_octets = size - (begin if last < 0 else last + 1)
 
 
 _ENDLESS_SLACK_OCTETS = 1024 * 1024

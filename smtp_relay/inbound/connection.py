@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, Session
@@ -77,8 +78,8 @@ class Connection(SMTP):
     def _greet(self) -> None:
         raise NotImplementedError
 
-    def _command(self, line: bytes) -> Any:
-        """Start the command in `line` (CRLF cut off); return FINISHED or what it waits for."""
+    def _command(self, line: bytes) -> None:
+        """Carry out the command in `line` (CRLF cut off), or begin to, if it has to wait."""
         raise NotImplementedError
 
     def _receive(self, data: bytes) -> bytes:
@@ -113,15 +114,14 @@ class Connection(SMTP):
                 data = self._receive(data)
             if self._is_closing:
                 return
-            # Nearly always: one whole command and nothing else.
-            end = data.find(b"\n") + 1
-            if end and end == len(data) and not self._buffer and self._may_take_line():
-                self._activity.heard_at_s = self.service.clock_s()
-                self._take_line(data)
-                self._settle()
+            if self._buffer or not self._is_one_line(data):
+                self._buffer += data
+                self._run()
                 return
-            self._buffer += data
-            self._run()
+            # Nearly always: one whole command and nothing else.
+            self._activity.heard_at_s = self.service.clock_s()
+            self._take_line(data)
+            self._settle()
         except Exception as error:  # noqa: BLE001 - the top of a session: answered as ours
             self._fault(error)
 
@@ -196,13 +196,25 @@ class Connection(SMTP):
             return self._line_waiter is not None
         return not (self.service.is_draining and not self._is_receiving)
 
-    def _may_take_line(self) -> bool:
-        return not self._is_skipping and not self._is_receiving and self._may_go_on()
+    def _is_one_line(self, data: bytes) -> bool:
+        """May `data` be carried out at once, and is it one line and no more?"""
+        if self._is_receiving or self._is_skipping or not self._may_go_on():
+            return False
+        return data.find(b"\n") == len(data) - 1 and data != b""
 
     def _settle(self) -> None:
         """After a turn: say good-bye if it is time to, write, and read more or less."""
         if self.transport is None:
             return
+        if self._has_eof or self.service.is_draining:
+            self._part()
+        if self._out:
+            self._flush()
+        if self._buffer or self._is_uploading_behind or self._is_reading_paused:
+            self._pace_reading()
+
+    def _part(self) -> None:
+        """The peer or the process ends: say good-bye, unless something is still under way."""
         if not self._is_working and not self._is_closing:
             if self.service.is_draining and not self._is_receiving:
                 self._say(replies.STOPPING)
@@ -215,8 +227,6 @@ class Connection(SMTP):
                 self._close()
             elif self._has_eof:
                 self._close()
-        self._flush()
-        self._pace_reading()
 
     def _pace_reading(self) -> None:
         wanted = len(self._buffer) > MAX_BUFFERED_OCTETS or self._is_uploading_behind
@@ -270,20 +280,16 @@ class Connection(SMTP):
         elif line.find(b"\r") != len(line) - 2 or len(line) < 2:
             self._say(replies.BARE_LINE_BREAK)
         else:
-            self._drive(line)
+            self._command(line[:-2])
 
     # --- commands -------------------------------------------------------------
 
-    def _drive(self, line: bytes) -> None:
-        waits_for = self._command(line[:-2])
-        if waits_for is not FINISHED:
-            coroutine, awaited = waits_for
+    def _begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Carry out a command that may wait; what follows it waits too, if it does."""
+        awaited = begin(coroutine)
+        if awaited is not FINISHED:
             self._is_working = True
             self._task = self.loop.create_task(self._finish_command(coroutine, awaited))
-
-    def _begin(self, coroutine: Any) -> Any:
-        awaited = begin(coroutine)
-        return FINISHED if awaited is FINISHED else (coroutine, awaited)
 
     async def _finish_command(self, coroutine: Any, awaited: Any) -> None:
         try:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailserver.values.address import Address
 
@@ -66,7 +67,7 @@ def parse_reverse_path(text: str) -> tuple[Path, str]:
     """
     found = _PATH.fullmatch(text)
     if found is not None:
-        return _path(found), found[6] or ""
+        return _sender_path(*found.groups()[:5]), found[6] or ""
     null = _NULL.fullmatch(text)
     if null is None:
         raise BadPath(text)
@@ -81,7 +82,7 @@ def parse_forward_path(text: str) -> tuple[Path, str]:
     """
     found = _PATH.fullmatch(text)
     if found is not None:
-        return _path(found), found[6] or ""
+        return _path(*found.groups()[:5]), found[6] or ""
     bare = _POSTMASTER.fullmatch(text)
     if bare is None:
         raise BadPath(text)
@@ -105,8 +106,10 @@ _ASCII_LABEL = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
 _ASCII_DOMAIN = re.compile(rf"{_ASCII_LABEL}(?:\.{_ASCII_LABEL})*+")
 
 
-def _path(found: re.Match[str]) -> Path:
-    mailbox, dot_string, quoted, domain, literal, _ = found.groups()
+def _path(
+    mailbox: str, dot_string: str, quoted: str | None, domain: str | None, literal: str
+) -> Path:
+    """The path of a mailbox whose parts were found; of the absent ones nothing is asked."""
     local = dot_string if quoted is None else _QUOTED_PAIR.sub(r"\1", quoted)
     if domain is None:
         domain = _literal(literal)
@@ -117,6 +120,9 @@ def _path(found: re.Match[str]) -> Path:
     if len(domain) > MAX_LABEL_OCTETS and _longest_label(domain) > MAX_LABEL_OCTETS:
         raise BadPath("label too long")
     return Path(mailbox, Address(local, domain))
+
+
+_sender_path = lru_cache(maxsize=1024)(_path)  # few write much: the same ones come again and again
 
 
 def _check_octets(local: bytes, domain: bytes) -> None:

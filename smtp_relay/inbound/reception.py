@@ -7,7 +7,7 @@ write is submitted, nothing that happens to the connection undoes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiosmtpd.smtp import Envelope
@@ -15,7 +15,7 @@ from aiosmtpd.smtp import Envelope
 from mailserver.auth.gate import Granted
 from mailserver.queue.reports import ReportKind, is_owed
 from mailserver.values.address import Address
-from mailserver.values.ids import AcceptId, accept_id_text
+from mailserver.values.ids import AcceptId
 from mailserver.values.message import (
     Acceptance,
     Body,
@@ -33,7 +33,6 @@ from smtp_relay.inbound.paths import Path
 from smtp_relay.inbound.policy import (
     Onward,
     OwnsAddress,
-    RefusedByRule,
     decide_authors,
     decide_body,
 )
@@ -69,7 +68,6 @@ class Transaction(Envelope):
         self.wishes: list[RcptParameters] = []
         self.recipient_count = 0
         self.has_onward = False
-        self.by_domain: dict[str, Onward | RefusedByRule | Phrase] | None = None  # elsewhere
         self.marks: tuple[str, ...] = ()  # of those whose mail goes on
 
     def add(self, recipient: str, route: Deposit | Onward, wishes: RcptParameters) -> None:
@@ -150,21 +148,18 @@ class Reception:
         return None if owns_address is None else decide_authors(self.fields, owns_address)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Stamp:
     """What is fixed in the moment of the final dot."""
 
     accept_id: AcceptId
+    text: str  # of that id
     at_s: float
     date: str
     arrival: Arrival
     beginning: bytes  # of the trace header, up to the id
     listener: str
-    account: Granted | None = None
-    text: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "text", accept_id_text(self.accept_id))
+    account: Granted | None
 
 
 def build_acceptance(

@@ -5,7 +5,7 @@
     nobody, or elsewhere      the relay's rules (`policy.decide_rcpt`)
 
 One read of the store for most recipients, and one decision for all recipients
-of one domain elsewhere in a message.
+of one domain elsewhere to whom one sender writes.
 """
 
 from __future__ import annotations
@@ -57,12 +57,14 @@ Decision = Deposit | Onward | Forwarding | RefusedByRule | Phrase
 class Recipients:
     """Decides for one session, from EHLO or sign-in on."""
 
-    __slots__ = ("_account", "_asker", "_service", "may_deposit")
+    __slots__ = ("_account", "_asker", "_decided", "_sender", "_service", "may_deposit")
 
     def __init__(self, service: Service, asker: Asker, account: Granted | None) -> None:
         self._service = service
         self._asker = asker
         self._account = account
+        self._sender: Address | None = None
+        self._decided: dict[str, Onward | RefusedByRule | Phrase] = {}  # of `_sender`, by domain
         self.may_deposit = decide_relaying(asker, Place.OURS) is Relaying.ACCEPT
 
     @property
@@ -74,6 +76,11 @@ class Recipients:
         """The answer to one RCPT."""
         if not transaction.smtp_utf8 and not path.text.isascii():
             return replies.UTF8_NOT_ASKED
+        if transaction.sender != self._sender or len(self._decided) >= _MAX_DECIDED:
+            self._sender, self._decided = transaction.sender, {}
+        known = self._decided.get(address.domain)
+        if known is not None:
+            return known
         service = self._service
         if is_rewritten(address.local) and fold_domain(address.domain) in service.ours.names:
             return self._decide_report(transaction, address)  # before any catch-all
@@ -87,12 +94,22 @@ class Recipients:
             if self.may_deposit:
                 return self._decide_ours(transaction, address, found)
             return replies.RELAYING_DENIED
-        if isinstance(found, Elsewhere):
-            return self._decide_elsewhere(transaction, path, address, found)
         decision = decide_rcpt(path, address, found, self._sending(transaction))
-        if decision is replies.NO_SUCH_USER and _has_wrong_letter(address):
+        if isinstance(found, Elsewhere):  # rules look at the recipient's domain only
+            assert not isinstance(decision, Deposit)
+            self._decided[address.domain] = decision
+        elif decision is replies.NO_SUCH_USER and _has_wrong_letter(address):
             return replies.WRONG_KEY_LETTER
         return decision
+
+    def _sending(self, transaction: Transaction) -> Sending:
+        return Sending(
+            asker=self._asker,
+            rules=self._service.settings.routes,
+            sender=transaction.sender,
+            identifier=None if self._account is None else self._account.identifier,
+            smtputf8=transaction.smtp_utf8,
+        )
 
     def _decide_ours(self, transaction: Transaction, address: Address, target: Target) -> Decision:
         if target.list_id is not None:
@@ -222,31 +239,8 @@ class Recipients:
             return replies.NO_SUCH_USER
         return self._trusted_onward(first, Address("", ""), str(first)) or replies.NO_SUCH_USER
 
-    # --- elsewhere --------------------------------------------------------------------
 
-    def _decide_elsewhere(
-        self, transaction: Transaction, path: Path, address: Address, found: Elsewhere
-    ) -> Onward | RefusedByRule | Phrase:
-        """Rules look at the recipient's domain only: one decision for all of them."""
-        if transaction.by_domain is None:
-            transaction.by_domain = {}
-        known = transaction.by_domain.get(address.domain)
-        if known is None:
-            decided = decide_rcpt(path, address, found, self._sending(transaction))
-            assert not isinstance(decided, Deposit)
-            known = transaction.by_domain[address.domain] = decided
-        return known
-
-    def _sending(self, transaction: Transaction) -> Sending:
-        return Sending(
-            asker=self._asker,
-            rules=self._service.settings.routes,
-            sender=transaction.sender,
-            identifier=None if self._account is None else self._account.identifier,
-            smtputf8=transaction.smtp_utf8,
-        )
-
-
+_MAX_DECIDED = 1000
 _OURSELVES = Asker.ourselves()
 _FULL = {Room.NOT_NOW: replies.MAILBOX_FULL_FOR_NOW, Room.NO: replies.MAILBOX_FULL}
 

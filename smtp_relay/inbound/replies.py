@@ -17,12 +17,17 @@ PHRASES: list[Phrase] = []
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One reply.  `octets` is ready to send, once its {places} are filled."""
+    """One reply.
+
+    octets: ready to send, once its {places} are filled.
+    is_protocol_error: the client does not speak SMTP as it should, whatever the mail.
+    """
 
     code: int
     enhanced: str
     text: Text
     octets: dict[Language, bytes] = field(init=False, repr=False, compare=False)
+    is_protocol_error: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ready: dict[Language, bytes] = {
@@ -30,16 +35,12 @@ class Phrase:
             "en": Reply(self.code, self.enhanced, self.text.en).encode(),
         }
         object.__setattr__(self, "octets", ready)
+        object.__setattr__(self, "is_protocol_error", self.code in _PROTOCOL_ERRORS)
         PHRASES.append(self)
 
     def fill(self, language: Language, place: str, fact: str) -> bytes:
         """The line with its CRLF, its one place filled.  `fact` is ours: ASCII, short, one line."""
         return self.octets[language].replace(b"{%b}" % place.encode(), fact.encode("ascii"))
-
-    @property
-    def is_protocol_error(self) -> bool:
-        """The client does not speak SMTP as it should, whatever the mail."""
-        return self.code in _PROTOCOL_ERRORS
 
 
 _PROTOCOL_ERRORS = frozenset({500, 501, 502, 503, 504, 555})

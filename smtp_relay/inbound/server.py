@@ -18,11 +18,11 @@ from mailserver.routing.local import owns
 from mailserver.routing.relaying import Role
 from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken
 from mailserver.values.address import Address
+from mailserver.values.ids import accept_id_text
 from mailserver.values.message import Body, Deposit, Relay
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.commands import COMMANDS, Command, State, decide_order
 from smtp_relay.inbound.connection import LOG
-from smtp_relay.inbound.eager import FINISHED
 from smtp_relay.inbound.parameters import (
     NO_RCPT_PARAMETERS,
     BadParameter,
@@ -93,23 +93,34 @@ class SmtpDoor(SessionCommands):
         self.service.counters.open_connections -= 1
         self._forget_transaction()
 
-    def _command(self, line: bytes) -> Any:
+    def _command(self, line: bytes) -> None:
         word, _, rest = line.partition(b" ")
         entry = _TABLE.get(word) or _TABLE.get(word.upper())
         if entry is None:
             self._say(replies.UNKNOWN_COMMAND)
-            return FINISHED
+            return
         command, method = entry
         refusal = decide_order(command, self._state)
         if refusal is not None:
             self._say(refusal)
-            return FINISHED
+            return
         argument = rest.decode("utf-8", "surrogateescape").strip(" \t") if rest else None
-        return self._begin(method(self, argument or None))
+        coroutine = method(self, argument or None)
+        if coroutine is not None:
+            self._begin(coroutine)
 
     # --- the envelope -------------------------------------------------------------
 
     async def smtp_MAIL(self, arg: str | None) -> None:
+        self._mail(arg)
+
+    async def smtp_RCPT(self, arg: str | None) -> None:
+        self._rcpt(arg)
+
+    async def smtp_DATA(self, arg: str | None) -> None:
+        self._data(arg)
+
+    def _mail(self, arg: str | None) -> None:
         if arg is None or arg[:5].upper() != "FROM:":
             self._say(replies.BAD_SYNTAX)
             return
@@ -139,7 +150,7 @@ class SmtpDoor(SessionCommands):
         self._state |= _MAIL
         self._say(replies.SENDER_OK)
 
-    async def smtp_RCPT(self, arg: str | None) -> None:
+    def _rcpt(self, arg: str | None) -> None:
         if arg is None or arg[:3].upper() != "TO:":
             self._say(replies.BAD_SYNTAX)
             return
@@ -221,7 +232,7 @@ class SmtpDoor(SessionCommands):
 
     # --- the message --------------------------------------------------------------
 
-    async def smtp_DATA(self, arg: str | None) -> None:
+    def _data(self, arg: str | None) -> None:
         if arg:
             self._say(replies.BAD_SYNTAX)
             return
@@ -382,8 +393,10 @@ class SmtpDoor(SessionCommands):
         if beginning is None:
             beginning = trace_beginning(arrival, smtputf8=smtputf8)
             self._beginnings[smtputf8] = beginning
+        accept_id = service.accept_ids.make(now_s)
         return Stamp(
-            accept_id=service.accept_ids.make(now_s),
+            accept_id=accept_id,
+            text=accept_id_text(accept_id),
             at_s=now_s,
             date=service.dates.at(now_s),
             arrival=arrival,
@@ -414,7 +427,11 @@ def _bad_argument(error: ValueError, bad_path: replies.Phrase) -> replies.Phrase
 
 
 _COPIES = (Deposit, Onward)
+_AT_ONCE = {"MAIL": SmtpDoor._mail, "RCPT": SmtpDoor._rcpt, "DATA": SmtpDoor._data}  # noqa: SLF001
 _TABLE: dict[bytes, tuple[Command, Any]] = {
-    command.word.encode("ascii"): (command, getattr(SmtpDoor, f"smtp_{command.word}"))
+    command.word.encode("ascii"): (
+        command,
+        _AT_ONCE.get(command.word) or getattr(SmtpDoor, f"smtp_{command.word}"),
+    )
     for command in COMMANDS
 }

@@ -209,6 +209,21 @@ def test_a_rule_with_a_host_of_its_own_names_the_next_hop(
     assert copy.route.next_hop == "route:r"
 
 
+def test_what_a_rule_decides_for_a_sender_is_not_kept_for_the_next_one(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    rule = {"name": "r", "senders": ["marie@ac-exemple.fr"], "via": "refuse", "text": "no"}
+    hall = hall_with(loop, routes=[rule])
+    stage = Stage(hall, SUBMISSION)
+    stage.send(HELLO + AUTH)
+    heard = []
+    for sender in ("marie", "marie.dupont", "marie", "marie", "marie.dupont"):
+        mail = f"RSET\r\nMAIL FROM:<{sender}@{DOMAIN}>\r\n".encode()
+        heard.append(codes(stage.send(mail + ELSEWHERE + ELSEWHERE))[-2:])
+    refused, accepted = ["550 5.7.1"] * 2, ["250 2.1.5"] * 2
+    assert heard == [refused, accepted, refused, refused, accepted]
+
+
 def test_what_nobody_here_has_of_a_split_domain_goes_on_even_for_strangers(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
