@@ -94,21 +94,22 @@ def _for_eyes(context: dict[str, Any], out: TextIO) -> list[structlog.typing.Pro
 def _as_json(context: dict[str, Any]) -> structlog.typing.Processor:
     """The same in one step: a line for each message was a tenth of what accepting it costs."""
     now = _clock()
-    known = {name: f'"{name}": {_json(value)}' for name, value in context.items()}
+    always = "".join(f', "{name}": {_json(value)}' for name, value in context.items())
 
     def render(_logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(_logger, method, event)
         raised = event.pop("exception", None)
+        also = always
+        if not context.keys().isdisjoint(event):  # what the line says itself counts
+            event, also = {**context, **event}, ""
         told = [
             f'"{name}": {_QUOTED(value) if type(value) is str else _json(value)}'
             for name, value in event.items()
         ]
-        told += [shown for name, shown in known.items() if name not in event]
-        told += [f'"level": "{_LEVELS.get(method, method)}"', f'"timestamp": "{now()}"']
-        if raised is not None:
-            told.append(f'"exception": {_json(raised)}')
-        return "{" + ", ".join(told) + "}"
+        level = _LEVELS.get(method, method)
+        last = "" if raised is None else f', "exception": {_json(raised)}'
+        return f'{{{", ".join(told)}{also}, "level": "{level}", "timestamp": "{now()}"{last}}}'
 
     return render
 

@@ -34,7 +34,7 @@ MAX_BUFFERED_OCTETS = 64 * 1024
 MAX_TURN_COMMANDS = 100  # then the other connections have their turn
 MAX_PROTOCOL_ERRORS = 20
 
-LOG = get_log("smtp")
+_LOG = get_log("smtp")
 
 
 class Connection(SMTP):
@@ -43,6 +43,12 @@ class Connection(SMTP):
     The base class's constructor is not called: it spends a third of a
     millisecond per connection on looking at its own methods.
     """
+
+    __slots__ = ("_activity", "_buffer", "_error_count", "_has_eof", "_is_closing",
+                 "_is_reading_paused", "_is_receiving", "_is_skipping", "_is_uploading_behind",
+                 "_is_working", "_is_write_blocked", "_language", "_line_waiter", "_log", "_out",
+                 "_scanned", "_task", "_turn_is_due", "envelope", "is_over_tls", "listener", "loop",
+                 "name", "peer", "service", "session", "transport")  # fmt: skip
 
     def __init__(self, service: Service, listener: Listener) -> None:
         self.loop = service.loop
@@ -53,6 +59,7 @@ class Connection(SMTP):
         self.envelope: Any = None
         self.peer = ""
         self.name = ""
+        self._log = _LOG
         self.is_over_tls = False
         self._language = listener.language
         self._buffer = bytearray()
@@ -60,6 +67,8 @@ class Connection(SMTP):
         self._is_skipping = False  # in a line that is too long
         self._out: list[bytes] = []
         self._is_working = False
+        self._is_receiving = False  # the data of a message, not commands
+        self._is_uploading_behind = False
         self._is_write_blocked = False
         self._is_reading_paused = False
         self._has_eof = False
@@ -71,9 +80,6 @@ class Connection(SMTP):
         self._activity = Activity(heard_at_s=service.clock_s())
 
     # --- for the class that adds the commands ---------------------------------
-
-    _is_receiving = False  # the data of a message, not commands
-    _is_uploading_behind = False
 
     def _greet(self) -> None:
         raise NotImplementedError
@@ -102,6 +108,7 @@ class Connection(SMTP):
         self.session.peer = peername
         self.peer = peername[0] if peername else ""
         self.name = self.service.next_session_name()
+        self._log = _LOG.bind(session=self.name, peer=self.peer)
         self.service.sessions.add(self)
         self.service.peers.note(self.peer)
         self._greet()
@@ -112,6 +119,9 @@ class Connection(SMTP):
             if self._is_receiving and not self._buffer:
                 self._activity.heard_at_s = self.service.clock_s()
                 data = self._receive(data)
+                if not data:
+                    self._settle()
+                    return
             if self._is_closing:
                 return
             if self._buffer or not self._is_one_line(data):
@@ -265,19 +275,20 @@ class Connection(SMTP):
         return MAX_COMMAND_OCTETS
 
     def _take_line(self, line: bytes) -> None:
+        size = len(line)
         is_long = self._is_skipping
         self._is_skipping = False
         waiter = self._line_waiter
         if waiter is not None:
             self._line_waiter = None
-            too_long = is_long or len(line) > sasl.MAX_LINE_OCTETS
+            too_long = is_long or size > sasl.MAX_LINE_OCTETS
             waiter.set_result(None if too_long else line)
         elif is_long or (
-            len(line) > MAX_COMMAND_OCTETS
-            and (line[:5].upper() != b"AUTH " or len(line) > sasl.MAX_LINE_OCTETS)
+            size > MAX_COMMAND_OCTETS
+            and (line[:5].upper() != b"AUTH " or size > sasl.MAX_LINE_OCTETS)
         ):
             self._say(replies.LINE_TOO_LONG)
-        elif line.find(b"\r") != len(line) - 2 or len(line) < 2:
+        elif line.find(b"\r") != size - 2 or size < 2:
             self._say(replies.BARE_LINE_BREAK)
         else:
             self._command(line[:-2])
@@ -309,7 +320,7 @@ class Connection(SMTP):
     def _fault(self, error: BaseException) -> None:
         """A bug or a failure of ours: 451, the transaction is dropped, the log is loud."""
         self.service.counters.faults += 1
-        LOG.error("fault", session=self.name, peer=self.peer, exc_info=error)
+        self._log.error("fault", exc_info=error)
         # What follows in the middle of a message must never be read as commands.
         is_out_of_step = self._is_receiving
         with contextlib.suppress(Exception):

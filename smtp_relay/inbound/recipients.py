@@ -55,9 +55,12 @@ Decision = Deposit | Onward | Forwarding | RefusedByRule | Phrase
 
 
 class Recipients:
-    """Decides for one session, from EHLO or sign-in on."""
+    """Decides for one session, from EHLO or sign-in on.
 
-    __slots__ = ("_account", "_asker", "_decided", "_sender", "_service", "may_deposit")
+    is_known: is it one of our people or machines, whose mail leaves in our name?
+    """
+
+    __slots__ = ("_account", "_asker", "_decided", "_sender", "_service", "is_known", "may_deposit")
 
     def __init__(self, service: Service, asker: Asker, account: Granted | None) -> None:
         self._service = service
@@ -65,12 +68,8 @@ class Recipients:
         self._account = account
         self._sender: Address | None = None
         self._decided: dict[str, Onward | RefusedByRule | Phrase] = {}  # of `_sender`, by domain
+        self.is_known = asker.is_known
         self.may_deposit = decide_relaying(asker, Place.OURS) is Relaying.ACCEPT
-
-    @property
-    def is_known(self) -> bool:
-        """Is it one of our people or machines, whose mail leaves in our name?"""
-        return self._asker.is_known
 
     def decide(self, transaction: Transaction, path: Path, address: Address) -> Decision:
         """The answer to one RCPT."""

@@ -22,7 +22,6 @@ from mailserver.values.ids import accept_id_text
 from mailserver.values.message import Body, Deposit, Relay
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.commands import COMMANDS, Command, State, decide_order
-from smtp_relay.inbound.connection import LOG
 from smtp_relay.inbound.parameters import (
     NO_RCPT_PARAMETERS,
     BadParameter,
@@ -57,6 +56,8 @@ _TRANSACTION = _MAIL | _RECIPIENT
 
 class SmtpDoor(SessionCommands):
     """One connection to one of our listeners."""
+
+    __slots__ = ("_max_recipients", "_reception", "_unknown_count")
 
     def __init__(self, service: Service, listener: Listener) -> None:
         super().__init__(service, listener)
@@ -131,7 +132,7 @@ class SmtpDoor(SessionCommands):
             self._say(_bad_argument(error, replies.BAD_SENDER))
             return
         if self._has_sign_in_ended():
-            LOG.info("sign-in has ended", session=self.name, peer=self.peer)
+            self._log.info("sign-in has ended")
             self._say(replies.SIGN_IN_AGAIN)
             self._close()
             return
@@ -211,7 +212,7 @@ class SmtpDoor(SessionCommands):
 
     def _note(self, event: str, **facts: Any) -> None:
         """What a peer was refused, for the log."""
-        LOG.info(event, session=self.name, peer=self.peer, **facts)
+        self._log.info(event, **facts)
 
     def _owns_address(self) -> OwnsAddress | None:
         """Does the account that sends own this address?  None: no account sends."""
@@ -286,7 +287,7 @@ class SmtpDoor(SessionCommands):
             refusal = replies.SIGN_IN_AGAIN
         if refusal is not None:
             self.service.counters.refused_messages += 1
-            LOG.info("message refused", session=self.name, peer=self.peer, code=refusal.code)
+            self._log.info("message refused", code=refusal.code)
             self._forget_transaction()
             self._say(refusal)
             if has_ended:
@@ -362,15 +363,14 @@ class SmtpDoor(SessionCommands):
         counters.accepted_messages += 1
         counters.accepted_copies += copy_count
         counters.accepted_octets += octets
-        LOG.info("accepted", session=self.name, peer=self.peer, message=message,
-                 octets=octets, copies=copy_count)  # fmt: skip
+        self._log.info("accepted", message=message, octets=octets, copies=copy_count)
         reception.upload.release()
         self._fill(replies.ACCEPTED, "message", message)
         self._go_on()
 
     def _not_stored(self, reception: Reception, error: BaseException | None) -> None:
         self.service.counters.failed_messages += 1
-        LOG.error("message not stored", session=self.name, peer=self.peer, exc_info=error)
+        self._log.error("message not stored", exc_info=error)
         reception.upload.discard()
         if isinstance(error, StoreBroken):
             self.service.on_broken()

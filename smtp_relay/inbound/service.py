@@ -173,6 +173,7 @@ class Service:
     schedule: Schedule = field(init=False)
     _process: int = field(default_factory=os.getpid)
     _session_count: int = 0
+    _reserve_octets: int = field(init=False)
     _free_octets: int = 0
     _free_at_s: float | None = None
     _seen_at_s: dict[tuple[AccountId, str, str, str], float] = field(default_factory=dict)
@@ -181,6 +182,7 @@ class Service:
         settings = self.settings
         self.hostname = settings.service.hostname
         self.max_octets = int(settings.smtp.max_message_mib * MIB)
+        self._reserve_octets = settings.store.min_free_mib * MIB
         self.size_offer = f"SIZE {self.max_octets}"
         self.max_header_octets = settings.smtp.max_header_kib * KIB
         self.ours = OurDomains.of(settings)
@@ -229,7 +231,7 @@ class Service:
         now_s = self.clock_s()
         if self._free_at_s is None or now_s - self._free_at_s >= FREE_CHECK_S:
             self._free_octets, self._free_at_s = self.store.free_octets(), now_s
-        return self._free_octets - expected_octets >= self.settings.store.min_free_mib * MIB
+        return self._free_octets - expected_octets >= self._reserve_octets
 
     def note_seen(self, granted: Granted, *, door: str, peer: str) -> None:
         """Remember the log-in, in the pool; the same one again within a minute is not news."""

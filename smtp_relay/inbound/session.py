@@ -22,7 +22,7 @@ from mailserver.routing.relaying import Asker, Role
 from mailserver.values.secret import Secret
 from smtp_relay.inbound import replies, sasl
 from smtp_relay.inbound.commands import COMMANDS, State
-from smtp_relay.inbound.connection import LOG, Connection
+from smtp_relay.inbound.connection import Connection
 from smtp_relay.inbound.policy import may_sign_in
 from smtp_relay.inbound.recipients import Recipients
 from smtp_relay.inbound.service import Listener, Service
@@ -40,6 +40,8 @@ _MAY_SEND = int(State.MAY_SEND)
 
 class SessionCommands(Connection):
     """What a connection may do before it sends a message."""
+
+    __slots__ = ("_account", "_arrival", "_beginnings", "_failure_count", "_recipients", "_state")
 
     def __init__(self, service: Service, listener: Listener) -> None:
         super().__init__(service, listener)
@@ -119,7 +121,7 @@ class SessionCommands(Connection):
         elif arg:
             self._say(replies.BAD_SYNTAX)
         elif self._buffer:  # what came in clear must not be carried out under TLS
-            LOG.warning("octets behind STARTTLS", session=self.name, peer=self.peer)
+            self._log.warning("octets behind STARTTLS")
             self._say(replies.TALKED_BEFORE_TLS)
             self._close()
         else:
@@ -138,7 +140,7 @@ class SessionCommands(Connection):
                 ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT_S,
             )
         except (OSError, ssl.SSLError) as error:
-            LOG.info("TLS handshake failed", session=self.name, peer=self.peer, error=str(error))
+            self._log.info("TLS handshake failed", error=str(error))
             self._task = None
             self._is_working = False
             self.connection_lost(error)
@@ -242,13 +244,7 @@ class SessionCommands(Connection):
             self.session.authenticated = True
             self._forget_arrival()
             self.service.note_seen(verdict, door=self.listener.name, peer=self.peer)
-            LOG.info(
-                "signed in",
-                session=self.name,
-                peer=self.peer,
-                account=verdict.identifier,
-                by_whom=verdict.by_whom,
-            )
+            self._log.info("signed in", account=verdict.identifier, by_whom=verdict.by_whom)
             self._say(replies.SIGNED_IN)
             return
         if isinstance(verdict, Unavailable):
@@ -258,7 +254,7 @@ class SessionCommands(Connection):
         counters.failed_sign_ins += 1
         self._failure_count += 1
         shown = user_name.decode("utf-8", "backslashreplace")[:100]
-        LOG.info("sign-in denied", session=self.name, peer=self.peer, user_name=shown)
+        self._log.info("sign-in denied", user_name=shown)
         ended = isinstance(verdict, FirstPasswordEnded)
         self._say(replies.FIRST_PASSWORD_ENDED if ended else replies.WRONG_PASSWORD)
         if self._failure_count >= self.service.settings.auth.max_failures_per_session:

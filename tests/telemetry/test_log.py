@@ -36,6 +36,27 @@ def test_an_event_is_one_json_line_with_the_process() -> None:
     assert (told["process"], told["worker"], told["room"]) == ("smtp", 1, "smtp")
 
 
+def test_a_fact_that_is_named_like_the_process_s_own_counts_once() -> None:
+    out = io.StringIO()
+    configure(level="info", log_format="json", stream=out, process="smtp", worker=1)
+    get_log("smtp").info("ended", worker=2)
+    (line,) = out.getvalue().splitlines()
+    assert json.loads(line)["worker"] == 2
+    assert line.count('"worker"') == 1
+
+
+def test_what_was_raised_stands_at_the_end_of_its_line() -> None:
+    out = io.StringIO()
+    configure(level="info", log_format="json", stream=out)
+    get_log("smtp").error("fault", exc_info=ValueError("two\nlines"), peer="192.0.2.7")
+    get_log("smtp").error("no fault", exc_info=None)
+    raised, nothing = (json.loads(line) for line in out.getvalue().splitlines())
+    assert list(raised)[-1] == "exception"
+    assert "two\nlines" in raised["exception"]
+    assert "exception" not in nothing
+    assert "exc_info" not in nothing
+
+
 @pytest.mark.parametrize("log_format", ["auto", "json", "console"])
 def test_what_a_peer_says_never_makes_a_line(
     log_format: Literal["auto", "json", "console"],
