@@ -45,6 +45,11 @@ def match_rule(
     return None
 
 
+def ask_who_sends(rules: Sequence[RouteSettings]) -> bool:
+    """May `match_rule` find another rule for another sender?"""
+    return any(rule.senders for rule in rules)
+
+
 def match_own(
     rules: Sequence[RouteSettings],
     *,

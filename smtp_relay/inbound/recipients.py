@@ -4,8 +4,8 @@
     an SRS address of ours    a report, on its way back to who sent a forwarded copy
     nobody, or elsewhere      the relay's rules (`policy.decide_rcpt`)
 
-One read of the store for most recipients, and one decision for all recipients
-of one domain elsewhere to whom one sender writes.
+One read of the store for most recipients, and one decision in a session for all
+recipients of one domain elsewhere, or one for each sender where a rule asks who sends.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from mailserver.people.uai import BadUai, find_code
 from mailserver.quota.room import Room, decide_room
 from mailserver.routing.local import ALWAYS_DELIVERABLE, Elsewhere, Unknown, find_local
 from mailserver.routing.relaying import Asker, Place, Relaying, decide_relaying
+from mailserver.routing.rules import ask_who_sends
 from mailserver.routing.srs import is_rewritten
 from mailserver.store.people import Life, Target
 from mailserver.values.address import Address, fold_domain, fold_local, split_plus
@@ -60,14 +61,17 @@ class Recipients:
     is_known: is it one of our people or machines, whose mail leaves in our name?
     """
 
-    __slots__ = ("_account", "_asker", "_decided", "_sender", "_service", "is_known", "may_deposit")
+    __slots__ = ("_account", "_asker", "_decided", "_is_for_sender", "_sender", "_service",
+                 "is_known", "may_deposit")  # fmt: skip
 
     def __init__(self, service: Service, asker: Asker, account: Granted | None) -> None:
         self._service = service
         self._asker = asker
         self._account = account
+        # By domain elsewhere; what was decided for `_sender` only, where rules ask who sends.
+        self._decided: dict[str, Onward | RefusedByRule | Phrase] = {}
+        self._is_for_sender = ask_who_sends(service.settings.routes)
         self._sender: Address | None = None
-        self._decided: dict[str, Onward | RefusedByRule | Phrase] = {}  # of `_sender`, by domain
         self.is_known = asker.is_known
         self.may_deposit = decide_relaying(asker, Place.OURS) is Relaying.ACCEPT
 
@@ -75,7 +79,7 @@ class Recipients:
         """The answer to one RCPT."""
         if not transaction.smtp_utf8 and not path.text.isascii():
             return replies.UTF8_NOT_ASKED
-        if transaction.sender != self._sender or len(self._decided) >= _MAX_DECIDED:
+        if self._is_for_sender and transaction.sender is not self._sender:
             self._sender, self._decided = transaction.sender, {}
         known = self._decided.get(address.domain)
         if known is not None:
@@ -96,6 +100,8 @@ class Recipients:
         decision = decide_rcpt(path, address, found, self._sending(transaction))
         if isinstance(found, Elsewhere):  # rules look at the recipient's domain only
             assert not isinstance(decision, Deposit)
+            if len(self._decided) >= _MAX_DECIDED:
+                self._decided.clear()
             self._decided[address.domain] = decision
         elif decision is replies.NO_SUCH_USER and _has_wrong_letter(address):
             return replies.WRONG_KEY_LETTER
@@ -239,7 +245,7 @@ class Recipients:
         return self._trusted_onward(first, Address("", ""), str(first)) or replies.NO_SUCH_USER
 
 
-_MAX_DECIDED = 1000
+_MAX_DECIDED = 256
 _OURSELVES = Asker.ourselves()
 _FULL = {Room.NOT_NOW: replies.MAILBOX_FULL_FOR_NOW, Room.NO: replies.MAILBOX_FULL}
 

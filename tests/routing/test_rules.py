@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mailserver.routing.rules import (
+    ask_who_sends,
     find_route,
     match_domain,
     match_rule,
@@ -76,6 +77,12 @@ def test_every_matcher_that_is_set_must_match() -> None:
     both = rule(recipient_domains=("exemple.test",), accounts=("fmarot",))
     assert matched(both, identifier="fmarot") == "r"
     assert matched(both, identifier="jdupont") is None
+
+
+def test_only_rules_that_name_senders_ask_who_sends() -> None:
+    plain = rule(recipient_domains=("a.test",), accounts=("jdupont",))
+    assert not ask_who_sends([plain])
+    assert ask_who_sends([plain, rule(senders=("b.test",))])
 
 
 def test_the_first_rule_that_matches_decides() -> None:

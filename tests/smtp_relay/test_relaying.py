@@ -224,6 +224,30 @@ def test_what_a_rule_decides_for_a_sender_is_not_kept_for_the_next_one(
     assert heard == [refused, accepted, refused, refused, accepted]
 
 
+def test_what_was_decided_for_a_stranger_is_not_kept_once_they_have_signed_in(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    rule = {"name": "r", "accounts": ["mdupont"], "via": "refuse", "text": "no"}
+    hall = hall_with(loop, trusts=("192.0.2.0/24",), routes=[rule])
+    stage = Stage(hall, SUBMISSION, peer=TRUSTED)
+    mail = b"MAIL FROM:<marie@ac-exemple.fr>\r\n"
+    assert codes(stage.send(HELLO + mail + ELSEWHERE))[-1] == "250 2.1.5"
+    assert codes(stage.send(b"RSET\r\n" + AUTH + mail + ELSEWHERE))[-1] == "550 5.7.1"
+
+
+def test_each_domain_is_decided_for_itself_however_many_there_are(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    rule = {"name": "r", "recipient_domains": [".no.example"], "via": "refuse", "text": "no"}
+    hall = hall_with(loop, routes=[rule])
+    stage = Stage(hall, SUBMISSION)
+    stage.send(SIGNED_IN)
+    numbers = [*range(300), *range(300)]
+    names = [f"x@d{number}.{'no' if number % 50 == 0 else 'yes'}.example" for number in numbers]
+    heard = codes(stage.send(b"".join(map(rcpt, names))))
+    assert heard == ["550 5.7.1" if number % 50 == 0 else "250 2.1.5" for number in numbers]
+
+
 def test_what_nobody_here_has_of_a_split_domain_goes_on_even_for_strangers(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
