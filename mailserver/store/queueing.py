@@ -20,7 +20,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
@@ -186,6 +186,10 @@ class HopNote:
 
 
 # --- what agents read --------------------------------------------------------------
+
+
+SMALL_OCTETS: Final = 32 * 1024
+"""Of a body that `read_small` gives; most mail is smaller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,6 +373,10 @@ class Queue(Protocol):
 
     def open_queued(self, message_id: MessageId) -> QueuedMessage | None:
         """None: no such message, or its body is gone: never while a report of it is owed."""
+        ...
+
+    def read_small(self, message_ids: Sequence[MessageId]) -> list[QueuedMessage]:
+        """Those of these whose body has at most SMALL_OCTETS, at one go and in any order."""
         ...
 
     def overdue(self, *, now_s: float, limit: int) -> list[OverdueCopy]:

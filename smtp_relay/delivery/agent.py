@@ -52,6 +52,7 @@ from smtp_relay.delivery.dispatch_orders import (
 from smtp_relay.delivery.one_click import HeadFor
 from smtp_relay.delivery.outcomes import Judge, excess_of, given_back, held, result_of, unroutable
 from smtp_relay.delivery.plan import Unroutable, Way
+from smtp_relay.delivery.read_ahead import ReadAhead
 from smtp_relay.delivery.settling import Settler
 from smtp_relay.delivery.verdicts import LinkFailure, Parcel, Verdict
 
@@ -122,6 +123,7 @@ class Agent:
             told=means.told,
             expects_more=lambda: dispatch.held_count > 0,
         )
+        self._messages = ReadAhead(means.store)
         self._open_writes = 0
         self._is_running = False
         self._is_draining = False
@@ -274,6 +276,7 @@ class Agent:
         if isinstance(outcome, Leased):
             next_s = outcome.next_due_at_s
             has_more = next_s is not None and next_s <= self._means.wall_s()
+            self._messages.expect(copy.ref.message_id for copy in outcome.copies)
             self._dispatch.leased(
                 destination_id, outcome.copies, has_more=has_more, now_s=self._loop.time()
             )
@@ -301,7 +304,7 @@ class Agent:
 
     def _give(self, number: int, bundle: Bundle) -> None:
         try:
-            message = self._means.store.open_queued(bundle.message_id)
+            message = self._messages.open(bundle.message_id)
         except StoreError as error:
             self._log.error("message not read", message=bundle.message_id, error=str(error))
             message = None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
 from mailserver.store.queueing import CopyRef, Lane, Lease, Leased, LeasedCopy
-from mailserver.store.sql.bulk import insert, select
+from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.engine import Connection, Row, first
 from mailserver.values.message import Notify
 
@@ -19,23 +19,17 @@ _FIRST, _WAITING = Lane.FIRST.value, Lane.WAITING.value
 _MAY = """
     SELECT (SELECT 1 FROM agent WHERE agent_id = ? AND until_s > 0),
         (SELECT 1 FROM destination WHERE destination_id = ? AND suspended_until_s > ?)"""
-_DEFERRED = """
-    SELECT message_id, copy_no FROM queue
-    WHERE destination_id = ? AND lane = 1 AND due_at_s <= ?
-    ORDER BY due_at_s, message_id, copy_no LIMIT ?"""
-_UNTRIED = """
-    SELECT message_id, copy_no FROM queue WHERE destination_id = ? AND lane = 0
-    ORDER BY due_at_s, message_id, copy_no LIMIT ?"""
-# A range is of one message, its copies without a gap: many to one destination are few rows.
-_READ = """
-    WITH taken (message_id, first_no, last_no) AS (VALUES {rows})
+_COPIES = """
     SELECT queue.message_id, queue.copy_no, recipient, notify, original_recipient, attempt_count,
         accepted_at_s, copy.sender
-    FROM taken
-        CROSS JOIN message ON message.message_id = taken.message_id
-        CROSS JOIN queue ON queue.message_id = taken.message_id
-            AND queue.copy_no BETWEEN taken.first_no AND taken.last_no
-        CROSS JOIN copy ON copy.message_id = queue.message_id AND copy.copy_no = queue.copy_no"""
+    FROM queue
+        CROSS JOIN message ON message.message_id = queue.message_id
+        CROSS JOIN copy ON copy.message_id = queue.message_id AND copy.copy_no = queue.copy_no
+    WHERE destination_id = ? AND {lane}
+    ORDER BY queue.due_at_s, queue.message_id, queue.copy_no LIMIT ?"""
+_DEFERRED = _COPIES.format(lane="lane = 1 AND due_at_s <= ?")
+_UNTRIED = _COPIES.format(lane="lane = 0")
+# A range is of one message, its copies without a gap: many to one destination are few rows.
 _TAKE = """
     WITH taken (message_id, first_no, last_no, agent_id) AS (VALUES {rows})
     UPDATE queue SET lane = 2, agent_id = taken.agent_id
@@ -47,8 +41,6 @@ _SET_DUE = "UPDATE destination SET next_due_at_s = ? WHERE destination_id = ?"
 
 _NOTIFY = tuple(Notify(number) for number in range(2 * max(Notify)))
 
-Keys = list[tuple[int, int]]
-
 
 def lease(connection: Connection, wanted: Lease) -> Leased:
     """An agent that has been taken over gets nothing, nor does anyone of a suspended hop."""
@@ -56,39 +48,35 @@ def lease(connection: Connection, wanted: Lease) -> Leased:
     may = first(connection.execute(_MAY, (wanted.agent_id, hop, wanted.now_s)))
     if may is None or may[0] is None or may[1] is not None:
         return Leased((), None)
-    keys = _choose(connection, wanted)
-    ranges = list(_ranges(keys))
-    rows = select(connection, _READ, ranges)
-    insert(connection, _TAKE, [(*one, wanted.agent_id) for one in ranges])
+    rows = _choose(connection, wanted)
+    insert(connection, _TAKE, [(*one, wanted.agent_id) for one in _ranges(rows)])
     next_due_at_s = _next_due(connection, hop, wanted.now_s)
     connection.execute(_SET_DUE, (next_due_at_s, hop))
     return Leased(tuple(map(_leased, _together(rows))), next_due_at_s)
 
 
-def _choose(connection: Connection, wanted: Lease) -> Keys:
+def _choose(connection: Connection, wanted: Lease) -> list[Row]:
     """The lanes in turn: a deferred one, an untried one, ..."""
     hop, limit = wanted.destination_id, wanted.limit
-    deferred: Keys = list(_keys(connection, _DEFERRED, (hop, wanted.now_s, limit)))
+    deferred = list(connection.execute(_DEFERRED, (hop, wanted.now_s, limit)))
     untried_limit = limit - min(len(deferred), limit // 2)
-    untried: Keys = list(_keys(connection, _UNTRIED, (hop, untried_limit)))
+    untried = list(connection.execute(_UNTRIED, (hop, untried_limit)))
+    if not deferred:
+        return untried
     pairs = zip_longest(untried, deferred[: limit - len(untried)])
-    return [key for key in chain.from_iterable(pairs) if key is not None]
+    return [row for row in chain.from_iterable(pairs) if row is not None]
 
 
-def _ranges(keys: Keys) -> Iterator[tuple[int, int, int]]:
-    """(message, first number, last number), in the order of the keys."""
+def _ranges(rows: Sequence[Row]) -> Iterator[tuple[int, int, int]]:
+    """(message, first number, last number), in the order of the rows."""
     start = 0
-    while start < len(keys):
-        message_id, first_no = keys[start]
+    while start < len(rows):
+        message_id, first_no = rows[start][:2]
         end = start + 1
-        while end < len(keys) and keys[end] == (message_id, first_no + end - start):
+        while end < len(rows) and rows[end][:2] == (message_id, first_no + end - start):
             end += 1
         yield message_id, first_no, first_no + end - start - 1
         start = end
-
-
-def _keys(connection: Connection, statement: str, parameters: Sequence[float]) -> Keys:
-    return [(row[0], row[1]) for row in connection.execute(statement, parameters)]
 
 
 def _next_due(connection: Connection, hop: int, now_s: float) -> float | None:

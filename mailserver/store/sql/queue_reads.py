@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from mailserver.store.queueing import CopyRef, DueDestination, OverdueCopy, QueuedMessage
+from mailserver.store.queueing import (
+    SMALL_OCTETS,
+    CopyRef,
+    DueDestination,
+    OverdueCopy,
+    QueuedMessage,
+)
+from mailserver.store.sql.bulk import LARGEST, chunks
 from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.store.sql.flags import ENDS_WITH_CRLF, IS_8BIT, SMTPUTF8
 from mailserver.values.ids import MessageId
@@ -29,11 +36,14 @@ _NEXT_OF_OTHERS = """
         ELSE suspended_until_s END)
     FROM destination
     WHERE next_due_at_s IS NOT NULL AND (not_before_s > ? OR suspended_until_s > ?)"""
-_MESSAGE = """
-    SELECT accept_id, accepted_at_s, reverse_path, account_id, flags, header_octets,
+_COLUMNS = """
+    SELECT message_id, accept_id, accepted_at_s, reverse_path, account_id, flags, header_octets,
         longest_line_octets, dotted_line_count, envelope_id, return_content, head, body,
         file_name, body_octets, door
-    FROM message WHERE message_id = ?"""
+    FROM message"""
+_MESSAGE = f"{_COLUMNS} WHERE message_id = ?"
+_SMALL = f"""{_COLUMNS}
+    WHERE message_id IN (VALUES {{rows}}) AND body IS NOT NULL AND body_octets <= {SMALL_OCTETS}"""
 # Notes of operators have no status and say nothing to a sender.
 _OVERDUE = """
     SELECT queue.message_id, queue.copy_no, recipient, reverse_path, notify, accepted_at_s,
@@ -82,20 +92,31 @@ class SqlQueueReads:
         row = first(self._engine.read(_MESSAGE, (message_id,)))
         if row is None:
             return None
-        body, file_name = row[11:13]
+        body, file_name = row[12:14]
         fd = None
         if body is None:
             fd = None if file_name is None else self._open_file(file_name)
             if fd is None:
                 return None
-        return _queued_message(message_id, row, fd)
+        return _queued_message(row, fd)
+
+    def read_small(self, message_ids: Sequence[MessageId]) -> list[QueuedMessage]:
+        wanted = [(message_id,) for message_id in message_ids]
+        rows = [
+            row
+            for statement, chunk in chunks(_SMALL, wanted, largest=LARGEST)
+            for row in self._engine.read(statement, chunk)
+        ]
+        return [_queued_message(row, None) for row in rows]
 
     def overdue(self, *, now_s: float, limit: int) -> list[OverdueCopy]:
         return [_overdue(row) for row in self._engine.read(_OVERDUE, (now_s, limit))]
 
 
-def _queued_message(message_id: MessageId, row: Row, fd: int | None) -> QueuedMessage:
-    accept_id, at_s, reverse_path, account_id, flags, header, longest, dotted, *rest = row
+def _queued_message(row: Row, fd: int | None) -> QueuedMessage:
+    message_id, accept_id, at_s, reverse_path, account_id, flags, header, longest, dotted, *rest = (
+        row
+    )
     envelope_id, return_content, head, body, _, body_octets, door = rest
     return QueuedMessage(
         message_id=message_id,

@@ -165,6 +165,7 @@ class SqliteStore:
         self.due_destinations = reads.due_destinations
         self.next_due = reads.next_due
         self.open_queued = reads.open_queued
+        self.read_small = reads.read_small
         self.overdue = reads.overdue
         reports = SqlOwedReports(self._engine, expire_after_s=self._expire_after_s)
         self.owed_reports = reports.owed_reports

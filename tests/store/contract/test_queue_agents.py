@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from mailserver.store.ports import Store
-from mailserver.store.queueing import Lane, StsPolicy
+from mailserver.store.queueing import SMALL_OCTETS, Lane, StsPolicy
+from mailserver.values.message import InlineBody
 from tests.store.child import OtherProcess
 from tests.store.letters import BODY, HEAD, NOW_S, accept, letter_to, people
 from tests.store.places import Place, count
@@ -128,6 +129,19 @@ def test_a_filed_body_is_opened_as_a_file(store: Store) -> None:
     assert os.pread(opened.fd, 1_000, 0) == BODY
     assert (opened.size_octets, opened.smtputf8) == (len(HEAD) + len(BODY), True)
     opened.close()
+
+
+def test_small_messages_are_read_at_one_go(store: Store) -> None:
+    small, other = accept(store, outgoing(), outgoing(hop="b.fr"))
+    large = replace(outgoing(), body=InlineBody(b"x" * (SMALL_OCTETS + 1)))
+    spool = store.open_spool()
+    spool.write(BODY)
+    (large_id, filed_id) = accept(store, large, replace(outgoing(), body=spool.commit()))
+    never = type(small)(filed_id + 1)
+    found = store.read_small([other, large_id, never, filed_id, small])
+    assert {one.message_id for one in found} == {small, other}
+    assert found[0] == store.open_queued(found[0].message_id)
+    assert store.read_small([]) == []
 
 
 def test_a_message_that_never_was_is_not_opened(store: Store) -> None:
