@@ -4,8 +4,9 @@ r"""One connection: octets in, command lines and message data out of them, repli
                              \-> message data (while `_receiving`)
 
 No stream reader, no task per connection and no timer per command.  A command
-is a coroutine that is run at once (`eager`); while one really waits, or a
-message is being committed, `_is_working` holds everything behind it back.
+that may wait is a coroutine that is run at once (`eager`); while one really
+waits, or a message is being committed, `_is_working` holds everything behind it
+back.
 Memory is bounded: at most MAX_BUFFERED_OCTETS and one read wait in the buffer.
 
 A peer that talks before the banner is tolerated: the banner is sent in the

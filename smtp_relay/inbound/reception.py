@@ -14,6 +14,7 @@ from aiosmtpd.smtp import Envelope
 
 from mailserver.auth.gate import Granted
 from mailserver.queue.reports import ReportKind, is_owed
+from mailserver.queue.turns import turn_key
 from mailserver.values.address import Address
 from mailserver.values.ids import AcceptId
 from mailserver.values.message import (
@@ -38,6 +39,7 @@ from smtp_relay.inbound.policy import (
 )
 from smtp_relay.inbound.recipients import Forwarding, wishes_onward
 from smtp_relay.inbound.replies import Phrase
+from smtp_relay.inbound.sending import why_over_limit
 from smtp_relay.inbound.signing import Signing
 from smtp_relay.inbound.trace import Arrival, is_circle, mark_lines, return_path_line, trace_end
 from smtp_relay.inbound.upload import Upload
@@ -199,6 +201,28 @@ def build_acceptance(
         by_account=None if stamp.account is None else stamp.account.by_account,
         copies=_copies(transaction, plan_relay),
     )
+
+
+def plan_relays(service: Service, transaction: Transaction, stamp: Stamp) -> PlanRelay:
+    """Gives each copy for elsewhere its turn, and the time of its first report."""
+    sender = turn_key(
+        account_id=None if stamp.account is None else stamp.account.account_id,
+        reverse_path=transaction.mail_from or "",
+        peer=stamp.arrival.peer,
+    )
+    take, now_s = service.turns.take, stamp.at_s
+    tell_at_s = service.first_tell(now_s)
+    over_limit = why_over_limit(service, stamp.account, transaction, now_s)
+
+    def plan(onward: Onward) -> Relay:
+        return Relay(
+            next_hop=onward.next_hop,
+            turn_at_s=take(sender, now_s=now_s),
+            tell_at_s=tell_at_s,
+            held_for=onward.held_for or (over_limit if onward.is_counted else ""),
+        )
+
+    return plan
 
 
 def _head(stamp: Stamp, transaction: Transaction, fields: SubmittedFields | None) -> bytes:

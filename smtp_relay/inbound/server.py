@@ -5,6 +5,9 @@ argument, or None, and replies.  What it may rely on stands in `commands`; what
 it decides comes from the pure rooms.  Two objects, two lives: the session
 (`self.session`, EHLO to QUIT) and the transaction (`self.envelope`, MAIL to
 the answer after the dot); RSET drops the second, STARTTLS drops both.
+
+MAIL, RCPT and DATA come with every message and never wait: the door calls what
+their coroutines wrap.
 """
 
 # ruff: noqa: N802 - smtp_WORD is the base class's naming
@@ -13,16 +16,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailserver.queue.turns import turn_key
 from mailserver.routing.local import owns
 from mailserver.routing.relaying import Role
 from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken
 from mailserver.values.address import Address
 from mailserver.values.ids import accept_id_text
-from mailserver.values.message import Body, Deposit, Relay
+from mailserver.values.message import Body, Deposit
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.commands import COMMANDS, Command, State, decide_order
 from smtp_relay.inbound.parameters import (
+    NO_PARAMETERS,
     NO_RCPT_PARAMETERS,
     BadParameter,
     UnknownParameter,
@@ -37,14 +40,13 @@ from smtp_relay.inbound.policy import (
     decide_mail,
 )
 from smtp_relay.inbound.reception import (
-    PlanRelay,
     Reception,
     Stamp,
     Transaction,
     build_acceptance,
+    plan_relays,
 )
 from smtp_relay.inbound.recipients import Forwarding
-from smtp_relay.inbound.sending import why_over_limit
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.session import SessionCommands
 from smtp_relay.inbound.trace import trace_beginning
@@ -127,7 +129,7 @@ class SmtpDoor(SessionCommands):
             return
         try:
             path, rest = parse_reverse_path(arg[5:])
-            parameters = parse_mail_parameters(rest)
+            parameters = parse_mail_parameters(rest) if rest else NO_PARAMETERS
         except (BadPath, BadParameter, UnknownParameter) as error:
             self._say(_bad_argument(error, replies.BAD_SENDER))
             return
@@ -324,7 +326,9 @@ class SmtpDoor(SessionCommands):
             facts=reception.reader.facts,
             fields=reception.fields,
             signing=reception.signing,
-            plan_relay=self._plan_relays(transaction, stamp) if transaction.has_onward else None,
+            plan_relay=plan_relays(self.service, transaction, stamp)
+            if transaction.has_onward
+            else None,
         )
 
         def stored(outcome: Outcome) -> None:
@@ -334,27 +338,6 @@ class SmtpDoor(SessionCommands):
                 self._not_stored(reception, outcome.error if isinstance(outcome, Failed) else None)
 
         self.service.writer.submit(acceptance, stored)
-
-    def _plan_relays(self, transaction: Transaction, stamp: Stamp) -> PlanRelay:
-        """Gives each copy for elsewhere its turn, and the time of its first report."""
-        sender = turn_key(
-            account_id=None if stamp.account is None else stamp.account.account_id,
-            reverse_path=transaction.mail_from or "",
-            peer=stamp.arrival.peer,
-        )
-        take, now_s = self.service.turns.take, stamp.at_s
-        tell_at_s = self.service.first_tell(now_s)
-        over_limit = why_over_limit(self.service, stamp.account, transaction, now_s)
-
-        def plan(onward: Onward) -> Relay:
-            return Relay(
-                next_hop=onward.next_hop,
-                turn_at_s=take(sender, now_s=now_s),
-                tell_at_s=tell_at_s,
-                held_for=onward.held_for or (over_limit if onward.is_counted else ""),
-            )
-
-        return plan
 
     def _stored(self, reception: Reception, copy_count: int, message: str) -> None:
         """The commit has ended well.  The peer may have gone meanwhile."""
