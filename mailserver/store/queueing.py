@@ -77,16 +77,15 @@ class Leased:
     next_due_at_s: float | None  # of what is left for that destination
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try at moving a copy, in words that a person can read."""
 
     at_s: float
+    status: str  # enhanced code: 2.0.0, 4.4.1, 5.1.1
+    words: str
     host: str = ""
     address: str = ""  # with its port, as [192.0.2.1]:25
     tls: str = ""
-    status: str  # enhanced code: 2.0.0, 4.4.1, 5.1.1
-    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +111,7 @@ class CopyOutcome:
     destination: str | None = None  # another next hop, for a reroute
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relayed:
+class Relayed(NamedTuple):
     """Copies of one message, numbered without a gap, that one answer took, and that owe nothing.
 
     Nearly all that an agent settles is that; written together it costs a tenth.
@@ -125,7 +123,7 @@ class Relayed:
     attempt: Attempt
 
     @property
-    def count(self) -> int:
+    def copy_count(self) -> int:
         return self.last_no - self.first_no + 1
 
 
@@ -146,7 +144,7 @@ class Settlement:
 
     @property
     def copy_count(self) -> int:
-        return len(self.outcomes) + sum(one.count for one in self.relayed)
+        return len(self.outcomes) + sum(one.copy_count for one in self.relayed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class Settler:
         """Some hundred copies at most: a turn of the store's lock is short."""
         count = 0
         for number, one in enumerate(self._relayed):
-            count += one.count
+            count += one.copy_count
             if count > SETTLE_COPIES and number:
                 taken = self._relayed[:number]
                 del self._relayed[:number]

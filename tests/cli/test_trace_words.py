@@ -122,7 +122,7 @@ def test_each_attempt_is_a_line_with_the_remotes_exact_words() -> None:
 
 
 def test_an_attempt_that_reached_nobody_shows_its_status_before_our_words() -> None:
-    nobody = replace(TRIED, host="", address="", tls="", status="4.4.1", words="no host answers")
+    nobody = TRIED._replace(host="", address="", tls="", status="4.4.1", words="no host answers")
     past = PastAttempt(attempt=nobody, outcome=CopyState.RETURNED)
     copy = replace(AWAY, state=CopyState.RETURNED, settled_at_s=AT_S + 2, attempts=(past,))
     assert list(copy_lines(replace(copy, owed=(ReportKind.FAILED,)))) == [
@@ -193,7 +193,7 @@ def test_the_same_for_programs() -> None:
 
 def test_what_a_peer_said_moves_no_cursor() -> None:
     evil = "\x1b[2J\x1b]0;owned\x07\r\n250 fine \u202e\x9b31m"
-    spoken = replace(TRIED, words=evil, host=evil, tls=evil, address=evil, status=evil)
+    spoken = TRIED._replace(words=evil, host=evil, tls=evil, address=evil, status=evil)
     copy = replace(
         AWAY,
         recipient=evil,

@@ -139,7 +139,7 @@ class Kind:
     english: str
 
 
-HANDED_ON = replace(REFUSED, status="2.1.5", words="250 2.1.5 Ok")
+HANDED_ON = REFUSED._replace(status="2.1.5", words="250 2.1.5 Ok")
 KINDS = {
     ReportKind.FAILED: Kind(REFUSED, "failed", "5.1.1", "n'a pas pu", "could not be delivered"),
     ReportKind.DELAYED: Kind(SILENT, "delayed", "4.4.1", "pas encore", "has not arrived yet"),
@@ -195,7 +195,7 @@ def test_what_is_too_old_says_for_how_long_we_tried() -> None:
 
 def test_recipients_with_the_same_answer_stand_together() -> None:
     copies = [copy(f"p{n}@example.net", number=n) for n in range(60)]
-    other = replace(REFUSED, status="5.2.2", words="552 5.2.2 Over quota")
+    other = REFUSED._replace(status="5.2.2", words="552 5.2.2 Over quota")
     asked = task(None, *copies, copy("claire@example.org", attempt=other, number=60))
     said = text(asked)
     assert said.count(REFUSED.words) == said.count("552 5.2.2 Over quota") == 1
@@ -375,8 +375,8 @@ def test_a_utf8_sender_gets_the_forms_of_rfc_6533() -> None:
 
 def test_words_from_outside_obey_nobody() -> None:
     """Neither the screen, by controls and turned text, nor a program, by a field of its own."""
-    hostile = replace(
-        REFUSED, words="550 5.1.1 a\r\nAction: delivered\x1b[2J\u202egnp", host="m\nx"
+    hostile = REFUSED._replace(
+        words="550 5.1.1 a\r\nAction: delivered\x1b[2J\u202egnp", host="m\nx"
     )
     fields = machine_fields(task(None, copy(attempt=hostile)))[1]
     assert fields["Action"] == "failed"
@@ -426,7 +426,7 @@ def test_a_message_id_that_is_none_threads_nothing(raw: bytes) -> None:
     ],
 )
 def test_a_status_goes_with_its_action(kind: ReportKind, status: str, shown: str) -> None:
-    fields = machine_fields(task(None, copy(kind=kind, attempt=replace(REFUSED, status=status))))
+    fields = machine_fields(task(None, copy(kind=kind, attempt=REFUSED._replace(status=status))))
     assert fields[1]["Status"] == shown
 
 
@@ -439,7 +439,7 @@ def test_a_status_goes_with_its_action(kind: ReportKind, status: str, shown: str
     ],
 )
 def test_a_host_by_its_address_stands_in_brackets(host: str, field: str) -> None:
-    fields = machine_fields(task(None, copy(attempt=replace(REFUSED, host=host))))
+    fields = machine_fields(task(None, copy(attempt=REFUSED._replace(host=host))))
     assert fields[1]["Remote-MTA"] == field
 
 

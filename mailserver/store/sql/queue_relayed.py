@@ -57,7 +57,7 @@ def settle(connection: Connection, settlement: Settlement) -> tuple[CopyRef, ...
     lost: list[CopyRef] = []
     rows: list[Row] = []
     for one in settlement.relayed:
-        if one.count == 1:
+        if one.copy_count == 1:
             rows.append((one.message_id, one.first_no, one))
         else:
             _settle_range(connection, settlement, one, lost)
@@ -73,7 +73,7 @@ def _settle_range(
     """At once, if the agent holds all of it; else what it holds, one by one."""
     where = (one.message_id, one.first_no, one.last_no)
     held = (*where, settlement.agent_id)
-    if _take(connection, _RANGE, held, one.count):
+    if _take(connection, _RANGE, held, one.copy_count):
         connection.execute(_FINISH_RANGE, (settlement.at_s, *where))
         connection.execute(_NOTE_RANGE, (*_words(one.attempt), *where))
         return
