@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final
 
 from mailserver.store.queueing import LeasedCopy
 from mailserver.values.ids import DestinationId
-from smtp_relay.delivery.dispatch_orders import Bundle, Fate, Trouble
+from smtp_relay.delivery.dispatch_orders import Bundle, Fate, Note, Trouble
 
 if TYPE_CHECKING:
     from smtp_relay.delivery.site import Site
 
 LEASE_COPIES: Final = 100
-"""A lease takes at most so many copies of one destination."""
-MAX_APPETITE: Final = 400
+"""A lease takes at most so many copies of one destination; some of them share a turn."""
+MAX_APPETITE: Final = 1000
 LASTING_S: Final = 2.0
 
 
@@ -30,6 +30,8 @@ LASTING_S: Final = 2.0
 class Destination:
     """
     has_more: something is due in the store that nobody has leased.
+    has_plenty: the last lease was full, and more is due.
+    asked: the limits of the leases that are on their way, in order.
     flying_count: copies on links.
     doom, fate: why all that is leased is settled at once, and how.
     is_noting: its hop has failed and the note is on its way to the disk.
@@ -43,8 +45,8 @@ class Destination:
     way_until_s: float = 0.0
     is_resolving: bool = False
     is_detoured: bool = False
-    is_leasing: bool = False
-    asked_count: int = 0
+    asked: deque[int] = field(default_factory=deque)
+    has_plenty: bool = False
     is_noting: bool = False
     doom: Trouble | None = None
     fate: Fate = Fate.DEFER
@@ -53,6 +55,10 @@ class Destination:
     flying_count: int = 0
     appetite: int = 0
     leased_at_s: float = 0.0
+
+    @property
+    def is_leasing(self) -> bool:
+        return bool(self.asked)
 
     @property
     def is_quiet(self) -> bool:
@@ -66,13 +72,23 @@ class Destination:
             or self.is_noting
         )
 
+    @property
+    def may_detour(self) -> bool:
+        """By the fall-back relay; a route is somebody's wish."""
+        is_route = self.next_hop.startswith("route:")
+        return not is_route and not self.is_detoured and not self.is_noting
+
+    def note(self, error: str) -> Note:
+        return Note(self.destination_id, self.next_hop, self.failure_count, error)
+
     def lease_limit(self, width: int) -> int:
-        """How many to ask for now; 0: enough is at hand."""
+        """How many to ask for now, more than one lease only of plenty; 0: enough is at hand."""
         least = 2 * width
         self.appetite = max(least, min(self.appetite, MAX_APPETITE))
         if self.backlog_copies * 2 > self.appetite:
             return 0
-        return min(LEASE_COPIES, self.appetite - self.backlog_copies)
+        wanted = self.appetite - self.backlog_copies
+        return wanted if self.has_plenty else min(LEASE_COPIES, wanted)
 
     def starve(self) -> None:
         """A link had nothing to do while more was due: be earlier next time."""

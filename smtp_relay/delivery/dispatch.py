@@ -29,7 +29,6 @@ from smtp_relay.delivery.dispatch_orders import (
     Fate,
     Give,
     Limits,
-    Note,
     Order,
     Resolve,
     Result,
@@ -117,9 +116,10 @@ class Dispatch:
     ) -> None:
         """has_more: more of it is due already."""
         destination = self._destinations[destination_id]
-        self._lease_ended(destination)
+        limit = self._lease_ended(destination)
         destination.slow_down(now_s)
         destination.has_more = has_more and bool(copies)
+        destination.has_plenty = has_more and len(copies) == limit
         if self._is_draining or (destination.is_noting and destination.doom is None):
             self._settle(copies, Fate.GIVE_BACK)
         elif destination.doom is not None:
@@ -135,7 +135,7 @@ class Dispatch:
         """The store could not; what is due is found again."""
         destination = self._destinations[destination_id]
         self._lease_ended(destination)
-        destination.has_more = False
+        destination.has_more = destination.has_plenty = False
 
     def hop_noted(self, destination_id: DestinationId) -> None:
         """Its note is on disk; the store names it again when its back-off is over."""
@@ -293,16 +293,21 @@ class Dispatch:
         self._ask(destination, destination.lease_limit(site.width))
 
     def _ask(self, destination: Destination, wanted: int) -> None:
-        room = self._limits.max_leased - self._held_count - self._asked_count
-        limit = min(wanted, room)
-        if limit > 0 and not destination.is_leasing:
-            destination.is_leasing, destination.asked_count = True, limit
+        if destination.is_leasing:
+            return
+        left = min(wanted, self._limits.max_leased - self._held_count - self._asked_count)
+        while left > 0:
+            limit = min(left, LEASE_COPIES)
+            left -= limit
             self._asked_count += limit
+            destination.asked.append(limit)
             self._order(Ask(destination.destination_id, limit))
 
-    def _lease_ended(self, destination: Destination) -> None:
-        destination.is_leasing = False
-        self._asked_count -= destination.asked_count
+    def _lease_ended(self, destination: Destination) -> int:
+        """The oldest one; returns its limit."""
+        limit = destination.asked.popleft()
+        self._asked_count -= limit
+        return limit
 
     def _forget(self, destination: Destination, now_s: float) -> None:
         is_full = len(self._destinations) * 2 > self._limits.max_destinations
@@ -351,11 +356,11 @@ class Dispatch:
     def _note_failed(self, destination: Destination, trouble: Trouble) -> None:
         destination.failure_count += 1
         destination.is_noting, destination.has_more, destination.doom = True, False, None
-        self._order(_note(destination, trouble.error))
+        self._order(destination.note(trouble.error))
 
     def _note_works(self, destination: Destination) -> None:
         destination.failure_count = 0
-        self._order(_note(destination, ""))
+        self._order(destination.note(""))
 
     # --- sites ----------------------------------------------------------------------------
 
@@ -400,7 +405,7 @@ class Dispatch:
             if destination.site is not site or destination.is_quiet:
                 continue
             self._detach(destination)
-            if may_detour and self._may_detour(destination):
+            if may_detour and destination.may_detour:
                 self._detour(destination, trouble)
                 continue
             self._settle_backlog(destination, Fate.DEFER, trouble)
@@ -411,12 +416,8 @@ class Dispatch:
         destination.has_more = destination.has_more or bool(destination.backlog)
         self._settle_backlog(destination, Fate.GIVE_BACK, trouble)
         destination.failure_count = 0  # it does not rest: the relay takes its mail
-        self._order(_note(destination, trouble.error))
+        self._order(destination.note(trouble.error))
         self._resolve(destination, "route:" + self._limits.fallback)
-
-    def _may_detour(self, destination: Destination) -> bool:
-        is_route = destination.next_hop.startswith("route:")
-        return not is_route and not destination.is_detoured and not destination.is_noting
 
     # --- bundles that come back --------------------------------------------------------------
 
@@ -443,7 +444,3 @@ class Dispatch:
             return
         destination.put_back(bundle)
         self._queue_up(destination, 1)
-
-
-def _note(destination: Destination, error: str) -> Note:
-    return Note(destination.destination_id, destination.next_hop, destination.failure_count, error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mailserver.values.ids import DestinationId
+from smtp_relay.delivery.destination import LEASE_COPIES, MAX_APPETITE
 from smtp_relay.delivery.dispatch_orders import Limits, Result
 from smtp_relay.delivery.plan import Diverted, TlsLevel, Way
 from smtp_relay.delivery.site import FIRST_WINDOW
@@ -331,3 +333,46 @@ def test_what_comes_back_after_a_way_was_lost_looks_for_one_again() -> None:
     assert [order.next_hop for order in world.resolving] == [A]
     while not world.is_empty:
         world.step_well()
+
+
+def carry(world: World) -> None:
+    """All that links have, until they have nothing to do."""
+    for number, link in list(world.links.items()):
+        if not link.is_open:
+            world.open(number)
+    while busy := [number for number, link in world.links.items() if link.load]:
+        for number in busy:
+            world.finish(number)
+
+
+def test_of_plenty_several_leases_are_asked_for_at_once() -> None:
+    """Each at most LEASE_COPIES, all together what a destination may have at hand."""
+    world = started(messages=5000)
+    rounds: list[list[int]] = []
+    while not world.is_empty:
+        carry(world)
+        rounds.append([ask.limit for ask in world.asked])
+        while world.asked and not any(link.load for link in world.links.values()):
+            world.lease()
+    largest = max(rounds, key=sum)
+    assert len(largest) == MAX_APPETITE // LEASE_COPIES
+    assert max(largest) == LEASE_COPIES
+    assert all(sum(asked) <= MAX_APPETITE for asked in rounds)
+    assert len(world.settled) == 5000
+
+
+def test_where_the_last_lease_was_not_full_one_is_asked_for() -> None:
+    world = started(messages=5000)
+    for _ in range(12):
+        carry(world)
+        while world.asked:
+            world.lease()
+    while world.waiting[DestinationId(1)]:
+        carry(world)
+        world.lease()
+    carry(world)
+    while world.asked:
+        world.lease()
+    world.accept(A, 5)
+    world.look()
+    assert len(world.asked) == 1
