@@ -59,11 +59,9 @@ class NewQueue:
     def write(self, connection: Connection) -> None:
         """In the accepting transaction."""
         if self.copies:
-            ids = queue_places.find_or_add(connection, self.next_hops)
+            ids = queue_places.queue_at(connection, self.next_hops)
             rows = [_row(message_id, no, route, ids) for message_id, no, route in self.copies]
             insert(connection, INSERT_QUEUE, rows)
-            due = {ids[hop]: at_s for hop, at_s in self.next_hops.items() if at_s is not None}
-            queue_places.lower(connection, due)
         if self.owed:
             insert(connection, INSERT_OWED, self.owed)
 
