@@ -17,14 +17,14 @@ _FOLD_AT = 76
 _LONGEST_ASCII_WORD, _LONGEST_WORD = 900, 230
 _ENCODED_WORD_OCTETS = 39  # of UTF-8: 52 characters of base64, 64 with what stands around them
 _QUOTED_OCTETS = 76  # RFC 2045 §6.7, rule 5
-_PLAIN_LINE = re.compile(rb"(?:[ -<>-~]*[!-<>-~])?+")
+_PLAIN_LINE = re.compile(rb"(?:[ -<>-~]*[!-<>-~])?")
 _QUOTED = [
     bytes([octet]) if octet == 9 or (32 <= octet < 127 and octet != 61) else b"=%02X" % octet
     for octet in range(256)
 ]
 # Line breaks of every kind, controls, and marks that turn the direction of what follows.
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})++")
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")
 _XTEXT_HEX = re.compile(r"\+([0-9A-F]{2})")
 _LONG_GAP = re.compile(" {40,}")
 _PRINTABLE = re.compile(r"[ -~]++")

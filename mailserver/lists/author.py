@@ -36,7 +36,8 @@ def find_authors(fields: Sequence[Field]) -> list[Author]:
         text = value[:MAX_FROM_OCTETS].decode("utf-8", "replace")
         if text.count("(") + text.count(":") > _MAX_NESTED:
             continue
-        for name, address in getaddresses([text])[:MAX_AUTHORS]:
+        # Some Pythons read nothing at all where a comma stands at the end (RFC 5322 §4.4).
+        for name, address in getaddresses([text.strip(", \t\r\n")])[:MAX_AUTHORS]:
             local, at, domain = address.rpartition("@")
             if at and local and domain and address.isprintable() and " " not in address:
                 found.append(Author(_shown(name.encode(), MAX_NAME_LENGTH), address))

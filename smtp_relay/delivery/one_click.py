@@ -37,7 +37,7 @@ from mailserver.telemetry.log import get_log
 from mailserver.values.address import Address, split_plus
 from smtp_relay.delivery.expander_post import Sign, header_of
 
-_SIGNATURES: Final = re.compile(rb"\A(?:DKIM-Signature:[^\r]*+\r\n(?:[ \t][^\r]*+\r\n)*+)*+")
+_SIGNATURES: Final = re.compile(rb"\A(?:DKIM-Signature:[^\r]*+\r\n(?:[ \t][^\r]*+\r\n)*)*")
 """Ours, above all else of a head."""
 HeadFor = Callable[[QueuedMessage, str], bytes]
 """Of a message and the copy's own sender: the head under which it leaves."""

@@ -115,7 +115,7 @@ class BadAddressList(ValueError):
 
 
 _TOKEN = re.compile(
-    rb'"(?:[^"\\]|\\.)*+"'  # quoted-string
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*"'  # quoted-string
     rb"|<[^<>]*+>"  # route-addr
     rb"|[()]|[,:;]"
     rb'|[^"<>(),:;\\]++'

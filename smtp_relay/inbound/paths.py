@@ -46,16 +46,16 @@ NULL_PATH = Path("", None)
 
 _UTF8 = "\u00a0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff"
 _ATOM = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]++"
-_LABEL = rf"[A-Za-z0-9{_UTF8}]++(?:-++[A-Za-z0-9{_UTF8}]++)*+"
-_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*+"
-_QUOTED = rf'"((?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*+)"'
+_LABEL = rf"[A-Za-z0-9{_UTF8}]++(?:-++[A-Za-z0-9{_UTF8}]++)*"
+_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
+_QUOTED = rf'"((?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*)"'
 _PATH = re.compile(
-    rf" *+<(?:@{_DOMAIN}(?:,@{_DOMAIN})*+:)?+"
-    rf"((?:({_ATOM}(?:\.{_ATOM})*+)|{_QUOTED})@(?:({_DOMAIN})|\[([A-Za-z0-9:.]++)\]))"
-    r">(?: ++(.*+))?+"
+    rf" *+<(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?"
+    rf"((?:({_ATOM}(?:\.{_ATOM})*)|{_QUOTED})@(?:({_DOMAIN})|\[([A-Za-z0-9:.]++)\]))"
+    r">(?: ++(.*+))?"
 )
-_NULL = re.compile(r" *+<>(?: ++(.*+))?+")
-_POSTMASTER = re.compile(r" *+<(postmaster)>(?: ++(.*+))?+", re.IGNORECASE)
+_NULL = re.compile(r" *+<>(?: ++(.*+))?")
+_POSTMASTER = re.compile(r" *+<(postmaster)>(?: ++(.*+))?", re.IGNORECASE)
 _QUOTED_PAIR = re.compile(r"\\(.)")
 
 
@@ -102,8 +102,8 @@ def is_literal_of(domain: str, own: str) -> bool:
     return own != "" and address == ipaddress.ip_address(own.partition("%")[0])
 
 
-_ASCII_LABEL = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
-_ASCII_DOMAIN = re.compile(rf"{_ASCII_LABEL}(?:\.{_ASCII_LABEL})*+")
+_ASCII_LABEL = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*"
+_ASCII_DOMAIN = re.compile(rf"{_ASCII_LABEL}(?:\.{_ASCII_LABEL})*")
 
 
 def _path(
