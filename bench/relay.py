@@ -70,6 +70,7 @@ class RelayRow:
 
 
 def make_relay_rows(scale: Scale) -> list[RelayRow]:
+    recipients = THOUSAND if scale.round_s else 100
     rows = [
         RelayRow(
             key="relay",
@@ -86,10 +87,19 @@ def make_relay_rows(scale: Scale) -> list[RelayRow]:
         ),
         RelayRow(
             key="relay-thousand",
-            title="relayed, each message to 1,000 recipients at one destination",
+            title="relayed, each message to 1,000 recipients at one destination, 20 sessions",
             unit="copies",
             target=4,
-            recipients=THOUSAND if scale.round_s else 100,
+            recipients=recipients,
+            first_loads=20,
+            max_loads=400,
+        ),
+        RelayRow(
+            key="relay-thousand-two",
+            title="the same, two sessions",
+            unit="copies",
+            target=None,
+            recipients=recipients,
             sessions=2,
             first_loads=4,
             max_loads=400,
