@@ -19,7 +19,6 @@ from bench.side import PASSWORD, BenchError
 NOTES = (
     "Dovecot verifies a {PLAIN} password from a passwd-file: the cheapest check it has",
     "Dovecot mail_max_userip_connections = 100 (default 10): all load comes from one address",
-    "Postfix logs to a file (maillog_file), as Dovecot and ours do",
     "Dovecot ssl = no, and Postfix without a certificate: no TLS in any row, on either side",
 )
 

@@ -2,8 +2,7 @@
 
 The services are those of the package's master.cf; only the SMTP listener and the chroot column
 differ (a chroot in a private queue folder would need copies of system files, and costs nothing
-at run time).  main.cf holds what the package writes for a site that delivers to virtual mailboxes,
-and a log file: where no syslog daemon listens, each line costs more than one that is written.
+at run time).  main.cf holds what the package writes for a site that delivers to virtual mailboxes.
 """
 
 from __future__ import annotations
@@ -41,7 +40,6 @@ mydestination = localhost
 mynetworks = 127.0.0.0/8
 relayhost = {relay_host}
 alias_database =
-maillog_file = {folder}/postfix.log
 biff = no
 append_dot_mydomain = no
 mailbox_size_limit = 0
