@@ -41,8 +41,8 @@ def main() -> int:
             sender_count=12,
             letter_count=30,
             collector_count=3,
-            sent_cut=0.1,
-            synced_cut=0.3,
+            sent_stride=10,
+            synced_stride=3,
             cut_count=0,
             lucky_count=wanted.lucky,
         )

@@ -35,8 +35,8 @@ MAX_BREACHES = 20  # told; one is enough to fail
 class CutPlan:
     """
     senders: whose mailboxes hold reports only.
-    sent_cut: part of what is sent to the ports of servers elsewhere.
-    synced_cut: part of the syncs of the log.
+    sent_stride: of so many sends to the ports of servers elsewhere, one; 0: none.
+    synced_stride: of so many syncs of the log, one; 0: none.
     cut_count: promises at which the power is cut, spread over the run; 0: at each.
     lucky_count: further cuts, at some of them, where part of what was unsynced survives.
     """
@@ -44,8 +44,8 @@ class CutPlan:
     boxes: tuple[str, ...]
     senders: tuple[str, ...]
     elsewhere_ports: frozenset[str]
-    sent_cut: float
-    synced_cut: float
+    sent_stride: int
+    synced_stride: int
     cut_count: int
     lucky_count: int
     seed: int
@@ -82,6 +82,25 @@ class Known:
     plan: CutPlan
 
 
+class OneOfEach:
+    """Of each `stride` moments one, at random: a trace of that length has its share for certain."""
+
+    def __init__(self, stride: int, chance: random.Random) -> None:
+        self._stride = stride
+        self._chance = chance
+        self._seen_count = 0
+        self._chosen = 0
+
+    def is_next(self) -> bool:
+        if not self._stride:
+            return False
+        place = self._seen_count % self._stride
+        if place == 0:
+            self._chosen = self._chance.randrange(self._stride)
+        self._seen_count += 1
+        return place == self._chosen
+
+
 class Cutter:
     """One pass over the trace."""
 
@@ -92,6 +111,8 @@ class Cutter:
         self._disk = disk
         self._rebuilt = rebuilt
         self._chance = random.Random(known.plan.seed)
+        self._sent = OneOfEach(known.plan.sent_stride, self._chance)
+        self._synced = OneOfEach(known.plan.synced_stride, self._chance)
         self._waiting = _promises(known.ledger)
         self._promised: set[str] = set()
         self._done_quits: set[int] = set()
@@ -123,9 +144,9 @@ class Cutter:
 
     def _on_send(self, call: Call, connection: str, end: int) -> None:
         if connection.rpartition("-")[2] in self._plan.elsewhere_ports:
-            self.findings.sent_cut_count += self._cut_by_chance(
-                call, self._plan.sent_cut, "in delivery"
-            )
+            if self._sent.is_next():
+                self.findings.sent_cut_count += 1
+                self._cut_between_promises(call, "in delivery")
             return
         waiting = self._waiting.get(connection)
         is_due = False
@@ -142,17 +163,13 @@ class Cutter:
             self._cut(call, NoLuck(), "no luck")
 
     def _on_sync(self, call: Call, path: str) -> None:
-        if path == _LOG:
-            self.findings.synced_cut_count += self._cut_by_chance(
-                call, self._plan.synced_cut, "behind a sync"
-            )
+        if path == _LOG and self._synced.is_next():
+            self.findings.synced_cut_count += 1
+            self._cut_between_promises(call, "behind a sync")
 
-    def _cut_by_chance(self, call: Call, part: float, which: str) -> bool:
-        if self._chance.random() >= part:
-            return False
+    def _cut_between_promises(self, call: Call, which: str) -> None:
         is_lucky = self._chance.random() < LUCKY_PART
         self._cut(call, SomeLuck(self._chance) if is_lucky else NoLuck(), which)
-        return True
 
     def _keep(self, promise: Letter | Quit) -> None:
         match promise:

@@ -37,8 +37,9 @@ class Recipe:
     elsewhere: part of the letters with recipients elsewhere, or a sender there.
     doors: with POP3, mailboxes are collected too; in the end most are collected empty, and
         everything leaves or comes back.
-    sent_cut: part of the agent's commands to servers elsewhere at which the power is cut too.
-    synced_cut: part of the syncs of the log behind which it is.
+    sent_stride: of so many of the agent's commands to servers elsewhere, the power is cut at one
+        too; 0: at none.
+    synced_stride: of so many syncs of the log, it is cut behind one; 0: behind none.
     """
 
     mutant: str = "none"
@@ -49,8 +50,8 @@ class Recipe:
     large: float = 0.12
     elsewhere: float = 0.7
     doors: tuple[str, ...] = tuple(LISTENERS)
-    sent_cut: float = 0.03
-    synced_cut: float = 0.1
+    sent_stride: int = 20
+    synced_stride: int = 10
     cut_count: int = 30
     lucky_count: int = 12
     stop_at_breach: bool = False
@@ -63,12 +64,12 @@ def recipe_for(mutant: str) -> Recipe:
         letter_count=4,
         doors=("smtp", "delivery") if mutant in IN_DELIVERY else ("smtp",),
         lucky_count=0,
-        sent_cut=0.0,
+        sent_stride=0,
         stop_at_breach=True,
     )
     if mutant in IN_DELIVERY:
-        return replace(always, large=0.0, elsewhere=1.0, cut_count=1, synced_cut=1.0)
-    return replace(always, large=0.5, elsewhere=0.0, cut_count=0, synced_cut=0.0)
+        return replace(always, large=0.0, elsewhere=1.0, cut_count=1, synced_stride=1)
+    return replace(always, large=0.5, elsewhere=0.0, cut_count=0, synced_stride=0)
 
 
 class TraceTooPoor(Exception):
@@ -115,8 +116,8 @@ def _cut_plan(recipe: Recipe, senders: tuple[str, ...], elsewhere_ports: frozens
         boxes=BOXES,
         senders=senders,
         elsewhere_ports=elsewhere_ports,
-        sent_cut=recipe.sent_cut,
-        synced_cut=recipe.synced_cut,
+        sent_stride=recipe.sent_stride,
+        synced_stride=recipe.synced_stride,
         cut_count=recipe.cut_count,
         lucky_count=recipe.lucky_count,
         seed=recipe.seed,
