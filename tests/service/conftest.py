@@ -9,9 +9,12 @@ import pytest
 
 from mailserver.demo.academy import DemoService, create
 from mailserver.settings.template import Value
+from tests.cli.conftest import run
 from tests.demo.conftest import free_ports
 from tests.demo.running import Running
 from tests.service.elsewhere import DOMAIN, Elsewhere
+
+__all__ = ["run"]
 
 ROUTE = """
 [[routes]]

@@ -5,7 +5,6 @@ The service runs; swaks writes, curl collects, pdftotext reads the letter.
 
 from __future__ import annotations
 
-import os
 import signal
 import smtplib
 import socket
@@ -26,6 +25,7 @@ from mailserver.store.people import Life
 from mailserver.store.ports import Store
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.interpreter import python_command, python_environment
+from tests.cli.conftest import Run
 from tests.demo.conftest import free_ports
 from tests.programs import needs_program
 
@@ -52,23 +52,16 @@ class Town:
     """A service that runs, and the programs of its people."""
 
     folder: Path
-    env: dict[str, str]
     ports: dict[str, int]
+    run: Run
     log: list[bytes] = field(default_factory=list)
 
     def typed(self, *words: str | Path, status: int = 0, lines: tuple[str, ...] = ()) -> str:
         """`mailserver WORDS --config ...`: what it printed.  lines: what a pipe gives it."""
-        command = python_command("mailserver.cli.main", *map(str, words))
-        done = subprocess.run(
-            [*command, "--config", str(self.folder / "mailserver.toml")],
-            env=self.env,
-            input="".join(f"{line}\n" for line in lines),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == status, (words, done.stdout, done.stderr)
-        return done.stdout + done.stderr
+        stdin = "".join(f"{line}\n" for line in lines).encode()
+        said = self.run(*words, "--config", self.folder / "mailserver.toml", stdin=stdin)
+        assert said.status == status, (words, said)
+        return said.out + said.err
 
     def import_people(self, name: str, *rows: str) -> None:
         file = self.folder / name
@@ -116,25 +109,24 @@ class Town:
             return smtp.rcpt(to)[0]
 
     def open_store(self) -> Store:
-        return open_store(load_settings(self.folder / "mailserver.toml", self.env))
+        return open_store(load_settings(self.folder / "mailserver.toml"))
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
+def town(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
     more = {key: value[0] for key, value in free_ports().items() if isinstance(value, list)}
-    env = python_environment() | {
-        "MAILSERVER_" + key.upper().replace(".", "__"): str(value) for key, value in more.items()
-    }
+    for key, value in more.items():
+        monkeypatch.setenv("MAILSERVER_" + key.upper().replace(".", "__"), str(value))
     ports = {key: int(str(value).rpartition(":")[2]) for key, value in more.items()}
-    town = Town(folder=tmp_path / "s", env={**os.environ, **env}, ports=ports)
-    made = python_command("mailserver.cli.main", "init", str(town.folder), "--domain", "a.test")
-    subprocess.run([*made, "--high-ports"], check=True, capture_output=True, timeout=60)
+    town = Town(folder=tmp_path / "s", ports=ports, run=run)
+    made = run("init", town.folder, "--domain", "a.test", "--high-ports")
+    assert made.status == 0, made.err
     _import_before_the_start(town)
     running = subprocess.Popen(
         python_command(
             "mailserver.cli.main", "run", "--config", str(town.folder / "mailserver.toml")
         ),
-        env=town.env,
+        env=python_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
