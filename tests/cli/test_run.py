@@ -104,16 +104,19 @@ def test_one_numen_sends_and_collects_through_every_door(service: Path, running:
     assert running.stop() == 0
 
 
+def roles_below(running: Running) -> Counter[Role]:
+    return Counter(member.role for member in read_family(running.process.pid))
+
+
 def test_the_processes_have_many_descriptors_and_none_that_are_not_theirs(service: Path) -> None:
     """The first hall process is forked by the command itself, with whatever that had open."""
     foreign_fd = os.memfd_create("foreign", 0)
     running = Running(service, pass_fds=[foreign_fd])
     try:
         running.wait_for("ready")
+        wait_until(lambda: roles_below(running)[Role.WORKER] >= 2)  # each names itself, in time
         family = read_family(running.process.pid)
-        roles = Counter(member.role for member in family)
-        assert roles[Role.HALL] == 1
-        assert roles[Role.WORKER] >= 2
+        assert roles_below(running)[Role.HALL] == 1
         for member in family[1:]:
             rows = Path(f"/proc/{member.pid}/limits").read_text().splitlines()
             soft, hard = next(row for row in rows if row.startswith("Max open files")).split()[3:5]
