@@ -121,7 +121,8 @@ class Agent:
             means.writer,
             wall_s=means.wall_s,
             told=means.told,
-            expects_more=lambda: dispatch.held_count > 0,
+            settled=self._settled,
+            expects_more=lambda: dispatch.holdings.moving_count > 0,
         )
         self._messages = ReadAhead(means.store)
         self._open_writes = 0
@@ -168,7 +169,7 @@ class Agent:
 
     @property
     def held_count(self) -> int:
-        return self._dispatch.held_count
+        return self._dispatch.holdings.held_count
 
     # --- what is due -------------------------------------------------------------------
 
@@ -352,6 +353,10 @@ class Agent:
         self._run()
 
     # --- what is written --------------------------------------------------------------------
+
+    def _settled(self, copy_count: int) -> None:
+        self._dispatch.settled(copy_count, self._loop.time())
+        self._run()
 
     def _settle_unsent(self, order: Settle) -> None:
         now_s = self._means.wall_s()

@@ -23,6 +23,7 @@ from mailserver.store.queueing import DueDestination, LeasedCopy
 from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.destination import LEASE_COPIES, Destination, make_bundles
 from smtp_relay.delivery.dispatch_fleet import Fleet
+from smtp_relay.delivery.dispatch_holdings import Holdings
 from smtp_relay.delivery.dispatch_orders import (
     Ask,
     Bundle,
@@ -51,8 +52,7 @@ class Dispatch:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._destinations: dict[DestinationId, Destination] = {}
-        self._held_count = 0
-        self._asked_count = 0
+        self.holdings = Holdings(limits.max_leased)
         self._is_draining = False
         self._orders: list[Order] = []
         self._fleet = Fleet(limits, self._order)
@@ -62,11 +62,6 @@ class Dispatch:
     def take_orders(self) -> list[Order]:
         orders, self._orders = self._orders, []
         return orders
-
-    @property
-    def held_count(self) -> int:
-        """Copies that are leased and not settled."""
-        return self._held_count
 
     @property
     def destination_count(self) -> int:
@@ -117,6 +112,7 @@ class Dispatch:
         """has_more: more of it is due already."""
         destination = self._destinations[destination_id]
         limit = self._lease_ended(destination)
+        self.holdings.held_count += len(copies)
         destination.slow_down(now_s)
         destination.has_more = has_more and bool(copies)
         destination.has_plenty = has_more and len(copies) == limit
@@ -125,7 +121,7 @@ class Dispatch:
         elif destination.doom is not None:
             self._meet_doom(destination, copies)
         else:
-            self._held_count += len(copies)
+            self.holdings.moving_count += len(copies)
             bundles = list(make_bundles(destination_id, copies, self._limits.max_recipients))
             destination.take_in(bundles)
             self._queue_up(destination, len(bundles))
@@ -136,6 +132,12 @@ class Dispatch:
         destination = self._destinations[destination_id]
         self._lease_ended(destination)
         destination.has_more = destination.has_plenty = False
+
+    def settled(self, count: int, now_s: float) -> None:
+        """What became of so many copies is on disk: others may be leased in their place."""
+        if self.holdings.settled(count):
+            for destination in tuple(self._destinations.values()):
+                self._advance(destination, now_s)
 
     def hop_noted(self, destination_id: DestinationId) -> None:
         """Its note is on disk; the store names it again when its back-off is over."""
@@ -295,18 +297,18 @@ class Dispatch:
     def _ask(self, destination: Destination, wanted: int) -> None:
         if destination.is_leasing:
             return
-        left = min(wanted, self._limits.max_leased - self._held_count - self._asked_count)
+        left = self.holdings.room(wanted)
         while left > 0:
             limit = min(left, LEASE_COPIES)
             left -= limit
-            self._asked_count += limit
+            self.holdings.asked_count += limit
             destination.asked.append(limit)
             self._order(Ask(destination.destination_id, limit))
 
     def _lease_ended(self, destination: Destination) -> int:
         """The oldest one; returns its limit."""
         limit = destination.asked.popleft()
-        self._asked_count -= limit
+        self.holdings.asked_count -= limit
         return limit
 
     def _forget(self, destination: Destination, now_s: float) -> None:
@@ -344,7 +346,7 @@ class Dispatch:
 
     def _settle_backlog(self, destination: Destination, fate: Fate, trouble: Trouble) -> None:
         copies = destination.drop_backlog()
-        self._held_count -= len(copies)
+        self.holdings.moving_count -= len(copies)
         self._settle(copies, fate, trouble)
 
     def _settle(
@@ -425,7 +427,7 @@ class Dispatch:
         """kept_count: of its copies, those that are not settled yet."""
         destination = self._destinations[bundle.destination_id]
         destination.flying_count -= len(bundle.copies)
-        self._held_count -= len(bundle.copies) - kept_count
+        self.holdings.moving_count -= len(bundle.copies) - kept_count
         return destination
 
     def _landed_untouched(self, bundle: Bundle) -> None:
@@ -435,11 +437,11 @@ class Dispatch:
     def _take_back(self, destination: Destination, bundle: Bundle) -> None:
         """To be given again, unless its hop rests or has no way, or we are about to end."""
         if destination.is_noting or self._is_draining:
-            self._held_count -= len(bundle.copies)
+            self.holdings.moving_count -= len(bundle.copies)
             self._settle(bundle.copies, Fate.GIVE_BACK)
             return
         if destination.doom is not None:
-            self._held_count -= len(bundle.copies)
+            self.holdings.moving_count -= len(bundle.copies)
             self._settle(bundle.copies, destination.fate, destination.doom)
             return
         destination.put_back(bundle)

@@ -20,7 +20,7 @@ from mailserver.store.queueing import CopyOutcome, Relayed, Settled, Settlement
 from mailserver.values.ids import AgentId
 
 WRITE_AGAIN_S: Final = 1.0
-SETTLE_COPIES: Final = 500
+SETTLE_COPIES: Final = 1000
 SETTLE_AT_ONCE: Final = 200
 SETTLE_WITHIN_S: Final = 0.03  # a crash in between costs a duplicate, as it does on the wire
 
@@ -44,10 +44,12 @@ class Settler:
         *,
         wall_s: Callable[[], float],
         told: Callable[[], None],
+        settled: Callable[[int], None],
         expects_more: Callable[[], bool],
     ) -> None:
         """
         told: a settlement that is on disk owes a report.
+        settled: gets the count of copies of each settlement that is on disk.
         expects_more: copies are under way whose outcome could join what waits.
         """
         self.counters: Counter[str] = Counter(relayed=0, deferred=0, returned=0, lost=0)
@@ -56,9 +58,11 @@ class Settler:
         self._writer = writer
         self._wall_s = wall_s
         self._told = told
+        self._tell_settled = settled
         self._expects_more = expects_more
         self._outcomes: list[CopyOutcome] = []
         self._relayed: list[Relayed] = []
+        self._relayed_count = 0  # copies in it: one `Relayed` may be a hundred
         self._is_settling = False
         self._is_planned = False
         self._is_draining = False
@@ -66,7 +70,9 @@ class Settler:
     def add(self, outcomes: Iterable[CopyOutcome], relayed: Iterable[Relayed] = ()) -> None:
         """They are written soon after the next `flush`."""
         self._outcomes += outcomes
-        self._relayed += relayed
+        for one in relayed:
+            self._relayed.append(one)
+            self._relayed_count += one.copy_count
 
     def hurry(self) -> None:
         """What was added is written before anything that is submitted from now on, if it can be."""
@@ -85,7 +91,7 @@ class Settler:
     def flush(self) -> None:
         if self._is_settling or not self._has_outcomes:
             return
-        is_enough = len(self._outcomes) + len(self._relayed) >= SETTLE_AT_ONCE
+        is_enough = len(self._outcomes) + self._relayed_count >= SETTLE_AT_ONCE
         if is_enough or self._is_draining or not self._expects_more():
             self._settle_now()
         elif not self._is_planned:
@@ -105,25 +111,26 @@ class Settler:
         self._is_settling = True
         outcomes = tuple(self._outcomes[:SETTLE_COPIES])
         del self._outcomes[:SETTLE_COPIES]
-        self._settle(
-            Settlement(
-                agent_id=self._agent_id,
-                outcomes=outcomes,
-                at_s=self._wall_s(),
-                relayed=tuple(self._take_relayed()),
-            )
+        settlement = Settlement(
+            agent_id=self._agent_id,
+            outcomes=outcomes,
+            at_s=self._wall_s(),
+            relayed=tuple(self._take_relayed()),
         )
+        self._settle(settlement)
 
     def _take_relayed(self) -> list[Relayed]:
         """Some hundred copies at most: a turn of the store's lock is short."""
         count = 0
         for number, one in enumerate(self._relayed):
-            count += one.copy_count
-            if count > SETTLE_COPIES and number:
+            if number and count + one.copy_count > SETTLE_COPIES:
                 taken = self._relayed[:number]
                 del self._relayed[:number]
+                self._relayed_count -= count
                 return taken
+            count += one.copy_count
         taken, self._relayed = self._relayed, []
+        self._relayed_count = 0
         return taken
 
     def _settle(self, settlement: Settlement) -> None:
@@ -135,6 +142,7 @@ class Settler:
             return
         self._is_settling = False
         self._count(settlement, outcome)
+        self._tell_settled(settlement.copy_count)
         self.flush()
 
     def _count(self, settlement: Settlement, outcome: Outcome) -> None:

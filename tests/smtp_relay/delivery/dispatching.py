@@ -74,7 +74,10 @@ class FakeLink:
 
 
 class World:
-    """Orders are carried out in part at once (settlements), in part when the test says so."""
+    """Orders are carried out in part at once (settlements), in part when the test says so.
+
+    is_disk_slow: what became of copies is on disk only when the test says so (`sync`).
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -91,6 +94,8 @@ class World:
         self.links: dict[int, FakeLink] = {}
         self.opened: list[Open] = []
         self.leased: set[CopyRef] = set()
+        self.is_disk_slow = False
+        self.unsynced_count = 0  # copies of which it is decided what becomes of them
         self.settled: Counter[CopyRef] = Counter()
         self.returned: set[CopyRef] = set()
         self.deferred: set[CopyRef] = set()
@@ -146,7 +151,7 @@ class World:
         left = self.waiting.get(ask.destination_id, deque())
         copies = [left.popleft() for _ in range(min(ask.limit, len(left)))]
         self.leased |= {copy.ref for copy in copies}
-        assert len(self.leased) <= self.limits.max_leased
+        assert len(self.leased) + self.unsynced_count <= self.limits.max_leased
         self.dispatch.leased(ask.destination_id, copies, has_more=bool(left), now_s=self.now_s)
         self.obey()
 
@@ -196,6 +201,17 @@ class World:
                 self.returned.add(copy.ref)
             elif order.fate is Fate.DEFER:
                 self.deferred.add(copy.ref)
+        self._decided(len(order.copies))
+
+    def _decided(self, count: int) -> None:
+        self.unsynced_count += count
+        if not self.is_disk_slow:
+            self.sync()
+
+    def sync(self) -> None:
+        """Every settlement is on disk; orders that come of it wait for `obey`."""
+        count, self.unsynced_count = self.unsynced_count, 0
+        self.dispatch.settled(count, self.now_s)
 
     def _final(self, ref: CopyRef) -> None:
         self.settled[ref] += 1
@@ -209,7 +225,8 @@ class World:
         carried = [c.ref for link in self.links.values() for b in link.load for c in b.copies]
         assert len(carried) == len(set(carried))
         assert set(carried) <= self.leased
-        assert self.dispatch.held_count == len(self.leased)
+        assert self.dispatch.holdings.moving_count == len(self.leased)
+        assert self.dispatch.holdings.held_count == len(self.leased) + self.unsynced_count
 
     # --- facts ------------------------------------------------------------------------------
 
@@ -246,6 +263,7 @@ class World:
             self.leased.remove(copy.ref)
             self._final(copy.ref)
         self.dispatch.parcel_done(number, bundle, result, self.now_s, excess=excess)
+        self._decided(len(bundle.copies) - len(excess))
         self.obey()
 
     def note(self) -> None:
@@ -269,7 +287,12 @@ class World:
                 self.lose(number)
 
     def step_well(self) -> None:
-        """Everybody answers well, once."""
+        """Everybody answers well, once, and the disk too."""
+        self.step_but_sync()
+        self.sync()
+        self.obey()
+
+    def step_but_sync(self) -> None:
         self.look()
         self.find_ways()
         while self.asked:

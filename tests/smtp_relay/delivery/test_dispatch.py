@@ -376,3 +376,30 @@ def test_where_the_last_lease_was_not_full_one_is_asked_for() -> None:
     world.accept(A, 5)
     world.look()
     assert len(world.asked) == 1
+
+
+def test_what_is_not_on_disk_yet_counts_as_held() -> None:
+    """A crash would send it again: while the disk is slow, no more than that is leased."""
+    world = World(Limits(max_leased=300))
+    world.is_disk_slow = True
+    world.accept(A, 1000)
+    for _ in range(60):
+        world.step_but_sync()
+    assert len(world.settled) == world.unsynced_count == 300
+    assert world.asked == []
+    world.sync()
+    world.obey()
+    assert sum(ask.limit for ask in world.asked) > 0
+
+
+def test_a_hop_without_a_way_goes_on_when_the_disk_does() -> None:
+    world = World(Limits(max_leased=100))
+    world.is_disk_slow = True
+    world.accept(A, 250)
+    world.look()
+    world.find_ways(no_way(A, is_permanent=True))
+    world.lease()
+    assert world.asked == []
+    world.sync()
+    world.obey()
+    assert [ask.limit for ask in world.asked] == [100]

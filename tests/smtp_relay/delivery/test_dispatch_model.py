@@ -11,7 +11,8 @@ from smtp_relay.delivery.verdicts import Phase
 from tests.smtp_relay.delivery.dispatching import World, failure, hop, itinerary, no_way
 
 NAMES = ("a.test", "b.test", "c.test")
-STEPS = ("accept", "look", "way", "lease", "open", "fail", "finish", "lose", "note", "turn")
+STEPS = ("accept", "look", "way", "lease", "open", "fail", "finish", "lose", "note", "turn",
+         "sync")  # fmt: skip
 LIMITS = Limits(max_links=6, site_links=3, max_leased=40, max_messages=7, max_recipients=3)
 
 
@@ -27,6 +28,7 @@ def test_each_copy_settles_once_and_none_starves(data: st.DataObject, fallback: 
         fallback=fallback,
     )
     world = World(limits)
+    world.is_disk_slow = data.draw(st.booleans(), label="slow disk")
     for name in NAMES:
         world.accept(name, 4, 2)
     for _ in range(data.draw(st.integers(0, 60), label="steps")):
@@ -48,6 +50,9 @@ def _one_step(world: World, data: st.DataObject) -> None:
             _find_a_way(world, data)
         case "lease" if world.asked:
             world.lease(data.draw(st.integers(0, len(world.asked) - 1)))
+        case "sync":
+            world.sync()
+            world.obey()
         case "note":
             world.note()
             world.resting.clear()

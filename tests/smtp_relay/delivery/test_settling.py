@@ -39,12 +39,14 @@ class Desk:
         self.clock = Clockwork()
         self.waiting: list[tuple[Settlement, Done]] = []
         self.under_way_count = 0
+        self.on_disk: list[int] = []
         self.settler = Settler(
             cast("asyncio.AbstractEventLoop", self.clock),
             AGENT,
             cast("Submitter", self),
             wall_s=lambda: 1.0,
             told=lambda: None,
+            settled=self.on_disk.append,
             expects_more=lambda: self.under_way_count > 0,
         )
 
@@ -62,9 +64,9 @@ class Desk:
         self.settler.flush()
 
 
-def relayed(message_id: int) -> Relayed:
+def relayed(message_id: int, *, copies: int = 1) -> Relayed:
     attempt = Attempt(at_s=1.0, status="2.0.0", words="250 ok")
-    return Relayed(message_id=MessageId(message_id), first_no=0, last_no=0, attempt=attempt)
+    return Relayed(MessageId(message_id), first_no=0, last_no=copies - 1, attempt=attempt)
 
 
 @pytest.fixture
@@ -112,11 +114,21 @@ def test_many_do_not_wait(desk: Desk) -> None:
     assert desk.answer().copy_count == SETTLE_AT_ONCE
 
 
+def test_many_of_one_message_do_not_wait_either(desk: Desk) -> None:
+    desk.under_way_count = 1
+    desk.settler.add([], [relayed(1, copies=SETTLE_AT_ONCE)])
+    desk.settler.flush()
+    assert desk.answer().copy_count == SETTLE_AT_ONCE
+    assert desk.on_disk == [SETTLE_AT_ONCE]
+
+
 def test_what_could_not_be_written_is_written_again(desk: Desk) -> None:
     desk.relay()
     settlement, done = desk.waiting.pop()
     done(Failed(StoreUnavailable("full")))
     assert desk.waiting == []
+    assert desk.on_disk == []
     desk.clock.ring()
     assert desk.answer() == settlement
     assert desk.settler.counters["relayed"] == 1
+    assert desk.on_disk == [1]
