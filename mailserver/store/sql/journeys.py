@@ -6,7 +6,7 @@ A few short reads, so a copy may be newer than its message's line.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailserver.queue.copies import CopyState
@@ -45,9 +45,10 @@ _WAITING = """
         suspended_until_s
     FROM queue JOIN destination ON destination.destination_id = queue.destination_id
     WHERE message_id = ?"""
+# What was relayed is not tried again, so a line of many copies is the last of each.
 _ATTEMPTS = """
-    SELECT copy_no, outcome, at_s, host, address, tls, status, words
-    FROM attempt WHERE message_id = ? ORDER BY copy_no, number"""
+    SELECT copy_no, coalesce(last_no, copy_no), outcome, at_s, host, address, tls, status, words
+    FROM attempt WHERE message_id = ? ORDER BY last_no IS NOT NULL, copy_no, number"""
 _OWED = "SELECT copy_no, kind FROM owed_report WHERE message_id = ? ORDER BY copy_no, kind"
 
 Collected = Callable[[MailboxId, Uid], tuple[Collection, ...]]
@@ -105,8 +106,10 @@ class SqlJourneys:
         key = (message_id,)
         waiting = {row[0]: _waiting(row) for row in self._engine.read(_WAITING, key)}
         attempts: defaultdict[int, list[PastAttempt]] = defaultdict(list)
-        for row in self._engine.read(_ATTEMPTS, key):
-            attempts[row[0]].append(_attempt(row))
+        for first_no, last_no, *row in self._engine.read(_ATTEMPTS, key):
+            attempt = _attempt(row)
+            for copy_no in range(first_no, last_no + 1):
+                attempts[copy_no].append(attempt)
         owed: defaultdict[int, list[ReportKind]] = defaultdict(list)
         for copy_no, kind in self._engine.read(_OWED, key):
             owed[copy_no].append(ReportKind(kind))
@@ -151,7 +154,7 @@ def _waiting(row: Row) -> Waiting:
     )
 
 
-def _attempt(row: Row) -> PastAttempt:
-    _, outcome, at_s, host, address, tls, status, words = row
+def _attempt(row: Sequence[Any]) -> PastAttempt:
+    outcome, at_s, host, address, tls, status, words = row
     attempt = Attempt(at_s=at_s, host=host, address=address, tls=tls, status=status, words=words)
     return PastAttempt(attempt=attempt, outcome=CopyState(outcome))

@@ -31,9 +31,12 @@ _FINISH_RANGE = f"""
     UPDATE copy SET state = {_RELAYED}, settled_at_s = ?
     WHERE message_id = ? AND copy_no BETWEEN ? AND ?"""
 _NOTE_RANGE = f"""
-    INSERT INTO attempt ({_COLUMNS})
-    SELECT message_id, copy_no, {_NUMBER.format(copy="copy")}, ?, {_RELAYED}, ?, ?, ?, ?, ?
-    FROM copy WHERE message_id = ? AND copy_no BETWEEN ? AND ?"""
+    WITH taken (message_id, copy_no, last_no, at_s, host, address, tls, status, words)
+        AS (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))
+    INSERT INTO attempt ({_COLUMNS}, last_no)
+    SELECT message_id, copy_no, {_NUMBER.format(copy="taken")},
+        at_s, {_RELAYED}, host, address, tls, status, words, last_no
+    FROM taken"""
 _SINGLE = f"FROM queue WHERE (message_id, copy_no) IN (VALUES {{rows}}) AND {_HELD}"
 _FINISH = f"""
     WITH taken (message_id, copy_no, at_s) AS (VALUES {{rows}})
@@ -75,7 +78,7 @@ def _settle_range(
     held = (*where, settlement.agent_id)
     if _take(connection, _RANGE, held, one.copy_count):
         connection.execute(_FINISH_RANGE, (settlement.at_s, *where))
-        connection.execute(_NOTE_RANGE, (*_words(one.attempt), *where))
+        connection.execute(_NOTE_RANGE, (*where, *_words(one.attempt)))
         return
     taken = {no for _, no in connection.execute(_TAKE.format(_RANGE), held)}
     numbers = range(one.first_no, one.last_no + 1)

@@ -18,7 +18,8 @@ LOOK_AHEAD: Final = 2_000
 _OLDEST = """
     SELECT message_id, kind FROM owed_report
     ORDER BY owed_at_s, message_id, copy_no, kind LIMIT ?"""
-# Notes of operators have no status and say nothing to a sender.
+# Notes of operators have no status and say nothing to a sender; nor does a line of many copies,
+# of which none owed anything when they were relayed.
 _LINES = """
     SELECT owed_report.copy_no, owed_report.kind, owed_at_s, recipient, original_recipient,
         CASE WHEN queue.message_id IS NULL THEN NULL ELSE accepted_at_s END,
@@ -33,7 +34,8 @@ _LINES = """
             AND attempt.copy_no = owed_report.copy_no
             AND attempt.number = (SELECT max(number) FROM attempt AS tried
                 WHERE tried.message_id = owed_report.message_id
-                    AND tried.copy_no = owed_report.copy_no AND tried.status <> '')
+                    AND tried.copy_no = owed_report.copy_no AND tried.status <> ''
+                    AND tried.last_no IS NULL)
     WHERE owed_report.message_id = ? AND owed_report.kind = ?
     ORDER BY owed_report.copy_no LIMIT ?"""
 

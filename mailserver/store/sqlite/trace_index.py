@@ -25,6 +25,7 @@ from typing import Any
 import apsw
 
 from mailserver.store.ports import StoreUnavailable
+from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.tracing import Progress
 from mailserver.values.ids import AcceptId, MessageId
 
@@ -44,7 +45,7 @@ CREATE TABLE IF NOT EXISTS progress (
     one INTEGER PRIMARY KEY CHECK (one = 1), message_id INTEGER NOT NULL, accept_id BLOB NOT NULL
     ) STRICT;
 """
-_ADD = "INSERT OR IGNORE INTO trace VALUES (?, ?, ?)"
+_ADD = "INSERT OR IGNORE INTO trace VALUES {rows}"
 _NOTE = "INSERT OR REPLACE INTO progress VALUES (1, ?, ?)"
 _FIND = """
     SELECT message_id FROM trace WHERE bucket = ? AND digest = ?
@@ -83,7 +84,7 @@ class SqliteTraceIndex:
             for digest in digests
         )
         with self._writing() as connection:
-            connection.executemany(_ADD, rows)
+            insert(connection, _ADD, rows)
             connection.execute(_NOTE, (progress.message_id, progress.accept_id))
 
     def oldest_range(self) -> tuple[MessageId, MessageId] | None:
