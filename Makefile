@@ -15,10 +15,12 @@ help:
 	@sed -n '1,2s/^# //p' Makefile
 
 # The virtual environment, in two steps: what runs, then what tests.
+# A new pip comes first: it needs a third of the time of one that came with Python.
 .venv/.runs: requirements.txt requirements-build.txt pyproject.toml tools/find-python
 	@python=$$(tools/find-python) && { test -x $(PY) || "$$python" -m venv .venv; }
 	@echo "installing what the service needs into .venv"
-	@$(PIP_INSTALL) --require-hashes -r requirements.txt -r requirements-build.txt
+	@$(PIP_INSTALL) --require-hashes -r requirements-build.txt
+	@$(PIP_INSTALL) --require-hashes -r requirements.txt
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
