@@ -11,6 +11,9 @@ import pytest
 import trustme
 from hypothesis import HealthCheck, settings
 
+# Before rich is imported, as in a process of the service: structlog then writes its tracebacks
+# without it; with it, one takes a second.
+import mailserver.telemetry.log  # noqa: F401
 from tests import programs
 
 # Where it is set, each process that a test starts compiles the whole service again.

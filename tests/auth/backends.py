@@ -16,6 +16,7 @@ from mailserver.store.ports import AccountState, Credential, Scratch
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AccountId
 from mailserver.values.secret import Secret
+from tests.store.template import put_new_store
 
 
 class Setting(Protocol):
@@ -46,7 +47,7 @@ class StoreSetting:
     """The store's own credentials."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = SqliteStore(folder / "store")
+        self._store = SqliteStore(put_new_store(folder / "store"))
         self.scratch: Scratch = self._store
         self.backend: CredentialBackend = StoreBackend(
             self._store, numen_key=NumenKey(Secret(b"k" * 32)), domains=["ac-exemple.fr"]

@@ -30,6 +30,7 @@ from mailserver.values.numen import BadNumen
 from mailserver.values.secret import Secret
 from tests.auth.conftest import Clock, Door, Work
 from tests.auth.secrets import NUMEN, PASSWORD, WRONG
+from tests.store.template import put_new_store
 
 KEY = NumenKey(Secret(b"k" * 32))
 DAY_S = 86_400.0
@@ -37,7 +38,7 @@ DAY_S = 86_400.0
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "store")
+    store = SqliteStore(put_new_store(tmp_path / "store"))
     yield store
     store.close()
 

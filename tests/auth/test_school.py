@@ -21,6 +21,7 @@ from mailserver.telemetry.peers import ENOUGH_COUNT, PeerWatch
 from mailserver.values.secret import Secret
 from tests.auth.conftest import Clock, Door, Work
 from tests.auth.secrets import PASSWORD, WRONG
+from tests.store.template import put_new_store
 
 NAT, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 POLL_S = 60.0
@@ -28,7 +29,7 @@ POLL_S = 60.0
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "store")
+    store = SqliteStore(put_new_store(tmp_path / "store"))
     yield store
     store.close()
 

@@ -23,6 +23,7 @@ from mailserver.store.attempts import LogIn
 from mailserver.store.ports import LastSeen
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AccountId
+from tests.store.template import put_new_store
 
 NAT = "198.51.100.7"
 NOW_S = 1_800_000_000.0
@@ -33,7 +34,7 @@ LIMITS = Limits(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "store")
+    store = SqliteStore(put_new_store(tmp_path / "store"))
     yield store
     store.close()
 

@@ -20,6 +20,7 @@ from mailserver.people.establishments import FILE_NAME, parse_rules
 from mailserver.settings.template import read_config
 from mailserver.store.people import Doc, PersonDoc, UnitDoc
 from mailserver.store.sqlite.store import SqliteStore
+from tests.store.template import put_new_store
 
 DOMAIN = "ac-exemple.fr"
 NOW_S = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
@@ -136,7 +137,8 @@ def file_of(rows: Sequence[str], header: str = HEADER) -> str:
 def a_store(folder: Path | None = None) -> Iterator[SqliteStore]:
     """Empty; in a folder of its own, which goes, or in this one."""
     with tempfile.TemporaryDirectory() as scratch:
-        store = SqliteStore(folder or Path(scratch), keep_removed_s=0, keep_history_s=0)
+        where = put_new_store(folder or Path(scratch))
+        store = SqliteStore(where, keep_removed_s=0, keep_history_s=0)
         try:
             yield store
         finally:

@@ -13,13 +13,14 @@ from mailserver.store.ports import Removal
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import Uid
 from tests.store.letters import NOW_S, accept, letter, person, uids_of
+from tests.store.template import put_new_store
 
 ADDRESS = "marot@ac-exemple.fr"
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "store")
+    store = SqliteStore(put_new_store(tmp_path / "store"))
     yield store
     store.close()
 

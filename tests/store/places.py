@@ -7,17 +7,14 @@ entry in `PLACES`, and every test of `tests/store/contract` runs on it too.
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from mailserver.store.ports import Store
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId, MessageId
+from tests.store.template import put_new_store
 
 
 class Place(Protocol):
@@ -56,7 +53,7 @@ class SqlitePlace:
         self._looking: SqliteStore | None = None
 
     def make(self) -> None:
-        shutil.copytree(_new_sqlite_store(), self.location)
+        put_new_store(Path(self.location))
 
     def open(self, *, keep_removed_s: float = 0.0, keep_history_s: float = 0.0) -> SqliteStore:
         store = SqliteStore(
@@ -84,15 +81,6 @@ class SqlitePlace:
         if self._looking is None:
             self._looking = self.open()
         return self._looking
-
-
-@cache
-def _new_sqlite_store() -> Path:
-    """One for each process of the tests; gone with it."""
-    folder = Path(tempfile.mkdtemp())
-    atexit.register(shutil.rmtree, folder)
-    SqliteStore(folder / "store").close()
-    return folder / "store"
 
 
 PLACES: Final[dict[str, Callable[[str], Place]]] = {"sqlite": SqlitePlace}

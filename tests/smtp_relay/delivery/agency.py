@@ -26,6 +26,7 @@ from smtp_relay.delivery.outcomes import Judge
 from smtp_relay.delivery.plan import Hop, Itinerary, TlsDemand, TlsLevel, Unroutable, Way
 from tests.smtp_relay.delivery.peers import LOOPBACK
 from tests.smtp_relay.house import make_settings
+from tests.store.template import put_new_store
 
 SCHEDULE = Schedule(
     retry_after_s=(300.0, 600.0), expire_after_s=432_000.0, notice_after_s=(7200.0,)
@@ -128,7 +129,9 @@ async def open_agency(
     """Everything but the process.  others: finds the ways that are not in `ways`."""
     loop = asyncio.get_running_loop()
     clock = clock or Clock()
-    store = open_store(make_settings(folder, {}))
+    settings = make_settings(folder, {})
+    put_new_store(settings.store.path)
+    store = open_store(settings)
 
     def deliver(batch: list[tuple[Done, Outcome]]) -> None:
         loop.call_soon_threadsafe(lambda: [done(outcome) for done, outcome in batch])

@@ -35,6 +35,7 @@ from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy
 from smtp_relay.delivery.expander import Expander, IsStrict
 from smtp_relay.delivery.expander_post import Sign, Workshop
 from tests.store.letters import NOW_S, fetch, new_accept_id, uids_of
+from tests.store.template import put_new_store
 
 DOMAIN = "ac-exemple.fr"
 LIST = f"animateurs@{DOMAIN}"
@@ -76,7 +77,7 @@ class ListHouse:
         quotas: Sequence[ClassSettings] = (),
         offers_one_click: bool = False,
     ) -> None:
-        self.store = SqliteStore(folder)
+        self.store = SqliteStore(put_new_store(folder))
         self.now_s = NOW_S
         self._numbers = count(1)
         self._before_write: Callable[[Write], None] = lambda _write: None

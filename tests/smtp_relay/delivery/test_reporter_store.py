@@ -36,6 +36,7 @@ from smtp_relay.delivery.reporter import Reporter
 from tests.smtp_relay.delivery.report_house import make_settings
 from tests.smtp_relay.fakes import NowExecutor
 from tests.store.letters import NOW_S, accept, fetch, letter, person, uids_of
+from tests.store.template import put_new_store
 
 HOP = "example.net"
 REFUSED = Attempt(at_s=NOW_S + 1, host="mx.example.net", status="5.1.1", words="550 5.1.1 Unknown")
@@ -54,7 +55,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._cut: str | None = None
-        self.store = SqliteStore(folder)
+        self.store = SqliteStore(put_new_store(folder))
         person(self.store, "postmaster")
         self.inbox: MailboxId = person(self.store, "marie").inbox_id
 
