@@ -33,10 +33,9 @@ from smtp_relay.delivery.dispatch_orders import (
     Order,
     Resolve,
     Result,
-    Settle,
     Trouble,
-    temporary,
 )
+from smtp_relay.delivery.dispatch_unsent import Unsent
 from smtp_relay.delivery.plan import Diverted, Itinerary, Unroutable, Way
 from smtp_relay.delivery.site import Line, Site
 from smtp_relay.delivery.verdicts import LinkFailure, Phase
@@ -56,6 +55,7 @@ class Dispatch:
         self._is_draining = False
         self._orders: list[Order] = []
         self._fleet = Fleet(limits, self._order)
+        self._unsent = Unsent(self.holdings, self._order)
 
     # --- what the shell may ask -----------------------------------------------------
 
@@ -98,7 +98,7 @@ class Dispatch:
             case Itinerary():
                 self._attach(destination, way, now_s)
             case Unroutable() | Diverted():
-                self._doom(destination, way)
+                self._unsent.doom(destination, way)
         self._advance(destination, now_s)
 
     def leased(
@@ -117,9 +117,9 @@ class Dispatch:
         destination.has_more = has_more and bool(copies)
         destination.has_plenty = has_more and len(copies) == limit
         if self._is_draining or (destination.is_noting and destination.doom is None):
-            self._settle(copies, Fate.GIVE_BACK)
+            self._unsent.settle(copies, Fate.GIVE_BACK)
         elif destination.doom is not None:
-            self._meet_doom(destination, copies)
+            self._unsent.meet_doom(destination, copies)
         else:
             self.holdings.moving_count += len(copies)
             bundles = list(make_bundles(destination_id, copies, self._limits.max_recipients))
@@ -180,7 +180,7 @@ class Dispatch:
         if site.pause_s:
             site.give_not_before_s = now_s + site.pause_s
         if result is not Result.BROKEN and destination.failure_count:
-            self._note_works(destination)
+            self._unsent.note_works(destination)
         if not line.load and not site.waiting_count and destination.is_leasing:
             destination.starve()
         self._hunt(destination, now_s)
@@ -316,54 +316,6 @@ class Dispatch:
         if is_full or destination.site is None or destination.way_until_s <= now_s:
             del self._destinations[destination.destination_id]
 
-    # --- no way ------------------------------------------------------------------------
-
-    def _doom(self, destination: Destination, way: Unroutable | Diverted) -> None:
-        """Nothing is for good of what only the fall-back relay lacks."""
-        if isinstance(way, Diverted):
-            fate, trouble = Fate.HOLD, Trouble(status="4.7.0", words=way.reason)
-        elif way.is_permanent and not destination.is_detoured:
-            fate, trouble = Fate.RETURN, Trouble(status=way.status, words=way.words)
-        else:
-            fate, trouble = Fate.DEFER, Trouble(status=temporary(way.status), words=way.words)
-        destination.doom, destination.fate = trouble, fate
-        self._settle_backlog(destination, fate, trouble)
-        if not destination.has_more:
-            self._end_doom(destination, trouble)
-
-    def _meet_doom(self, destination: Destination, copies: Sequence[LeasedCopy]) -> None:
-        """For good: all of it, lease by lease.  For now: one lease, then the hop rests."""
-        trouble = destination.doom
-        self._settle(copies, destination.fate, trouble)
-        if trouble is not None and (destination.fate is Fate.DEFER or not destination.has_more):
-            self._end_doom(destination, trouble)
-
-    def _end_doom(self, destination: Destination, trouble: Trouble) -> None:
-        if destination.fate is Fate.DEFER:
-            self._note_failed(destination, trouble)
-        else:
-            destination.doom = None  # the way is asked for again when something new is due
-
-    def _settle_backlog(self, destination: Destination, fate: Fate, trouble: Trouble) -> None:
-        copies = destination.drop_backlog()
-        self.holdings.moving_count -= len(copies)
-        self._settle(copies, fate, trouble)
-
-    def _settle(
-        self, copies: Sequence[LeasedCopy], fate: Fate, trouble: Trouble | None = None
-    ) -> None:
-        if copies:
-            self._order(Settle(tuple(copies), fate, trouble))
-
-    def _note_failed(self, destination: Destination, trouble: Trouble) -> None:
-        destination.failure_count += 1
-        destination.is_noting, destination.has_more, destination.doom = True, False, None
-        self._order(destination.note(trouble.error))
-
-    def _note_works(self, destination: Destination) -> None:
-        destination.failure_count = 0
-        self._order(destination.note(""))
-
     # --- sites ----------------------------------------------------------------------------
 
     def _serve(self, site: Site, now_s: float, only: Line | None = None) -> None:
@@ -410,13 +362,13 @@ class Dispatch:
             if may_detour and destination.may_detour:
                 self._detour(destination, trouble)
                 continue
-            self._settle_backlog(destination, Fate.DEFER, trouble)
-            self._note_failed(destination, trouble)
+            self._unsent.settle_backlog(destination, Fate.DEFER, trouble)
+            self._unsent.note_failed(destination, trouble)
 
     def _detour(self, destination: Destination, trouble: Trouble) -> None:
         """What is leased goes back with the line of this attempt, and is leased for the relay."""
         destination.has_more = destination.has_more or bool(destination.backlog)
-        self._settle_backlog(destination, Fate.GIVE_BACK, trouble)
+        self._unsent.settle_backlog(destination, Fate.GIVE_BACK, trouble)
         destination.failure_count = 0  # it does not rest: the relay takes its mail
         self._order(destination.note(trouble.error))
         self._resolve(destination, "route:" + self._limits.fallback)
@@ -437,12 +389,10 @@ class Dispatch:
     def _take_back(self, destination: Destination, bundle: Bundle) -> None:
         """To be given again, unless its hop rests or has no way, or we are about to end."""
         if destination.is_noting or self._is_draining:
-            self.holdings.moving_count -= len(bundle.copies)
-            self._settle(bundle.copies, Fate.GIVE_BACK)
+            self._unsent.settle_at_hand(bundle.copies, Fate.GIVE_BACK)
             return
         if destination.doom is not None:
-            self.holdings.moving_count -= len(bundle.copies)
-            self._settle(bundle.copies, destination.fate, destination.doom)
+            self._unsent.settle_at_hand(bundle.copies, destination.fate, destination.doom)
             return
         destination.put_back(bundle)
         self._queue_up(destination, 1)
