@@ -85,9 +85,7 @@ def _cause(task: Task, copies: list[OwedCopy], language: Language) -> str:
         age = words.age_text(task.made_at_s - task.original.accepted_at_s, language)
         blocks.append(_wrapped(words.TRIED_FOR.in_language(language).format(age=age)))
     if task.owed.kind in {ReportKind.FAILED, ReportKind.DELAYED}:
-        meaning = meaning_of(status)
-        why = words.WHY.in_language(language).format(what=meaning.what.in_language(language))
-        blocks.append(_wrapped(why))
+        blocks.append(_why(copies[0], language))
         blocks.append(_advice(task, copies[0], language))
     blocks.append(_exact_words(copies[0], language))
     return "\n\n".join(block for block in blocks if block)
@@ -100,6 +98,13 @@ def _recipients(copies: list[OwedCopy], language: Language) -> str:
     if more := len(copies[SHOWN_RECIPIENTS:]):
         lines.append("  " + words.MORE_RECIPIENTS.in_language(language).format(count=more))
     return "\n".join(lines)
+
+
+def _why(copy: OwedCopy, language: Language) -> str:
+    """No server has answered about a copy whose destination rests since before it came."""
+    is_untried = copy.kind is ReportKind.DELAYED and copy.attempt is None
+    what = words.NOT_OFFERED_YET if is_untried else meaning_of(status_of(copy)).what
+    return _wrapped(words.WHY.in_language(language).format(what=what.in_language(language)))
 
 
 def _advice(task: Task, copy: OwedCopy, language: Language) -> str:

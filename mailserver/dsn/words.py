@@ -56,6 +56,11 @@ ONE_RECIPIENT: Final = Text(fr="Destinataire :", en="Recipient:")
 MANY_RECIPIENTS: Final = Text(fr="Destinataires ({count}) :", en="Recipients ({count}):")
 MORE_RECIPIENTS: Final = Text(fr="... et {count} autres", en="... and {count} others")
 WHY: Final = Text(fr="Pourquoi : {what}", en="Why: {what}")
+NOT_OFFERED_YET: Final = Text(
+    fr="le message attend son tour chez nous : nous n'avons pas encore pu le présenter au serveur"
+    " du destinataire.",
+    en="the message waits for its turn here: we could not offer it to the recipient's server yet.",
+)
 WHAT_NOW: Final = Text(fr="Que faire : {advice}", en="What to do: {advice}")
 TRIED_FOR: Final = Text(
     fr="Nous avons essayé pendant {age}, sans succès. Le dernier essai :",
@@ -86,10 +91,11 @@ CLOSING_FULL: Final = Text(
     en="Your message is attached as you sent it.",
 )
 CLOSING_HEADER: Final = Text(
-    fr="Seul l'en-tête de votre message est joint : cherchez le message lui-même dans votre"
-    " dossier « Envoyés ».",
-    en='Only the header of your message is attached: look for the message itself in your "Sent"'
-    " folder.",
+    # Where programs show it in the text, nothing is attached.
+    fr="Seul l'en-tête de votre message revient avec ce courrier : cherchez le message lui-même"
+    " dans votre dossier « Envoyés ».",
+    en="Only the header of your message comes back with this mail: look for the message itself in"
+    ' your "Sent" folder.',
 )
 HELP: Final = Text(
     fr="Ce courrier est écrit par une machine, inutile d'y répondre. Pour de l'aide, transférez-le"

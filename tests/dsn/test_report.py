@@ -186,6 +186,17 @@ def test_a_delay_says_until_when_and_that_there_is_nothing_to_do() -> None:
     assert fields["Diagnostic-Code"] == f"x-mel-ouvert; {SILENT.words}"
 
 
+@pytest.mark.parametrize(
+    ("language", "why"),
+    [("fr", "Pourquoi : le message attend son tour"), ("en", "Why: the message waits for its")],
+)
+def test_a_delay_without_a_try_puts_it_on_no_server(language: Language, why: str) -> None:
+    late = copy(kind=ReportKind.DELAYED, attempt=None, expires_at_s=NOW_S + 86_400)
+    asked = task(None, late, languages=(language,))
+    assert why in text(asked)
+    assert machine_fields(asked)[1]["Status"] == "4.0.0"
+
+
 def test_what_is_too_old_says_for_how_long_we_tried() -> None:
     asked = task(None, copy(attempt=SILENT), made_at_s=SENT_S + 5 * 86_400)
     said = " ".join(text(asked).split())
