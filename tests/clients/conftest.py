@@ -12,7 +12,7 @@ from tests.demo.conftest import free_ports
 from tests.demo.running import Running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def academy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Academy]:
     """The demo, running.  At the end its log must hold no warning, no error, no refusal."""
     demo = create(tmp_path_factory.mktemp("clients") / "academy", more=free_ports())

@@ -15,7 +15,7 @@ from mailserver.store.ports import Store
 from mailserver.store.sqlite.store import open_store
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoService:
     """A complete demo; nothing runs."""
     return create(tmp_path_factory.mktemp("demo") / "academy", more=free_ports())

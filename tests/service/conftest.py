@@ -1,4 +1,7 @@
-"""One running demo for all tests of this folder, with its web door, and a server elsewhere."""
+"""One running demo for all tests of this folder, with its web door, and a server elsewhere.
+
+They run to the end of the session: other folders' tests may come between ours.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ tls = "none"
 """
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def elsewhere() -> Iterator[Elsewhere]:
     server = Elsewhere()
     try:
@@ -36,7 +39,7 @@ def elsewhere() -> Iterator[Elsewhere]:
         server.stop()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory, elsewhere: Elsewhere) -> Iterator[DemoService]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 
 import pytest
 
 from mailserver.demo.academy import DemoService
+from tests.cli.conftest import Run
 from tests.clients.academy import PATIENCE_S, Academy
 from tests.programs import needs_program
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
 
-def command(academy: Academy, *words: str) -> str:
+def command(run: Run, academy: Academy, *words: str) -> None:
     """`mailserver list ...` on the running service."""
-    config = str(academy.demo.settings_file)
-    whole = [sys.executable, "-m", "mailserver.cli.main", "list", *words, "--config", config]
-    done = subprocess.run(whole, capture_output=True, timeout=60, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    done = run("list", *words, "--config", academy.demo.settings_file)
+    assert done.status == 0, done.out + done.err
 
 
 def swaks(academy: Academy, who: str, to: str, *more: str) -> subprocess.CompletedProcess[str]:
@@ -41,14 +38,14 @@ def wait_for(academy: Academy, who: str, mark: bytes) -> list[bytes]:
 
 
 @needs_program("swaks")
-def test_swaks_writes_to_a_list_and_two_members_read_it(served: DemoService) -> None:
+def test_swaks_writes_to_a_list_and_two_members_read_it(served: DemoService, run: Run) -> None:
     academy = Academy(served)
     people = [one.identifier for one in academy.demo.cast.members][:3]
     author, other, stranger = people
     domain = academy.demo.settings.service.domains[0]
     to = f"animateurs.tice17@{domain}"
-    command(academy, "add", to, "--owner", author, "--prefix", "animateurs.tice17")
-    command(academy, "members", to, "--add", author, "--add", academy.address(other))
+    command(run, academy, "add", to, "--owner", author, "--prefix", "animateurs.tice17")
+    command(run, academy, "members", to, "--add", author, "--add", academy.address(other))
     sent = swaks(academy, author, to, "--header", "Subject: Réunion jeudi")
     assert sent.returncode == 0, sent.stdout
     for who in (author, other):
@@ -58,4 +55,4 @@ def test_swaks_writes_to_a_list_and_two_members_read_it(served: DemoService) -> 
     refused = swaks(academy, stranger, to)
     assert refused.returncode != 0
     assert "550 5.7.2" in refused.stdout
-    command(academy, "delete", to, "--yes")
+    command(run, academy, "delete", to, "--yes")

@@ -10,6 +10,7 @@ import pytest
 
 from mailserver.demo.academy import DemoService
 from mailserver.dkim.keys import load_key
+from tests.cli.conftest import Run
 from tests.clients.academy import PATIENCE_S, Academy
 from tests.dkim.verifier import verdicts
 from tests.programs import needs_program
@@ -45,13 +46,13 @@ def wait_for(elsewhere: Elsewhere, who: str, mark: bytes) -> bytes:
 @needs_program("swaks")
 @needs_program("curl")
 def test_one_click_takes_one_member_off_and_no_other(
-    served: DemoService, elsewhere: Elsewhere
+    served: DemoService, elsewhere: Elsewhere, run: Run
 ) -> None:
     academy = Academy(served)
     author = next(one.identifier for one in academy.demo.cast.members)
     to = f"sorties.tice17@{academy.demo.settings.service.domains[0]}"
-    command(academy, "add", to, "--owner", author)
-    command(academy, "members", to, "--add", author, "--add", PAUL, "--add", ZOE)
+    command(run, academy, "add", to, "--owner", author)
+    command(run, academy, "members", to, "--add", author, "--add", PAUL, "--add", ZOE)
     assert swaks(academy, author, to, "--header", "Subject: marais").returncode == 0
     links = {}
     for who in (PAUL, ZOE):
