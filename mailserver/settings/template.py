@@ -16,7 +16,7 @@ from pathlib import Path
 
 import mailserver
 
-Value = str | int | float | bool | Sequence[str]
+Value = str | int | float | bool | Sequence[str | float]
 _SECTION = re.compile(r"\s*\[([A-Za-z0-9_.-]+)\]\s*(?:#.*)?")
 _ENTRY = re.compile(r"\s*\[\[([A-Za-z0-9_.-]+)\]\]\s*(?:#.*)?")
 _SHOWN_ENTRY = re.compile(r"(?m)^#\[\[.*(?:\n.+)*\n?")

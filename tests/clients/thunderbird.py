@@ -8,6 +8,7 @@ import re
 import subprocess
 import threading
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.clients.academy import Academy
@@ -91,12 +92,36 @@ const inbox = server.rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Inbox);
 const main = Services.wm.getMostRecentWindow("mail:3pane");
 const pane = main.document.getElementById("tabmail").currentAbout3Pane;
 pane.displayFolder(inbox.URI);
-await until(() => pane.threadTree.view?.rowCount);
-pane.threadTree.selectedIndex = 0;
-await until(() => pane.messageBrowser.contentWindow.msgLoaded);
+const newest = [...inbox.messages].reduce((a, b) => (b.messageKey > a.messageKey ? b : a));
+const none = 0xffffffff;  // nsMsgViewIndex_None
+const row = () => pane.gDBView?.findIndexOfMsgHdr(newest, true) ?? none;
+await until(() => row() != none);
+pane.threadTree.selectedIndex = row();
+const view = pane.messageBrowser.contentWindow;
+await until(() => view.gMessage?.messageKey == newest.messageKey && view.msgLoaded);
+const letter = await until(() => {
+  const found = view.getMessagePaneBrowser().contentDocument;
+  return found.readyState == "complete" && found;  // its style has come too
+});
 await until(() => !main.document.getElementById("throbber")?.hasAttribute("busy"));
+return {
+  sender: view.document.querySelector("#expandedfromBox .recipient-multi-line-name").innerText,
+  subject: view.document.getElementById("expandedsubjectBox").innerText,
+  text: letter.body.innerText,
+  attachments: view.currentAttachments.map(one => one.name),
+};
 """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A message as the window shows it.  text: all that the message pane holds."""
+
+    sender: str
+    subject: str
+    text: str
+    attachments: list[str]
 
 
 class Thunderbird:
@@ -135,10 +160,16 @@ class Thunderbird:
         """Write a message in a window, press *Send*, and see the window go."""
         self._marionette.run(_SEND, to, cc, subject, text)
 
-    def picture(self) -> bytes:
-        """The main window, the newest message of the inbox chosen, as PNG."""
-        self._marionette.run(_SHOW, self._who)
-        return self._marionette.picture()
+    def read(self) -> Shown:
+        """Click on the message of the inbox that came last."""
+        return Shown(**self._marionette.run(_SHOW, self._who))
+
+    def picture(self, name: str) -> None:
+        """Keep the main window as PNG, where `THUNDERBIRD_PICTURES` names a folder for it."""
+        octets = self._marionette.picture()
+        assert octets.startswith(b"\x89PNG")
+        if folder := os.environ.get("THUNDERBIRD_PICTURES"):
+            (Path(folder) / f"{name}.png").write_bytes(octets)
 
     def folder(self, name: str) -> bytes:
         """The mbox of a folder of the account."""
