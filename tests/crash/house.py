@@ -5,10 +5,7 @@ Every mailbox `name` has the addresses name@ and alias.name@, and one password.
 
 from __future__ import annotations
 
-import random
-import socket
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +17,10 @@ from mailserver.settings.model import Settings
 from mailserver.store.sqlite.store import open_store
 from mailserver.values.secret import Secret
 from tests.crash.letters import DOMAIN
+from tests.ports import find_ports
 
 PASSWORD = "mot de passe d'essai"
 LISTENERS = ("mx", "submission", "pop3")
-LOWEST_PORT = 12_000
 
 _SETTINGS = """
 [service]
@@ -114,30 +111,8 @@ def build_house(
 
 
 def free_ports() -> dict[str, int]:
-    """One free port for each listener, so that a service may be started again on the same.
-
-    Below the range from which the kernel gives ports to clients: one of those could
-    take the port while the service is down, even by connecting to itself.
-    """
-    chance = random.SystemRandom()
-    with ExitStack() as held:
-        return {name: _hold_port(held, chance) for name in LISTENERS}
-
-
-def _hold_port(held: ExitStack, chance: random.Random) -> int:
-    while True:
-        sock = held.enter_context(socket.socket())
-        try:
-            sock.bind(("127.0.0.1", chance.randrange(LOWEST_PORT, _lowest_client_port())))
-        except OSError:
-            continue
-        port: int = sock.getsockname()[1]
-        return port
-
-
-def _lowest_client_port() -> int:
-    text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii")
-    return max(LOWEST_PORT + 1_000, int(text.split()[0]))
+    """One free port for each listener, so that a service may be started again on the same."""
+    return dict(zip(LISTENERS, find_ports(len(LISTENERS)), strict=True))
 
 
 def _make_certificate(folder: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
@@ -13,6 +11,7 @@ from mailserver.settings.template import Value
 from mailserver.setup.service import HIGH_PORTS
 from mailserver.store.ports import Store
 from mailserver.store.sqlite.store import open_store
+from tests.ports import find_ports
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +32,5 @@ def free_ports() -> dict[str, Value]:
 
     Port 0 would do for the service, but not for the tour, which reads the settings.
     """
-    with ExitStack() as held:
-        chosen = {key: held.enter_context(socket.socket()) for key in HIGH_PORTS}
-        for sock in chosen.values():
-            sock.bind(("127.0.0.1", 0))
-        return {key: [f"127.0.0.1:{sock.getsockname()[1]}"] for key, sock in chosen.items()}
+    ports = zip(HIGH_PORTS, find_ports(len(HIGH_PORTS)), strict=True)
+    return {key: [f"127.0.0.1:{port}"] for key, port in ports}

@@ -5,7 +5,6 @@ They run to the end of the session: other folders' tests may come between ours.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +14,7 @@ from mailserver.settings.template import Value
 from tests.cli.conftest import run
 from tests.demo.conftest import free_ports
 from tests.demo.running import Running
+from tests.ports import find_ports
 from tests.service.elsewhere import DOMAIN, Elsewhere
 
 __all__ = ["run"]
@@ -41,9 +41,7 @@ def elsewhere() -> Iterator[Elsewhere]:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory, elsewhere: Elsewhere) -> Iterator[DemoService]:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
+    (port,) = find_ports(1)
     web: dict[str, Value] = {
         "web.https": [f"127.0.0.1:{port}"],
         "web.url": f"https://mail.ac-exemple.fr:{port}",

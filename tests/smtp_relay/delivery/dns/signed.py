@@ -7,7 +7,6 @@ bogus.test   not signed, although unbound has a key for it: SERVFAIL
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +20,8 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import dns.rdtypes.ANY.DNSKEY
+
+from tests.ports import find_ports
 
 PATIENCE_S = 20.0
 _HEAD = "$TTL 60\n@ SOA ns.{zone}. h.{zone}. 1 60 60 600 60\n@ NS ns.{zone}.\nns A 127.0.0.1\n"
@@ -41,7 +42,7 @@ def running(
 ) -> Iterator[NameServers]:
     """Each text: the zone's records below its SOA, as a zone file writes them."""
     (folder / "db").mkdir()
-    authority_port, resolver_port = _free_port(), _free_port()
+    authority_port, resolver_port = find_ports(2)
     zones = {"signed.test": signed, "plain.test": plain, "bogus.test": bogus}
     for zone, text in zones.items():
         (folder / f"{zone}.zone").write_text(_HEAD.format(zone=zone) + text)
@@ -146,12 +147,3 @@ def _wait(ask: object) -> dns.message.Message:
             return answer
         time.sleep(0.05)
     raise AssertionError("a name server did not come up; see its log")
-
-
-def _free_port() -> int:
-    """Free for UDP and TCP, at least a moment ago."""
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        port: int = tcp.getsockname()[1]
-        udp.bind(("127.0.0.1", port))
-        return port
