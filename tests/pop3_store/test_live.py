@@ -24,6 +24,7 @@ from tests.pop3_store.transcripts import (
 
 ABOUT_TLS = {"capabilities over TLS", "commands out of place"}  # differ in the clear
 pytestmark = [pytest.mark.slow]
+LARGE = "Subject: big\r\n\r\n" + ".a line that begins with a dot\r\n" * 60_000
 SIGN_IN = b"USER frot\r\nPASS " + PASSWORD + b"\r\n"
 
 
@@ -133,22 +134,26 @@ def sign_in(client: Client) -> bytes:
     return client.ask(b"PASS " + PASSWORD)
 
 
+@pytest.fixture(scope="module")
+def full_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDoor]:
+    """One door with very many messages, of which the first is very large."""
+    folder = tmp_path_factory.mktemp("door")
+    credentials = Credentials(folder)
+    bodies = [LARGE, *["x\r\n"] * 5000]
+    tree = make_tree(folder, credentials)
+    with fake_door(folder, credentials, tree, bodies=bodies) as door:
+        yield door
+
+
 @pytest.mark.parametrize("how", ["pop3", "pop3s", "stls"])
-def test_long_replies_arrive_whole(
-    tmp_path: Path, credentials: Credentials, settings_tree: dict[str, Any], how: str
-) -> None:
-    body = "Subject: big\r\n\r\n" + ".a line that begins with a dot\r\n" * 60_000
-    bodies = [body] + ["x\r\n"] * 5000
-    with (
-        fake_door(tmp_path, credentials, settings_tree, bodies=bodies) as door,
-        open_session(door, how) as client,
-    ):
+def test_long_replies_arrive_whole(full_door: RunningDoor, how: str) -> None:
+    with open_session(full_door, how) as client:
         client.send(SIGN_IN + b"UIDL\r\nRETR 1\r\nLIST\r\nQUIT\r\n")
         for _ in range(4):
             client.line()
         assert len(client.lines()) == 5001
         client.line()
-        assert b"".join(client.lines()[1:]).decode() == body
+        assert b"".join(client.lines()[1:]).decode() == LARGE
         client.line()
         assert len(client.lines()) == 5001
         assert client.line() == b"+OK Goodbye\r\n"

@@ -27,7 +27,7 @@ from mailserver.values.message import (
     delivered_to_line,
 )
 from mailserver.values.secret import Secret
-from tests.pop3_store.conftest import Credentials
+from tests.pop3_store.conftest import Credentials, make_tree
 from tests.pop3_store.door import Client, RunningDoor, running_door
 from tests.pop3_store.fakes import PASSWORD
 from tests.programs import needs_program
@@ -95,6 +95,15 @@ def whole_door(
         yield door
 
 
+@pytest.fixture(scope="module")
+def read_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDoor]:
+    """One for the tests that only read."""
+    folder = tmp_path_factory.mktemp("door")
+    credentials = Credentials(folder)
+    with whole_door(folder, credentials, make_tree(folder, credentials), SMALL, LARGE) as door:
+        yield door
+
+
 def sign_in(client: Client, user_name: bytes = b"frot") -> bytes:
     assert client.line().startswith(b"+OK ")
     assert client.ask(b"USER " + user_name).startswith(b"+OK ")
@@ -105,23 +114,20 @@ def total(*bodies: bytes) -> int:
     return sum(len(LEAD) + len(body) for body in bodies)
 
 
-def test_what_went_in_comes_out_octet_for_octet(
-    tmp_path: Path, credentials: Credentials, settings_tree: dict[str, Any]
-) -> None:
-    with whole_door(tmp_path, credentials, settings_tree, SMALL, LARGE) as door:
-        for how in ("pop3", "pop3s"):
-            with door.connect(how) as client:
-                assert sign_in(client, b"Francois.ROT@ac-exemple.fr").startswith(b"+OK 2 ")
-                assert client.ask(b"STAT") == b"+OK 2 %d\r\n" % total(SMALL, LARGE)
-                assert client.ask(b"RETR 1") == b"+OK %d octets\r\n" % total(SMALL)
-                assert b"".join(client.lines()) == LEAD + SMALL
-                assert client.ask(b"LIST 2") == b"+OK 2 %d\r\n" % total(LARGE)
-                assert client.ask(b"RETR 2") == b"+OK %d octets\r\n" % total(LARGE)
-                received = b"".join(client.lines())
-                assert received == LEAD + LARGE + b"\r\n"
-                assert client.ask(b"TOP 2 1").startswith(b"+OK ")
-                assert len(client.lines()) == 6
-                assert client.ask(b"QUIT") == b"+OK Goodbye\r\n"
+def test_what_went_in_comes_out_octet_for_octet(read_door: RunningDoor) -> None:
+    for how in ("pop3", "pop3s"):
+        with read_door.connect(how) as client:
+            assert sign_in(client, b"Francois.ROT@ac-exemple.fr").startswith(b"+OK 2 ")
+            assert client.ask(b"STAT") == b"+OK 2 %d\r\n" % total(SMALL, LARGE)
+            assert client.ask(b"RETR 1") == b"+OK %d octets\r\n" % total(SMALL)
+            assert b"".join(client.lines()) == LEAD + SMALL
+            assert client.ask(b"LIST 2") == b"+OK 2 %d\r\n" % total(LARGE)
+            assert client.ask(b"RETR 2") == b"+OK %d octets\r\n" % total(LARGE)
+            received = b"".join(client.lines())
+            assert received == LEAD + LARGE + b"\r\n"
+            assert client.ask(b"TOP 2 1").startswith(b"+OK ")
+            assert len(client.lines()) == 6
+            assert client.ask(b"QUIT") == b"+OK Goodbye\r\n"
 
 
 def test_deletions_last_and_unique_ids_stay(
@@ -204,20 +210,17 @@ def test_a_quit_that_was_sent_before_sigterm_is_finished(
 
 @needs_program("curl")
 @pytest.mark.parametrize("how", ["pop3", "stls", "pop3s"])
-def test_curl_collects(
-    tmp_path: Path, credentials: Credentials, settings_tree: dict[str, Any], how: str
-) -> None:
-    with whole_door(tmp_path, credentials, settings_tree, SMALL, LARGE) as door:
-        scheme = "pop3" if how == "stls" else how
-        url = f"{scheme}://localhost:{door.ports[scheme]}/"
-        options = ["--cacert", str(credentials.authority), "--user", f"frot:{PASSWORD.decode()}"]
-        if how == "stls":
-            options.append("--ssl-reqd")
-        listed = curl(*options, url)
-        assert listed == b"1 %d\r\n2 %d\r\n" % (total(SMALL), total(LARGE))
-        received = curl(*options, url + "2")
-        assert hashlib.sha256(received).digest() == hashlib.sha256(LEAD + LARGE + b"\r\n").digest()
-        assert curl(*options, "-X", "UIDL", url).count(b"\r\n") == 2
+def test_curl_collects(read_door: RunningDoor, how: str) -> None:
+    scheme = "pop3" if how == "stls" else how
+    url = f"{scheme}://localhost:{read_door.ports[scheme]}/"
+    options = ["--cacert", str(read_door.certificate), "--user", f"frot:{PASSWORD.decode()}"]
+    if how == "stls":
+        options.append("--ssl-reqd")
+    listed = curl(*options, url)
+    assert listed == b"1 %d\r\n2 %d\r\n" % (total(SMALL), total(LARGE))
+    received = curl(*options, url + "2")
+    assert hashlib.sha256(received).digest() == hashlib.sha256(LEAD + LARGE + b"\r\n").digest()
+    assert curl(*options, "-X", "UIDL", url).count(b"\r\n") == 2
 
 
 def curl(*arguments: str) -> bytes:
