@@ -15,6 +15,7 @@ from mailserver.demo.academy import create
 from mailserver.demo.cast import Member
 from mailserver.dsn.report import compose
 from mailserver.settings.template import Value
+from smtp_relay.delivery.worker import OVERDUE_S
 from tests.clients.academy import PATIENCE_S, Academy, complaints
 from tests.clients.outside import ANSWER, UNKNOWN, UNREACHABLE, Outside
 from tests.clients.thunderbird import STARTTLS, Thunderbird
@@ -141,10 +142,10 @@ IN_ENGLISH = Read(
 
 
 def wrote(thunderbird: Thunderbird, to: str, topic: str) -> None:
-    """Send a message, and collect what is said about it."""
+    """Send a message, and collect what is said about it: of a delay at the next look."""
     count = thunderbird.collect()
     thunderbird.send(to=to, cc="", subject=topic, text="14:00\n")
-    wait_until(lambda: thunderbird.collect() == count + 1)
+    wait_until(lambda: thunderbird.collect() == count + 1, patience_s=OVERDUE_S + PATIENCE_S)
 
 
 @pytest.mark.parametrize(

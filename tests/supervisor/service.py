@@ -180,9 +180,9 @@ def visit_banner(port: int) -> bytes:
         return f.readline()
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
+def wait_until(holds: Callable[[], bool], *, patience_s: float = PATIENCE_S) -> None:
     """Look again and again until it holds, and fail when it never does."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not holds():
         assert time.monotonic() < deadline, "it never happened"
         select.select([], [], [], 0.01)
