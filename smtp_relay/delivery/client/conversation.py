@@ -18,7 +18,7 @@ and memory is bounded by `ReplyReader` and by one chunk of content.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from smtp_relay.delivery.client.content import (
@@ -153,11 +153,12 @@ class Conversation:
         """Octets from the peer, cut anywhere."""
         self._awaited_count += self._asked_count
         self._asked_count = 0
-        for reply in self._reader.feed(octets):
+        replies = self._reader.feed(octets)
+        heard_count = 0
+        while heard_count < len(replies):
             if self.is_over:
                 return
-            self.progress_count += 1
-            self._hear(reply)
+            heard_count += self._hear_run(replies, heard_count)
         if self._reader.fault:
             self.lose("4.5.0", self._reader.fault)
         elif self.wants_handshake and not self._reader.is_empty:
@@ -231,6 +232,18 @@ class Conversation:
             self._fail("4.4.2", f"no answer in {waited_s:.0f} s: we waited for {self._awaited()}")
 
     # --- answers -----------------------------------------------------------------------
+
+    def _hear_run(self, replies: Sequence[Reply], start: int) -> int:
+        """One reply, or many alike: a hundred recipients get a hundred times the same."""
+        count, end = 0, start + 1
+        if end < len(replies) and replies[end] is replies[start] and self._now is not None:
+            count = self._now.take_alike(replies, start, self._awaited_count)
+            self._awaited_count -= count
+        if not count:
+            self._hear(replies[start])
+            count = 1
+        self.progress_count += count
+        return count
 
     def _hear(self, reply: Reply) -> None:
         if self._awaited_count == 0:

@@ -50,7 +50,14 @@ def write_envelope(parcel: Parcel, offers: Offers) -> Envelope:
     envelope = Envelope(verdicts=[refusal] * len(parcel.copies))
     if refusal is not None:
         return envelope
+    may_be_limited = offers.max_recipients is not None
     for copy_no, copy in enumerate(parcel.copies):
+        has_wishes = offers.dsn and (copy.notify or copy.original_recipient)
+        command = None if has_wishes or may_be_limited else _plain_rcpt(copy.recipient)
+        if command is not None:
+            envelope.rcpts.append(command)
+            envelope.copy_nos.append(copy_no)
+            continue
         recipient = encode_address(copy.recipient)
         verdict = _refusal_of_copy(recipient, offers, len(envelope.rcpts))
         if verdict is not None:
@@ -156,6 +163,14 @@ def _mail_command(
         command += _parameter(" RET=", message.return_content)
         command += _parameter(" ENVID=", message.envelope_id)
     return command + b"\r\n"
+
+
+@lru_cache(maxsize=4096)
+def _plain_rcpt(address: str) -> bytes | None:
+    """For every hop, without parameters; None: not every hop takes such an address."""
+    if not address.isascii() or _UNSAFE.search(address.encode("ascii")):
+        return None
+    return b"RCPT TO:<" + address.encode("ascii") + b">\r\n"
 
 
 def _rcpt_command(copy: LeasedCopy, recipient: bytes, offers: Offers) -> bytes:

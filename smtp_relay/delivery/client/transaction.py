@@ -11,7 +11,7 @@ about it; every copy has one when the stage is DONE.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, IntEnum, auto
 from functools import lru_cache
 from typing import ClassVar
@@ -141,6 +141,26 @@ class Transaction:
         """
         self.has_answer = True
         return self._ANSWERS[self.stage](self, reply)
+
+    def take_alike(self, replies: Sequence[Reply], start: int, most: int) -> int:
+        """The same as `answer`, for a run of the same word that recipients are taken.
+
+        The last recipient's is left: more follows from it.  Returns how many were taken.
+        """
+        if self.stage is not Stage.RCPT or not self._is_pipelined or self._is_mail_refused:
+            return 0
+        reply = replies[start]
+        if not reply.is_positive:
+            return 0
+        copy_nos = self._envelope.copy_nos
+        most = min(most, len(copy_nos) - self._answered_count - 1, len(replies) - start)
+        count = 0
+        while count < most and replies[start + count] is reply:
+            count += 1
+        end = self._answered_count + count
+        self._accepted += copy_nos[self._answered_count : end]
+        self._answered_count = end
+        return count
 
     def content_sent(self) -> None:
         """The final dot, or the last octet of BDAT, is on its way."""

@@ -133,3 +133,39 @@ def test_sixty_megabytes_of_anything_cost_little_memory(line: bytes) -> None:
         tracemalloc.stop()
     assert side.talk.is_over
     assert peak < 4 * 1024 * 1024
+
+
+RCPT_REPLIES = st.sampled_from(
+    [
+        b"250 ok\r\n",
+        b"250 fine\r\n",
+        b"550 5.1.1 no\r\n",
+        b"452 4.5.3 more\r\n",
+        b"250-a\r\n250 b\r\n",
+    ]
+)
+
+
+@given(
+    replies=st.lists(RCPT_REPLIES, min_size=1, max_size=12),
+    missing=st.integers(0, 2),
+    rest=st.lists(st.sampled_from([b"354 go\r\n", b"250 taken\r\n", b"421 bye\r\n"]), max_size=2),
+)
+def test_many_replies_in_one_read_mean_what_they_mean_one_by_one(
+    replies: list[bytes], missing: int, rest: list[bytes]
+) -> None:
+    recipients = [f"r{number}@b.test" for number in range(len(replies) + missing)]
+    parcel = make_parcel(*recipients, message=make_message(b"S: x\r\n\r\ny\r\n"))
+    octets = b"250 sender ok\r\n" + b"".join(replies)
+    ends = []
+    for size in (len(octets), 1):
+        side = Side()
+        said = [side.hear_octets(one) for one in USUAL]
+        said.append(side.offer(parcel))
+        pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
+        said += [side.hear_octets(one) for one in [*pieces, *rest]]
+        side.talk.end_of_stream()
+        side.take_finished()
+        verdicts = [verdicts for _, verdicts in side.done]
+        ends.append((b"".join(said), verdicts, repr(side.talk.failure)))
+    assert ends[0] == ends[1]
