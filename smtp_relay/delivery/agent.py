@@ -122,7 +122,6 @@ class Agent:
             wall_s=means.wall_s,
             told=means.told,
             settled=self._settled,
-            expects_more=lambda: dispatch.holdings.moving_count > 0,
         )
         self._messages = ReadAhead(means.store)
         self._open_writes = 0
@@ -144,7 +143,6 @@ class Agent:
         self._is_draining = True
         self._loop.remove_reader(self._means.store.wakeup_fd())
         self._dispatch.drain()
-        self._settler.drain()
         for carrier in self._carriers.values():
             carrier.stop_opening()
         self._run()
@@ -364,7 +362,7 @@ class Agent:
         match order.fate:
             case Fate.GIVE_BACK:
                 self._settler.add(given_back(order.copies, order.trouble, now_s))
-                self._settler.hurry()  # they may be leased next
+                self._settler.flush()  # they may be leased next
             case Fate.HOLD:
                 self._settler.add(held(order.copies, trouble.words))
             case Fate.DEFER:

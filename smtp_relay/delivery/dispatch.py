@@ -55,7 +55,7 @@ class Dispatch:
         self._is_draining = False
         self._orders: list[Order] = []
         self._fleet = Fleet(limits, self._order)
-        self._unsent = Unsent(self.holdings, self._order)
+        self._unsent = Unsent(self._order)
 
     # --- what the shell may ask -----------------------------------------------------
 
@@ -121,7 +121,6 @@ class Dispatch:
         elif destination.doom is not None:
             self._unsent.meet_doom(destination, copies)
         else:
-            self.holdings.moving_count += len(copies)
             bundles = list(make_bundles(destination_id, copies, self._limits.max_recipients))
             destination.take_in(bundles)
             self._queue_up(destination, len(bundles))
@@ -166,7 +165,7 @@ class Dispatch:
         line.load -= 1
         line.done_count += 1
         line.idle_since_s = now_s
-        destination = self._landed(bundle, kept_count=len(excess))
+        destination = self._landed(bundle)
         if excess:
             site.max_recipients = len(bundle.copies) - len(excess)
             self._take_back(destination, replace(bundle, copies=excess))
@@ -375,24 +374,21 @@ class Dispatch:
 
     # --- bundles that come back --------------------------------------------------------------
 
-    def _landed(self, bundle: Bundle, *, kept_count: int = 0) -> Destination:
-        """kept_count: of its copies, those that are not settled yet."""
+    def _landed(self, bundle: Bundle) -> Destination:
         destination = self._destinations[bundle.destination_id]
         destination.flying_count -= len(bundle.copies)
-        self.holdings.moving_count -= len(bundle.copies) - kept_count
         return destination
 
     def _landed_untouched(self, bundle: Bundle) -> None:
-        destination = self._landed(bundle, kept_count=len(bundle.copies))
-        self._take_back(destination, bundle)
+        self._take_back(self._landed(bundle), bundle)
 
     def _take_back(self, destination: Destination, bundle: Bundle) -> None:
         """To be given again, unless its hop rests or has no way, or we are about to end."""
         if destination.is_noting or self._is_draining:
-            self._unsent.settle_at_hand(bundle.copies, Fate.GIVE_BACK)
+            self._unsent.settle(bundle.copies, Fate.GIVE_BACK)
             return
         if destination.doom is not None:
-            self._unsent.settle_at_hand(bundle.copies, destination.fate, destination.doom)
+            self._unsent.settle(bundle.copies, destination.fate, destination.doom)
             return
         destination.put_back(bundle)
         self._queue_up(destination, 1)

@@ -10,13 +10,11 @@ class Holdings:
     """
     asked_count: that leases on their way may bring.
     held_count: leased, until what became of them is on disk: a crash sends them again.
-    moving_count: of these, at hand or on links: nobody knows yet what becomes of them.
     """
 
     max_leased: int
     asked_count: int = 0
     held_count: int = 0
-    moving_count: int = 0
     _is_short: bool = False  # somebody would have asked for more
 
     def room(self, wanted: int) -> int:

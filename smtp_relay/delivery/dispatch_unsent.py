@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 
 from mailserver.store.queueing import LeasedCopy
 from smtp_relay.delivery.destination import Destination
-from smtp_relay.delivery.dispatch_holdings import Holdings
 from smtp_relay.delivery.dispatch_orders import Fate, Order, Settle, Trouble, temporary
 from smtp_relay.delivery.plan import Diverted, Unroutable
 
@@ -19,8 +18,7 @@ from smtp_relay.delivery.plan import Diverted, Unroutable
 class Unsent:
     """order: takes what the shell must do."""
 
-    def __init__(self, holdings: Holdings, order: Callable[[Order], None]) -> None:
-        self._holdings = holdings
+    def __init__(self, order: Callable[[Order], None]) -> None:
         self._order = order
 
     def doom(self, destination: Destination, way: Unroutable | Diverted) -> None:
@@ -50,14 +48,7 @@ class Unsent:
             destination.doom = None  # the way is asked for again when something new is due
 
     def settle_backlog(self, destination: Destination, fate: Fate, trouble: Trouble) -> None:
-        self.settle_at_hand(destination.drop_backlog(), fate, trouble)
-
-    def settle_at_hand(
-        self, copies: Sequence[LeasedCopy], fate: Fate, trouble: Trouble | None = None
-    ) -> None:
-        """Copies that waited for a link."""
-        self._holdings.moving_count -= len(copies)
-        self.settle(copies, fate, trouble)
+        self.settle(destination.drop_backlog(), fate, trouble)
 
     def settle(
         self, copies: Sequence[LeasedCopy], fate: Fate, trouble: Trouble | None = None

@@ -1,9 +1,10 @@
 """What became of copies, on its way to the disk.
 
 One settlement is under way at a time, and what is decided meanwhile joins the
-next.  Few outcomes wait a moment while others are on their way: a commit costs
-the same for one and for many.  A settlement that could not be written is written
-again: what a remote took must not be offered twice.
+next: a commit costs nearly the same for one and for many.  None waits for more,
+because a crash before it is written sends a copy again (RFC 1047).  A settlement
+that could not be written is written again: what a remote took must not be offered
+twice.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from mailserver.values.ids import AgentId
 
 WRITE_AGAIN_S: Final = 1.0
 SETTLE_COPIES: Final = 1000
-SETTLE_AT_ONCE: Final = 200
-SETTLE_WITHIN_S: Final = 0.03  # a crash in between costs a duplicate, as it does on the wire
 
 _COUNTED = {
     CopyState.RELAYED: "relayed",
@@ -45,12 +44,10 @@ class Settler:
         wall_s: Callable[[], float],
         told: Callable[[], None],
         settled: Callable[[int], None],
-        expects_more: Callable[[], bool],
     ) -> None:
         """
         told: a settlement that is on disk owes a report.
         settled: gets the count of copies of each settlement that is on disk.
-        expects_more: copies are under way whose outcome could join what waits.
         """
         self.counters: Counter[str] = Counter(relayed=0, deferred=0, returned=0, lost=0)
         self._loop = loop
@@ -59,55 +56,24 @@ class Settler:
         self._wall_s = wall_s
         self._told = told
         self._tell_settled = settled
-        self._expects_more = expects_more
         self._outcomes: list[CopyOutcome] = []
         self._relayed: list[Relayed] = []
-        self._relayed_count = 0  # copies in it: one `Relayed` may be a hundred
         self._is_settling = False
-        self._is_planned = False
-        self._is_draining = False
 
     def add(self, outcomes: Iterable[CopyOutcome], relayed: Iterable[Relayed] = ()) -> None:
-        """They are written soon after the next `flush`."""
+        """They are written from the next `flush` on."""
         self._outcomes += outcomes
-        for one in relayed:
-            self._relayed.append(one)
-            self._relayed_count += one.copy_count
-
-    def hurry(self) -> None:
-        """What was added is written before anything that is submitted from now on, if it can be."""
-        if self._has_outcomes and not self._is_settling:
-            self._settle_now()
-
-    def drain(self) -> None:
-        """Nothing waits for more from now on."""
-        self._is_draining = True
+        self._relayed += relayed
 
     @property
     def is_done(self) -> bool:
         """Nothing waits, nothing is on its way to the disk."""
-        return not (self._has_outcomes or self._is_settling)
+        return not (self._outcomes or self._relayed or self._is_settling)
 
     def flush(self) -> None:
-        if self._is_settling or not self._has_outcomes:
+        """Write what was added, before anything that is submitted from now on, if it can be."""
+        if self._is_settling or self.is_done:
             return
-        is_enough = len(self._outcomes) + self._relayed_count >= SETTLE_AT_ONCE
-        if is_enough or self._is_draining or not self._expects_more():
-            self._settle_now()
-        elif not self._is_planned:
-            self._is_planned = True
-            self._loop.call_later(SETTLE_WITHIN_S, self._settle_planned)
-
-    @property
-    def _has_outcomes(self) -> bool:
-        return bool(self._outcomes or self._relayed)
-
-    def _settle_planned(self) -> None:
-        self._is_planned = False
-        if self._has_outcomes and not self._is_settling:
-            self._settle_now()
-
-    def _settle_now(self) -> None:
         self._is_settling = True
         outcomes = tuple(self._outcomes[:SETTLE_COPIES])
         del self._outcomes[:SETTLE_COPIES]
@@ -126,11 +92,9 @@ class Settler:
             if number and count + one.copy_count > SETTLE_COPIES:
                 taken = self._relayed[:number]
                 del self._relayed[:number]
-                self._relayed_count -= count
                 return taken
             count += one.copy_count
         taken, self._relayed = self._relayed, []
-        self._relayed_count = 0
         return taken
 
     def _settle(self, settlement: Settlement) -> None:

@@ -154,8 +154,7 @@ async def open_agency(
         head_for=head_for,
     )
     agent_id = store.register_agent(now_s=clock(), until_s=clock() + 60)
-    dispatch = Dispatch(limits or Limits(idle_s=0.05))
-    agent = Agent(loop, agent_id, dispatch, means)
+    agent = Agent(loop, agent_id, Dispatch(limits or Limits(idle_s=0.05)), means)
     agency = Agency(store=store, agent=agent, table=table, clock=clock, told=told)
     agent.start()
     try:
@@ -164,8 +163,8 @@ async def open_agency(
         agent.drain()
         agent.abort()
         await agency.until(lambda: agent.is_done)
-        # Of each copy that was given to a link, what became of it is on disk.
-        assert dispatch.holdings.held_count == dispatch.holdings.moving_count
+        leased_count = sum(one.leased_count for one in store.list_destinations())
+        assert agent.held_count == leased_count  # what it answers for is what it has leased
         committer.stop()
         store.resign_agent(agent_id)
         store.close()

@@ -225,7 +225,6 @@ class World:
         carried = [c.ref for link in self.links.values() for b in link.load for c in b.copies]
         assert len(carried) == len(set(carried))
         assert set(carried) <= self.leased
-        assert self.dispatch.holdings.moving_count == len(self.leased)
         assert self.dispatch.holdings.held_count == len(self.leased) + self.unsynced_count
 
     # --- facts ------------------------------------------------------------------------------

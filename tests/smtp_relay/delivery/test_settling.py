@@ -1,4 +1,4 @@
-"""When outcomes go to the disk: at once where nothing could join them, else together."""
+"""When outcomes go to the disk: at once, and what is decided meanwhile together behind it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mailserver.store.commit import Done, Submitter
 from mailserver.store.ports import Failed, StoreUnavailable, Write
 from mailserver.store.queueing import Attempt, Relayed, Settled, Settlement
 from mailserver.values.ids import AgentId, MessageId
-from smtp_relay.delivery.settling import SETTLE_AT_ONCE, Settler
+from smtp_relay.delivery.settling import SETTLE_COPIES, Settler
 
 AGENT = AgentId(1)
 
@@ -38,7 +38,6 @@ class Desk:
     def __init__(self) -> None:
         self.clock = Clockwork()
         self.waiting: list[tuple[Settlement, Done]] = []
-        self.under_way_count = 0
         self.on_disk: list[int] = []
         self.settler = Settler(
             cast("asyncio.AbstractEventLoop", self.clock),
@@ -47,7 +46,6 @@ class Desk:
             wall_s=lambda: 1.0,
             told=lambda: None,
             settled=self.on_disk.append,
-            expects_more=lambda: self.under_way_count > 0,
         )
 
     def submit(self, write: Write, done: Done) -> None:
@@ -74,52 +72,30 @@ def desk() -> Desk:
     return Desk()
 
 
-def test_the_last_outcome_is_written_at_once(desk: Desk) -> None:
+def test_an_outcome_is_written_at_once(desk: Desk) -> None:
     """A crash before it is written costs a duplicate."""
     desk.relay()
     assert desk.answer().copy_count == 1
     assert desk.settler.is_done
 
 
-def test_while_others_are_under_way_an_outcome_waits_for_them(desk: Desk) -> None:
-    desk.under_way_count = 1
-    desk.relay()
-    desk.relay()
-    assert desk.waiting == []
-    desk.clock.ring()
-    assert desk.answer().copy_count == 2
-
-
-def test_what_waits_goes_with_the_last_one(desk: Desk) -> None:
-    desk.under_way_count = 1
-    desk.relay()
-    desk.under_way_count = 0
-    desk.relay()
-    assert desk.answer().copy_count == 2
-    desk.clock.ring()
-    assert desk.waiting == []
-
-
 def test_what_is_decided_meanwhile_is_written_as_soon_as_the_other_is_on_disk(desk: Desk) -> None:
-    desk.relay()
-    desk.relay()
+    for _ in range(3):
+        desk.relay()
+    assert [settlement.copy_count for settlement, _ in desk.waiting] == [1]
     assert desk.answer().copy_count == 1
-    assert desk.answer().copy_count == 1
+    assert desk.answer().copy_count == 2
     assert desk.settler.is_done
+    assert desk.on_disk == [1, 2]
 
 
-def test_many_do_not_wait(desk: Desk) -> None:
-    desk.under_way_count = 1
-    desk.relay(SETTLE_AT_ONCE)
-    assert desk.answer().copy_count == SETTLE_AT_ONCE
-
-
-def test_many_of_one_message_do_not_wait_either(desk: Desk) -> None:
-    desk.under_way_count = 1
-    desk.settler.add([], [relayed(1, copies=SETTLE_AT_ONCE)])
+def test_very_many_are_written_in_parts(desk: Desk) -> None:
+    """So that no turn of the store's lock is long."""
+    desk.settler.add([], [relayed(number, copies=SETTLE_COPIES // 2) for number in range(3)])
     desk.settler.flush()
-    assert desk.answer().copy_count == SETTLE_AT_ONCE
-    assert desk.on_disk == [SETTLE_AT_ONCE]
+    assert desk.answer().copy_count == SETTLE_COPIES
+    assert desk.answer().copy_count == SETTLE_COPIES // 2
+    assert desk.settler.is_done
 
 
 def test_what_could_not_be_written_is_written_again(desk: Desk) -> None:
