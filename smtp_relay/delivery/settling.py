@@ -81,20 +81,23 @@ class Settler:
             agent_id=self._agent_id,
             outcomes=outcomes,
             at_s=self._wall_s(),
-            relayed=tuple(self._take_relayed()),
+            relayed=tuple(self._take_relayed(len(outcomes))),
         )
         self._settle(settlement)
 
-    def _take_relayed(self) -> list[Relayed]:
-        """Some hundred copies at most: a turn of the store's lock is short."""
-        count = 0
-        for number, one in enumerate(self._relayed):
-            if number and count + one.copy_count > SETTLE_COPIES:
-                taken = self._relayed[:number]
-                del self._relayed[:number]
-                return taken
+    def _take_relayed(self, count: int) -> list[Relayed]:
+        """With so many others SETTLE_COPIES at most, so that a turn of the store is short.
+
+        What one answer took goes whole, alone if it is more.
+        """
+        taken_count = 0
+        for one in self._relayed:
             count += one.copy_count
-        taken, self._relayed = self._relayed, []
+            if count > SETTLE_COPIES and count > one.copy_count:
+                break
+            taken_count += 1
+        taken = self._relayed[:taken_count]
+        del self._relayed[:taken_count]
         return taken
 
     def _settle(self, settlement: Settlement) -> None:

@@ -18,22 +18,13 @@ from mailserver.settings.template import Value
 from smtp_relay.delivery.worker import OVERDUE_S
 from tests.clients.academy import PATIENCE_S, Academy, complaints
 from tests.clients.outside import ANSWER, UNKNOWN, UNREACHABLE, Outside
-from tests.clients.thunderbird import STARTTLS, Thunderbird
+from tests.clients.thunderbird import MARKS, STARTTLS, Thunderbird
 from tests.demo.conftest import free_ports
 from tests.demo.running import Running
 from tests.dsn.cases import REFUSED, copy, original, task
-from tests.programs import needs_program
 from tests.supervisor.service import wait_until
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.e2e,
-    pytest.mark.heavy,
-    pytest.mark.timeout(180),
-    needs_program("thunderbird"),
-    needs_program("Xvfb"),
-    needs_program("certutil"),
-]
+pytestmark = MARKS
 
 ENGLISH = Member(
     identifier="jsmith",
@@ -89,6 +80,13 @@ class Read:
     late: str
     late_text: tuple[str, ...]
     below: str
+
+    def assert_said(self, text: str, to_people: tuple[str, ...], to_programs: str) -> None:
+        """Each above or below the line that parts them."""
+        for_people, below, for_programs = text.partition(self.below)
+        assert below
+        assert [one for one in to_people if one not in for_people] == []
+        assert to_programs in for_programs
 
 
 FRENCH = Read(
@@ -161,20 +159,14 @@ def test_a_person_reads_in_their_language_what_failed_and_what_is_late(
     failed = thunderbird.read()
     thunderbird.picture(f"report-failure{expected.suffix}")
     assert (failed.sender, failed.subject) == (expected.sender, expected.failed)
-    for_people, below, for_programs = failed.text.partition(expected.below)
-    assert below
-    assert [one for one in expected.failed_text if one not in for_people] == []
-    assert "Action: failed\nStatus: 5.1.1\n" in for_programs
+    expected.assert_said(failed.text, expected.failed_text, "Action: failed\nStatus: 5.1.1\n")
     assert failed.attachments == [f"{expected.topic}.eml"]
 
     wrote(thunderbird, expected.unreachable, expected.topic)
     late = thunderbird.read()
     thunderbird.picture(f"report-delay{expected.suffix}")
     assert (late.sender, late.subject) == (expected.sender, expected.late)
-    for_people, below, for_programs = late.text.partition(expected.below)
-    assert below
-    assert [one for one in expected.late_text if one not in for_people] == []
-    assert "Action: delayed\nStatus: 4.4.1\n" in for_programs
+    expected.assert_said(late.text, expected.late_text, "Action: delayed\nStatus: 4.4.1\n")
     assert late.attachments == []
 
 

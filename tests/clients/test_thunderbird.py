@@ -9,18 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.clients.academy import Academy
-from tests.clients.thunderbird import STARTTLS, TLS, Thunderbird
-from tests.programs import needs_program
+from tests.clients.thunderbird import MARKS, STARTTLS, TLS, Thunderbird
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.e2e,
-    pytest.mark.heavy,
-    pytest.mark.timeout(180),
-    needs_program("thunderbird"),
-    needs_program("Xvfb"),
-    needs_program("certutil"),
-]
+pytestmark = MARKS
 
 SCHOOL = "e-lesmimosas-saintes@ac-exemple.fr"
 SUBJECT = "Été à Marennes"

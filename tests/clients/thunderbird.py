@@ -11,9 +11,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.clients.academy import Academy
 from tests.clients.marionette import Marionette
+from tests.programs import needs_program
 
+MARKS = [
+    pytest.mark.slow,
+    pytest.mark.e2e,
+    pytest.mark.heavy,
+    pytest.mark.timeout(180),
+    needs_program("thunderbird"),
+    needs_program("Xvfb"),
+    needs_program("certutil"),
+]
+"""Of every file of tests that opens it."""
 PATIENCE_S = 30.0
 STARTTLS, TLS = 2, 3
 """`nsMsgSocketType`."""

@@ -20,7 +20,7 @@ from mailserver.values.ids import MessageId
 _HELD = f"lane = {Lane.LEASED.value} AND agent_id = ?"
 _RELAYED: Final = CopyState.RELAYED.value
 _NUMBER = """1 + coalesce((SELECT max(number) FROM attempt AS before
-            WHERE before.message_id = {copy}.message_id AND before.copy_no = {copy}.copy_no), 0)"""
+            WHERE before.message_id = taken.message_id AND before.copy_no = taken.copy_no), 0)"""
 _COLUMNS = "message_id, copy_no, number, at_s, outcome, host, address, tls, status, words"
 
 _RANGE = f"FROM queue WHERE message_id = ? AND copy_no BETWEEN ? AND ? AND {_HELD}"
@@ -34,7 +34,7 @@ _NOTE_RANGE = f"""
     WITH taken (message_id, copy_no, last_no, at_s, host, address, tls, status, words)
         AS (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))
     INSERT INTO attempt ({_COLUMNS}, last_no)
-    SELECT message_id, copy_no, {_NUMBER.format(copy="taken")},
+    SELECT message_id, copy_no, {_NUMBER},
         at_s, {_RELAYED}, host, address, tls, status, words, last_no
     FROM taken"""
 _SINGLE = f"FROM queue WHERE (message_id, copy_no) IN (VALUES {{rows}}) AND {_HELD}"
@@ -46,7 +46,7 @@ _NOTE = f"""
     WITH taken (message_id, copy_no, at_s, host, address, tls, status, words)
         AS (VALUES {{rows}})
     INSERT INTO attempt ({_COLUMNS})
-    SELECT message_id, copy_no, {_NUMBER.format(copy="taken")},
+    SELECT message_id, copy_no, {_NUMBER},
         at_s, {_RELAYED}, host, address, tls, status, words
     FROM taken WHERE true"""
 

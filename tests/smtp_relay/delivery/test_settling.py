@@ -8,9 +8,17 @@ from typing import cast
 
 import pytest
 
+from mailserver.queue.copies import CopyState
 from mailserver.store.commit import Done, Submitter
 from mailserver.store.ports import Failed, StoreUnavailable, Write
-from mailserver.store.queueing import Attempt, Relayed, Settled, Settlement
+from mailserver.store.queueing import (
+    Attempt,
+    CopyOutcome,
+    CopyRef,
+    Relayed,
+    Settled,
+    Settlement,
+)
 from mailserver.values.ids import AgentId, MessageId
 from smtp_relay.delivery.settling import SETTLE_COPIES, Settler
 
@@ -96,6 +104,20 @@ def test_very_many_are_written_in_parts(desk: Desk) -> None:
     assert desk.answer().copy_count == SETTLE_COPIES
     assert desk.answer().copy_count == SETTLE_COPIES // 2
     assert desk.settler.is_done
+
+
+def test_what_is_relayed_and_what_is_not_share_one_bound(desk: Desk) -> None:
+    ref = CopyRef(MessageId(9), 0)
+    deferral = CopyOutcome(ref=ref, state=CopyState.QUEUED, due_at_s=5.0)
+    desk.settler.add([deferral], [relayed(1, copies=SETTLE_COPIES)])
+    desk.settler.flush()
+    assert [desk.answer().copy_count for _ in range(2)] == [1, SETTLE_COPIES]
+
+
+def test_what_one_answer_took_goes_whole_however_many(desk: Desk) -> None:
+    desk.settler.add([], [relayed(1, copies=SETTLE_COPIES + 1), relayed(2)])
+    desk.settler.flush()
+    assert [desk.answer().copy_count for _ in range(2)] == [SETTLE_COPIES + 1, 1]
 
 
 def test_what_could_not_be_written_is_written_again(desk: Desk) -> None:
