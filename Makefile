@@ -1,11 +1,11 @@
-# make run | test | check | fmt | bench | e2e | fuzz | crash
+# make run | test | check | fmt | bench | e2e | fuzz | crash | mutants
 # Needs Python 3.11 or newer with venv; everything else goes into .venv.
 
 SHELL := /bin/sh
 # Where it is set, each process of a service compiles the whole service again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench e2e fuzz crash clean
+.PHONY: help run test check fmt bench e2e fuzz crash mutants clean
 
 PY := .venv/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
@@ -54,6 +54,9 @@ fuzz: .venv/.tests
 
 crash: .venv/.tests
 	@$(PY) -m tests.crash --kills 200
+
+mutants: .venv/.tests
+	@$(PY) -m tools.mutants
 
 clean:
 	rm -rf .venv var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
