@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mailserver.cli.access import account_named, opened_store, read_settings
+from mailserver.cli.files import read_lines
 from mailserver.cli.lists import ListArgument, choice_of, list_named
 from mailserver.cli.lists_words import print_member
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.subjects import unit_named
+from mailserver.values.written import plain
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
@@ -32,7 +34,7 @@ NoMailOption = Annotated[
     typer.Option(metavar="WHO", help="Stays a member, gets nothing; --add starts it again."),
 ]
 FileOption = Annotated[
-    typer.FileText | None,
+    str | None,
     typer.Option(metavar="FILE", help="Add those in it: one a line; - for standard input."),
 ]
 
@@ -54,7 +56,7 @@ def members(
         people = _People(store, settings, which)
         people.add([(who, people.named(who)) for who in add or []])
         if from_file is not None:
-            people.add(people.in_file(from_file.name, from_file))
+            people.add(people.in_file(*read_lines(from_file)))
         for who in remove or []:
             people.remove(who)
         for who in no_mail or []:
@@ -170,7 +172,7 @@ class _People:
                 return found.account_id, ""
         return None, who
 
-    def in_file(self, name: str, lines: Iterator[str]) -> list[tuple[str, Person]]:
+    def in_file(self, name: str, lines: Iterable[str]) -> list[tuple[str, Person]]:
         """One a line; what stands behind `#` is for people.
 
         Raises:
@@ -178,7 +180,7 @@ class _People:
         """
         found, wrong = list[tuple[str, Person]](), list[str]()
         for number, line in enumerate(lines, 1):
-            who = line.partition("#")[0].strip().lstrip("\ufeff")
+            who = plain(line.partition("#")[0]).strip()
             try:
                 if who:
                     found.append((who, self.named(who)))

@@ -15,9 +15,11 @@ from typing import Final
 
 from mailserver.directory.columns import KIND_WORDS, LANGUAGE_WORDS, NO_WORDS, YES_WORDS
 from mailserver.directory.problems import BadCell, holds_numen, told
+from mailserver.directory.shields import is_shielded
 from mailserver.people.uai import BadUai, parse_uai
 from mailserver.values.numen import parse_numen
 from mailserver.values.words import search_key, split_words
+from mailserver.values.written import plain, spoilt_words
 
 MAX_TEXT: Final = 200
 YEARS: Final = range(1900, 2200)
@@ -27,6 +29,7 @@ _LIKE_UAI = re.compile(r"[0-9]{7}[A-Za-z]?", re.ASCII)
 _CODE = re.compile(r"[0-9a-z][0-9a-z._-]{0,31}", re.ASCII)
 _CLASS = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}|", re.ASCII)
 _ALIAS = re.compile(r"[0-9a-z](?:[0-9a-z_-]|\.(?=[0-9a-z])){0,59}", re.ASCII)
+_KEPT_TEXT = re.compile(r'="([^"]*)"')
 _DAY: Final = timedelta(days=1)
 
 
@@ -44,9 +47,26 @@ def read_cell(text: str, parse: Callable[[str], object], *, is_numen: bool = Fal
     """
     if not is_numen and holds_numen(text):
         raise BadCell("a NUMEN stands here: write it under the header numen only")
-    if not text.isprintable():
-        raise BadCell("a character here cannot be shown (a tab, a line break): take it out")
-    return parse(text)
+    if not is_numen and (words := spoilt_words(text)) is not None:
+        raise BadCell(words)
+    written = plain(text).strip()
+    if not written.isprintable():
+        raise BadCell("a character here cannot be shown (a line break): take it out")
+    return parse(_without_formula(written))
+
+
+def _without_formula(text: str) -> str:
+    """`="0170705"` is how people make Excel keep a nought; `'=` is how our own files write `=`.
+
+    Raises:
+        BadCell: it is a formula: a spreadsheet would run it, and nobody is called so.
+    """
+    if (found := _KEPT_TEXT.fullmatch(text)) is not None:
+        return found[1].strip()
+    text = text[1:] if is_shielded(text) else text
+    if text.startswith(("=", "@", "\uff1d", "\uff20")):
+        raise BadCell(f"begins with {text[0]}, as a formula does: write what it shows")
+    return text
 
 
 def parse_text(text: str) -> str:

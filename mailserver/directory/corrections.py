@@ -1,7 +1,8 @@
 """What could not go in, as files that a person corrects and imports again.
 
 The rows keep their header and get a column `error`.  A NUMEN is not copied: its
-cell is empty, and the error names the line where it stands.
+cell is empty, and the error names the line where it stands.  No cell is a formula to the
+spreadsheet that opens the file.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final
 from mailserver.directory.columns import ERROR, RowKind, field_of, is_named
 from mailserver.directory.plan import Refused, Step
 from mailserver.directory.problems import without_numen
+from mailserver.directory.shields import shielded_row
 from mailserver.directory.tables import Table
 from mailserver.store.people import PersonDoc
 
@@ -61,7 +63,8 @@ def _conflict(step: Step, words: str) -> list[str]:
 def _csv(rows: Iterable[Sequence[str]], delimiter: str, *, mark: str) -> bytes:
     out = io.StringIO(mark, newline="")
     out.seek(0, io.SEEK_END)
-    csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerows(rows)
+    writer = csv.writer(out, delimiter=delimiter, lineterminator="\r\n")
+    writer.writerows(map(shielded_row, rows))
     return _octets(out.getvalue())
 
 

@@ -25,7 +25,7 @@ _SHOWN_HEADERS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """What stood in the files.  found: one sentence for each table."""
+    """What stood in the files.  found: two sentences for each table."""
 
     tables: tuple[Table, ...]
     rows: tuple[Row, ...]
@@ -46,7 +46,11 @@ def read_files(files: Sequence[tuple[str, bytes]]) -> Read:
         tables=tuple(tables),
         rows=tuple(row for reader in readers for row in reader.read()),
         kinds=frozenset(kind for reader in readers for kind in reader.kinds),
-        found=tuple(map(_found, tables, readers)),
+        found=tuple(
+            line
+            for table, reader in zip(tables, readers, strict=True)
+            for line in (_found(table, reader), _columns(table, reader))
+        ),
         readers=tuple(readers),
     )
 
@@ -145,3 +149,8 @@ def _found(table: Table, reader: TableReader) -> str:
     more = f" and {len(unused) - _SHOWN_HEADERS} more" if len(unused) > _SHOWN_HEADERS else ""
     rest = f"; not used: {', '.join(unused[:_SHOWN_HEADERS])}{more}" if unused else ""
     return f"{table.name}: {kinds}, {len(table.rows)} rows, {table.found}{rest}"
+
+
+def _columns(table: Table, reader: TableReader) -> str:
+    """Which of its columns became what: a wrong one spoils everybody at once."""
+    return f"{table.name}: read as {', '.join(reader.used_headers())}"

@@ -150,6 +150,16 @@ class TableReader:
         columns = (one for columns in self._columns.values() for one in columns)
         return next((one.header for one in columns if one.field == field), field)
 
+    def used_headers(self) -> list[str]:
+        """In words, in the order of the file: `'nom' = surname`."""
+        meant: dict[int, list[str]] = {}
+        for kind, columns in self._columns.items():
+            of = f" of a {kind.value}" if len(self._columns) > 1 else ""
+            for one in columns:
+                meant.setdefault(one.index, []).append(header_name(one.field, kind) + of)
+        header = self._table.header
+        return [f"{told(header[index])} = {' or '.join(meant[index])}" for index in sorted(meant)]
+
     def unused_headers(self) -> list[str]:
         """In words, with what was perhaps meant, or what is read in its place."""
         used = {column.index for columns in self._columns.values() for column in columns}

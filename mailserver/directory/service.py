@@ -8,9 +8,10 @@ from mailserver.auth.numen_key import ensure_key, load_key
 from mailserver.auth.numens import numen_verifier
 from mailserver.directory.facts import Facts, NumenDigests
 from mailserver.directory.imports import Imports
-from mailserver.people.establishments import FILE_NAME, AliasRules, parse_rules
+from mailserver.people.establishments import FILE_NAME, AliasRules, BadRules, parse_rules
 from mailserver.settings.model import Settings
 from mailserver.settings.template import read_config
+from mailserver.values.written import BadText, decode_utf_8
 
 _DAY_S: Final = 86_400.0
 _YEAR_S: Final = 365.25 * _DAY_S
@@ -43,7 +44,12 @@ def _rules(settings: Settings) -> AliasRules:
     if not own:
         return parse_rules(read_config(FILE_NAME))
     assert settings.source is not None, "these came from a file"
-    return parse_rules((settings.source.parent / own).read_text("utf-8"))
+    octets = (settings.source.parent / own).read_bytes()
+    try:
+        return parse_rules(decode_utf_8(octets))
+    except BadText as bad:
+        where = "" if bad.line_no is None else f"line {bad.line_no}: "
+        raise BadRules(f"{where}{bad}") from None
 
 
 def _digests(settings: Settings, store: Imports) -> NumenDigests:

@@ -1,9 +1,8 @@
 """Octets of an import -> rows of text: CSV of any usual form, or JSON.
 
-encoding    a byte order mark says it; else UTF-8 if it is; else Windows-1252 where one
-            of its own characters stands in it, else Latin-1; some letters in UTF-8 and some
-            not are a refusal, for half of the names would be spoilt
-delimiter   `;`, `,` or tab: the one under which the first line names most columns we know
+encoding    see `mailserver.values.written`
+delimiter   `;`, `,` or tab: a first line `sep=;` says it (Excel reads and writes it), else the one
+            under which the first line names most columns we know
 JSON        a list of objects, or {"units": [...], "people": [...]}; the "posts" of a person,
             a list of objects, make one row each
 
@@ -13,28 +12,28 @@ Empty rows are passed over.  A row with too few or too many cells is kept with
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from mailserver.directory.columns import RowKind, known_count
-from mailserver.directory.problems import BadFile
+from mailserver.directory.problems import BadFile, told
+from mailserver.values.written import BadText, decode_text, plain
 
 DELIMITERS: Final = {";": ";", ",": ",", "\t": "tab"}
 MAX_FILE_OCTETS: Final = 256 * 1024 * 1024
 MAX_COLUMNS: Final = 200
-_MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8-sig", "UTF-8 with a byte order mark"),
-    (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
-    (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
-)
-# What an accented letter or an apostrophe is in UTF-8; as Latin-1, nobody writes that.
-_UTF_8_LETTER: Final = re.compile(rb"[\xc2-\xc5][\x80-\xbf]|\xe2\x80[\x80-\xbf]")
+MIN_KNOWN: Final = 2
+"""Columns that are known: so many make a line of headers."""
+TITLE_LINES: Final = 10
+"""Above the headers: looked through to say where they stand."""
+_SEP: Final = re.compile(r'"?sep=(.)"?[ ;,\t]*(?=[\r\n]|\Z)', re.IGNORECASE)
+_BLANK: Final = " \t\r\n\f\v"
 _LISTS: Final = {
     "units": RowKind.UNIT, "unites": RowKind.UNIT,
     "people": RowKind.PERSON, "personnes": RowKind.PERSON,
@@ -72,7 +71,10 @@ def read_tables(octets: bytes, *, name: str) -> list[Table]:
     """
     if len(octets) > MAX_FILE_OCTETS:
         raise BadFile(f"{name}: larger than {MAX_FILE_OCTETS >> 20} MiB: divide it")
-    text, encoding = decode(octets, name=name)
+    try:
+        text, encoding = decode_text(octets)
+    except BadText as bad:
+        raise BadFile(bad.told_of(name)) from None
     if not text.strip():
         raise BadFile(f"{name}: the file is empty")
     if text.lstrip()[0] in "[{":
@@ -80,54 +82,19 @@ def read_tables(octets: bytes, *, name: str) -> list[Table]:
     return [_csv_table(text, encoding, name=name)]
 
 
-def decode(octets: bytes, *, name: str) -> tuple[str, str]:
-    """(the text, how it was written, for people to read).
-
-    Raises:
-        BadFile: NUL octets: it is no text; or two encodings in one file.
-    """
-    for mark, codec, words in _MARKS:
-        if octets.startswith(mark):
-            try:
-                return octets.decode(codec), words
-            except UnicodeDecodeError as error:
-                where = f"line {_line_at(octets, error.start)}"
-                raise BadFile(f"{name}, {where}: not {words}: save it anew as UTF-8") from None
-    if b"\0" in octets:
-        raise BadFile(f"{name}: not a text file: save it as CSV")
-    try:
-        return octets.decode("utf-8"), "UTF-8"
-    except UnicodeDecodeError as error:
-        if (found := _UTF_8_LETTER.search(octets)) is not None:
-            lines = _line_at(octets, found.start()), _line_at(octets, error.start)
-            raise BadFile(
-                f"{name}: line {lines[0]} is UTF-8 and line {lines[1]} is not: correct the"
-                " letters with accents, and save the whole file as UTF-8"
-            ) from None
-        return _one_octet_text(octets)
-
-
-def _line_at(octets: bytes, place: int) -> int:
-    return octets.count(b"\n", 0, place) + 1
-
-
-def _one_octet_text(octets: bytes) -> tuple[str, str]:
-    if any(0x80 <= octet < 0xA0 for octet in octets):  # controls in Latin-1: nobody types them
-        try:
-            return octets.decode("cp1252"), "Windows-1252"
-        except UnicodeDecodeError:
-            pass
-    return octets.decode("latin-1"), "Latin-1"
-
-
 # --- CSV -----------------------------------------------------------------------
 
 
 def _csv_table(text: str, encoding: str, *, name: str) -> Table:
-    delimiter, header = _find_header(text, name=name)
+    said, text = _said_delimiter(text, name=name)
+    delimiter, header = _find_header(text, said or "".join(DELIMITERS), name=name)
     lines = _parsed(text, delimiter, name=name)
     next(lines)
-    rows = [_row(number, cells, len(header)) for number, cells in lines if any(cells)]
+    rows = [
+        _row(number, cells, len(header))
+        for number, cells in lines
+        if any(plain(cell).strip() for cell in cells)
+    ]
     return Table(
         name=name,
         found=f"{encoding}, parted by {DELIMITERS[delimiter]}",
@@ -137,14 +104,29 @@ def _csv_table(text: str, encoding: str, *, name: str) -> Table:
     )
 
 
-def _find_header(text: str, *, name: str) -> tuple[str, tuple[str, ...]]:
+def _said_delimiter(text: str, *, name: str) -> tuple[str, str]:
+    """(what a first line `sep=;` says, or nothing; the text with that line made empty).
+
+    The line stays, empty, so that the lines after it keep their numbers.
+    """
+    found = _SEP.match(text)
+    if found is None:
+        return "", text
+    if found[1] not in DELIMITERS:
+        raise BadFile(f"{name}, line 1: {told(found[0])}: part the cells with ; or , or a tab")
+    return found[1], text[found.end() :]
+
+
+def _find_header(text: str, delimiters: str, *, name: str) -> tuple[str, tuple[str, ...]]:
     best, best_count = ";", 0
     header: tuple[str, ...] = ()
-    for delimiter in DELIMITERS:
+    for delimiter in delimiters:
         _, cells = next(_parsed(text, delimiter, name=name), (1, []))
         count = known_count(cells)
         if count > best_count:
             best, best_count, header = delimiter, count, _header(cells, name=name)
+    if best_count < MIN_KNOWN and sum(map(bool, header)) < MIN_KNOWN:
+        _say_title(text, delimiters, name=name)
     if not best_count:
         raise BadFile(
             f"{name}: its first line names no column that is known: write them there,"
@@ -153,9 +135,27 @@ def _find_header(text: str, *, name: str) -> tuple[str, tuple[str, ...]]:
     return best, header
 
 
+def _say_title(text: str, delimiters: str, *, name: str) -> None:
+    """
+    Raises:
+        BadFile: further down stands a line of headers, so what is above it is a title.
+    """
+    for delimiter in delimiters:
+        lines = list(islice(_parsed(text, delimiter, name=name), TITLE_LINES))
+        for number, cells in lines[1:]:
+            if known_count(cells) < MIN_KNOWN:
+                continue
+            first_no, title = lines[0]
+            words = told(" ".join(filter(None, map(_stripped, title))))
+            raise BadFile(
+                f"{name}, line {first_no}: {words} is a title: the headers stand in line {number},"
+                " so take out the lines above it"
+            )
+
+
 def _header(cells: Sequence[str], *, name: str) -> tuple[str, ...]:
     """Without the empty ones that spreadsheets write at the end."""
-    header = [one.strip() for one in cells]
+    header = [plain(one).strip() for one in cells]
     while header and not header[-1]:
         header.pop()
     if len(header) > MAX_COLUMNS:
@@ -169,7 +169,7 @@ def _header(cells: Sequence[str], *, name: str) -> tuple[str, ...]:
 def _parsed(text: str, delimiter: str, *, name: str) -> Iterator[tuple[int, list[str]]]:
     """(number of the line where it begins, cells) of every row, the header first."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    begins = 1
+    begins, has_begun = 1, False
     while True:
         try:
             cells = next(reader)
@@ -179,17 +179,23 @@ def _parsed(text: str, delimiter: str, *, name: str) -> Iterator[tuple[int, list
             raise BadFile(
                 f"{name}, line {begins}: {error}: is a quotation mark left open?"
             ) from None
-        if cells or begins > 1:
+        has_begun = has_begun or any(plain(cell).strip() for cell in cells)
+        if has_begun:
             yield begins, cells
         begins = reader.line_num + 1
 
 
 def _row(number: int, cells: list[str], width: int) -> TextRow:
-    cells = [one.strip() for one in cells]
+    cells = list(map(_stripped, cells))
     while len(cells) > width and not cells[-1]:
         cells.pop()  # spreadsheets write empty cells at the end of lines
     ragged = len(cells) != width
     return TextRow(number, tuple(cells[:MAX_COLUMNS]), ragged)
+
+
+def _stripped(cell: str) -> str:
+    """Of spaces that a keyboard has: a wider one at an end may be half of a spoilt letter."""
+    return cell.strip(_BLANK)
 
 
 # --- JSON ----------------------------------------------------------------------

@@ -25,6 +25,7 @@ from mailserver.settings.model import (
     Settings,
 )
 from mailserver.settings.template import line_of, toml_value
+from mailserver.values.written import BadText, decode_utf_8
 
 FILE_NAME = "mailserver.toml"
 SYSTEM_FILE = Path("/etc/mailserver/mailserver.toml")
@@ -118,13 +119,11 @@ def _sections() -> dict[str, type[BaseModel]]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return decode_utf_8(path.read_bytes())
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            f"{path}: not UTF-8 at octet {error.start}: save it as UTF-8"
-        ) from error
+    except BadText as bad:
+        raise SettingsError(bad.told_of(str(path))) from None
 
 
 # --- unknown keys -------------------------------------------------------------

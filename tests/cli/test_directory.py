@@ -33,6 +33,7 @@ def test_plan_apply_last_and_undo(
     said = run("directory", "plan", *files, *where)
     assert said.status == 0, said.err
     assert "people.csv: people, 5 rows, Latin-1, parted by ;" in said.out
+    assert "people.csv: read as 'numen' = numen, 'nom' = surname, 'prenom' = given name" in said.out
     assert "created              1         5" in said.out
     plan = tmp_path / "units.plan"
     assert f"to apply it: mailserver directory apply {plan}" in said.out

@@ -73,6 +73,39 @@ def test_members_come_by_identifier_by_address_and_from_a_file(
     ]
 
 
+@pytest.mark.parametrize(
+    ("octets", "told"),
+    [
+        (b"paul@exemple.net\n\xff\n", ", line 2: no account"),
+        (b"anne\npaul@exemple.net # Zo\xc3\xa9\n# Zo\xe9\n", ": line 2 is UTF-8 and line 3 is not"),
+        (b"anne\n\0\n", ", line 2: not a text file"),
+    ],
+)
+def test_a_file_with_a_wrong_octet_is_one_line_with_its_name(
+    run: Run, lists: Path, tmp_path: Path, octets: bytes, told: str
+) -> None:
+    file = tmp_path / "members.txt"
+    file.write_bytes(octets)
+    words = ["list", "members", "animateurs", "--config", lists]
+    said = run(*words, "--from-file", file)
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith(f"{file}{told}")
+    assert said.err.count("\n") == 1
+    piped = run(*words, "--from-file", "-", stdin=octets)
+    assert piped.err.startswith(f"standard input{told}")
+
+
+def test_a_file_of_members_may_come_from_any_program(run: Run, lists: Path, tmp_path: Path) -> None:
+    file = tmp_path / "members.txt"
+    file.write_bytes("anne\u200b\u00a0# Zoé\r\n".encode("utf-16"))
+    words = ["list", "members", "animateurs", "--config", lists]
+    assert run(*words, "--from-file", file).status == 0
+    missing = run(*words, "--from-file", tmp_path / "none.txt")
+    assert missing.status == 2
+    assert "no file" in missing.err
+    assert run(*words, "--from-file", tmp_path).status == 2
+
+
 def test_a_file_with_wrong_lines_adds_nobody_and_names_each(
     lists: Path, run: Run, tmp_path: Path
 ) -> None:

@@ -49,7 +49,15 @@ def test_days_are_read_in_the_usual_forms(text: str, day: date | None) -> None:
         (cells.parse_name, "—", "holds no letter"),
         (cells.parse_text, "x" * 201, "write at most 200"),
         (cells.parse_first_password, "13E", "13 characters, this one has 3"),
-        (cells.parse_text, "a\tb", "cannot be shown"),
+        (cells.parse_text, "a\nb", "cannot be shown"),
+        (cells.parse_text, "a\x1bb", "cannot be shown"),
+        (cells.parse_text, "Andr\ufffd", "a letter was lost here"),
+        (cells.parse_text, "AndrÃ©", "'AndrÃ©' is perhaps 'André', saved as UTF-8 twice"),
+        (cells.parse_text, "voilÃ\xa0", "is perhaps 'voilà', saved as UTF-8 twice"),
+        (cells.parse_text, "=cmd|' /C calc'!A0", "begins with =, as a formula does"),
+        (cells.parse_text, "'=cmd|' /C calc'!A0", "begins with =, as a formula does"),
+        (cells.parse_text, "＝1+1", "as a formula does"),
+        (cells.parse_text, "@SUM(1)", "begins with @"),
     ],
 )
 def test_what_is_wrong_says_what_to_write(

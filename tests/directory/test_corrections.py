@@ -8,6 +8,7 @@ import json
 
 from mailserver.directory.corrections import correction_octets
 from mailserver.directory.deciding import read_files
+from mailserver.store.people import PersonDoc
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import numen, plan_of, put
 
@@ -40,6 +41,21 @@ def test_a_corrected_file_goes_in_and_its_error_column_is_passed_over(store: Sql
     assert len(put(store, fixed).steps) == 1
     again = _corrected(store, text.replace("observations", "error"))
     assert again.splitlines()[0].count("error") == 1
+
+
+def test_no_cell_is_a_formula_where_the_file_is_opened(store: SqliteStore) -> None:
+    cells = ["=cmd|' /C calc'!A0", "+33 5 46 00 00 00", "-1", "@SUM(A1)", "＝1+1"]
+    text = f"{HEADER};a;b;c;d\n{numen(1)};Duc;Zoé;9999;{';'.join(cells)}\n"
+    _, row = list(csv.reader(io.StringIO(_corrected(store, text)), delimiter=";"))
+    assert row[4:9] == [f"'{cell}" for cell in cells]
+
+
+def test_what_was_shielded_from_spreadsheets_is_read_as_it_was(store: SqliteStore) -> None:
+    text = f"id;{HEADER.replace('observations', 'telephone')}\n7;;Duc;Zoé;9999;+33 5 46 00\n"
+    fixed = _corrected(store, text).replace("9999", "0170705Z", 1)
+    (step,) = put(store, fixed).steps
+    assert isinstance(step.doc, PersonDoc)
+    assert step.doc.telephone == "+33 5 46 00"
 
 
 def test_json_comes_back_as_json(store: SqliteStore) -> None:
