@@ -186,7 +186,8 @@ class Throttle:
 
     def _is_waiting(self, who: str, block: str, free_count: int, now_s: float) -> bool:
         failures = self._attempts.read_failures(who, block, since_s=now_s - WINDOW_S)
-        return now_s < failures.last_at_s + wait_s(failures.distinct_count, free_count)
+        age_s = now_s - failures.last_at_s
+        return 0 <= age_s < wait_s(failures.distinct_count, free_count)
 
     def _must_take_turns(self, block: str, now_s: float) -> bool:
         limit = self._limits.block_count
@@ -211,7 +212,7 @@ class Throttle:
         is_known = any(
             one.is_success
             and one.by_whom == caller.by_whom
-            and one.last_at_s > now_s - self._limits.known_s
+            and 0 <= now_s - one.last_at_s < self._limits.known_s
             and self.block(one.peer) == block
             for one in self._attempts.log_ins(caller.account_id)
         )

@@ -58,7 +58,7 @@ def _from_store(settings: Settings) -> tuple[Reports, list[str]]:
     with opened_store(settings) as store:
         found = store.read_reports()
         lost = lost_key_warning(settings.auth.numen_key, store)
-    fresh = {name: values for name, (at_s, values) in found.items() if now_s - at_s < FRESH_S}
+    fresh = {name: values for name, (at_s, values) in found.items() if 0 <= now_s - at_s < FRESH_S}
     return fresh, [] if lost is None else [lost]
 
 

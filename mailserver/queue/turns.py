@@ -41,7 +41,9 @@ class Turns:
         clock_s = self._clocks_s.get(sender)
         if clock_s is None and len(self._clocks_s) >= self._max_senders:
             self._forget(now_s)
-        turn_s = now_s if clock_s is None or clock_s < now_s else clock_s
+        if clock_s is None or not now_s < clock_s <= now_s + HORIZON_S:
+            clock_s = now_s  # new, passed, or kept under a machine's clock that was ahead
+        turn_s = clock_s
         self._clocks_s[sender] = max(turn_s, min(turn_s + TURN_S, now_s + HORIZON_S))
         return turn_s
 
@@ -50,7 +52,11 @@ class Turns:
 
     def _forget(self, now_s: float) -> None:
         """Those whose clock has passed say nothing; then the half that is least ahead."""
-        ahead = {sender: at_s for sender, at_s in self._clocks_s.items() if at_s > now_s}
+        ahead = {
+            sender: at_s
+            for sender, at_s in self._clocks_s.items()
+            if now_s < at_s <= now_s + HORIZON_S
+        }
         if len(ahead) > self._max_senders // 2:
             by_clock = sorted(ahead.items(), key=lambda one: one[1])
             ahead = dict(by_clock[len(by_clock) - self._max_senders // 2 :])

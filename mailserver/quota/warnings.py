@@ -61,11 +61,14 @@ class QuotaWarner:
         self._levels: dict[AccountId, int] = {}
         self._next_s = 0.0
 
-    def step(self, *, now_s: float) -> int:
-        """Look at every account, if it is time to; returns how many were told."""
-        if now_s < self._next_s or not self._classes.has_quotas:
+    def step(self, *, now_s: float, clock_s: float) -> int:
+        """Look at every account, if it is time to; returns how many were told.
+
+        now_s: Unix time, for the letters.  clock_s: monotonic, for the pace.
+        """
+        if clock_s < self._next_s or not self._classes.has_quotas:
             return 0
-        self._next_s = now_s + EVERY_S
+        self._next_s = clock_s + EVERY_S
         return sum(self._look_at(one, now_s) for one in self._store.list_usage())
 
     def _look_at(self, one: Usage, now_s: float) -> bool:

@@ -27,6 +27,9 @@ from mailserver.queue.reports import ReportKind
 from mailserver.values.ids import AcceptId, AccountId, AgentId, DestinationId, MessageId
 from mailserver.values.message import Acceptance, Notify
 
+LEASE_S: Final = 60.0
+"""An agent that does not renew for so long is late: others take over what it holds."""
+
 
 class Lane(IntEnum):
     """How a copy waits.  The numbers stand in the database and never change."""
@@ -346,15 +349,18 @@ class Deed:
 
 class Queue(Protocol):
     def register_agent(self, *, now_s: float, until_s: float) -> AgentId:
-        """Become an agent; its leases end with the process, or at `until_s`."""
+        """Become an agent; its leases end with the process, or `LEASE_S` after it renewed last."""
         ...
 
     def renew_agent(self, agent_id: AgentId, *, until_s: float) -> bool:
         """False: it was taken over; nothing that it holds is its own any more."""
         ...
 
-    def take_over(self, *, now_s: float) -> int:
-        """Give back what agents held that are dead or late; returns how many copies."""
+    def take_over(self, *, now_s: float, clock_s: float) -> int:
+        """Give back what agents held that are dead or late; returns how many copies.
+
+        clock_s: monotonic.  Late is who did not renew for `LEASE_S` while this store looked on.
+        """
         ...
 
     def resign_agent(self, agent_id: AgentId) -> None:

@@ -86,7 +86,7 @@ class ChoreThread:
         warner = Warner(self._store, post, settings.passwords, settings.service.language)
         if settings.passwords.change_first and (warned := warner.step(now_s=now_s)):
             self._log.info("warned of the end of first passwords", count=warned)
-        if full_count := self._quota_warner.step(now_s=now_s):
+        if full_count := self._quota_warner.step(now_s=now_s, clock_s=time.monotonic()):
             self._log.info("warned of mailboxes that are nearly full", count=full_count)
         self._store.forget_codes(before_s=now_s - CODES_KEPT_S)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from mailserver.store.queueing import LEASE_S
 from mailserver.values.ids import AgentId
 
-LEASE_S: Final = 60.0
 MARGIN_S: Final = 5.0
 """Others take over at the end of the lease; what is under way must be through before."""
 

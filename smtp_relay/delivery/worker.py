@@ -34,6 +34,7 @@ from mailserver.routing.relaying import make_schedule
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
 from mailserver.store.ports import Outcome, StoreBroken
+from mailserver.store.queueing import LEASE_S
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
@@ -54,7 +55,7 @@ from smtp_relay.delivery.itinerary import open_wayfinder
 from smtp_relay.delivery.one_click import open_one_click
 from smtp_relay.delivery.outcomes import Judge
 from smtp_relay.delivery.reporter import Reporter
-from smtp_relay.delivery.tenure import LEASE_S, Tenure
+from smtp_relay.delivery.tenure import Tenure
 from smtp_relay.delivery.timekeeper import SLICE_COPIES, Timekeeper
 
 DOOR: Final = "delivery"
@@ -199,7 +200,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stopped.set)
         self._loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        self._store.take_over(now_s=time.time())
+        self._store.take_over(now_s=time.time(), clock_s=time.monotonic())
         self._agent.start()
         self._begin_upkeep()
         self._report()
@@ -266,7 +267,7 @@ class Worker:
             self._end_from_thread()
 
     def _take_over(self) -> None:
-        if count := self._store.take_over(now_s=time.time()):
+        if count := self._store.take_over(now_s=time.time(), clock_s=time.monotonic()):
             self._log.warning("copies of an agent that is gone are due again", count=count)
 
     async def _keep_time(self) -> None:

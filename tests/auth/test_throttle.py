@@ -214,3 +214,21 @@ def test_waits_double_and_end() -> None:
 )
 def test_blocks_of_addresses(peer: str, block: str) -> None:
     assert block_of(peer, 24, 64) == block
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, 63e6])
+def test_nobody_waits_for_a_clock_that_was_ahead_and_came_back(
+    store: SqliteStore, ahead_s: float
+) -> None:
+    throttle = Throttle(store, LIMITS)
+    guess(throttle, caller(1), 60, now_s=NOW_S + ahead_s)
+    assert throttle.must_wait(caller(1), now_s=NOW_S + ahead_s)
+    assert not throttle.must_wait(caller(1), now_s=NOW_S)
+
+
+def test_a_log_in_of_the_future_makes_nobody_known(store: SqliteStore) -> None:
+    throttle = Throttle(store, LIMITS)
+    seen = LogIn(at_s=NOW_S + 63e6, last_at_s=NOW_S + 63e6, door="pop3s", peer=NAT, is_success=True)
+    store.note_log_in(AccountId(1), seen)
+    guess(throttle, caller(1), 6)
+    assert throttle.must_wait(caller(1), now_s=NOW_S)

@@ -51,7 +51,7 @@ def read_stored(folder: Path, boxes: Sequence[str], senders: Sequence[str]) -> S
     try:
         store = SqliteStore(folder)
         try:
-            store.take_over(now_s=time.time())
+            store.take_over(now_s=time.time(), clock_s=time.monotonic())
             contents = {box: _read_box(store, box, read_letter) for box in boxes}
             reports = {name: _read_box(store, name, read_report) for name in senders}
         finally:

@@ -84,3 +84,10 @@ def test_the_sender_is_the_account_else_the_reverse_path_else_the_peer(
     account_id: int | None, reverse_path: str, key: str
 ) -> None:
     assert turn_key(account_id=account_id, reverse_path=reverse_path, peer="192.0.2.7") == key
+
+
+def test_a_clock_that_was_ahead_and_came_back_puts_nobody_last() -> None:
+    turns = Turns()
+    turns.take("mailer", now_s=63e6)
+    assert turns.take("mailer", now_s=100.0) == 100.0
+    assert turns.take("mailer", now_s=100.0) == 100.0 + TURN_S

@@ -42,35 +42,43 @@ def test_each_level_is_told_once_and_again_after_it_eased(store: SqliteStore) ->
     one, told = warner(store), []
     for step, more in enumerate((15, 1, 0, 1, 1, 0)):
         fill(store, account, more)
-        told.append(one.step(now_s=NOW_S + step * EVERY_S))
+        told.append(one.step(now_s=NOW_S, clock_s=NOW_S + step * EVERY_S))
     assert told == [0, 1, 0, 0, 1, 0]  # 15, 16, then its letter: 17, 18, 19 and the second one
-    assert warner(store).step(now_s=NOW_S) == 0
+    assert warner(store).step(now_s=NOW_S, clock_s=NOW_S) == 0
     uids = tuple(map(Uid, uids_of(store, account.inbox_id)))
     store.apply([Removal(mailbox_id=account.inbox_id, uids=uids, removed_at_s=NOW_S)])
-    assert warner(store).step(now_s=NOW_S) == 0
+    assert warner(store).step(now_s=NOW_S, clock_s=NOW_S) == 0
     fill(store, account, 17)
-    assert warner(store).step(now_s=NOW_S) == 1
+    assert warner(store).step(now_s=NOW_S, clock_s=NOW_S) == 1
 
 
 def test_it_looks_now_and_then(store: SqliteStore) -> None:
     account = person(store, "fmarot", addresses=[ADDRESS])
     one = warner(store)
-    assert one.step(now_s=NOW_S) == 0
+    assert one.step(now_s=NOW_S, clock_s=NOW_S) == 0
     fill(store, account, 17)
-    assert one.step(now_s=NOW_S + EVERY_S - 1) == 0
-    assert one.step(now_s=NOW_S + EVERY_S) == 1
+    assert one.step(now_s=NOW_S, clock_s=NOW_S + EVERY_S - 1) == 0
+    assert one.step(now_s=NOW_S, clock_s=NOW_S + EVERY_S) == 1
+
+
+def test_a_clock_that_jumped_back_does_not_keep_it_from_looking(store: SqliteStore) -> None:
+    account = person(store, "fmarot", addresses=[ADDRESS])
+    one = warner(store)
+    assert one.step(now_s=NOW_S + 63e6, clock_s=0) == 0
+    fill(store, account, 17)
+    assert one.step(now_s=NOW_S, clock_s=EVERY_S) == 1
 
 
 def test_without_a_quota_nobody_is_told(store: SqliteStore) -> None:
     account = person(store, "fmarot", addresses=[ADDRESS])
     fill(store, account, 30)
-    assert warner(store, quota=0).step(now_s=NOW_S) == 0
+    assert warner(store, quota=0).step(now_s=NOW_S, clock_s=NOW_S) == 0
 
 
 def test_the_letter_is_in_the_readers_language(store: SqliteStore) -> None:
     account = person(store, "fmarot", addresses=[ADDRESS])
     fill(store, account, 17)
-    warner(store).step(now_s=NOW_S)
+    warner(store).step(now_s=NOW_S, clock_s=NOW_S)
     message = store.fetch(account.inbox_id, Uid(uids_of(store, account.inbox_id)[-1]))
     assert message is not None
     assert message.octets is not None

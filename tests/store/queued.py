@@ -9,6 +9,7 @@ from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.ports import Store, Write, Writes
 from mailserver.store.queueing import (
+    LEASE_S,
     Attempt,
     CopyOutcome,
     CopyRef,
@@ -94,6 +95,12 @@ class Agent:
 
     def relay(self, refs: Iterable[CopyRef]) -> list[CopyRef]:
         return self.settle(*(relayed(ref, at_s=self.now_s) for ref in refs))
+
+
+def take_over_late(store: Store, *, now_s: float = NOW_S) -> int:
+    """What agents held that did not renew while this store looked on for a lease's length."""
+    assert store.take_over(now_s=now_s, clock_s=0.0) == 0
+    return store.take_over(now_s=now_s, clock_s=LEASE_S)
 
 
 def one(store: Writes, write: Write) -> object:

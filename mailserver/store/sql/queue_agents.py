@@ -1,16 +1,20 @@
 """Agents: who may hold leases, and giving back what the dead and the late held.
 
-Whether an agent lives is the engine's to know (`Slots`); its row says until
-when its leases last.  An agent that is being given up has `until_s` 0, so it
-leases nothing more while what it held goes back in slices.
+Whether an agent lives is the engine's to know (`Slots`); its row changes with
+each renewal.  Late is an agent whose row has stood unchanged for `LEASE_S`,
+as the monotonic clock of whoever looks counts: the machine's own clock may
+jump, and then all agents would seem late at once, in the middle of their mail.
+An agent that is being given up has `until_s` 0, so it leases nothing more while
+what it held goes back in slices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from mailserver.store.ports import StoreUnavailable
+from mailserver.store.queueing import LEASE_S
 from mailserver.store.sql import queue_places
 from mailserver.store.sql.bulk import select
 from mailserver.store.sql.engine import Engine, Row, first
@@ -58,11 +62,14 @@ class SqlAgents:
         self._wake = wake
         self._mine: dict[AgentId, int] = {}
         self._seen_s = 0.0
+        self._unchanged: dict[int, tuple[float, float]] = {}  # agent -> (until_s, seen first)
 
     def register_agent(self, *, now_s: float, until_s: float) -> AgentId:
         """First of all, what the dead held goes back."""
         slot = self._slots.take()
-        self.take_over(now_s=now_s, but_slot=slot)
+        self._seen_s = now_s
+        rows = self._engine.read(_ALL)
+        self._give_back_all(agent_id for agent_id, held, _ in rows if self._is_dead(held, slot))
         with self._engine.write_turn(), self._engine.transaction() as connection:
             row = first(connection.execute(_ADD, (slot, until_s)))
         if row is None:
@@ -78,17 +85,33 @@ class SqlAgents:
             self._leave(agent_id)
         return is_ours
 
-    def take_over(self, *, now_s: float, but_slot: int | None = None) -> int:
-        """
-        but_slot: ours since a moment ago; whoever has a row with it is dead.
-        """
+    def take_over(self, *, now_s: float, clock_s: float) -> int:
         self._seen_s = now_s
-        gone = [
+        rows = self._engine.read(_ALL)
+        late = self._late({agent_id: until_s for agent_id, _, until_s in rows}, clock_s)
+        return self._give_back_all(
+            agent_id for agent_id, slot, _ in rows if agent_id in late or self._is_dead(slot)
+        )
+
+    def _is_dead(self, slot: int, own_slot: int | None = None) -> bool:
+        """own_slot: ours since a moment ago; whoever has a row with it is dead."""
+        return slot == own_slot or self._slots.is_free(slot)
+
+    def _late(self, until_s: dict[int, float], clock_s: float) -> set[int]:
+        """Those that did not renew since we first saw them as they are, a lease ago."""
+        before, self._unchanged = self._unchanged, {}
+        for agent_id, value in until_s.items():
+            seen = before.get(agent_id)
+            is_same = seen is not None and seen[0] == value
+            self._unchanged[agent_id] = seen if seen and is_same else (value, clock_s)
+        return {
             agent_id
-            for agent_id, slot, until_s in self._engine.read(_ALL)
-            if until_s < now_s or slot == but_slot or self._slots.is_free(slot)
-        ]
-        return sum(map(self._give_back, gone))
+            for agent_id, (_, first_s) in self._unchanged.items()
+            if clock_s - first_s >= LEASE_S
+        }
+
+    def _give_back_all(self, gone: Iterable[int]) -> int:
+        return sum(self._give_back(AgentId(agent_id)) for agent_id in list(gone))
 
     def resign_agent(self, agent_id: AgentId) -> None:
         self._give_back(agent_id)

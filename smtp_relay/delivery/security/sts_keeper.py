@@ -96,11 +96,11 @@ class StsKeeper:
 
     def _is_current(self, kept: StsPolicy, policy_id: str) -> bool:
         age_s = self._clock() - kept.fetched_at_s
-        return kept.policy_id == policy_id and age_s < min(REFRESH_S, kept.max_age_s / 2)
+        return kept.policy_id == policy_id and 0 <= age_s < min(REFRESH_S, kept.max_age_s / 2)
 
     async def _fetched(self, domain: str, policy_id: str, say: Say) -> StsPolicy | None:
         failed_at_s, why = self._failures.get((domain, policy_id), (-PAUSE_S, ""))
-        if self._clock() < failed_at_s + PAUSE_S:
+        if 0 <= self._clock() - failed_at_s < PAUSE_S:
             say(f"MTA-STS: the policy could not be fetched a moment ago: {why}")
             return None
         try:

@@ -13,6 +13,7 @@ from mailserver.store.commit import Committer, Done
 from mailserver.store.ports import Outcome
 from mailserver.store.queueing import QueuedCopy, QueueFilter
 from mailserver.store.sqlite.store import SqliteStore, open_store
+from mailserver.values.ids import AgentId
 from mailserver.values.message import Acceptance
 from smtp_relay.delivery.agent import Agent, Means, Ways
 from smtp_relay.delivery.agent_links import OpenLink
@@ -80,6 +81,7 @@ class Agency:
 
     store: SqliteStore
     agent: Agent
+    agent_id: AgentId
     table: Table
     clock: Clock
     told: list[int] = field(default_factory=list)
@@ -155,7 +157,9 @@ async def open_agency(
     )
     agent_id = store.register_agent(now_s=clock(), until_s=clock() + 60)
     agent = Agent(loop, agent_id, Dispatch(limits or Limits(idle_s=0.05)), means)
-    agency = Agency(store=store, agent=agent, table=table, clock=clock, told=told)
+    agency = Agency(
+        store=store, agent=agent, agent_id=agent_id, table=table, clock=clock, told=told
+    )
     agent.start()
     try:
         yield agency

@@ -390,7 +390,7 @@ def test_killed_on_the_way_each_member_gets_exactly_one(tmp_path: Path, slices: 
             pass
         child.kill()
     again = ListHouse(tmp_path / "store")
-    again.store.take_over(now_s=again.now_s)
+    again.store.take_over(now_s=again.now_s, clock_s=0)
     again.expand()
     assert _counts(again) == [(1, 2500)]
     assert again.state_of(sent)[0] is CopyState.EXPANDED

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mailserver.store.queueing import LEASE_S
 from mailserver.values.ids import AgentId
-from smtp_relay.delivery.tenure import LEASE_S, Tenure
+from smtp_relay.delivery.tenure import Tenure
 
 
 class Agents:

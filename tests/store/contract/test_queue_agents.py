@@ -7,13 +7,15 @@ import select
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from mailserver.store.ports import Store
-from mailserver.store.queueing import SMALL_OCTETS, Lane, StsPolicy
+from mailserver.store.queueing import LEASE_S, SMALL_OCTETS, Lane, StsPolicy
 from mailserver.values.message import InlineBody
 from tests.store.child import OtherProcess
 from tests.store.letters import BODY, HEAD, NOW_S, accept, letter_to, people
 from tests.store.places import Place, count
-from tests.store.queued import HOP, Agent, deferred, outgoing, settle
+from tests.store.queued import HOP, Agent, deferred, outgoing, settle, take_over_late
 
 
 def is_woken(store: Store) -> bool:
@@ -43,8 +45,21 @@ def test_an_agent_that_lives_and_renews_is_left_alone(store: Store, place: Place
     accept(store, outgoing())
     agent = Agent(store)
     leased = agent.lease()
-    assert store.renew_agent(agent.agent_id, until_s=NOW_S + 120)
-    assert place.open().take_over(now_s=NOW_S + 100) == 0
+    other = place.open()
+    for minute in range(1, 4):  # the same moment to the machine's clock, however it was set
+        assert other.take_over(now_s=NOW_S, clock_s=minute * 59.0) == 0
+        assert store.renew_agent(agent.agent_id, until_s=NOW_S + 60 + minute)
+    assert agent.relay(leased) == []
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0, 63e6, -1.8e9])
+def test_a_clock_that_jumps_makes_no_agent_late(store: Store, place: Place, jump_s: float) -> None:
+    accept(store, outgoing())
+    agent, other = Agent(store), place.open()
+    leased = agent.lease()
+    assert other.take_over(now_s=NOW_S, clock_s=0) == 0
+    assert other.take_over(now_s=NOW_S + jump_s, clock_s=30) == 0
+    assert Agent(other, now_s=NOW_S + jump_s).lease() == []
     assert agent.relay(leased) == []
 
 
@@ -53,8 +68,10 @@ def test_a_late_agent_is_taken_over_even_if_it_lives(store: Store, place: Place)
     late = Agent(store)
     leased = late.lease()
     other = place.open()
-    assert other.take_over(now_s=NOW_S + 61) == 1
-    assert other.take_over(now_s=NOW_S + 61) == 0
+    assert other.take_over(now_s=NOW_S, clock_s=100.0) == 0
+    assert other.take_over(now_s=NOW_S, clock_s=100.0 + LEASE_S - 1) == 0
+    assert other.take_over(now_s=NOW_S, clock_s=100.0 + LEASE_S) == 1
+    assert other.take_over(now_s=NOW_S, clock_s=100.0 + LEASE_S) == 0
     assert not store.renew_agent(late.agent_id, until_s=NOW_S + 120)
     assert late.relay(leased) == leased
 
@@ -74,7 +91,7 @@ def test_more_than_one_slice_is_given_back(store: Store, place: Place) -> None:
     accept(store, outgoing(*(f"{n}@x" for n in range(1_200))))
     agent = Agent(store)
     assert len(agent.lease(limit=1_100)) == 1_100
-    assert store.take_over(now_s=NOW_S + 61) == 1_100
+    assert take_over_late(store) == 1_100
     assert place.rows("SELECT DISTINCT lane FROM queue") == [(Lane.FIRST.value,)]
 
 

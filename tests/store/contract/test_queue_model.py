@@ -157,9 +157,11 @@ class QueueMachine(RuleBasedStateMachine):
         agent = self.agents[who]
         self.now_s += 61
         survivor = self.agents[1 - who]
+        look = self.stores[1 - who].take_over
+        assert look(now_s=self.now_s, clock_s=self.now_s - 61) == 0
         assert self.stores[1 - who].renew_agent(survivor.agent_id, until_s=self.now_s + 60)
         held = [copy for copy in self.copies.values() if copy.agent_id == agent.agent_id]
-        assert self.stores[1 - who].take_over(now_s=self.now_s) == len(held)
+        assert look(now_s=self.now_s, clock_s=self.now_s) == len(held)
         for copy in held:
             copy.agent_id = None
             copy.lane = Lane.WAITING if copy.was_tried else Lane.FIRST

@@ -20,6 +20,7 @@ from tests.store.queued import (
     relayed,
     returned,
     settle,
+    take_over_late,
 )
 
 
@@ -107,7 +108,7 @@ def test_what_was_taken_over_is_lost_and_nothing_changes(store: Store, place: Pl
     late = Agent(store)
     first, second = late.lease()
     late.relay([first])
-    assert store.take_over(now_s=NOW_S + 61) == 1
+    assert take_over_late(store) == 1
     assert late.relay([second]) == [second]
     assert lanes(place) == [Lane.FIRST]
     heir = Agent(store, now_s=NOW_S + 61)
