@@ -22,13 +22,12 @@ address would tell that both are somebody's.
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import lru_cache
 
+from mailserver.peers.blocks import block_of, parse_address
 from mailserver.settings.model import AuthSettings, Network
 from mailserver.store.attempts import Attempts, LogIn
 from mailserver.store.ports import SignIn
@@ -68,18 +67,6 @@ def limits_of(auth: AuthSettings) -> Limits:
         known_s=auth.known_days * DAY_S,
         trusted=auth.trusted_networks,
     )
-
-
-@lru_cache(maxsize=4096)
-def block_of(peer: str, ipv4_bits: int, ipv6_bits: int) -> str:
-    """`198.51.100.0/24`; empty for what is no address."""
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return ANYWHERE
-    address = getattr(address, "ipv4_mapped", None) or address
-    bits = ipv4_bits if address.version == 4 else ipv6_bits
-    return str(ipaddress.ip_network((address, bits), strict=False))
 
 
 def wait_s(distinct_count: int, free_count: int) -> float:
@@ -233,13 +220,8 @@ class Throttle:
             return ANYWHERE
         if not self._limits.trusted and not self._gateways:
             return block
-        address = _address(peer)
+        address = parse_address(peer)
         is_nobodys = address in self._gateways or any(
             address in network for network in self._limits.trusted
         )
         return ANYWHERE if is_nobodys else block
-
-
-def _address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    address = ipaddress.ip_address(peer.partition("%")[0])
-    return getattr(address, "ipv4_mapped", None) or address

@@ -22,6 +22,9 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Session
 
+from mailserver.peers.foreign import begins_foreign, is_foreign
+from mailserver.peers.notices import Repeats
+from mailserver.peers.patience import Patience
 from mailserver.store.ports import StoreBroken
 from mailserver.telemetry.log import get_log
 from smtp_relay.inbound import replies, sasl
@@ -33,7 +36,6 @@ from smtp_relay.inbound.service import Listener, Service
 MAX_COMMAND_OCTETS = 2048  # CRLF included
 MAX_BUFFERED_OCTETS = 64 * 1024
 MAX_TURN_COMMANDS = 100  # then the other connections have their turn
-MAX_PROTOCOL_ERRORS = 20
 
 _LOG = get_log("smtp")
 
@@ -45,9 +47,10 @@ class Connection(SMTP):
     millisecond per connection on looking at its own methods.
     """
 
-    __slots__ = ("_activity", "_buffer", "_error_count", "_has_eof", "_is_closing",
+    __slots__ = ("_activity", "_buffer", "_has_eof", "_is_closing",
                  "_is_reading_paused", "_is_receiving", "_is_skipping", "_is_uploading_behind",
                  "_is_working", "_is_write_blocked", "_language", "_line_waiter", "_log", "_out",
+                 "_patience", "_repeats",
                  "_scanned", "_task", "_turn_is_due", "envelope", "is_over_tls", "listener", "loop",
                  "name", "peer", "service", "session", "transport")  # fmt: skip
 
@@ -77,7 +80,8 @@ class Connection(SMTP):
         self._turn_is_due = False
         self._line_waiter: asyncio.Future[bytes | None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._error_count = 0
+        self._patience = Patience(service.settings.smtp.max_errors)
+        self._repeats: Repeats | None = None
         self._activity = Activity(heard_at_s=service.clock_s())
 
     # --- for the class that adds the commands ---------------------------------
@@ -155,6 +159,7 @@ class Connection(SMTP):
         self.service.sessions.discard(self)
         if self._task is not None:
             self._task.cancel()
+        self._note_repeats()
         self._lost()
 
     def pause_writing(self) -> None:
@@ -255,7 +260,11 @@ class Connection(SMTP):
         end = buffer.find(b"\n", self._scanned) + 1
         if end == 0:
             self._scanned = len(buffer)
-            if self._is_skipping or self._scanned > self._line_limit():
+            is_new = not self._is_skipping and self._line_waiter is None
+            is_long = self._is_skipping or self._scanned > self._line_limit()
+            if is_new and (begins_foreign(buffer) or (is_long and is_foreign(bytes(buffer)))):
+                self._refuse_foreign()
+            elif is_long:
                 self._is_skipping = True
                 buffer.clear()
                 self._scanned = 0
@@ -288,11 +297,25 @@ class Connection(SMTP):
             size > MAX_COMMAND_OCTETS
             and (line[:5].upper() != b"AUTH " or size > sasl.MAX_LINE_OCTETS)
         ):
-            self._say(replies.LINE_TOO_LONG)
+            self._refuse_line(line, replies.LINE_TOO_LONG, is_whole=not is_long)
         elif line.find(b"\r") != size - 2 or size < 2:
-            self._say(replies.BARE_LINE_BREAK)
+            self._refuse_line(line, replies.BARE_LINE_BREAK, is_whole=True)
         else:
             self._command(line[:-2])
+
+    def _refuse_line(self, line: bytes, phrase: Phrase, *, is_whole: bool) -> None:
+        if is_whole and is_foreign(line):
+            self._refuse_foreign()
+        else:
+            self._say(phrase)
+
+    def _refuse_foreign(self) -> None:
+        """Another protocol: what follows is not to be read."""
+        self._buffer.clear()
+        self._scanned = 0
+        self._note("another protocol", code=421)
+        self._say(replies.NOT_SMTP)
+        self._close()
 
     # --- commands -------------------------------------------------------------
 
@@ -351,11 +374,30 @@ class Connection(SMTP):
 
     def _say(self, phrase: Phrase) -> None:
         self._out.append(phrase.octets[self._language])
-        if phrase.is_protocol_error:
-            self._error_count += 1
-            if self._error_count >= MAX_PROTOCOL_ERRORS and not self._is_closing:
-                self._out.append(replies.TOO_MANY_ERRORS.octets[self._language])
-                self._close()
+        if phrase.cost:
+            self._spend(phrase.cost)
+
+    def _spend(self, cost: int) -> None:
+        """A refusal, or a command that led nowhere: there is an end to it."""
+        if self._patience.spend(cost) and not self._is_closing:
+            self._note("too many errors", code=421)
+            self._out.append(replies.TOO_MANY_ERRORS.octets[self._language])
+            self._close()
+
+    def _note(self, event: str, **facts: Any) -> None:
+        """What a peer was refused, for the log: a few lines, then a number at the end."""
+        if self._repeats is None:
+            self._repeats = Repeats()
+        is_shown = self._repeats.is_shown(event, facts.get("code"))
+        if is_shown and self.service.notices.allows(self.peer):
+            self._log.info(event, **facts)
+
+    def _note_repeats(self) -> None:
+        """At the end: how often it was that a few lines stand for."""
+        repeats, self._repeats = self._repeats, None
+        for event, code, count in () if repeats is None else repeats.take():
+            if self.service.notices.allows(self.peer):
+                self._log.info(f"{event}, and again", code=code, repeats=count)
 
     def _fill(self, phrase: Phrase, place: str, fact: str) -> None:
         self._out.append(phrase.fill(self._language, place, fact))

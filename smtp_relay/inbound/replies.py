@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mailserver.peers.patience import ERROR
 from mailserver.texts.catalogue import Language, Text
 from mailserver.values.reply import Reply
 
@@ -20,14 +21,14 @@ class Phrase:
     """One reply.
 
     octets: ready to send, once its {places} are filled.
-    is_protocol_error: the client does not speak SMTP as it should, whatever the mail.
+    cost: of this reply to the session's patience; a refusal is an error (`peers.patience`).
     """
 
     code: int
     enhanced: str
     text: Text
     octets: dict[Language, bytes] = field(init=False, repr=False, compare=False)
-    is_protocol_error: bool = field(init=False, repr=False, compare=False)
+    cost: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ready: dict[Language, bytes] = {
@@ -35,15 +36,13 @@ class Phrase:
             "en": Reply(self.code, self.enhanced, self.text.en).encode(),
         }
         object.__setattr__(self, "octets", ready)
-        object.__setattr__(self, "is_protocol_error", self.code in _PROTOCOL_ERRORS)
+        is_refusal = self.code >= 400 and self.code != 421  # which ends the session itself
+        object.__setattr__(self, "cost", ERROR if is_refusal else 0)
         PHRASES.append(self)
 
     def fill(self, language: Language, place: str, fact: str) -> bytes:
         """The line with its CRLF, its one place filled.  `fact` is ours: ASCII, short, one line."""
         return self.octets[language].replace(b"{%b}" % place.encode(), fact.encode("ascii"))
-
-
-_PROTOCOL_ERRORS = frozenset({500, 501, 502, 503, 504, 555})
 
 
 def _phrase(code: int, enhanced: str, fr: str, en: str) -> Phrase:
@@ -108,6 +107,12 @@ TOO_MANY_ERRORS = _phrase(
     "Trop d'erreurs ; connexion fermee",
     "Too many errors; closing the connection",
 )
+NOT_SMTP = _phrase(
+    421,
+    "4.7.0",
+    "Ici on parle SMTP, et rien d'autre ; connexion fermee",
+    "This port speaks SMTP and nothing else; closing the connection",
+)
 TOO_MANY_FAILURES = _phrase(
     421,
     "4.7.0",
@@ -152,6 +157,12 @@ SIGN_IN_LATER = _phrase(
     "4.7.0",
     "Identification impossible pour l'instant ; reessayez dans une minute",
     "Cannot check passwords for now; try again in a minute",
+)
+SIGN_IN_SLOWED = _phrase(
+    454,
+    "4.7.0",
+    "Trop de mots de passe essayes ; gardez le votre et reessayez dans un quart d'heure",
+    "Too many passwords were tried; keep yours and try again in a quarter of an hour",
 )
 NO_TLS = _phrase(
     454,

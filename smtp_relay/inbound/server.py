@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mailserver.peers.foreign import is_foreign
+from mailserver.peers.patience import share_of
 from mailserver.routing.local import owns
 from mailserver.routing.relaying import Role
 from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken
@@ -100,7 +102,10 @@ class SmtpDoor(SessionCommands):
         word, _, rest = line.partition(b" ")
         entry = _TABLE.get(word) or _TABLE.get(word.upper())
         if entry is None:
-            self._say(replies.UNKNOWN_COMMAND)
+            if is_foreign(line):
+                self._refuse_foreign()
+            else:
+                self._say(replies.UNKNOWN_COMMAND)
             return
         command, method = entry
         refusal = decide_order(command, self._state)
@@ -167,7 +172,9 @@ class SmtpDoor(SessionCommands):
             self._say(_bad_argument(error, replies.BAD_RECIPIENT))
             return
         if transaction.recipient_count >= self._max_recipients:
-            self._say(replies.TOO_MANY_RECIPIENTS)
+            # Who sends so many at once is to hear it for each of them.
+            self._out.append(replies.TOO_MANY_RECIPIENTS.octets[self._language])
+            self._spend(share_of(self.service.settings.smtp.max_errors, 2 * self._max_recipients))
             return
         address = path.address
         assert address is not None  # a forward-path is never null
@@ -191,19 +198,18 @@ class SmtpDoor(SessionCommands):
             self._fill(phrase, "reason", refusal.reason)
         else:
             phrase = refusal
-            self._say(phrase)
+            self._out.append(phrase.octets[self._language])
         self._note("recipient refused", code=phrase.code, recipient=recipient)
-        if self._counts_as_unknown(phrase):
+        smtp, recipients = self.service.settings.smtp, self._recipients
+        if recipients is not None and recipients.is_known:  # our own people: typing errors
+            self._spend(share_of(smtp.max_errors, 2 * self._max_recipients))
+            return
+        if phrase in replies.NOBODY_THERE:  # somebody guesses addresses, or has an old list
             self._unknown_count += 1
-            if self._unknown_count >= self.service.settings.smtp.max_unknown_recipients:
+            if self._unknown_count >= smtp.max_unknown_recipients and not self._is_closing:
                 self._say(replies.TOO_MANY_UNKNOWN)
                 self._close()
-
-    def _counts_as_unknown(self, phrase: replies.Phrase) -> bool:
-        """Somebody guesses addresses, or has an old list; our own people may have typing errors."""
-        recipients = self._recipients
-        is_known = recipients is not None and recipients.is_known
-        return phrase in replies.NOBODY_THERE and not is_known
+        self._spend(share_of(smtp.max_errors, smtp.max_unknown_recipients))
 
     def _meant_by_literal(self, address: Address) -> Address:
         """A literal of the address that the peer has reached is ours (RFC 5321 §4.1.3)."""
@@ -211,10 +217,6 @@ class SmtpDoor(SessionCommands):
         if is_literal_of(address.domain, sockname[0] if sockname else ""):
             return Address(address.local, self.service.settings.service.domain)
         return address
-
-    def _note(self, event: str, **facts: Any) -> None:
-        """What a peer was refused, for the log."""
-        self._log.info(event, **facts)
 
     def _owns_address(self) -> OwnsAddress | None:
         """Does the account that sends own this address?  None: no account sends."""
@@ -289,7 +291,7 @@ class SmtpDoor(SessionCommands):
             refusal = replies.SIGN_IN_AGAIN
         if refusal is not None:
             self.service.counters.refused_messages += 1
-            self._log.info("message refused", code=refusal.code)
+            self._note("message refused", code=refusal.code)
             self._forget_transaction()
             self._say(refusal)
             if has_ended:
@@ -346,6 +348,8 @@ class SmtpDoor(SessionCommands):
         counters.accepted_messages += 1
         counters.accepted_copies += copy_count
         counters.accepted_octets += octets
+        self._patience.renew()
+        self._unknown_count = 0
         self._log.info("accepted", message=message, octets=octets, copies=copy_count)
         reception.upload.release()
         self._fill(replies.ACCEPTED, "message", message)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mailserver.auth.gate import Authenticator, Granted
 from mailserver.dkim.signer import Signer
+from mailserver.peers.notices import Notices
 from mailserver.queue.schedule import Schedule
 from mailserver.queue.turns import Turns
 from mailserver.quota.classes import Classes
@@ -159,6 +160,7 @@ class Service:
     dates: DateText = field(default_factory=DateText)
     accept_ids: AcceptIds = field(default_factory=AcceptIds)
     peers: PeerWatch = field(default_factory=PeerWatch)
+    notices: Notices = field(init=False)
     turns: Turns = field(default_factory=Turns)
     gateways: frozenset[IpAddress] = frozenset()  # addresses that may stand for anybody
     is_draining: bool = False
@@ -180,6 +182,7 @@ class Service:
 
     def __post_init__(self) -> None:
         settings = self.settings
+        self.notices = Notices(get_log("smtp"), clock_s=self.clock_s)
         self.hostname = settings.service.hostname
         self.max_octets = int(settings.smtp.max_message_mib * MIB)
         self._reserve_octets = settings.store.min_free_mib * MIB
@@ -251,6 +254,7 @@ class Service:
         now_s = self.clock_s()
         for session in tuple(self.sessions):
             session.check_idleness(now_s)
+        self.notices.sweep()
 
     def drain(self) -> None:
         """Accept nothing new: 421 at each connection's next command border."""

@@ -17,7 +17,15 @@ from typing import Any
 
 from aiosmtpd.smtp import Session
 
-from mailserver.auth.gate import Denied, FirstPasswordEnded, Granted, Unavailable, Verdict, is_over
+from mailserver.auth.gate import (
+    FirstPasswordEnded,
+    Granted,
+    Throttled,
+    Unavailable,
+    Verdict,
+    is_over,
+)
+from mailserver.peers.patience import TRIFLE
 from mailserver.routing.relaying import Asker, Role
 from mailserver.values.secret import Secret
 from smtp_relay.inbound import replies, sasl
@@ -63,11 +71,13 @@ class SessionCommands(Connection):
     async def smtp_HELO(self, hostname: str | None) -> None:
         if self._hello(hostname, state=_HELLO):
             self._fill(replies.HELLO, "hostname", self.service.hostname)
+            self._spend(TRIFLE)
 
     async def smtp_EHLO(self, hostname: str | None) -> None:
         if not self._hello(hostname, state=_EXTENDED):
             return
         self._out.append(_ehlo_reply((self.service.hostname, *self._extensions())))
+        self._spend(TRIFLE)
 
     def _hello(self, hostname: str | None, *, state: int) -> bool:
         if not hostname:
@@ -91,6 +101,7 @@ class SessionCommands(Connection):
 
     async def smtp_NOOP(self, arg: str | None) -> None:  # noqa: ARG002 - RFC 5321 §4.1.1.9
         self._say(replies.DONE)
+        self._spend(TRIFLE)
 
     async def smtp_RSET(self, arg: str | None) -> None:
         if arg:
@@ -98,6 +109,7 @@ class SessionCommands(Connection):
             return
         self._forget_transaction()
         self._say(replies.DONE)
+        self._spend(TRIFLE)
 
     async def smtp_QUIT(self, arg: str | None) -> None:  # noqa: ARG002 - going is always allowed
         self._say(replies.GOODBYE)
@@ -105,6 +117,7 @@ class SessionCommands(Connection):
 
     async def smtp_VRFY(self, arg: str | None) -> None:
         self._say(replies.CANNOT_VERIFY if arg else replies.BAD_SYNTAX)
+        self._spend(TRIFLE)
 
     async def smtp_EXPN(self, arg: str | None) -> None:  # noqa: ARG002 - aiosmtpd's contract
         self._say(replies.NOT_IMPLEMENTED)
@@ -112,6 +125,7 @@ class SessionCommands(Connection):
     async def smtp_HELP(self, arg: str | None) -> None:  # noqa: ARG002 - aiosmtpd's contract
         words = " ".join(command.word for command in COMMANDS)
         self._fill(replies.HELP, "words", words)
+        self._spend(TRIFLE)
 
     # --- TLS --------------------------------------------------------------------
 
@@ -121,7 +135,7 @@ class SessionCommands(Connection):
         elif arg:
             self._say(replies.BAD_SYNTAX)
         elif self._buffer:  # what came in clear must not be carried out under TLS
-            self._log.warning("octets behind STARTTLS")
+            self._note("octets behind STARTTLS", code=501)
             self._say(replies.TALKED_BEFORE_TLS)
             self._close()
         else:
@@ -140,7 +154,7 @@ class SessionCommands(Connection):
                 ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT_S,
             )
         except (OSError, ssl.SSLError) as error:
-            self._log.info("TLS handshake failed", error=str(error))
+            self._note("TLS handshake failed", error=str(error))
             self._task = None
             self._is_working = False
             self.connection_lost(error)
@@ -247,17 +261,18 @@ class SessionCommands(Connection):
             self._log.info("signed in", account=verdict.identifier, by_whom=verdict.by_whom)
             self._say(replies.SIGNED_IN)
             return
+        self._failure_count += not isinstance(verdict, Unavailable) or _is_slowed(verdict)
         if isinstance(verdict, Unavailable):
-            self._say(replies.SIGN_IN_LATER)
-            return
-        assert isinstance(verdict, Denied)
-        counters.failed_sign_ins += 1
-        self._failure_count += 1
-        shown = user_name.decode("utf-8", "backslashreplace")[:100]
-        self._log.info("sign-in denied", user_name=shown)
-        ended = isinstance(verdict, FirstPasswordEnded)
-        self._say(replies.FIRST_PASSWORD_ENDED if ended else replies.WRONG_PASSWORD)
-        if self._failure_count >= self.service.settings.auth.max_failures_per_session:
+            slowed = _is_slowed(verdict)
+            self._say(replies.SIGN_IN_SLOWED if slowed else replies.SIGN_IN_LATER)
+        else:
+            counters.failed_sign_ins += 1
+            shown = user_name.decode("utf-8", "backslashreplace")[:100]
+            self._note("sign-in denied", code=535, user_name=shown)
+            ended = isinstance(verdict, FirstPasswordEnded)
+            self._say(replies.FIRST_PASSWORD_ENDED if ended else replies.WRONG_PASSWORD)
+        most = self.service.settings.auth.max_failures_per_session
+        if self._failure_count >= most and not self._is_closing:
             self._say(replies.TOO_MANY_FAILURES)
             self._close()
 
@@ -294,6 +309,11 @@ class SessionCommands(Connection):
         self._arrival = None
         self._recipients = None
         self._beginnings.clear()
+
+
+def _is_slowed(verdict: Verdict) -> bool:
+    """Asked to wait: one more try of this session all the same."""
+    return isinstance(verdict, Throttled)
 
 
 @functools.lru_cache(maxsize=64)

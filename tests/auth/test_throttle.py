@@ -15,10 +15,10 @@ from mailserver.auth.throttle import (
     Caller,
     Limits,
     Throttle,
-    block_of,
     pause_s,
     wait_s,
 )
+from mailserver.peers.blocks import block_of
 from mailserver.store.attempts import LogIn
 from mailserver.store.ports import LastSeen
 from mailserver.store.sqlite.store import SqliteStore

@@ -8,7 +8,7 @@ from mailserver.store.ports import StoreBroken
 from smtp_relay.inbound.connection import MAX_BUFFERED_OCTETS
 from smtp_relay.inbound.idleness import CLOSE_GRACE_S
 from smtp_relay.inbound.upload import MAX_INLINE_TOTAL_OCTETS, MAX_WAITING_OCTETS
-from tests.smtp_relay.fakes import SUBMISSION, Hall, LaterExecutor, Stage
+from tests.smtp_relay.fakes import SUBMISSION, Hall, LaterExecutor, Stage, make_settings
 from tests.smtp_relay.wire import AUTH, ENVELOPE, HELLO, MAIL, RCPT, begin, codes
 
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n.\r\n"
@@ -108,6 +108,7 @@ def test_commands_behind_a_dot_wait_for_the_commit(hall: Hall) -> None:
 
 
 def test_reading_pauses_when_commands_pile_up_behind_a_commit(hall: Hall) -> None:
+    hall = Hall(hall.loop, settings=make_settings(max_errors=1_000_000))
     hall.writer.answers = False
     stage = Stage(hall)
     begin(stage, ENVELOPE + MESSAGE)
