@@ -20,27 +20,24 @@ import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
-from aiosmtpd.smtp import SMTP, Session
+from aiosmtpd.smtp import Session
 
 from mailserver.peers.foreign import begins_foreign, is_foreign
-from mailserver.peers.notices import Repeats
 from mailserver.peers.patience import Patience
 from mailserver.store.ports import StoreBroken
-from mailserver.telemetry.log import get_log
 from smtp_relay.inbound import replies, sasl
 from smtp_relay.inbound.eager import FINISHED, begin, proceed
 from smtp_relay.inbound.idleness import Activity, Idleness, decide_idleness
 from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.service import Listener, Service
+from smtp_relay.inbound.speaking import LOG, Speaker
 
 MAX_COMMAND_OCTETS = 2048  # CRLF included
 MAX_BUFFERED_OCTETS = 64 * 1024
 MAX_TURN_COMMANDS = 100  # then the other connections have their turn
 
-_LOG = get_log("smtp")
 
-
-class Connection(SMTP):
+class Connection(Speaker):
     """The transport's side of a session; `SmtpDoor` adds the commands.
 
     The base class's constructor is not called: it spends a third of a
@@ -63,7 +60,7 @@ class Connection(SMTP):
         self.envelope: Any = None
         self.peer = ""
         self.name = ""
-        self._log = _LOG
+        self._log = LOG
         self.is_over_tls = False
         self._language = listener.language
         self._buffer = bytearray()
@@ -81,7 +78,7 @@ class Connection(SMTP):
         self._line_waiter: asyncio.Future[bytes | None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._patience = Patience(service.settings.smtp.max_errors)
-        self._repeats: Repeats | None = None
+        self._repeats = None
         self._activity = Activity(heard_at_s=service.clock_s())
 
     # --- for the class that adds the commands ---------------------------------
@@ -113,7 +110,7 @@ class Connection(SMTP):
         self.session.peer = peername
         self.peer = peername[0] if peername else ""
         self.name = self.service.next_session_name()
-        self._log = _LOG.bind(session=self.name, peer=self.peer)
+        self._log = LOG.bind(session=self.name, peer=self.peer)
         self.service.sessions.add(self)
         self.service.peers.note(self.peer)
         self._greet()
@@ -369,58 +366,6 @@ class Connection(SMTP):
             self._take_turn_soon()
         line = await self._line_waiter
         return None if line is None else line.rstrip(b"\r\n")
-
-    # --- replies --------------------------------------------------------------
-
-    def _say(self, phrase: Phrase) -> None:
-        self._out.append(phrase.octets[self._language])
-        if phrase.cost:
-            self._spend(phrase.cost)
-
-    def _spend(self, cost: int) -> None:
-        """A refusal, or a command that led nowhere: there is an end to it."""
-        if self._patience.spend(cost) and not self._is_closing:
-            self._note("too many errors", code=421)
-            self._out.append(replies.TOO_MANY_ERRORS.octets[self._language])
-            self._close()
-
-    def _note(self, event: str, **facts: Any) -> None:
-        """What a peer was refused, for the log: a few lines, then a number at the end."""
-        if self._repeats is None:
-            self._repeats = Repeats()
-        is_shown = self._repeats.is_shown(event, facts.get("code"))
-        if is_shown and self.service.notices.allows(self.peer):
-            self._log.info(event, **facts)
-
-    def _note_repeats(self) -> None:
-        """At the end: how often it was that a few lines stand for."""
-        repeats, self._repeats = self._repeats, None
-        for event, code, count in () if repeats is None else repeats.take():
-            if self.service.notices.allows(self.peer):
-                self._log.info(f"{event}, and again", code=code, repeats=count)
-
-    def _fill(self, phrase: Phrase, place: str, fact: str) -> None:
-        self._out.append(phrase.fill(self._language, place, fact))
-
-    async def push(self, status: str | bytes) -> None:
-        """aiosmtpd's way to reply; `status` has no CRLF."""
-        octets = status.encode("ascii", "replace") if isinstance(status, str) else status
-        self._out.append(octets + b"\r\n")
-
-    def _flush(self) -> None:
-        out = self._out
-        if out and self.transport is not None:
-            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
-            out.clear()
-
-    def _close(self) -> None:
-        """Write what is said and close; the sweep aborts a peer that does not read it."""
-        if self.transport is None or self._is_closing:
-            return
-        self._flush()
-        self._is_closing = True
-        self._activity.closing_at_s = self.service.clock_s()
-        self.transport.close()
 
     # --- the worker's sweep ---------------------------------------------------
 
