@@ -283,6 +283,7 @@ def _own_address(text: str, settings: Settings) -> str:
     Raises:
         Mistake: it has no shape of one, or another domain.
     """
+    from mailserver.settings.names import check_own_local
     from mailserver.values.address import PLUS, fold_domain
 
     local, at, domain = text.strip().rpartition("@")
@@ -290,6 +291,10 @@ def _own_address(text: str, settings: Settings) -> str:
         raise Mistake(f"{text!r} is not an address: write one, as prenom.nom@ac-exemple.fr")
     if PLUS in local:
         raise Mistake(f"{text!r}: what follows a + is its owner's to choose; leave it out")
+    try:
+        check_own_local(local)
+    except ValueError as error:
+        raise Mistake(str(error)) from None
     if fold_domain(domain) not in map(fold_domain, settings.service.domains):
         known = ", ".join(settings.service.domains)
         raise Mistake(f"{text}: mail for {domain} does not come here, only for {known}")

@@ -79,13 +79,13 @@ def checked_address(text: str) -> str:
         Mistake: not an address that a path may hold.
     """
     from mailserver.settings.names import check_domain
-    from mailserver.values.address import quote_local
+    from mailserver.values.address import is_loose_dot_string
 
-    local, at, domain = text.strip().rpartition("@")
-    if not at or not local or not domain or quote_local(local) != local:
+    local, _, domain = text.strip().rpartition("@")
+    if not domain or not is_loose_dot_string(local):
         raise Mistake(f"{text!r} is not an address: write one, as marie@example.org")
     try:
         check_domain(domain)
     except ValueError as error:
         raise Mistake(f"{text!r} is not an address: {error}") from None
-    return f"{local}@{domain}"
+    return f"{local}@{domain.rstrip('.')}"

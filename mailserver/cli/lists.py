@@ -214,13 +214,14 @@ def list_named(store: Store, text: str, settings: Settings) -> MailingList:
 
 def _own_address(text: str, settings: Settings) -> str:
     from mailserver.lists.addresses import MAX_NAME_LENGTH
-    from mailserver.values.address import fold_domain
+    from mailserver.values.address import fold_domain, is_dot_string
 
     local, _, domain = text.rpartition("@")
     local, domain = (local, domain) if local else (text, settings.service.domains[0])
     if len(local) > MAX_NAME_LENGTH:
         raise Mistake(f"{local}: at most {MAX_NAME_LENGTH} characters before the @")
-    if not local.isascii() or any(c.isspace() or c in '<>,;:"\\()@+%!' for c in local):
+    is_plain = local.isascii() and is_dot_string(local)
+    if not is_plain or any(c in "+%!" for c in local):
         raise Mistake(f"{text!r} is no address for a list: write one, as animateurs.tice17")
     if fold_domain(domain) not in map(fold_domain, settings.service.domains):
         known = ", ".join(settings.service.domains)

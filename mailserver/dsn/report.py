@@ -22,6 +22,7 @@ from mailserver.dsn.facts import Original, Task
 from mailserver.dsn.original import Returned, decide_return, header_lines, message_id_of
 from mailserver.dsn.status import date, delivery_status
 from mailserver.dsn.words import FROM_NAME
+from mailserver.values.address import quote_mailbox
 from mailserver.values.message import BodyFacts
 
 
@@ -103,7 +104,7 @@ def _header(task: Task, boundary: str, *, is_8bit: bool) -> bytes:
         field("From", f"{_phrase(' / '.join(names))} <mailer-daemon@{task.house.domain}>"),
         # Nobody reads what is sent to the daemon, and people do answer.
         f"Reply-To: <{task.house.help_address}>\r\n",
-        field("To", visible(task.to)),
+        field("To", visible(quote_mailbox(task.to))),
         field("Subject", encoded_words(subject_line(task))),
         field("Date", date(task.house, task.made_at_s)),
         f"Message-ID: <{task.id_text}@{task.house.hostname}>\r\n",

@@ -16,6 +16,7 @@ from mailserver.lists.addresses import Purpose, address_for
 from mailserver.lists.header import split_fields
 from mailserver.store.lists import MailingList
 from mailserver.texts.catalogue import Text
+from mailserver.values.address import quote_mailbox
 
 
 class Note(Enum):
@@ -142,7 +143,7 @@ def compose_note(note: Note, which: MailingList, facts: Facts, *, post: bytes = 
     local, _, domain = which.address.rpartition("@")
     owner = address_for(which.address, Purpose.OWNER)
     message["From"] = HeaderAddress(which.prefix or local, addr_spec=owner)
-    message["To"] = facts.to
+    message["To"] = quote_mailbox(facts.to)
     message["Subject"] = _SUBJECTS[note].in_language(language).format(**words)
     message["Date"] = facts.date
     message["Message-ID"] = f"<{facts.id_text}@{domain}>"

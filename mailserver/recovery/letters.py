@@ -20,7 +20,7 @@ from mailserver.routing.relaying import make_schedule
 from mailserver.routing.rules import match_rule, next_hop_of
 from mailserver.settings.model import Settings
 from mailserver.store.ports import Failed, Outcome, StoreUnavailable, Write
-from mailserver.values.address import Address, fold_domain
+from mailserver.values.address import Address, fold_domain, quote_mailbox
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, accept_id_text, make_accept_id
 from mailserver.values.message import (
     Acceptance,
@@ -151,7 +151,7 @@ class Post:
     def _compose(self, letter: Letter, date: str, message_id: str) -> bytes:
         message = EmailMessage(policy=SMTP)
         message["From"] = HeaderAddress("Postmaster", addr_spec=self.help_address)
-        message["To"] = _in_ascii(letter.to)
+        message["To"] = quote_mailbox(_in_ascii(letter.to))
         message["Subject"] = letter.subject
         message["Date"] = date
         message["Message-ID"] = message_id

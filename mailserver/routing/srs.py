@@ -6,14 +6,22 @@ first one, and a keyed digest that nobody else can make:
 
     SRS0=HHHHHH=TT=first.example=local@ours            from any sender
     SRS1=HHHHHH=forwarder.example==HHHH=TT=...@ours    from one that was rewritten before
+    SRS0=HHHHHH=TT==first.example=a+2E+2Eb@ours        the same two, where the local part would
+    SRS1=HHHHHH==forwarder.example==...@ours           be no dot-string (RFC 5321 §4.1.2)
 
 HHHHHH: 30 bits of HMAC-SHA-256 in base 32, over all that follows, in lower
 case: other servers may change the case of a local part.  TT: days modulo 1024,
 in base 32.  An address is good for some days, and for reports (the null
 sender) only: who has seen one can send nothing else through it.
 
-A local part has at most 64 octets (RFC 5321 §4.5.3.1.1).  Where the rewritten
-one would have more, `rewrite` says None, and postmaster is the sender.
+Where it would be no dot-string (`a..b@`, `"a b"@`, a literal), one more `=` stands
+in front, and what is no atom's letter is `+` and two hexadecimal digits, octet
+by octet: never a quoted string, which many servers do not read.
+
+A local part may have more than 64 octets: so have the senders that are in it,
+and no limit is asked for where none is needed (RFC 5321 §4.5.3.1).  A path has at
+most 256 (§4.5.3.1.3); where it would have more, `rewrite` says None, and
+postmaster is the sender.
 """
 
 from __future__ import annotations
@@ -21,23 +29,29 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mailserver.values.address import Address, fold_domain, quote_local
+from mailserver.values.address import Address, fold_domain, is_dot_string
 from mailserver.values.secret import Secret
 
 KEY_FILE: Final = "srs.key"
 KEY_OCTETS: Final = 32
-MAX_LOCAL_OCTETS: Final = 64
+MAX_PATH_OCTETS: Final = 256
+"""RFC 5321 §4.5.3.1.3, with its angle brackets: what every server must take."""
 DAY_S: Final = 86_400
 _DAYS: Final = 1024
 _DIGEST_LENGTH: Final = 6
 _DIGITS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _PLAIN, _AGAIN = "srs0", "srs1"
+_NOT_PLAIN = re.compile(
+    rb"[^A-Za-z0-9!#$%&'*/?^_`{|}~=\x80-\xff-]"
+)  # "+" and dots are escaped, too
+_ESCAPED = re.compile(rb"\+([0-9A-Fa-f]{2})")
 
 
 class Srs:
@@ -55,17 +69,20 @@ class Srs:
         """The sender of a copy that leaves; None: it would be too long."""
         kind, _, rest = sender.local.partition("=")
         if kind.lower() == _PLAIN and rest:
-            told = f"{sender.domain}=={rest}"
-            local = f"SRS1={self._digest(told)}={told}"
+            local = self._signed("SRS1", "", f"{sender.domain}=={rest}")
         elif kind.lower() == _AGAIN and "==" in rest:
-            told = rest.partition("=")[2]  # the digest of who rewrote it last is not ours
-            local = f"SRS1={self._digest(told)}={told}"
+            # The digest of who rewrote it last is not ours.
+            local = self._signed("SRS1", "", rest.partition("=")[2])
         else:
-            told = f"{_day_text(now_s)}={sender.domain}={sender.local}"
-            local = f"SRS0={self._digest(told)}={told}"
-        if len(quote_local(local).encode("utf-8", "surrogateescape")) > MAX_LOCAL_OCTETS:
-            return None
-        return Address(local, self._domain)
+            lead = f"{_day_text(now_s)}="
+            local = self._signed("SRS0", lead, f"{sender.domain}={sender.local}")
+        octets = len(f"<{local}@{self._domain}>".encode("utf-8", "surrogateescape"))
+        return None if octets > MAX_PATH_OCTETS else Address(local, self._domain)
+
+    def _signed(self, word: str, lead: str, told: str) -> str:
+        if not is_dot_string(f"{word}={told}"):
+            told = f"={_escape(told)}"
+        return f"{word}={self._digest(lead + told)}={lead}{told}"
 
     def restore(self, local: str, *, now_s: float) -> Address | None:
         """To whom a report for this local part of ours goes on; None: we never wrote it."""
@@ -78,7 +95,7 @@ class Srs:
         if kind.lower() == _PLAIN:
             return self._restore_first(told, now_s)
         if kind.lower() == _AGAIN:
-            domain, equals, before = told.partition("==")
+            domain, equals, before = _unescaped(told).partition("==")
             return Address(f"SRS0={before}", domain) if equals and domain and before else None
         return None
 
@@ -88,9 +105,9 @@ class Srs:
 
     def _restore_first(self, told: str, now_s: float) -> Address | None:
         day, _, rest = told.partition("=")
-        domain, _, first = rest.partition("=")
+        domain, equals, first = _unescaped(rest).partition("=")
         age = _age_in_days(day.lower(), now_s)
-        if age is None or age > self._max_days or not domain or not first:
+        if age is None or age > self._max_days or not domain or not equals:
             return None
         return Address(first, domain)
 
@@ -98,6 +115,21 @@ class Srs:
         octets = told.lower().encode("utf-8", "surrogateescape")
         number = int.from_bytes(hmac.digest(self._key, octets, hashlib.sha256)[:8], "big")
         return "".join(_DIGITS[number >> 5 * place & 31] for place in range(_DIGEST_LENGTH))
+
+
+def _escape(text: str) -> str:
+    octets = text.encode("utf-8", "surrogateescape")
+    octets = _NOT_PLAIN.sub(lambda found: b"+%02X" % found[0][0], octets)
+    return octets.decode("utf-8", "surrogateescape")
+
+
+def _unescaped(told: str) -> str:
+    """As it was, where it stands behind the mark of `_signed`."""
+    if not told.startswith("="):
+        return told
+    octets = told[1:].encode("utf-8", "surrogateescape")
+    octets = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), octets)
+    return octets.decode("utf-8", "surrogateescape")
 
 
 def is_rewritten(local: str) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from mailserver.settings.bind import MAX_PORT
-from mailserver.values.address import fold_domain, quote_local
+from mailserver.values.address import fold_domain, is_dot_string, is_loose_dot_string
 
 MAX_DOMAIN_OCTETS = 253  # RFC 1035 §2.3.4, without the root's dot
 MAX_IDENTIFIER_LENGTH = 64
-MAX_LOCAL_OCTETS = 64  # RFC 5321 §4.5.3.1.1
+MAX_LOCAL_OCTETS = 64  # RFC 5321 §4.5.3.1.1: of what we give, and of people's own elsewhere
 # RFC 1123 §2.1: letters, digits and hyphens; labels of at most 63.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -35,16 +35,32 @@ def check_domain(text: str) -> str:
 def check_address(text: str) -> str:
     """Return an address elsewhere without the spaces around it, its domain as DNS has it.
 
-    The local part is ASCII and needs no quotes: another one is not sure to get there.
+    The local part is ASCII and needs no quotes: another one is not sure to get there.  Its dots
+    may stand anywhere, as in `a..b@`, which some providers gave to people.
 
     Raises:
         ValueError: it is no such address.
     """
     local, _, domain = text.strip().rpartition("@")
-    is_plain = local.isascii() and quote_local(local) == local and len(local) <= MAX_LOCAL_OCTETS
-    if not local or not is_plain or not is_name_in_dns(fold_domain(domain)):
+    folded = fold_domain(domain)
+    is_plain = local.isascii() and is_loose_dot_string(local) and len(local) <= MAX_LOCAL_OCTETS
+    if not is_plain or not is_name_in_dns(folded):
         raise ValueError(f"{text!r} is not an address: write one, as marie@example.org")
-    return f"{local}@{domain if domain.isascii() else fold_domain(domain)}"
+    return f"{local}@{domain.rstrip('.') if domain.isascii() else folded}"
+
+
+def check_own_local(local: str) -> str:
+    """Return the local part of an address of ours, as it was written.
+
+    Raises:
+        ValueError: it needs quotes, has a dot where none may stand, or is too long.
+    """
+    if not is_dot_string(local) or len(local.encode()) > MAX_LOCAL_OCTETS:
+        raise ValueError(
+            f"{local!r} cannot be given: letters, digits and signs that need no quotes, one dot"
+            f" between two of them, at most {MAX_LOCAL_OCTETS} octets"
+        )
+    return local
 
 
 def check_identifier(text: str) -> str:

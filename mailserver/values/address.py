@@ -44,6 +44,15 @@ class Address:
         return f"{fold_local(self.local)}@{fold_domain(self.domain)}"
 
     @property
+    def as_relayed(self) -> str:
+        """As its own servers write it: `a..b@`, `.a@` and `a.@` keep their dots, without quotes.
+
+        Some providers gave such addresses to people (Japanese ones, until 2009), and know
+        them in no other form.
+        """
+        return f"{self.local}@{self.domain}" if is_loose_dot_string(self.local) else str(self)
+
+    @property
     def is_ascii(self) -> bool:
         return self.local.isascii() and self.domain.isascii()
 
@@ -57,18 +66,27 @@ def key_of(text: str) -> str:
 _ATEXT_DOT = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-/=?^_`{|}~.")
 
 
+def is_dot_string(local: str) -> bool:
+    """Does it stand in a path without quotes (RFC 5321 §4.1.2)?  Letters outside ASCII may."""
+    return is_loose_dot_string(local) and f".{local}.".count("..") == 0
+
+
+def is_loose_dot_string(local: str) -> bool:
+    """The letters of a dot-string, with dots anywhere."""
+    return local != "" and all(c in _ATEXT_DOT or ord(c) > 127 for c in local)
+
+
 def quote_local(local: str) -> str:
     """Write a local part as a path needs it: a dot-string, or else a quoted-string."""
-    is_dot_string = (
-        local
-        and all(c in _ATEXT_DOT or ord(c) > 127 for c in local)
-        and not local.startswith(".")
-        and not local.endswith(".")
-        and ".." not in local
-    )
-    if is_dot_string:
+    if is_dot_string(local):
         return local
     return '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def quote_mailbox(text: str) -> str:
+    """A mailbox as it stands in a path, for a header field (RFC 5322 §3.4.1): `"a..b"@`."""
+    local, _, domain = text.rpartition("@")
+    return f"{quote_local(local)}@{domain}" if is_loose_dot_string(local) else text
 
 
 @lru_cache(maxsize=4096)

@@ -7,9 +7,21 @@
     forward-path = Path / "<postmaster>"             ; any case
     reverse-path = Path / "<>"
 
-RFC 5321 §4.1.2, §4.1.3; RFC 6531 §3.3 for UTF-8.  Limits: RFC 5321 §4.5.3.1.
-Spaces between the colon and "<" are tolerated: old Outlook versions and many
-scanners write `MAIL FROM: <a@b>`.  Anything else is refused.
+RFC 5321 §4.1.2, §4.1.3; RFC 6531 §3.3 for UTF-8.
+
+Leniency, for everybody:
+
+    ` <a@b>`           spaces behind the colon: old Outlook versions, many scanners
+    `a..b@`, `.a@`     dots anywhere: providers in Japan gave such addresses to people
+    more than 64       octets of local part: forwarders (`+caf_=`), SRS, bulk senders.
+                       RFC 5321 §4.5.3.1: no limit where possible.  A path has at most
+                       MAX_PATH_OCTETS, since it stands in lines of ours
+    `a@b_c`, `a@b.`    an underscore is a host's in DNS; a final dot is dropped
+
+And for our own people and machines (`complete_path`): no angle brackets, and
+names without a domain, which is ours then.  Copiers write `MAIL FROM: scan@h`.
+
+Anything else is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +33,7 @@ from functools import lru_cache
 
 from mailserver.values.address import Address
 
-MAX_LOCAL_OCTETS = 64  # RFC 5321 §4.5.3.1.1
+MAX_PATH_OCTETS = 900  # a line of Received or Delivered-To has 998 (RFC 5322 §2.1.1)
 MAX_DOMAIN_OCTETS = 255  # RFC 5321 §4.5.3.1.2
 MAX_LABEL_OCTETS = 63  # RFC 1035 §2.3.4
 
@@ -34,7 +46,8 @@ class BadPath(ValueError):
 class Path:
     """What stood between the angle brackets.
 
-    text: the mailbox as typed, without a source route; empty for the null sender.
+    text: the mailbox as typed, without a source route and without the domain's final dot;
+        empty for the null sender.
     address: None for the null sender.
     """
 
@@ -45,18 +58,21 @@ class Path:
 NULL_PATH = Path("", None)
 
 _UTF8 = "\u00a0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff"
-_ATOM = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]++"
-_LABEL = rf"[A-Za-z0-9{_UTF8}]++(?:-++[A-Za-z0-9{_UTF8}]++)*"
+_DOTTED = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.{_UTF8}-]++"
+_LABEL = rf"[A-Za-z0-9_{_UTF8}]++(?:-++[A-Za-z0-9_{_UTF8}]++)*"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
-_QUOTED = rf'"((?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*)"'
+_QTEXT = rf"(?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*"
 _PATH = re.compile(
-    rf" *+<(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?"
-    rf"((?:({_ATOM}(?:\.{_ATOM})*)|{_QUOTED})@(?:({_DOMAIN})|\[([A-Za-z0-9:.]++)\]))"
-    r">(?: ++(.*+))?"
+    rf"[ \t]*+<(?:@{_DOMAIN}\.?(?:,@{_DOMAIN}\.?)*:)?"
+    rf'((?:({_DOTTED})|"({_QTEXT})")@(?:({_DOMAIN})|\[([A-Za-z0-9:.]++)\]))'
+    r"(?:(?<!\])\.)?>(?: ++(.*+))?"
 )
-_NULL = re.compile(r" *+<>(?: ++(.*+))?")
-_POSTMASTER = re.compile(r" *+<(postmaster)>(?: ++(.*+))?", re.IGNORECASE)
+_NULL = re.compile(r"[ \t]*+<>(?: ++(.*+))?")
+_POSTMASTER = re.compile(r"[ \t]*+<(postmaster)>(?: ++(.*+))?", re.IGNORECASE)
 _QUOTED_PAIR = re.compile(r"\\(.)")
+_BARE = rf'(?:"{_QTEXT}"|[^\s<>"])+'
+_UNBRACKETED = re.compile(rf"[ \t]*+(?:<[ \t]*+({_BARE})[ \t]*+>|({_BARE}))(?: ++(.*+))?")
+_QUOTES = re.compile(rf'"{_QTEXT}"')
 
 
 def parse_reverse_path(text: str) -> tuple[Path, str]:
@@ -89,6 +105,23 @@ def parse_forward_path(text: str) -> tuple[Path, str]:
     return Path(bare[1], Address(bare[1], "")), bare[2] or ""
 
 
+def complete_path(text: str, domain: str) -> str:
+    """What one of our own people or machines meant: in brackets, and with our domain.
+
+    The result is read by the two functions above, which may still refuse it.
+
+    Raises:
+        BadPath: nothing there could be a mailbox.
+    """
+    found = _UNBRACKETED.fullmatch(text)
+    if found is None:
+        raise BadPath(text)
+    mailbox, parameters = found[1] or found[2], found[3] or ""
+    if "@" not in _QUOTES.sub("", mailbox):
+        mailbox = f"{mailbox}@{domain}"
+    return f"<{mailbox}> {parameters}"
+
+
 def is_domain(text: str) -> bool:
     """Is this a domain name that a trace header may show as it is?"""
     return _ASCII_DOMAIN.fullmatch(text) is not None and len(text) <= MAX_DOMAIN_OCTETS
@@ -113,25 +146,21 @@ def _path(
     local = dot_string if quoted is None else _QUOTED_PAIR.sub(r"\1", quoted)
     if domain is None:
         domain = _literal(literal)
-    if not mailbox.isascii():
-        _check_octets(local.encode(), domain.encode())
-    elif len(local) > MAX_LOCAL_OCTETS or len(domain) > MAX_DOMAIN_OCTETS:
-        raise BadPath("local part or domain too long")
-    if len(domain) > MAX_LABEL_OCTETS and _longest_label(domain) > MAX_LABEL_OCTETS:
-        raise BadPath("label too long")
+    octets = len(mailbox) if mailbox.isascii() else len(mailbox.encode())
+    if octets > MAX_PATH_OCTETS:
+        raise BadPath("path too long")
+    if len(domain) > MAX_LABEL_OCTETS:
+        _check_domain(domain)
     return Path(mailbox, Address(local, domain))
 
 
 _sender_path = lru_cache(maxsize=1024)(_path)  # few write much: the same ones come again and again
 
 
-def _check_octets(local: bytes, domain: bytes) -> None:
-    if len(local) > MAX_LOCAL_OCTETS or len(domain) > MAX_DOMAIN_OCTETS:
-        raise BadPath("local part or domain too long")
-
-
-def _longest_label(domain: str) -> int:
-    return max(len(label.encode()) for label in domain.split("."))
+def _check_domain(domain: str) -> None:
+    octets = domain.encode()
+    if len(octets) > MAX_DOMAIN_OCTETS or max(map(len, octets.split(b"."))) > MAX_LABEL_OCTETS:
+        raise BadPath("domain or label too long")
 
 
 def _literal(text: str) -> str:

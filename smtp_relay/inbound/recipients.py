@@ -196,7 +196,7 @@ class Recipients:
         if isinstance(found, Unknown):
             return None
         sender = self._sender_onward(transaction)
-        return self._trusted_onward(to, Address("", "") if sender is None else sender, str(to))
+        return self._trusted_onward(to, Address("", "") if sender is None else sender)
 
     def _sender_onward(self, transaction: Transaction) -> Address | None:
         """Under which a copy leaves: as it came where that is nobody or one of us."""
@@ -206,7 +206,7 @@ class Recipients:
         rewritten = service.srs.rewrite(sender, now_s=service.wall_s())
         return rewritten or Address("postmaster", service.ours.principal)
 
-    def _trusted_onward(self, to: Address, sender: Address, recipient: str) -> Onward | None:
+    def _trusted_onward(self, to: Address, sender: Address) -> Onward | None:
         """The rules for a copy that we send on in our own name; None: they refuse it."""
         sending = Sending(
             asker=_OURSELVES,
@@ -215,14 +215,14 @@ class Recipients:
             identifier=None,
             smtputf8=True,
         )
-        path = Path(recipient, to)
+        path = Path(to.as_relayed, to)
         decided = decide_rcpt(path, to, Elsewhere(fold_domain(to.domain)), sending)
         if not isinstance(decided, Onward):
             return None
         return Onward(
             decided.next_hop,
             decided.held_for,
-            recipient,
+            path.text,
             str(sender) if sender.local else None,
             is_counted=False,
         )
@@ -242,7 +242,7 @@ class Recipients:
             return self._decide_ours(transaction, first, found)
         if isinstance(found, Unknown):
             return replies.NO_SUCH_USER
-        return self._trusted_onward(first, Address("", ""), str(first)) or replies.NO_SUCH_USER
+        return self._trusted_onward(first, Address("", "")) or replies.NO_SUCH_USER
 
 
 _MAX_DECIDED = 256

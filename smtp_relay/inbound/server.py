@@ -14,6 +14,7 @@ their coroutines wrap.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from mailserver.peers.foreign import is_foreign
@@ -34,7 +35,14 @@ from smtp_relay.inbound.parameters import (
     parse_mail_parameters,
     parse_rcpt_parameters,
 )
-from smtp_relay.inbound.paths import BadPath, is_literal_of, parse_forward_path, parse_reverse_path
+from smtp_relay.inbound.paths import (
+    BadPath,
+    Path,
+    complete_path,
+    is_literal_of,
+    parse_forward_path,
+    parse_reverse_path,
+)
 from smtp_relay.inbound.policy import (
     Onward,
     OwnsAddress,
@@ -133,7 +141,7 @@ class SmtpDoor(SessionCommands):
             self._say(replies.BAD_SYNTAX)
             return
         try:
-            path, rest = parse_reverse_path(arg[5:])
+            path, rest = self._read_path(parse_reverse_path, arg[5:])
             parameters = parse_mail_parameters(rest) if rest else NO_PARAMETERS
         except (BadPath, BadParameter, UnknownParameter) as error:
             self._say(_bad_argument(error, replies.BAD_SENDER))
@@ -158,6 +166,16 @@ class SmtpDoor(SessionCommands):
         self._state |= _MAIL
         self._say(replies.SENDER_OK)
 
+    def _read_path(self, parse: Callable[[str], tuple[Path, str]], text: str) -> tuple[Path, str]:
+        """Our own people's programs and machines may leave out brackets and domain."""
+        try:
+            return parse(text)
+        except BadPath:
+            recipients = self._recipients or self._fix_recipients()
+            if not recipients.is_known:
+                raise
+            return parse(complete_path(text, self.service.settings.service.domain))
+
     def _rcpt(self, arg: str | None) -> None:
         if arg is None or arg[:3].upper() != "TO:":
             self._say(replies.BAD_SYNTAX)
@@ -165,7 +183,7 @@ class SmtpDoor(SessionCommands):
         transaction: Transaction = self.envelope
         wishes = NO_RCPT_PARAMETERS
         try:
-            path, rest = parse_forward_path(arg[3:])
+            path, rest = self._read_path(parse_forward_path, arg[3:])
             if rest:
                 wishes = parse_rcpt_parameters(rest, smtputf8=transaction.smtp_utf8)
         except (BadPath, BadParameter, UnknownParameter) as error:

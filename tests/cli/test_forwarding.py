@@ -45,6 +45,11 @@ def test_it_leads_to_another_mailbox_or_away(service: Path, run: Run, to: str, w
     assert why in said.err
 
 
+@pytest.mark.parametrize("to", ["a..b@docomo.example", "a" * 70 + "@b.example"])
+def test_it_leads_to_addresses_that_we_would_not_give(service: Path, run: Run, to: str) -> None:
+    assert run("account", "forward", "postmaster", to, "--config", service).status == 0
+
+
 @pytest.mark.parametrize("text", ["home", "@b.test", "home@", "home@-", "a b@c.test", "<x@b.test>"])
 def test_what_is_no_address_is_told(service: Path, run: Run, text: str) -> None:
     said = run("account", "forward", "postmaster", text, "--config", service)

@@ -129,6 +129,16 @@ def test_whatever_address_of_an_account_is_typed_it_is_one_member(
     assert _members(run(*words, "--remove", typed)) == []
 
 
+@pytest.mark.parametrize(
+    "outside", ["a..b@docomo.example", "a.@b.example", "a" * 70 + "@b.example"]
+)
+def test_a_member_outside_may_have_an_address_that_we_would_not_give(
+    lists: Path, run: Run, outside: str
+) -> None:
+    words = ("list", "members", "animateurs", "--json", "--config", lists)
+    assert _members(run(*words, "--add", outside)) == [(outside, True)]
+
+
 def test_a_list_may_be_a_member_but_not_of_itself(lists: Path, run: Run) -> None:
     assert run("list", "add", "tous", "--owner", "anne", "--config", lists).status == 0
     words = ("list", "members", "tous", "--json", "--config", lists)
@@ -217,6 +227,8 @@ def test_a_list_that_is_deleted_gives_back_what_waits(lists: Path, run: Run) -> 
         (("delete", "animateurs"), "nobody to ask"),
         (("add", "anne.durand", "--owner", "anne"), "already taken"),
         (("add", "a+b", "--owner", "anne"), "no address for a list"),
+        (("add", "a..b", "--owner", "anne"), "no address for a list"),
+        (("add", ".a", "--owner", "anne"), "no address for a list"),
         (("add", "x@b.test", "--owner", "anne"), "does not come here"),
     ],
 )

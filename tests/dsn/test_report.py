@@ -100,6 +100,15 @@ def test_the_header_is_that_of_an_automatic_answer_which_programs_thread() -> No
     assert message.get_param("report-type") == "delivery-status"
 
 
+@pytest.mark.parametrize("local", ["a..b", ".a", "a.", "a" * 300])
+def test_a_senders_dots_and_length_leave_a_header_that_can_be_read(local: str) -> None:
+    asked = task(to=f"{local}@docomo.example")
+    quoted = local if set(local) == {"a"} else f'"{local}"'
+    assert f"\nTo: {quoted}@docomo.example\r\n" in octets_of(asked).decode().replace("\n ", "")
+    assert read(asked)["To"].addresses[0].username == local
+    assert max(map(len, octets_of(asked).split(b"\r\n"))) <= 998
+
+
 def test_part_2_says_the_facts() -> None:
     asked = task(
         original(envelope_id="QQ314159+2Ba"),

@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from mailserver.routing.srs import (
     DAY_S,
     KEY_FILE,
-    MAX_LOCAL_OCTETS,
+    MAX_PATH_OCTETS,
     Srs,
     is_rewritten,
     open_srs_key,
 )
-from mailserver.values.address import Address, quote_local
+from mailserver.values.address import Address, is_dot_string
 from mailserver.values.secret import Secret
 
 NOW_S = 1_795_000_000.0
 OURS = "ac-exemple.fr"
-LOCALS = st.text('abcxyzABC019.+=-_ "\\é', min_size=1, max_size=20)
-DOMAINS = st.sampled_from(["b.example", "Mail.Example.org", "x.fr"])
+LOCALS = st.text('abcxyzABC019.+=-_ "\\é@', max_size=70)
+DOMAINS = st.sampled_from(["b.example", "my_host.Example", "x.fr", "[192.0.2.1]", "[IPv6:::1]"])
 
 
 def srs(key: bytes = b"k" * 32, *, domain: str = OURS) -> Srs:
@@ -45,7 +45,8 @@ def test_a_sender_comes_back_as_it_was(local: str, domain: str, days: int) -> No
     if found is None:
         return
     assert found.domain == OURS
-    assert len(quote_local(found.local).encode()) <= MAX_LOCAL_OCTETS
+    assert is_dot_string(found.local)
+    assert len(f"<{found}>".encode()) <= MAX_PATH_OCTETS
     assert is_rewritten(found.local)
     back = srs().restore(found.local, now_s=NOW_S + days * DAY_S)
     if local[:5].lower() not in {"srs0=", "srs1="}:
@@ -99,7 +100,48 @@ def test_a_copy_that_was_forwarded_before_goes_back_to_the_first_forwarder() -> 
 
 
 def test_one_that_would_be_too_long_is_not_written() -> None:
-    assert srs().rewrite(Address("a" * 64, "b.example"), now_s=NOW_S) is None
+    longest = MAX_PATH_OCTETS - len(f"<SRS0=hhhhhh=tt=b.example=@{OURS}>")
+    found = srs().rewrite(Address("a" * longest, "b.example"), now_s=NOW_S)
+    assert found is not None
+    assert srs().restore(found.local, now_s=NOW_S) == Address("a" * longest, "b.example")
+    assert srs().rewrite(Address("a" * longest + "a", "b.example"), now_s=NOW_S) is None
+
+
+@pytest.mark.parametrize(
+    ("local", "domain", "told"),
+    [
+        ("jean", "b.example", "b.example=jean"),
+        ("jean+ski", "b.example", "b.example=jean+ski"),
+        ("a..b", "b.example", "=b+2Eexample=a+2E+2Eb"),
+        (".a", "b.example", "b.example=.a"),  # its dot stands within ours
+        ("a.", "b.example", "=b+2Eexample=a+2E"),
+        ("a b+c", "b.example", "=b+2Eexample=a+20b+2Bc"),
+        ("", "b.example", "b.example="),
+        ("jean", "[192.0.2.1]", "=+5B192+2E0+2E2+2E1+5D=jean"),
+        ("boss@x", "b.example", "=b+2Eexample=boss+40x"),
+    ],
+)
+def test_what_needs_quotes_is_escaped_so_that_the_address_never_does(
+    local: str, domain: str, told: str
+) -> None:
+    found = srs().rewrite(Address(local, domain), now_s=NOW_S)
+    assert found is not None
+    assert found.local.split("=", 3)[3] == told
+    assert str(found) == f"{found.local}@{OURS}"
+    assert srs().restore(found.local, now_s=NOW_S) == Address(local, domain)
+
+
+def test_one_of_another_forwarder_is_escaped_too_and_comes_back_whole() -> None:
+    foreign = Address("SRS0=HHH=TT=c.example=a..b", "one.example")
+    found = srs().rewrite(foreign, now_s=NOW_S)
+    assert found is not None
+    assert is_dot_string(found.local)
+    again = srs(b"2" * 32, domain="two.example").rewrite(found, now_s=NOW_S)
+    assert again is not None
+    assert is_dot_string(again.local)
+    assert srs().restore(found.local, now_s=NOW_S) == foreign
+    back = srs(b"2" * 32, domain="two.example").restore(again.local, now_s=NOW_S)
+    assert back == foreign
 
 
 def test_the_key_is_made_once_and_nobody_else_reads_it(tmp_path: Path) -> None:

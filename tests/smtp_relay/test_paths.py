@@ -16,8 +16,10 @@ from smtp_relay.inbound.parameters import (
     parse_rcpt_parameters,
 )
 from smtp_relay.inbound.paths import (
+    MAX_PATH_OCTETS,
     NULL_PATH,
     BadPath,
+    complete_path,
     is_literal_of,
     parse_forward_path,
     parse_reverse_path,
@@ -38,7 +40,25 @@ from smtp_relay.inbound.paths import (
         ("<u@[192.0.2.1]>", "u", "[192.0.2.1]"),
         ("<u@[IPv6:2001:db8::1]>", "u", "[IPv6:2001:db8::1]"),
         ("<frédéric@école.fr>", "frédéric", "école.fr"),
-        ("<" + "a" * 64 + "@b.fr>", "a" * 64, "b.fr"),
+        ("<" + "a" * 65 + "@b.fr>", "a" * 65, "b.fr"),
+        ("<" + "é" * 300 + "@b.fr>", "é" * 300, "b.fr"),
+        ("<" + "a" * 895 + "@b.fr>", "a" * 895, "b.fr"),
+        ('<"' + "a " * 400 + '"@b.fr>', "a " * 400, "b.fr"),
+        (
+            "<me+caf_=you=school.example@gmail.example>",
+            "me+caf_=you=school.example",
+            "gmail.example",
+        ),
+        ("<a..b@c.fr>", "a..b", "c.fr"),
+        ("<.a@b.fr>", ".a", "b.fr"),
+        ("<a.@b.fr>", "a.", "b.fr"),
+        ("<a@b_c.fr>", "a", "b_c.fr"),
+        ("<a@_dmarc.b_.fr>", "a", "_dmarc.b_.fr"),
+        ("<a@b.fr.>", "a", "b.fr"),
+        ("<@r1_x.,@r2:u@d.fr.>", "u", "d.fr"),
+        ("\t<a@b>", "a", "b"),
+        ('<""@b.fr>', "", "b.fr"),
+        ('<"needless"@b.fr>', "needless", "b.fr"),
         ("<a@" + ".".join(["b" * 63] * 3) + ">", "a", ".".join(["b" * 63] * 3)),
         ("<!#$%&'*+-/=?^_`{|}~@b>", "!#$%&'*+-/=?^_`{|}~", "b"),
         ("<a@xn--cole-9oa.fr>", "a", "xn--cole-9oa.fr"),
@@ -54,11 +74,11 @@ def test_a_path_of_the_grammar_is_read(text: str, local: str, domain: str) -> No
 @pytest.mark.parametrize(
     "text",
     [
-        "", "<", ">", "<a", "a@b", "<a@>", "<@b>", "<a@", "<a b@c>", "<a@b c>", "<.a@b>", "<a.@b>",
-        "<a..b@c>", "<a@b.>", "<a@.b>", "<a@-b>", "<a@b->", "<a@b>x", "<a@b>>", "<<a@b>>", "<a@@b>",
-        "<a@b_c>", "<a(c)@b>", '<"a@b>', '<a"b"@c>', "<a@[1.2.3]>", "<a@[1.2.3.256]>", "<a@[]>",
+        "", "<", ">", "<a", "a@b", "<a@>", "<@b>", "<a@", "<a b@c>", "<a@b c>", "<a@b..>", "<a@b..c>",
+        "<a@.>", "<a@.b>", "<a@-b>", "<a@b->", "<a@b>x", "<a@b>>", "<<a@b>>", "<a@@b>",
+        "<a@[192.0.2.1].>", "<a@b>SIZE=1", "< a@b>", "<a@b >", "<a(c)@b>", '<"a@b>', '<a"b"@c>', "<a@[1.2.3]>", "<a@[1.2.3.256]>", "<a@[]>",
         "<a@[IPv6:zz]>", "<a@[x:y]>", "<@r u@d>", "<@r:>", "<a\0@b>", "<a\x7f@b>", "<\udce9@b>",
-        "<a@b>\tSIZE=1", "<" + "a" * 65 + "@b>", "<" + "é" * 33 + "@b>", "<a@" + "b" * 64 + ">",
+        "<a@b>\tSIZE=1", "<" + "a" * 899 + "@b>", "<" + "é" * 450 + "@b>", "<a@" + "b" * 64 + ">",
         "<a@" + ".".join(["b" * 60] * 5) + ">",
     ],
 )  # fmt: skip
@@ -90,14 +110,66 @@ def test_any_text_is_a_path_or_refused(text: str) -> None:
             path, _ = parse(f"<{text}>")
         except BadPath:
             continue
-        assert path.address is None or len(path.address.local.encode()) <= 64
+        assert len(path.text.encode()) <= MAX_PATH_OCTETS
 
 
-@pytest.mark.parametrize("octet", ["a", "-", ".", '"', "\\", "@", "a.", "a-", "@a,", "é"])
+@pytest.mark.parametrize(
+    "octet", ["a", "-", ".", '"', "\\", "@", "a.", "a-", "@a,", "é", '"a', 'a"b"']
+)
 def test_a_long_line_of_anything_is_read_in_linear_time(octet: str) -> None:
     for text in (f"<{octet * 2000}", f"<a@{octet * 2000}!>", f"<@{octet * 1000}:{octet * 1000}>"):
         with pytest.raises(BadPath):
             parse_reverse_path(text)
+        with pytest.raises(BadPath):
+            parse_reverse_path(complete_path(text[1:] + "\0", "b"))
+
+
+def test_the_domains_final_dot_is_dropped_and_everything_else_stays_as_typed() -> None:
+    assert parse_reverse_path("<@r:A..b@C_d.Fr.>")[0].text == "A..b@C_d.Fr"
+    assert parse_forward_path('<"marie"@b.fr>')[0].text == '"marie"@b.fr'
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("a@b.fr", "<a@b.fr>"),
+        (" a@b.fr", "<a@b.fr>"),
+        ("a@b.fr SIZE=1 BODY=7BIT", "<a@b.fr>"),
+        ("scan", "<scan@ours.fr>"),
+        ("<scan>", "<scan@ours.fr>"),
+        (" < scan > SIZE=1", "<scan@ours.fr>"),
+        ('"a b"', '<"a b"@ours.fr>'),
+        ('"a@b"', '<"a@b"@ours.fr>'),
+        ("< a@b >", "<a@b>"),
+        ("@r:a@b", "<a@b>"),
+        ("scan@h", "<scan@h>"),
+    ],
+)
+def test_our_own_machines_may_leave_out_brackets_and_domain(typed: str, meant: str) -> None:
+    for parse in (parse_reverse_path, parse_forward_path):
+        path, rest = parse(complete_path(typed, "ours.fr"))
+        assert path == parse(meant)[0]
+        assert rest == typed.partition(" SIZE")[1].strip() + typed.partition(" SIZE")[2]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", " ", "<", "<a@b", "a@b>", "<a@b>x", "<a@b>SIZE=1", "<<a@b>>", "a@b@c", '"a', "a\0b",
+     "a@", "@b", "<a b>", "a(c)@b", "<@r:scan>", "a\\@b", "<" + "a" * 900 + ">"],
+)  # fmt: skip
+def test_what_even_they_cannot_mean_is_refused(typed: str) -> None:
+    for parse in (parse_reverse_path, parse_forward_path):
+        with pytest.raises(BadPath):
+            parse(complete_path(typed, "ours.fr"))
+
+
+@given(st.text(max_size=200))
+def test_whatever_is_completed_is_what_it_was_or_ours(text: str) -> None:
+    try:
+        path, _ = parse_forward_path(complete_path(text, "ours.fr"))
+    except BadPath:
+        return
+    assert path.text.removesuffix("@ours.fr") in text
 
 
 def test_mail_parameters_are_read_with_their_case() -> None:

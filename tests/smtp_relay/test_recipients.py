@@ -11,7 +11,7 @@ import pytest
 from mailserver.lists.addresses import Purpose, address_for, addresses_of
 from mailserver.store.lists import MailingList, Posting
 from mailserver.store.people import Life
-from mailserver.values.address import Address
+from mailserver.values.address import Address, is_dot_string
 from mailserver.values.ids import AccountId
 from mailserver.values.message import Deposit, NewCopy, Notify, Relay
 from smtp_relay.inbound.service import Listener
@@ -229,7 +229,7 @@ def test_a_sender_that_is_too_long_to_rewrite_leaves_as_postmaster(hall: Hall) -
     hall.store.targets[SOMEBODY] = make_target(
         7, forward_to="home@provider.example", keeps_copy=False
     )
-    (away,) = accepted(hall, sender=b"MAIL FROM:<" + b"a" * 60 + b"@example.org>\r\n")
+    (away,) = accepted(hall, sender=b"MAIL FROM:<" + b"a" * 240 + b"@example.org>\r\n")
     assert away.sender == f"postmaster@{DOMAIN}"
 
 
@@ -307,6 +307,21 @@ def test_nothing_but_reports_goes_that_way(hall: Hall) -> None:
 def test_an_address_that_we_never_wrote_relays_nothing(hall: Hall) -> None:
     forged = f"SRS0=aaaaaa=bb=example.org=a@{DOMAIN}"
     assert answer(hall, to=forged, sender=b"MAIL FROM:<>\r\n") == "550 5.1.1"
+
+
+@pytest.mark.parametrize("local", ["a..b", ".a", "a.", "a" * 71, "a+caf_=you=school.example"])
+def test_a_sender_of_any_spelling_is_forwarded_under_a_plain_address_and_hears_back(
+    hall: Hall, local: str
+) -> None:
+    hall.store.targets[SOMEBODY] = make_target(
+        7, forward_to="home..1@provider.example", keeps_copy=False
+    )
+    (away,) = accepted(hall, sender=f"MAIL FROM:<{local}@example.org>\r\n".encode())
+    assert away.recipient == "home..1@provider.example"
+    assert away.sender is not None
+    assert is_dot_string(away.sender.rpartition("@")[0])
+    (back,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=rcpt(away.sender))
+    assert back.recipient == f"{local}@example.org"
 
 
 # --- guessing ---------------------------------------------------------------------------

@@ -55,6 +55,18 @@ def test_all_that_is_offered_is_used() -> None:
     assert all(verdict.has_dsn for verdict in side.last())
 
 
+@pytest.mark.parametrize(
+    "address", ["a..b@docomo.test", ".a@b.test", "a.@b.test", "a" * 300 + "@b.test", '"a b"@b.test']
+)
+def test_an_address_goes_out_as_it_was_typed(address: str) -> None:
+    side = open_side(*ALL)
+    message = make_message(reverse_path=address)
+    said = side.offer(make_parcel(message=message, copies=[make_copy(address)]))
+    mail, recipient, *_ = said.split(b"\r\n")
+    assert mail.startswith(f"MAIL FROM:<{address}> SIZE=".encode())
+    assert recipient == f"RCPT TO:<{address}>".encode()
+
+
 def test_never_is_alone_and_nothing_is_said_where_nothing_is_offered() -> None:
     copy = make_copy("a@b.test", notify=Notify.NEVER, original_recipient="rfc822;a@b.test")
     message = make_message(envelope_id="id", return_content="FULL")
