@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -19,7 +20,15 @@ from typing import TypeVar
 from mailserver.settings.model import Settings
 from mailserver.store.people import Life, Target
 from mailserver.store.ports import Account
-from mailserver.values.address import Address, fold_domain, fold_local, split_plus
+from mailserver.values.address import (
+    PLUS,
+    Address,
+    fold_domain,
+    fold_local,
+    is_dot_string,
+    is_spelled_out,
+    split_plus,
+)
 from mailserver.values.ids import MailboxId
 from mailserver.values.message import Deposit
 
@@ -98,12 +107,11 @@ def _find_on(
     postmaster: Found | None,
 ) -> Found | Unknown:
     """The exact address is nobody's."""
-    base, detail = split_plus(local)
-    for key in _other_keys(local, domain, base if detail else "", ours.principal):
+    for key in _other_keys(local, domain, ours.principal):
         found = find(key)
         if found is not None:
             return found
-    if base in ALWAYS_DELIVERABLE and postmaster is not None:
+    if split_plus(local)[0] in ALWAYS_DELIVERABLE and postmaster is not None:
         return postmaster
     if not _ROUTING_MARKS.isdisjoint(local):  # another address in it: somebody tries to relay
         return _UNKNOWN
@@ -112,12 +120,14 @@ def _find_on(
     return _UNKNOWN if found is None else found
 
 
-def _other_keys(local: str, domain: str, base: str, principal: str) -> Iterable[str]:
-    if base:
+def _other_keys(local: str, domain: str, principal: str) -> Iterable[str]:
+    """Whose mail it is where nobody has the exact address, in this order."""
+    base, detail = split_plus(local)
+    if detail:
         yield f"{base}@{domain}"
     if domain != principal:
         yield f"{local}@{principal}"
-        if base:
+        if detail:
             yield f"{base}@{principal}"
 
 
@@ -139,18 +149,40 @@ def owns(
     ours: OurDomains,
     owns_key: Callable[[str], bool],
     is_given: Callable[[str], bool],
+    spelling_of: Callable[[str], str],
 ) -> bool:
-    """Is it an address of this account, at its own domain or at another one of ours?
+    """May this account write under this address?
 
-    is_given: has anybody that very address?
+    It may where mail for the address comes to it by the address itself, the mailbox before
+    the plus, or the same two at the principal domain; not where a catch-all brings it.  And
+    it must be spelled as it was given, but for the case: `márie@` and full-width letters lead
+    to marie@, and look like somebody else's.
+
+    is_given: has anybody that very address?  spelling_of: an address of ours as it was given.
     """
-    key = address.key
-    if owns_key(key):
-        return True
-    local, _, domain = key.rpartition("@")
-    if domain == ours.principal or domain not in ours.names:
+    local, domain = fold_local(address.local), fold_domain(address.domain)
+    if domain not in ours.names or not is_dot_string(address.local):
         return False
-    return owns_key(f"{local}@{ours.principal}") and not is_given(key)
+    for key in (f"{local}@{domain}", *_other_keys(local, domain, ours.principal)):
+        if owns_key(key):
+            return _is_spelled_so(address, spelling_of, key)
+        if is_given(key):
+            return False
+    return False
+
+
+def _is_spelled_so(address: Address, spelling_of: Callable[[str], str], key: str) -> bool:
+    if not is_spelled_out(address.domain):
+        return False
+    if address.local.isascii():
+        return True
+    given = spelling_of(key).rpartition("@")[0]
+    typed = address.local if PLUS in given else split_plus(address.local)[0]
+    return _lowered(typed) == _lowered(given)
+
+
+def _lowered(text: str) -> str:
+    return unicodedata.normalize("NFC", text).lower()
 
 
 def _key(address: str) -> str:

@@ -315,6 +315,10 @@ class Directory(Protocol):
 
     def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
 
+    def spelling_of(self, address_key: str) -> str:
+        """The address as it was given; empty: nobody has it."""
+        ...
+
     def find_account(self, identifier: str) -> Account | None: ...
 
     def list_accounts(self) -> Iterator[Account]:

@@ -112,6 +112,20 @@ def fold_domain(domain: str) -> str:
         return lowered
 
 
+def is_spelled_out(domain: str) -> bool:
+    """Is it written as A-labels or as U-labels, and not in letters that only lead there?
+
+    RFC 5895 maps full-width letters and dots of other scripts: who reads them sees another name.
+    """
+    if domain.isascii():
+        return True
+    try:
+        shown = idna.decode(fold_domain(domain))
+    except idna.IDNAError:
+        return False
+    return unicodedata.normalize("NFC", domain.rstrip(".")).lower() == shown
+
+
 def split_plus(local: str) -> tuple[str, str]:
     """`jean+ski` is mailbox `jean` with detail `ski`; without a plus, the detail is empty."""
     base, _, detail = local.partition(PLUS)

@@ -249,6 +249,7 @@ class SmtpDoor(SessionCommands):
                 ours=service.ours,
                 owns_key=lambda key: store.owns_address(account_id, key),
                 is_given=lambda key: store.find_target(key) is not None,
+                spelling_of=store.spelling_of,
             )
 
         return owns_it

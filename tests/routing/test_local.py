@@ -12,6 +12,7 @@ from mailserver.routing.local import (
     OurDomains,
     Unknown,
     decide_local,
+    find_local,
     owns,
 )
 from mailserver.values.address import Address
@@ -124,26 +125,100 @@ def test_whatever_the_address_it_has_a_route_and_costs_five_looks(local: str, do
     assert not isinstance(decided, Elsewhere) or not asked
 
 
-@pytest.mark.parametrize(
-    ("address", "is_owned"),
-    [
-        (Address("Marie", "ac-exemple.fr"), True),
-        (Address("marie", "académie.fr"), True),
-        (Address("taken", "académie.fr"), False),
-        (Address("taken", "ac-exemple.fr"), True),
-        (Address("marie", "ailleurs.fr"), False),
-        (Address("pierre", "académie.fr"), False),
-    ],
-)
-def test_an_address_is_owned_at_all_our_domains_unless_another_has_it_there(
-    address: Address, is_owned: bool
-) -> None:
-    own = {"marie@ac-exemple.fr", "taken@ac-exemple.fr"}
-    given_away = {"taken@xn--acadmie-eya.fr"}
-    found = owns(
+# --- whose mail it is, and who may write under it ----------------------------------------
+
+OWNERS = {
+    "marie@ac-exemple.fr": "marie",
+    "taken@ac-exemple.fr": "marie",
+    "elodie@ac-exemple.fr": "marie",
+    "taken@xn--acadmie-eya.fr": "pierre",
+    "marie+ski@ac-exemple.fr": "pierre",
+    "marie.plus@all.example": "marie",
+    "frederic.marot@ac-exemple.fr": "pierre",
+}
+SPELLINGS = {"elodie@ac-exemple.fr": "Élodie@ac-exemple.fr"}
+
+
+def may_write(address: Address, account: str = "marie") -> bool:
+    return owns(
         address,
         ours=OURS,
-        owns_key=own.__contains__,
-        is_given=lambda key: key in own | given_away,
+        owns_key=lambda key: OWNERS.get(key) == account,
+        is_given=OWNERS.__contains__,
+        spelling_of=lambda key: SPELLINGS.get(key, key if key in OWNERS else ""),
     )
-    assert found is is_owned
+
+
+def reader_of(address: Address) -> object:
+    return find_local(address, ours=OURS, find=OWNERS.get, postmaster="postmaster")
+
+
+@pytest.mark.parametrize(
+    ("local", "domain", "reader", "writes"),
+    [
+        ("marie", "ac-exemple.fr", "marie", True),
+        ("MARIE", "AC-EXEMPLE.FR", "marie", True),
+        ("marie", "ac-exemple.fr.", "marie", True),
+        ("marie+x", "ac-exemple.fr", "marie", True),
+        ("marie+x+y", "ac-exemple.fr", "marie", True),
+        ("marie+ski", "ac-exemple.fr", "pierre", False),
+        ("marie+", "ac-exemple.fr", Unknown(), False),
+        ("+marie", "ac-exemple.fr", Unknown(), False),
+        ("marie", "académie.fr", "marie", True),
+        ("marie", "ACADÉMIE.fr", "marie", True),
+        ("marie", "xn--acadmie-eya.fr", "marie", True),
+        ("marie+x", "académie.fr", "marie", True),
+        ("marie+ski", "académie.fr", "pierre", False),
+        ("taken", "académie.fr", "pierre", False),
+        ("taken+x", "académie.fr", "pierre", False),
+        ("taken", "ac-exemple.fr", "marie", True),
+        ("marie.plus", "all.example", "marie", True),
+        ("marie.plus", "ac-exemple.fr", Unknown(), False),
+        ("pierre", "académie.fr", Unknown(), False),
+        ("marie", "ailleurs.fr", Elsewhere("ailleurs.fr"), False),
+        ("marie", "", Unknown(), False),
+        # As they were given, or in ASCII.
+        ("élodie", "ac-exemple.fr", "marie", True),
+        ("ÉLODIE", "ac-exemple.fr", "marie", True),
+        ("e\u0301lodie", "ac-exemple.fr", "marie", True),
+        ("elodie", "ac-exemple.fr", "marie", True),
+        ("élodie+x", "ac-exemple.fr", "marie", True),
+        # They lead there, and look like somebody else.
+        ("elodié", "ac-exemple.fr", "marie", False),
+        ("márie", "ac-exemple.fr", "marie", False),
+        ("ｍａｒｉｅ", "ac-exemple.fr", "marie", False),
+        ("marie", "ａｃ-exemple.fr", "marie", False),
+        ("marie", "ac-exemple。fr", "marie", False),
+        ("𝓶𝓪𝓻𝓲𝓮", "ac-exemple.fr", "marie", False),
+        ("márie+x", "ac-exemple.fr", "marie", False),
+        # What only a role or a catch-all brings.
+        ("postmaster", "ac-exemple.fr", "postmaster", False),
+        ("whoever", "all.example", "pierre", False),
+        # What needs quotes, or has a dot too many.
+        ("marie+boss@ac-exemple.fr> ", "ac-exemple.fr", "marie", False),
+        ("marie+a..b", "ac-exemple.fr", "marie", False),
+        ("marie.", "ac-exemple.fr", Unknown(), False),
+        ("", "ac-exemple.fr", Unknown(), False),
+    ],
+)
+def test_who_reads_and_who_writes(local: str, domain: str, reader: object, writes: bool) -> None:
+    address = Address(local, domain)
+    assert reader_of(address) == reader
+    assert may_write(address) is writes
+
+
+@given(
+    local=st.text("marietknploéÉ+. ｅ", max_size=12)
+    | st.sampled_from(["marie", "taken", "elodie"]),
+    detail=st.sampled_from(["", "+x", "+ski", "+"]),
+    domain=st.sampled_from(
+        ["ac-exemple.fr", "académie.fr", "all.example", "ａｃ-exemple.fr", "x.fr"]
+    ),
+)
+def test_whoever_may_write_under_an_address_gets_its_mail(
+    local: str, detail: str, domain: str
+) -> None:
+    address = Address(local + detail, domain)
+    for account in ("marie", "pierre"):
+        if may_write(address, account):
+            assert reader_of(address) == account

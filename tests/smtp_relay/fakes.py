@@ -125,6 +125,7 @@ class FakeStore:
             f"marie@{DOMAIN}": MARIE,
             f"pierre@{DOMAIN}": PIERRE,
         }
+        self.spellings: dict[str, str] = {}  # of addresses that were not given as their key
         self.lists = FakeLists()
         self.targets: dict[str, Target] = {}  # those with more than a mailbox
         self.class_name = ""  # of everybody
@@ -155,6 +156,9 @@ class FakeStore:
 
     def owns_address(self, account_id: AccountId, address_key: str) -> bool:
         return self.owners.get(address_key) == account_id
+
+    def spelling_of(self, address_key: str) -> str:
+        return self.spellings.get(address_key, address_key if address_key in self.owners else "")
 
     def find_account(self, identifier: str) -> Account | None:
         if identifier != "postmaster":

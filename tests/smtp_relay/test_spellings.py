@@ -185,3 +185,27 @@ def test_octets_count_and_not_characters(hall: Hall) -> None:
     assert say(hall, talk)[-1] == "250 2.1.0"
     talk = HELLO + "MAIL FROM:<{}@b.fr> SMTPUTF8\r\n".format("é" * 450).encode()
     assert say(hall, talk)[-1] == "501 5.1.7"
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("marie+ski", "250"),
+        ("Marie.Dupont+Ski.2026", "250"),
+        ("pierre+marie", "550"),
+        ("márie", "550"),
+        ("ｍａｒｉｅ", "550"),
+        ("márie+ski", "550"),
+        ('"marie+ <x>"', "550"),
+    ],
+)
+def test_who_gets_the_mail_of_a_spelling_may_write_under_it_but_for_what_looks_like_another(
+    hall: Hall, typed: str, code: str
+) -> None:
+    address = f"{typed}@{DOMAIN}"
+    sender = mail(f"<{address}> SMTPUTF8")
+    assert say(hall, HELLO + AUTH + sender, listener=SUBMISSION)[-1].startswith(code)
+    text = f"From: Marie <{address}>\r\n\r\nhello\r\n.\r\n".encode()
+    own = mail(f"<marie@{DOMAIN}> SMTPUTF8")
+    talk = HELLO + AUTH + own + RCPT + DATA + text
+    assert say(hall, talk, listener=SUBMISSION)[-1].startswith(code)

@@ -50,6 +50,7 @@ _SIGN_IN_BY_ADDRESS = _SIGN_IN.format(
     which="account_id = (SELECT account_id FROM address WHERE address_key = ?)"
 )
 _OWNS = "SELECT 1 FROM address WHERE address_key = ? AND account_id = ?"
+_SPELLING = "SELECT address FROM address WHERE address_key = ?"
 _FIND_ACCOUNT = f"SELECT {_ACCOUNT} FROM account WHERE identifier_key = ?"
 _NEXT_ACCOUNTS = f"""
     SELECT {_ACCOUNT}, identifier_key FROM account
@@ -135,6 +136,10 @@ class SqlDirectory:
 
     def owns_address(self, account_id: AccountId, address_key: str) -> bool:
         return bool(self._engine.read(_OWNS, (address_key, account_id)))
+
+    def spelling_of(self, address_key: str) -> str:
+        row = first(self._engine.read(_SPELLING, (address_key,)))
+        return "" if row is None else str(row[0])
 
     def find_account(self, identifier: str) -> Account | None:
         row = first(self._engine.read(_FIND_ACCOUNT, (fold_local(identifier),)))

@@ -306,6 +306,9 @@ class SqliteStore:
     def owns_address(self, account_id: AccountId, address_key: str) -> bool:
         return self._directory.owns_address(account_id, address_key)
 
+    def spelling_of(self, address_key: str) -> str:
+        return self._directory.spelling_of(address_key)
+
     def find_account(self, identifier: str) -> Account | None:
         return self._directory.find_account(identifier)
 

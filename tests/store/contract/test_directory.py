@@ -51,6 +51,11 @@ def test_every_spelling_of_an_address_reaches_it(store: Store, typed: str) -> No
     assert sign_in is not None
     assert sign_in.account_id == added.account_id
     assert store.owns_address(added.account_id, key(typed))
+    assert store.spelling_of(key(typed)) == "Frédéric.Marot@ac-exemple.fr"
+
+
+def test_an_address_that_nobody_has_was_spelled_by_nobody(store: Store) -> None:
+    assert store.spelling_of(key("nobody@ac-exemple.fr")) == ""
 
 
 def test_a_domain_is_found_in_both_its_forms(store: Store) -> None:
