@@ -11,6 +11,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
+from mailserver.peers.patience import ERROR, TRIFLE
 from mailserver.values.secret import Secret
 from pop3_store.states import Action, Authenticate, Signal, State
 from pop3_store.texts import Say
@@ -48,6 +49,7 @@ def is_clear_allowed(*, allow_on_loopback: bool, bound_host: str, peer_host: str
 def give_user(session: Session, args: list[bytes]) -> Action | None:
     session.user_name = args[0].strip()
     session.say(Say.SEND_PASSWORD if session.user_name else Say.SYNTAX)
+    session.spend(TRIFLE)
     return None
 
 
@@ -56,6 +58,7 @@ def give_password(session: Session, args: list[bytes]) -> Action | None:
     user_name, session.user_name = session.user_name, b""
     if not user_name:
         session.say(Say.USER_FIRST)
+        session.spend(ERROR)
         return None
     return session.wait_for(Authenticate(user_name, Secret(args[0])))
 
@@ -74,6 +77,7 @@ def start_tls(session: Session, _args: list[bytes]) -> Action | None:
     else:
         session.say(Say.BEGIN_TLS)
         return session.wait_for(Signal.START_TLS)
+    session.spend(ERROR)
     return None
 
 
@@ -86,4 +90,5 @@ def list_capabilities(session: Session, _args: list[bytes]) -> Action | None:
     if session.circuit.can_start_tls and not session.circuit.is_tls:
         octets += b"STLS\r\n"
     session.send(octets + b".\r\n")
+    session.spend(TRIFLE if session.state is State.AUTHORIZATION else TRIFLE // 10)
     return None

@@ -18,9 +18,9 @@ from twisted.internet.protocol import Factory, Protocol
 
 from mailserver.settings.model import Network
 from pop3_store.authorization import is_clear_allowed
+from pop3_store.desk import Circuit
 from pop3_store.lobby import Lobby
 from pop3_store.protocol import Pop3Protocol
-from pop3_store.session import Circuit
 from pop3_store.texts import Say
 from pop3_store.tls import ServerTls
 
@@ -81,10 +81,10 @@ class Entrance(Factory):
         lobby = self._lobby
         lobby.peers.note(peer)
         if self._networks is not None and not is_within(peer, self._networks):
-            lobby.desk.log.warning("peer outside the legacy networks", door=self._door, peer=peer)
+            lobby.desk.note("peer outside the legacy networks", door=self._door, peer=peer)
             return None
         if lobby.is_full or lobby.is_draining:
-            lobby.desk.log.warning("connection turned away", door=self._door, peer=peer)
+            lobby.desk.note("connection turned away", door=self._door, peer=peer)
             # Before a handshake no reply can be read.
             if self._is_implicit_tls:
                 return None

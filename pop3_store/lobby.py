@@ -16,8 +16,8 @@ from typing import Protocol
 from mailserver.auth.gate import Authenticator
 from mailserver.store.commit import Submitter
 from mailserver.telemetry.peers import PeerWatch
+from pop3_store.desk import Desk
 from pop3_store.notes import Notebook
-from pop3_store.session import Desk
 
 SWEEP_S = 5.0
 CLOSE_GRACE_S = 5.0

@@ -20,8 +20,9 @@ from zope.interface import implementer  # type: ignore[import-untyped]
 
 from mailserver.auth.gate import Unavailable, Verdict
 from mailserver.store.ports import Failed, Outcome
+from pop3_store.desk import Circuit
 from pop3_store.lobby import Lobby, Mark
-from pop3_store.session import Circuit, Session
+from pop3_store.session import Session
 from pop3_store.states import Authenticate, Remove, Signal
 from pop3_store.tls import ServerTls
 from pop3_store.transport import Outlet

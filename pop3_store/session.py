@@ -15,76 +15,30 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
 
 from mailserver.auth.gate import (
     Denied,
     FirstPasswordEnded,
     Granted,
-    SignInsStore,
+    Throttled,
     Unavailable,
     Verdict,
 )
+from mailserver.peers.foreign import begins_foreign, is_foreign
+from mailserver.peers.patience import ERROR, Patience
 from mailserver.store.journeys import Collection
-from mailserver.store.ports import LastSeen, Mailboxes, MaildropLock, Outcome, Removed, StoreBroken
-from mailserver.telemetry.log import Log
-from mailserver.values.ids import AccountId, MailboxId, Uid
+from mailserver.store.ports import LastSeen, MaildropLock, Outcome, Removed, StoreBroken
+from mailserver.values.ids import MailboxId, Uid
 from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Row
+from pop3_store.desk import Circuit, Desk
 from pop3_store.listing import OpenMaildrop
 from pop3_store.notes import Collected
 from pop3_store.signed_in import SignedIn
 from pop3_store.states import Action, Authenticate, Remove, Signal, State
-from pop3_store.texts import Replies, Say
+from pop3_store.texts import Say
 
 BATCH_OCTETS = 64 * 1024
 """Replies to pipelined commands are sent together until they reach this."""
-
-
-class Maildrops(Mailboxes, SignInsStore, Protocol):
-    """What a session needs of the store."""
-
-    def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
-
-
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """Counters of one process, for `mailserver status`."""
-
-    session_count: int = 0
-    sign_in_count: int = 0
-    refused_count: int = 0
-    in_use_count: int = 0
-    retrieved_count: int = 0
-    retrieved_octets: int = 0
-    top_count: int = 0
-    removed_count: int = 0
-    fault_count: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What all sessions of one process share."""
-
-    store: Maildrops
-    replies: Replies
-    max_failures: int  # refused passwords before the session is closed
-    clock: Callable[[], float]  # Unix time in seconds
-    on_broken: Callable[[], None]  # the store's disk failed: the process must end
-    log: Log
-    tally: Tally
-
-
-@dataclass(slots=True, kw_only=True)
-class Circuit:
-    """The connection as the session sees it.  `is_tls` turns true after STLS."""
-
-    session_id: str
-    door: str  # the listener's name
-    peer: str
-    is_tls: bool
-    can_start_tls: bool
-    is_clear_allowed: bool  # a password without TLS
 
 
 class Session:
@@ -100,6 +54,7 @@ class Session:
         "_next",
         "_out",
         "_out_octets",
+        "_patience",
         "_retrieved",
         "_retrieved_at_s",
         "_signed_in",
@@ -132,6 +87,7 @@ class Session:
         self._at = 0  # where the unread part of the inbox begins
         self._is_overlong = False  # the rest of this line is thrown away
         self._failures = 0
+        self._patience = Patience(desk.max_errors)
         self._signed_in: SignedIn | None = None
         self._lock: MaildropLock | None = None
         self._maildrop: OpenMaildrop | None = None
@@ -208,7 +164,11 @@ class Session:
             self._refuse(Say.FIRST_PASSWORD_ENDED if ended else Say.WRONG_PASSWORD)
         else:
             assert isinstance(verdict, Unavailable)
-            self.say(Say.TRY_LATER)
+            if isinstance(verdict, Throttled):
+                self._refuse(Say.SLOWED)
+            else:
+                self.say(Say.TRY_LATER)
+                self.spend(ERROR)
 
     def conclude_removal(self, outcome: Outcome) -> None:
         """The committer's answer to `Remove`.  The lock is free before anything is said."""
@@ -328,7 +288,9 @@ class Session:
         """The next line without its LF; None: there is no whole line."""
         end = self._inbox.find(b"\n", self._at)
         if end < 0:
-            if self.held_octets >= MAX_PASSWORD_LINE_OCTETS:
+            if not self._is_overlong and begins_foreign(self._inbox[self._at : self._at + 1]):
+                self._refuse_foreign()
+            elif self.held_octets >= MAX_PASSWORD_LINE_OCTETS:
                 self._is_overlong = True
                 self._inbox = b""
                 self._at = 0
@@ -343,9 +305,13 @@ class Session:
         if self._is_overlong:
             self._is_overlong = False
             self.say(Say.TOO_LONG)
+            self.spend(ERROR)
             return None
         word, _, rest = line[:-1].partition(b" ")
         row = COMMANDS.get(word.upper())
+        if row is None and is_foreign(line):
+            self._refuse_foreign()
+            return None
         if len(line) >= (row.max_line_octets if row else MAX_LINE_OCTETS):
             self.say(Say.TOO_LONG)
         elif line[-1:] != b"\r":
@@ -361,7 +327,34 @@ class Session:
             if row.min_args <= len(args) <= row.max_args:
                 return self._guard(lambda: self._carry_out(row, args))
             self.say(Say.SYNTAX)
+        self.spend(ERROR)
         return None
+
+    def _refuse_foreign(self) -> None:
+        """Another protocol: what follows is not to be read."""
+        self.desk.note(
+            "pop3 session spoke another protocol",
+            session=self.circuit.session_id,
+            peer=self.circuit.peer,
+        )
+        self.say(Say.NOT_POP3)
+        self._next = self.end(Signal.CLOSE)
+
+    def spend(self, cost: int) -> None:
+        """A refusal, or a command that led nowhere: there is an end to it."""
+        if self._patience.spend(cost) and self.state is not State.ENDED:
+            self.desk.note(
+                "pop3 session ended for its errors",
+                session=self.circuit.session_id,
+                peer=self.circuit.peer,
+                identifier=self.identifier,
+            )
+            self.say(Say.TOO_MANY_ERRORS)
+            self._next = self.end(Signal.CLOSE)
+
+    def renew_patience(self) -> None:
+        """Something useful was done."""
+        self._patience.renew()
 
     def _carry_out(self, row: Row, args: list[bytes]) -> Action | None:
         """Unless what opened the maildrop holds no more."""
@@ -387,6 +380,7 @@ class Session:
                 self.unlock()
             self._note_fault("command failed", error)
             self.say(Say.TRY_LATER)
+            self.spend(ERROR)
             return None
 
     def _enter(self, granted: Granted) -> None:
@@ -403,6 +397,7 @@ class Session:
         self._signed_in = SignedIn(store, granted, now_s=self.desk.clock())
         self._note_seen(granted)
         self.state = State.TRANSACTION
+        self.renew_patience()
         self.tally.sign_in_count += 1
         self.send(b"+OK %d messages (%d octets)\r\n" % (drop.count, drop.octets))
 
@@ -423,7 +418,8 @@ class Session:
         self._failures += 1
         self.tally.refused_count += 1
         self.say(say)
-        if self._failures >= self.desk.max_failures:
+        self.spend(ERROR)
+        if self._failures >= self.desk.max_failures and self.state is not State.ENDED:
             self._next = self.end(Signal.CLOSE)
 
     def _note_fault(self, event: str, error: BaseException | None) -> None:

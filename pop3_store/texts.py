@@ -125,6 +125,24 @@ class Say(Enum):
             en="Service unavailable, try again later",
         ),
     )
+    SLOWED = (
+        "-ERR [SYS/TEMP]",
+        Text(
+            fr="Trop de mots de passe essayes, gardez le votre et attendez un quart d'heure",
+            en="Too many passwords were tried, keep yours and wait a quarter of an hour",
+        ),
+    )
+    TOO_MANY_ERRORS = (
+        "-ERR",
+        Text(fr="Trop d'erreurs, connexion fermee", en="Too many errors, closing the connection"),
+    )
+    NOT_POP3 = (
+        "-ERR",
+        Text(
+            fr="Ici on parle POP3, et rien d'autre, connexion fermee",
+            en="This port speaks POP3 and nothing else, closing the connection",
+        ),
+    )
     TOO_MANY_SESSIONS = (
         "-ERR [SYS/TEMP]",
         Text(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mailserver.peers.patience import ERROR, TRIFLE
 from mailserver.store.ports import StoredMessage
 from mailserver.values.ids import Uid
 from pop3_store.listing import OpenMaildrop
@@ -53,6 +54,7 @@ def retrieve(session: Session, args: list[bytes]) -> Action | None:
     if found is None:
         return None
     uid, message = found
+    session.renew_patience()
     session.tally.retrieved_count += 1
     session.tally.retrieved_octets += message.size_octets
     session.send(b"+OK %d octets\r\n" % message.size_octets)
@@ -75,9 +77,11 @@ def retrieve_top(session: Session, args: list[bytes]) -> Action | None:
     line_count = parse_number(args[1])
     if line_count is None:
         session.say(Say.SYNTAX)
+        session.spend(ERROR)
         return None
     found = _fetch(session, args[0])
     if found is not None:
+        session.renew_patience()
         session.tally.top_count += 1
         session.say(Say.LINES_FOLLOW)
         session.stream(top_lines(found[1], line_count))
@@ -88,6 +92,7 @@ def delete(session: Session, args: list[bytes]) -> Action | None:
     drop = session.maildrop()
     number = _find(session, drop, args[0])
     if number is not None:
+        session.renew_patience()
         drop.mark(number)
         session.say(Say.DELETED)
     return None
@@ -121,8 +126,10 @@ def _find(session: Session, drop: OpenMaildrop, word: bytes) -> int | None:
     number = parse_number(word)
     if number is None:
         session.say(Say.SYNTAX)
+        session.spend(ERROR)
     elif not drop.holds(number):
         session.say(Say.NO_SUCH_MESSAGE)
+        session.spend(TRIFLE)  # programs that count on their own list ask for many in a row
     else:
         return number
     return None

@@ -30,6 +30,7 @@ from twisted.internet.main import CONNECTION_DONE
 from twisted.logger import globalLogBeginner
 
 from mailserver.auth.gate import open_gate
+from mailserver.peers.notices import Notices
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
@@ -39,10 +40,10 @@ from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
 from mailserver.telemetry.log import Log, get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from pop3_store import reactor as reactor_of_ours
+from pop3_store.desk import Desk, Tally
 from pop3_store.entrance import Entrance
 from pop3_store.lobby import SWEEP_S, Lobby
 from pop3_store.notes import NoteThread
-from pop3_store.session import Desk, Tally
 from pop3_store.texts import speak
 from pop3_store.tls import CertificateUnusable, ServerTls, TlsEntrance
 from pop3_store.transport import EagerServer
@@ -156,7 +157,7 @@ class Worker:
             signal.signal(signal_number, lambda *_: self._reactor.callFromThread(self._drain))
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._renew))
         self._report()
-        self._every(SWEEP_S, lambda: self._lobby.sweep(now_s=time.monotonic()))
+        self._every(SWEEP_S, self._sweep)
         self._every(REPORT_S, self._report)
         self._every(CERTIFICATE_CHECK_S, self._renew)
         try:
@@ -178,6 +179,8 @@ class Worker:
             on_broken=self._broken,
             log=self._log,
             tally=Tally(),
+            max_errors=settings.pop3.max_errors,
+            notices=Notices(self._log, clock_s=time.monotonic),
         )
 
     def _listen(self, listener: Listener) -> Any:
@@ -230,6 +233,11 @@ class Worker:
             self._log.error("upkeep of the POP3 worker failed", exc_info=error)
 
     # --- running -----------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        self._lobby.sweep(now_s=time.monotonic())
+        if self._lobby.desk.notices is not None:
+            self._lobby.desk.notices.sweep()
 
     def _deliver(self, batch: list[tuple[Done, Outcome]]) -> None:
         """In the writer's thread: one hop for the whole batch."""

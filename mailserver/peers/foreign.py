@@ -22,7 +22,9 @@ _HTTP_FIELD = re.compile(
     rb"|Referer|Cache-Control|Upgrade):",
     re.IGNORECASE,
 )
-_TEXT_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz \t\r\n")
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# Beyond ASCII: a slip on a keyboard of another language.
+_TEXT_STARTS = frozenset(_LETTERS + b" \t\r\n" + bytes(range(0x80, 0x100)))
 
 
 def begins_foreign(octets: bytes | bytearray) -> bool:

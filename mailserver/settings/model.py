@@ -87,6 +87,7 @@ class Pop3Settings(Section):
     processes: int = Field(default=0, ge=0, le=256)
     max_connections: int = Field(default=5000, ge=1)
     idle_timeout_s: float = Field(default=600, ge=600)  # RFC 1939 §3
+    max_errors: int = Field(default=20, ge=5)  # in a row
 
 
 class WebSettings(Section):

@@ -32,8 +32,9 @@ from mailserver.store.ports import (
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId, MailboxId, Uid
 from mailserver.values.secret import Secret
+from pop3_store.desk import Circuit, Desk, Tally
 from pop3_store.notes import Collected
-from pop3_store.session import Circuit, Desk, Session, Tally
+from pop3_store.session import Session
 from pop3_store.states import Authenticate, Remove, Signal
 from pop3_store.texts import speak
 

@@ -1,0 +1,67 @@
+"""What all sessions of one process share, and a connection as its session sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mailserver.auth.gate import SignInsStore
+from mailserver.peers.notices import Notices
+from mailserver.store.ports import LastSeen, Mailboxes
+from mailserver.telemetry.log import Log
+from mailserver.values.ids import AccountId
+from pop3_store.texts import Replies
+
+
+class Maildrops(Mailboxes, SignInsStore, Protocol):
+    """What a session needs of the store."""
+
+    def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Counters of one process, for `mailserver status`."""
+
+    session_count: int = 0
+    sign_in_count: int = 0
+    refused_count: int = 0
+    in_use_count: int = 0
+    retrieved_count: int = 0
+    retrieved_octets: int = 0
+    top_count: int = 0
+    removed_count: int = 0
+    fault_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What all sessions of one process share."""
+
+    store: Maildrops
+    replies: Replies
+    max_failures: int  # refused passwords before the session is closed
+    clock: Callable[[], float]  # Unix time in seconds
+    on_broken: Callable[[], None]  # the store's disk failed: the process must end
+    log: Log
+    tally: Tally
+    max_errors: int = 20  # refusals in a row before it is closed
+    notices: Notices | None = None  # None: every line is written
+
+    def note(self, event: str, *, peer: str, **facts: Any) -> None:
+        """What a peer was refused, for the log: so many lines for each block of addresses."""
+        if self.notices is None or self.notices.allows(peer):
+            self.log.info(event, peer=peer, **facts)
+
+
+@dataclass(slots=True, kw_only=True)
+class Circuit:
+    """The connection as the session sees it.  `is_tls` turns true after STLS."""
+
+    session_id: str
+    door: str  # the listener's name
+    peer: str
+    is_tls: bool
+    can_start_tls: bool
+    is_clear_allowed: bool  # a password without TLS
