@@ -1,45 +1,30 @@
 """The maildrop of one session, its numbers, and LIST and UIDL in slices.
 
 Numbers are 1-based places in the snapshot of PASS: they never shift, whatever
-is deleted here or removed by another door (RFC 1939 §4, §5).  A unique-id is
-the mailbox's epoch, a dot and the entry's UID; neither ever changes.
+is deleted here or removed by another door (RFC 1939 §4, §5).  Unique-ids:
+`mailserver.values.unique_ids`.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, count
+from operator import itemgetter
 
 from mailserver.store.ports import Listing, Mailboxes, Maildrop, Removal
 from mailserver.values.ids import Uid
+from mailserver.values.unique_ids import unique_id, unique_id_prefix, unique_id_templates
 
 SLICE_MESSAGES = 2000
 """Lines of one slice: at most about 60 KiB of LIST, 180 KiB of UIDL."""
 
-MAX_UNIQUE_ID_OCTETS = 70  # RFC 1939 §7
-MAX_UID_DIGITS = 20
 _TERMINATOR = b".\r\n"
 
-
-class BadEpoch(ValueError):
-    """This epoch cannot stand in a unique-id.  Our fault."""
-
-
-def unique_id_prefix(epoch: str) -> bytes:
-    """What stands before the UID in every unique-id of a mailbox.
-
-    `unique-id: one to 70 characters in the range 0x21 to 0x7E` (RFC 1939 §7)
-
-    Raises:
-        BadEpoch: other characters, or too long to leave room for any UID.
-    """
-    prefix = epoch.encode("utf-8") + b"."
-    if len(prefix) + MAX_UID_DIGITS > MAX_UNIQUE_ID_OCTETS:
-        raise BadEpoch(f"the epoch has {len(epoch)} characters")
-    if not all(0x21 <= octet <= 0x7E for octet in prefix):
-        raise BadEpoch("the epoch has a character outside 0x21 to 0x7E")
-    return prefix
+Rows = list[tuple[int, ...]]
+"""(number, values...) of messages."""
+Format = Callable[[Rows], bytes]
 
 
 class OpenMaildrop:
@@ -84,7 +69,8 @@ class OpenMaildrop:
         return self.listing().sizes_octets[number - 1]
 
     def unique_id(self, number: int) -> bytes:
-        return b"%s%d" % (self._prefix, self.uid(number))
+        nonce = self.listing().nonces[number - 1]
+        return unique_id(self._prefix, self.uid(number), nonce)
 
     def mark(self, number: int) -> None:
         self._marked_octets += self.size_octets(number)
@@ -103,19 +89,38 @@ class OpenMaildrop:
 
     def size_lines(self) -> Iterator[bytes]:
         """The scan listings of LIST, slice by slice, then the terminator."""
-        return self._lines(b"%d %d\r\n", self.listing().sizes_octets)
+        return self._lines(_format_sizes, self.listing().sizes_octets)
 
     def unique_id_lines(self) -> Iterator[bytes]:
         """The unique-id listings of UIDL, slice by slice, then the terminator."""
-        template = b"%d " + self._prefix.replace(b"%", b"%%") + b"%d\r\n"
-        return self._lines(template, self.listing().uids)
+        listing = self.listing()
+        older, newer = (b"%d " + one + b"\r\n" for one in unique_id_templates(self._prefix))
+        return self._lines(partial(_format_ids, older, newer), listing.uids, listing.nonces)
 
-    def _lines(self, template: bytes, column: array[int]) -> Iterator[bytes]:
-        for start in range(0, len(column), SLICE_MESSAGES):
-            values = column[start : start + SLICE_MESSAGES]
-            pairs = list(enumerate(values, start + 1))
+    def _lines(self, formatted: Format, *columns: array[int]) -> Iterator[bytes]:
+        for start in range(0, len(columns[0]), SLICE_MESSAGES):
+            parts = [column[start : start + SLICE_MESSAGES] for column in columns]
+            rows = list(zip(count(start + 1), *parts, strict=False))
             if self._marked:
-                pairs = [pair for pair in pairs if pair[0] not in self._marked]
-            # One format of a whole slice costs half of one per line.
-            yield (template * len(pairs)) % tuple(chain.from_iterable(pairs))
+                rows = [row for row in rows if row[0] not in self._marked]
+            yield formatted(rows)
         yield _TERMINATOR
+
+
+def _format_sizes(rows: Rows) -> bytes:
+    return _formatted(b"%d %d\r\n", rows)
+
+
+def _format_ids(older: bytes, newer: bytes, rows: Rows) -> bytes:
+    """Unique-ids without and with a nonce; both in one slice are rare."""
+    nonces = list(map(itemgetter(2), rows))
+    if all(nonces):
+        return _formatted(newer, rows)
+    if not any(nonces):
+        return _formatted(older, [row[:2] for row in rows])
+    return b"".join(newer % row if row[2] else older % row[:2] for row in rows)
+
+
+def _formatted(template: bytes, rows: Rows) -> bytes:
+    """One format of a whole slice costs half of one per line."""
+    return (template * len(rows)) % tuple(chain.from_iterable(rows))

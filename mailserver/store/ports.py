@@ -188,15 +188,16 @@ class Maildrop:
     octets: int
     next_uid: int
     modseq: int
-    epoch: str  # of the mailbox; with the UID it makes the UIDL
+    epoch: str  # of the mailbox; begins its unique-ids (`mailserver.values.unique_ids`)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The maildrop's entries in order: parallel arrays, 16 octets a message."""
+    """The maildrop's entries in order: parallel arrays of typecode 'Q', 24 octets a message."""
 
-    uids: array[int]  # typecode 'Q'
-    sizes_octets: array[int]  # typecode 'Q': what RETR sends, before dot-stuffing
+    uids: array[int]
+    sizes_octets: array[int]  # what RETR sends, before dot-stuffing
+    nonces: array[int]  # 0: an entry without one; see `mailserver.values.unique_ids`
 
     def __len__(self) -> int:
         return len(self.uids)

@@ -15,6 +15,7 @@ from mailserver.store.ports import StoredMessage, StoreError
 from mailserver.store.queueing import Lane
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import Uid
+from mailserver.values.unique_ids import unique_id, unique_id_prefix
 from tests.crash.letters import NotALetter, read_letter
 from tests.crash.reports import NotAReport, read_report
 from tests.crash.transit import Stored, StoredCopy
@@ -101,7 +102,9 @@ def _read_box(store: SqliteStore, box: str, read: Callable[[bytes], Mail]) -> di
     if sum(listing.sizes_octets) != maildrop.octets:
         raise Unreadable(f"{box} says {maildrop.octets} octets and lists others")
     entries: dict[str, Mail] = {}
-    for uid, size in zip(listing.uids, listing.sizes_octets, strict=True):
+    prefix = unique_id_prefix(maildrop.epoch)
+    columns = (listing.uids, listing.sizes_octets, listing.nonces)
+    for uid, size, nonce in zip(*columns, strict=True):
         message = store.fetch(account.inbox_id, Uid(uid))
         if message is None:
             raise Unreadable(f"{box} lists the UID {uid} and its body is gone")
@@ -109,7 +112,7 @@ def _read_box(store: SqliteStore, box: str, read: Callable[[bytes], Mail]) -> di
         if len(octets) != size:
             raise Unreadable(f"{box} {uid} has {len(octets)} octets and says {size}")
         try:
-            entries[f"{maildrop.epoch}.{uid}"] = read(octets)
+            entries[unique_id(prefix, uid, nonce).decode("ascii")] = read(octets)
         except (NotALetter, NotAReport) as error:
             raise Unreadable(f"{box} {uid}: {error}") from error
     return entries

@@ -39,9 +39,9 @@ def after_the_statements(patch: pytest.MonkeyPatch) -> None:
     accept_all = writes._accept
 
     def fail(
-        connection: Connection, acceptances: Sequence[Acceptance]
+        connection: Connection, acceptances: Sequence[Acceptance], *, nonce: int
     ) -> tuple[list[Accepted], bool]:
-        accepted = accept_all(connection, acceptances)
+        accepted = accept_all(connection, acceptances, nonce=nonce)
         if any(map(is_poisoned, acceptances)):
             raise StoreUnavailable("before the commit")
         return accepted

@@ -49,7 +49,7 @@ _MESSAGES = """message (message_id, accept_id, accepted_at_s, reverse_path, door
         envelope_id, return_content, header_octets, longest_line_octets, dotted_line_count,
         body_octets, return_path, head, body)
     SELECT -i, x'00', 0, '', 'mx', '', 1, '', '', 2, 0, 0, 2, x'', x'', x'0d0a'"""
-_ENTRIES = "entry SELECT {box}, i, -i, 2, x'', NULL, NULL"
+_ENTRIES = "entry (mailbox_id, uid, message_id, octets, prefix) SELECT {box}, i, -i, 2, x''"
 _TOTALS = "UPDATE mailbox SET next_uid = ?, entry_count = ?, octets = ? WHERE mailbox_id = ?"
 
 

@@ -49,6 +49,7 @@ class FakeEntry:
     uid: int
     body: bytes
     is_filed: bool = False
+    nonce: int = 0
 
 
 class FakeLock:
@@ -103,6 +104,7 @@ class FakeStore:
         return Listing(
             array("Q", [entry.uid for entry in self.entries]),
             array("Q", [len(LEAD) + len(entry.body) for entry in self.entries]),
+            array("Q", [entry.nonce for entry in self.entries]),
         )
 
     def fetch(self, mailbox_id: MailboxId, uid: Uid) -> StoredMessage | None:

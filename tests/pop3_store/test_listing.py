@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pop3_store.listing import BadEpoch, unique_id_prefix
+from pop3_store.listing import SLICE_MESSAGES, OpenMaildrop
 from pop3_store.texts import MAX_REPLY_OCTETS, Say, speak
+from tests.pop3_store.fakes import INBOX, FakeEntry, FakeStore
 
 
-@given(epoch=st.text(max_size=60))
-def test_a_unique_id_has_1_to_70_printable_characters_or_is_refused(epoch: str) -> None:
-    try:
-        prefix = unique_id_prefix(epoch)
-    except BadEpoch:
-        return
-    unique_id = b"%s%d" % (prefix, 2**64 - 1)
-    assert 1 <= len(unique_id) <= 70
-    assert all(0x21 <= octet <= 0x7E for octet in unique_id)
+def uidl_of(store: FakeStore, *, deleted: tuple[int, ...] = ()) -> list[bytes]:
+    """The lines of UIDL, without the terminator."""
+    drop = OpenMaildrop(store, store.open_maildrop(INBOX))
+    for number in deleted:
+        drop.mark(number)
+    lines = b"".join(drop.unique_id_lines()).split(b"\r\n")
+    assert lines[-2:] == [b".", b""]
+    for line in lines[:-2]:
+        number = int(line.split(b" ")[0])
+        assert line == b"%d %s" % (number, drop.unique_id(number))  # UIDL n says the same
+    return lines[:-2]
 
 
-@pytest.mark.parametrize("epoch", ["a b", "é", "x" * 50, "\x7f"])
-def test_an_epoch_that_cannot_stand_in_a_unique_id(epoch: str) -> None:
-    with pytest.raises(BadEpoch):
-        unique_id_prefix(epoch)
+def mixed_store(count: int) -> FakeStore:
+    """Entries from before nonces and from after, in no order."""
+    nonces = [0, 0xABC, 0xABC, 0, 0x7FFF_FFFF_FFFF]
+    return FakeStore(
+        [FakeEntry(10 + n, b"\r\n", nonce=nonces[n % len(nonces)]) for n in range(count)]
+    )
+
+
+def test_unique_ids_with_and_without_a_nonce_stand_in_one_listing() -> None:
+    assert uidl_of(mixed_store(5), deleted=(2,)) == [
+        b"1 e5.10",
+        b"3 e5.12.abc",
+        b"4 e5.13",
+        b"5 e5.14.7fffffffffff",
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, SLICE_MESSAGES, 2 * SLICE_MESSAGES + 3])
+def test_a_listing_in_slices_has_every_message_once(count: int) -> None:
+    lines = uidl_of(mixed_store(count))
+    assert [line.split()[0] for line in lines] == [b"%d" % n for n in range(1, count + 1)]
+    assert len({line.split()[1] for line in lines}) == count
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])

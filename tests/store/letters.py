@@ -16,6 +16,7 @@ from mailserver.values.message import (
     NewCopy,
     delivered_to_line,
 )
+from mailserver.values.unique_ids import unique_id, unique_id_prefix
 
 NOW_S = 1_800_000_000.0
 RETURN_PATH = b"Return-Path: <jean.petit@ac-exemple.fr>\r\n"
@@ -118,6 +119,17 @@ def people(store: Store, wanted: int) -> list[MailboxId]:
 def uids_of(store: Store, mailbox_id: MailboxId) -> list[int]:
     """What a session that begins now would list."""
     return list(store.list_maildrop(store.open_maildrop(mailbox_id)).uids)
+
+
+def unique_ids_of(store: Store, mailbox_id: MailboxId) -> list[bytes]:
+    """The unique-ids that a session would list that begins now."""
+    maildrop = store.open_maildrop(mailbox_id)
+    prefix = unique_id_prefix(maildrop.epoch)
+    listing = store.list_maildrop(maildrop)
+    return [
+        unique_id(prefix, uid, nonce)
+        for uid, nonce in zip(listing.uids, listing.nonces, strict=True)
+    ]
 
 
 def read(message: StoredMessage | None) -> bytes | None:

@@ -7,6 +7,7 @@ entry in `PLACES`, and every test of `tests/store/contract` runs on it too.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -40,6 +41,14 @@ class Place(Protocol):
         ...
 
     def close(self) -> None: ...
+
+    def copy(self, location: str) -> Place:
+        """What somebody makes who copies the closed store to another place."""
+        ...
+
+    def put_back(self, copy: Place) -> None:
+        """Close everything; the store is that copy from now on."""
+        ...
 
 
 class SqlitePlace:
@@ -75,6 +84,16 @@ class SqlitePlace:
             store.close()
         self._opened.clear()
         self._looking = None
+
+    def copy(self, location: str) -> SqlitePlace:
+        self.close()
+        shutil.copytree(self.location, location)
+        return SqlitePlace(location)
+
+    def put_back(self, copy: Place) -> None:
+        self.close()
+        shutil.rmtree(self.location)
+        shutil.copytree(copy.location, self.location)
 
     def _inspector(self) -> SqliteStore:
         """A handle of our own, whatever the test does to its."""

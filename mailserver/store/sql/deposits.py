@@ -33,7 +33,7 @@ _INSERT_COPIES = """
         original_recipient, sender)
     VALUES {rows}"""
 _INSERT_ENTRIES = """
-    INSERT INTO entry (mailbox_id, uid, message_id, octets, prefix) VALUES {rows}"""
+    INSERT INTO entry (mailbox_id, uid, message_id, octets, prefix, nonce) VALUES {rows}"""
 
 Deposits = dict[MailboxId, tuple[int, bytes]]
 """What one message puts into each mailbox: the size of its entry, and its prefix."""
@@ -54,8 +54,9 @@ class Growth:
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of one batch, table by table; mailbox growth by mailbox."""
+    """The rows of one batch, table by table.  nonce: of its entries; see `make_nonce`."""
 
+    nonce: int
     copies: list[Sequence[Any]] = field(default_factory=list)
     entries: list[Sequence[Any]] = field(default_factory=list)
     queue: NewQueue = field(default_factory=NewQueue)
@@ -106,7 +107,7 @@ def add_entries(
         growth = growths[mailbox_id]
         uid = uids[mailbox_id] = growth.next_uid
         growth.next_uid += 1
-        rows.entries.append((mailbox_id, uid, message_id, octets, prefix))
+        rows.entries.append((mailbox_id, uid, message_id, octets, prefix, rows.nonce))
     return uids
 
 

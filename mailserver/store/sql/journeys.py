@@ -119,10 +119,17 @@ class SqlJourneys:
                 waiting=waiting.get(row[0]),
                 attempts=tuple(attempts[row[0]]),
                 owed=tuple(owed[row[0]]),
-                collections=() if row[4] is None else self._collected(row[3], row[4]),
+                collections=() if row[4] is None else self._collections(*row[3:6]),
             )
             for row in self._engine.read(_COPIES, key)
         )
+
+    def _collections(
+        self, mailbox_id: MailboxId, uid: Uid, deposited_at_s: float
+    ) -> tuple[Collection, ...]:
+        """Not those of before: a store that was put back gave the UID to another message then."""
+        found = self._collected(mailbox_id, uid)
+        return tuple(one for one in found if one.at_s >= deposited_at_s)
 
 
 def _place(row: Row) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def begin_post(connection: Connection, write: BeginPost, accept: Accept) -> Acce
     return accepted
 
 
-def add_slice(connection: Connection, write: AddCopies) -> tuple[Settled, bool]:
+def add_slice(connection: Connection, write: AddCopies, *, nonce: int) -> tuple[Settled, bool]:
     """(what came of it, was anything queued?)."""
     key = (write.source.message_id, write.source.copy_no)
     was, now, count = write.was, write.now, len(write.copies)
@@ -71,7 +71,7 @@ def add_slice(connection: Connection, write: AddCopies) -> tuple[Settled, bool]:
     for mailbox_id in there:
         del deposits[mailbox_id]
     growths = grow_mailboxes(connection, [deposits])
-    rows = Rows()
+    rows = Rows(nonce)
     uids = there | add_entries(rows, derived_id, deposits, growths)
     first_no = copy_count - count
     add_copies(rows, derived_id, write.copies, uids, at_s=write.at_s, first_no=first_no)

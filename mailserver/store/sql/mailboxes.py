@@ -22,7 +22,7 @@ OpenFile = Callable[[str], int | None]
 _OPEN = """
     SELECT entry_count, octets, next_uid, modseq, epoch FROM mailbox WHERE mailbox_id = ?"""
 _LIST = """
-    SELECT uid, octets FROM entry
+    SELECT uid, octets, nonce FROM entry
     WHERE mailbox_id = ? AND uid < ? AND (removed_modseq IS NULL OR removed_modseq > ?)
     ORDER BY uid"""
 _FETCH = """
@@ -57,7 +57,7 @@ class SqlMailboxes:
     def list_maildrop(self, maildrop: Maildrop) -> Listing:
         bounds = (maildrop.mailbox_id, maildrop.next_uid, maildrop.modseq)
         flat = array("Q", chain.from_iterable(self._engine.read(_LIST, bounds)))
-        listing = Listing(uids=flat[0::2], sizes_octets=flat[1::2])
+        listing = Listing(uids=flat[0::3], sizes_octets=flat[1::3], nonces=flat[2::3])
         if len(listing) != maildrop.count:
             raise StoreUnavailable(
                 f"mailbox {maildrop.mailbox_id} counts {maildrop.count} entries,"

@@ -121,11 +121,14 @@ class SqlTracing:
         progress = self._index.progress()
         if progress is None:
             return 0
-        row = first(self._engine.read(_ACCEPT_ID, (progress.message_id,)))
-        if progress.message_id > last or (row is not None and row[0] != progress.accept_id):
+        if self._is_of_another_history(progress, last):
             self._index.clear()
             return 0
         return progress.message_id
+
+    def _is_of_another_history(self, progress: Progress, last: int) -> bool:
+        row = first(self._engine.read(_ACCEPT_ID, (progress.message_id,)))
+        return progress.message_id > last or (row is not None and row[0] != progress.accept_id)
 
     def _slice(self, after: int, last: int) -> tuple[list[Keys], Progress | None]:
         """The keys of the next messages, and how far they reach."""
@@ -164,6 +167,8 @@ class SqlTracing:
         """Messages, the newest first, and how many were not looked at."""
         last = self._last_message()
         progress = self._index.progress()
+        if progress is not None and self._is_of_another_history(progress, last):
+            progress = None  # the keeper has not looked yet
         indexed = progress.message_id if progress is not None else self._first_kept(last) - 1
         lowest = max(indexed, last - UNINDEXED_LIMIT)
         found = self._look(digest, lowest, last, limit)

@@ -11,7 +11,9 @@ Numbers of messages are taken from a counter and are never used again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from mailserver.store.lists import AddCopies, BeginPost, HoldPost
@@ -40,6 +42,7 @@ from mailserver.store.sql.engine import Connection, Engine, first
 from mailserver.store.sql.flags import ENDS_WITH_CRLF, HAS_NUL, IS_8BIT, SMTPUTF8
 from mailserver.values.ids import AcceptId, MessageId
 from mailserver.values.message import Acceptance, InlineBody
+from mailserver.values.unique_ids import make_nonce
 
 RECENT_MESSAGES = 10_000
 """How far back an accept is looked for: far more than are in flight at once."""
@@ -66,12 +69,21 @@ _RECENT_ACCEPT = """
 class SqlWrites:
     """The `Writes` port over an `Engine`."""
 
-    def __init__(self, engine: Engine, *, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        wake: Callable[[], None],
+        draw: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         """
         wake: called after a commit that queued something, or that owes a report.
+        draw: so many random octets, asked of the system each time: what was drawn in advance
+            would come twice from a machine that is resumed from a snapshot.
         """
         self._engine = engine
         self._wake = wake
+        self._draw = draw
 
     def apply(self, batch: Sequence[Write]) -> list[Outcome]:
         return self.apply_waiting(lambda: batch)
@@ -130,7 +142,7 @@ class SqlWrites:
         if not batch:
             return []
         with self._engine.transaction() as connection:
-            outcomes, has_work = _write_all(connection, batch)
+            outcomes, has_work = _write_all(connection, batch, make_nonce(self._draw))
         if has_work:
             self._wake()
         return outcomes
@@ -140,7 +152,9 @@ _W = TypeVar("_W", bound=Write)
 _Single = Removal | Lease | HopNote | BeginPost | AddCopies | HoldPost
 
 
-def _write_all(connection: Connection, batch: Sequence[Write]) -> tuple[list[Outcome], bool]:
+def _write_all(
+    connection: Connection, batch: Sequence[Write], nonce: int
+) -> tuple[list[Outcome], bool]:
     """One transaction's writes; (outcomes in the order of the batch, is there work for agents?).
 
     Acceptances go together, and so do settlements: their statements do not grow with their number.
@@ -154,7 +168,8 @@ def _write_all(connection: Connection, batch: Sequence[Write]) -> tuple[list[Out
     outcomes: dict[int, Outcome] = dict(cleared)
     has_work = False
     if acceptances:
-        accepted, has_work = _accept(connection, [acceptance for _, acceptance in acceptances])
+        wanted = [acceptance for _, acceptance in acceptances]
+        accepted, has_work = _accept(connection, wanted, nonce=nonce)
         outcomes.update(zip((i for i, _ in acceptances), accepted, strict=True))
     settlements = list(_only(Settlement, batch))
     if settlements:
@@ -163,12 +178,12 @@ def _write_all(connection: Connection, batch: Sequence[Write]) -> tuple[list[Out
         has_work = has_work or any(_concerns_agents(one) for _, one in settlements)
     for i, write in enumerate(batch):
         if isinstance(write, _Single):
-            outcomes[i], has_more = _write_one(connection, write)
+            outcomes[i], has_more = _write_one(connection, write, nonce)
             has_work = has_work or has_more
     return [outcomes[i] for i in range(len(batch))], has_work
 
 
-def _write_one(connection: Connection, write: _Single) -> tuple[Outcome, bool]:
+def _write_one(connection: Connection, write: _Single, nonce: int) -> tuple[Outcome, bool]:
     """(its outcome, is there work for agents?)."""
     match write:
         case Removal():
@@ -178,11 +193,11 @@ def _write_one(connection: Connection, write: _Single) -> tuple[Outcome, bool]:
         case HopNote():
             return queue_settle.note_hop(connection, write), False
         case BeginPost():
-            return lists_expand.begin_post(connection, write, _accept), False
+            return lists_expand.begin_post(connection, write, partial(_accept, nonce=nonce)), False
         case AddCopies():
-            return lists_expand.add_slice(connection, write)
+            return lists_expand.add_slice(connection, write, nonce=nonce)
         case HoldPost():
-            return lists_expand.hold_post(connection, write, _accept)
+            return lists_expand.hold_post(connection, write, partial(_accept, nonce=nonce))
 
 
 def _only(kind: type[_W], batch: Sequence[Write]) -> Iterator[tuple[int, _W]]:
@@ -206,7 +221,7 @@ def _is_long(write: Write) -> bool:
 
 
 def _accept(
-    connection: Connection, acceptances: Sequence[Acceptance]
+    connection: Connection, acceptances: Sequence[Acceptance], *, nonce: int
 ) -> tuple[list[Accepted], bool]:
     """(one for each, was anything queued or is a report owed?)."""
     last = first(connection.execute(_NEXT_MESSAGES, (len(acceptances),)))
@@ -215,7 +230,7 @@ def _accept(
     next_id = last[0] - len(acceptances) + 1
     deposits = [deposits_of(one.copies, one.base_octets) for one in acceptances]
     growths = grow_mailboxes(connection, deposits)
-    rows, messages = Rows(), []
+    rows, messages = Rows(nonce), []
     for i, acceptance in enumerate(acceptances):
         messages.append(_message_row(next_id + i, acceptance))
         uids = add_entries(rows, next_id + i, deposits[i], growths)

@@ -7,6 +7,7 @@ and expires in any order, on two handles of one store, and compares after each.
 from __future__ import annotations
 
 import tempfile
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import pytest
@@ -41,6 +42,7 @@ from tests.store.letters import (
     people,
     person,
     removal,
+    unique_ids_of,
 )
 from tests.store.places import PLACES, Place, count, recount
 
@@ -63,6 +65,18 @@ class Box:
     hidden: dict[int, tuple[float, bytes]] = field(default_factory=dict)
     lock: MaildropLock | None = None
     opened: tuple[Maildrop, dict[int, bytes]] | None = None
+    births: dict[int, int] = field(default_factory=dict)  # UID -> which deposit of all time
+    names: dict[int, bytes] = field(default_factory=dict)  # UID -> the unique-id that was seen
+
+
+@dataclass
+class Past:
+    """What the model knew when the store was copied."""
+
+    place: Place
+    boxes: list[Box]
+    journeys: list[tuple[float, int]]
+    given: set[str]
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -75,12 +89,12 @@ class StoreMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.place: Place = PLACES[self.engine](self.folder.name + "/store")
         self.place.make()
-        self.stores: list[Store] = [
-            self.place.open(keep_removed_s=KEEP_REMOVED_S, keep_history_s=KEEP_HISTORY_S)
-            for _ in range(2)
-        ]
+        self._start()
         self.ids = people(self.stores[0], BOXES)
         self.given = {f"personne{n}" for n in range(BOXES)}
+        self.past: Past | None = None
+        self.copy_count = self.birth_count = 0
+        self.named: dict[bytes, int] = {}  # every unique-id that was ever seen: its deposit
         self.boxes = [Box() for _ in self.ids]
         self.journeys: list[tuple[float, int]] = []
         self.now_s = NOW_S
@@ -183,6 +197,26 @@ class StoreMachine(RuleBasedStateMachine):
             keep_removed_s=KEEP_REMOVED_S, keep_history_s=KEEP_HISTORY_S
         )
 
+    @rule()
+    def copy_the_store(self) -> None:
+        """Everything stops, somebody copies the folder, and all starts again."""
+        self._end_sessions()
+        self.copy_count += 1
+        copy = self.place.copy(f"{self.folder.name}/copy{self.copy_count}")
+        self.past = Past(copy, deepcopy(self.boxes), list(self.journeys), set(self.given))
+        self._start()
+
+    @precondition(lambda self: self.past is not None)
+    @rule()
+    def put_the_copy_back(self) -> None:
+        """What came since is gone, and nothing says so."""
+        assert self.past is not None
+        self._end_sessions()
+        self.place.put_back(self.past.place)
+        self.boxes, self.journeys = deepcopy(self.past.boxes), list(self.past.journeys)
+        self.given = set(self.past.given)
+        self._start()
+
     @rule(name=st.sampled_from(["personne0", "libre"]))
     def add_account(self, name: str) -> None:
         """Accounts come and go beside the mail; a name that was given is not given again."""
@@ -208,6 +242,16 @@ class StoreMachine(RuleBasedStateMachine):
                 self._compare(self.stores[1].list_maildrop(model.opened[0]), model.opened[1])
 
     @invariant()
+    def a_unique_id_names_one_message_for_ever(self) -> None:
+        for mailbox_id, model in zip(self.ids, self.boxes, strict=True):
+            listed = zip(
+                sorted(model.visible), unique_ids_of(self.stores[0], mailbox_id), strict=True
+            )
+            for uid, name in listed:
+                assert model.names.setdefault(uid, name) == name
+                assert self.named.setdefault(name, model.births[uid]) == model.births[uid]
+
+    @invariant()
     def every_message_answers_octet_for_octet(self) -> None:
         for mailbox_id, model in zip(self.ids, self.boxes, strict=True):
             known = model.visible | {uid: octets for uid, (_, octets) in model.hidden.items()}
@@ -217,6 +261,18 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def copies_are_those_of_the_journeys(self) -> None:
         assert count(self.place, "copy") == sum(copies for _, copies in self.journeys)
+
+    def _start(self) -> None:
+        self.stores: list[Store] = [
+            self.place.open(keep_removed_s=KEEP_REMOVED_S, keep_history_s=KEEP_HISTORY_S)
+            for _ in range(2)
+        ]
+
+    def _end_sessions(self) -> None:
+        for model in self.boxes:
+            if model.lock is not None:
+                model.lock.release()
+            model.lock = model.opened = None
 
     def _accounts(self) -> list[int]:
         """How many accounts, mailboxes, addresses and given names there are."""
@@ -233,6 +289,8 @@ class StoreMachine(RuleBasedStateMachine):
         for box, name in first_name.items():
             model = self.boxes[box]
             model.visible[model.next_uid] = as_fetched(name, body)
+            self.birth_count += 1
+            model.births[model.next_uid] = self.birth_count
             model.next_uid += 1
 
     @staticmethod

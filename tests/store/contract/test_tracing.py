@@ -183,6 +183,34 @@ def test_an_index_of_another_history_starts_over(store: Store, place: Place) -> 
     assert index_all(store) == 1
 
 
+def test_a_search_does_not_believe_an_index_of_another_history(store: Store, place: Place) -> None:
+    """The store was put back, its index was not, and the keeper has not looked yet."""
+    (box,) = people(store, 1)
+    accept(store, named("kept@a", ("un@d", box)))
+    accept(store, *(named(f"lost{n}@a", ("lost@d", box)) for n in range(3)))
+    index_all(store)
+    for table in ("message", "copy", "entry"):
+        place.write(f"DELETE FROM {table} WHERE message_id > 1")
+    place.write("UPDATE counter SET value = 1")
+    accept(store, named("new@a", ("new@d", box)))
+    assert ids_of(store.journeys_of("lost@d", limit=9)) == []
+    assert len(store.journeys_of("new@d", limit=9).journeys) == 1
+
+
+def test_what_was_collected_before_the_deposit_was_another_message(store: Store) -> None:
+    """Its UID was given before the store was put back; the notes of collecting outlived that."""
+    (box,) = people(store, 1)
+    earlier = Collection(at_s=NOW_S - 60, door="pop3s", peer="192.0.2.7")
+    later = Collection(at_s=NOW_S + 60, door="pop3s", peer="192.0.2.7")
+    for collection in (earlier, later):
+        store.note_collected(box, [Uid(1)], collection)
+    sent = letter(("un@d", box))
+    accept(store, sent)
+    journey = store.journey(sent.accept_id)
+    assert journey is not None
+    assert journey.copies[0].collections == (later,)
+
+
 def test_the_journey_of_a_deposit_ends_with_who_collected_it(store: Store) -> None:
     (box,) = people(store, 1)
     sent = letter(("un@d", box))

@@ -13,11 +13,22 @@ from mailserver.store.sqlite import migrate
 from mailserver.store.sqlite.engine import SqliteEngine, migrations_to_run
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId
-from tests.store.letters import BODY, HEAD, NOW_S, RETURN_PATH, accept, fetch, new_accept_id
+from tests.store.letters import (
+    BODY,
+    HEAD,
+    NOW_S,
+    RETURN_PATH,
+    accept,
+    fetch,
+    letter_to,
+    new_accept_id,
+    unique_ids_of,
+)
 from tests.store.queued import Agent, outgoing
 
 PREFIX = b"Delivered-To: un@d\r\n"
 BOX = MailboxId(1)
+NONCE_MIGRATION = 8
 
 
 def trunk_store(folder: Path, monkeypatch: pytest.MonkeyPatch, *, up_to: int = 1) -> None:
@@ -35,9 +46,24 @@ def trunk_store(folder: Path, monkeypatch: pytest.MonkeyPatch, *, up_to: int = 1
     message = (1, new_accept_id(), NOW_S, None, "a@b", "mx", "192.0.2.1", 1, "", "", 18, 0, 0)
     body = (len(BODY), None, RETURN_PATH, HEAD, BODY)
     rows = {
-        "account": (1, "un", "un", "Un", "active", 1, NOW_S, None, None, 1, 0),
+        "account (account_id, identifier, identifier_key, name, state, inbox_id, created_at_s,"
+        " deleted_at_s, verifier, credential_version, must_change)": (
+            1,
+            "un",
+            "un",
+            "Un",
+            "active",
+            1,
+            NOW_S,
+            None,
+            None,
+            1,
+            0,
+        ),
         "mailbox": (1, 1, "INBOX", "e", 2, 0, 1, octets),
-        "message": (*message, *body),
+        "message (message_id, accept_id, accepted_at_s, account_id, reverse_path, door, peer,"
+        " flags, envelope_id, return_content, header_octets, longest_line_octets,"
+        " dotted_line_count, body_octets, file_name, return_path, head, body)": (*message, *body),
         "copy (message_id, copy_no, recipient, state, mailbox_id, uid, settled_at_s)": (
             1,
             0,
@@ -47,8 +73,14 @@ def trunk_store(folder: Path, monkeypatch: pytest.MonkeyPatch, *, up_to: int = 1
             1,
             NOW_S,
         ),
-        "address": ("un@d", "Un@d", 1, 1, 0),
-        "entry": (1, 1, 1, octets, PREFIX, None, None),
+        "address (address_key, address, account_id, mailbox_id, position)": (
+            "un@d",
+            "Un@d",
+            1,
+            1,
+            0,
+        ),
+        "entry (mailbox_id, uid, message_id, octets, prefix)": (1, 1, 1, octets, PREFIX),
     }
     with engine.write_turn(), engine.transaction() as connection:
         for table, row in rows.items():
@@ -76,6 +108,21 @@ def test_the_queue_is_added_once_beside_the_mail_that_is_there(
         agent = Agent(store)
         agent.relay(agent.lease())
         store.close()
+
+
+@pytest.mark.parametrize("up_to", range(1, NONCE_MIGRATION))
+def test_what_an_older_release_stored_keeps_its_unique_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, up_to: int
+) -> None:
+    folder = tmp_path / "store"
+    trunk_store(folder, monkeypatch, up_to=up_to)
+    store = SqliteStore(folder)
+    assert unique_ids_of(store, BOX) == [b"e.1"]
+    accept(store, letter_to(BOX))
+    older, newer = unique_ids_of(store, BOX)
+    assert older == b"e.1"
+    assert newer.startswith(b"e.2.")
+    store.close()
 
 
 def test_accounts_older_than_the_directory_keep_their_names_and_are_found(
