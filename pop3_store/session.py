@@ -263,12 +263,17 @@ class Session:
                 action = self._obey(line)
                 if action is not None:
                     return action
+            elif self._has_more():  # what makes no line has ended the session
+                continue
             elif self.is_draining:
                 return self.end(Signal.CLOSE)
             else:
                 return None
             if self._out_octets >= BATCH_OCTETS:
                 return Signal.FLUSH
+
+    def _has_more(self) -> bool:
+        return self._next is not None
 
     def _pull(self) -> None:
         assert self._stream is not None
