@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from mailserver.keys.files import read_key
 from mailserver.values.secret import Secret
 
 KEY_OCTETS = 32
@@ -60,7 +61,7 @@ def load_key(path: Path) -> NumenKey:
         NumenKeyMissing: the text says what to do.
     """
     try:
-        octets = bytes.fromhex(path.read_text("ascii"))
+        octets = bytes.fromhex(read_key(path).decode("ascii"))
     except PermissionError as error:
         raise NumenKeyMissing(f"{path}: not readable for user {os.geteuid()}") from error
     except (OSError, ValueError) as error:

@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from mailserver.keys.files import read_key
+
 RSA_BITS: Final = 2048
 _RSA_EXPONENT: Final = 65537
 _MIN_RSA_BITS: Final = 1024  # RFC 8301 §3.2: verifiers take no less
@@ -119,7 +121,7 @@ def load_key(folder: Path, selector: str) -> SigningKey:
     """
     path = key_file(folder, selector)
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        key = load_pem_private_key(read_key(path), password=None)
     except TypeError:
         raise BadKey(f"{path} is encrypted: write it without a pass phrase, mode 600") from None
     except ValueError:

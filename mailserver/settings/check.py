@@ -7,6 +7,7 @@ or must not; a warning is worth a person's look.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from mailserver.settings.check_dkim import check_dkim
 from mailserver.settings.check_ports import Ports, check_ports
 from mailserver.settings.check_relay import check_relay
 from mailserver.settings.check_tls import check_tls
+from mailserver.settings.check_user import check_user
 from mailserver.settings.check_web import check_web
 from mailserver.settings.finding import Finding, error, warning
 from mailserver.settings.listeners import WantedListener, wanted_listeners
@@ -28,10 +30,16 @@ def check_settings(
     now_s: float | None = None,
     ports: Ports = Ports.MAY_BE_OURS,
     doors: frozenset[str] | None = None,
+    started_by: int | None = None,
 ) -> list[Finding]:
-    """All findings, of the listeners of these doors (None: of all)."""
+    """All findings, of the listeners of these doors (None: of all).
+
+    started_by: the user id that starts the service; None: that of this process.
+    """
     wanted = [w for w in wanted_listeners(settings) if doors is None or w.kind.door in doors]
     findings = [*_check_service(settings), *_check_legacy(settings)]
+    user_id = os.geteuid() if started_by is None else started_by
+    findings += check_user(settings, wanted, started_by=user_id)
     findings += _check_plaintext(settings)
     findings += check_relay(settings)
     findings += _check_twice(wanted)

@@ -42,6 +42,7 @@ class ServiceSettings(Section):
     extra_domains: tuple[Domain, ...] = ()
     hostname: Hostname  # said in banners and trace headers
     language: Literal["fr", "en"] = "fr"
+    user: str = ""  # whom the processes become where `run` is started as root
     postmaster: Annotated[str, AfterValidator(check_identifier)] = (
         "postmaster"  # identifier that gets postmaster@ and abuse@
     )

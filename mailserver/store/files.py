@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailserver.store.ports import StoreBroken, StoreUnavailable
+from mailserver.store.private import make_private_folder, open_private
 from mailserver.values.message import FiledBody
 
 NAME_OCTETS = 16
@@ -45,7 +46,7 @@ class BodyFiles:
 
     def prepare(self) -> None:
         """Make the folder itself; its name is durable when the caller has synced its parent."""
-        Path(self._folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._folder)
 
     def open_spool(self) -> BodySpool:
         """
@@ -65,8 +66,7 @@ class BodyFiles:
                 return
             if not os.path.isdir(f"{self._folder}/{SHARDS[-1]}"):
                 for name in ("tmp", *SHARDS):
-                    with suppress(FileExistsError):
-                        os.mkdir(f"{self._folder}/{name}", 0o700)
+                    make_private_folder(f"{self._folder}/{name}")
             # Each time: whoever made them may have been killed before he came to this.
             sync_folder(self._folder)
             self._is_made = True
@@ -121,8 +121,7 @@ class BodySpool:
         self._size_octets = 0
         self._is_committed = False
         self._temporary = f"{folder}/tmp/{name}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._fd = os.open(self._temporary, flags, 0o600)
+        self._fd = open_private(self._temporary, os.O_WRONLY | os.O_EXCL)
 
     def write(self, octets: bytes) -> None:
         """

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from mailserver.supervisor.backoff import Backoff
 from mailserver.supervisor.halls import HallProcess, WaitingHall, employ_hall, start_hall
+from mailserver.supervisor.keyring import Keyring
 from mailserver.supervisor.orders import DoorOrders, Orders
 from mailserver.supervisor.plan import Plan
 from mailserver.supervisor.sockets import Sockets
@@ -29,6 +30,7 @@ class Heritage:
     """What every generation of this supervisor gets."""
 
     sockets: Sockets
+    keyring: Keyring
     life_read_fd: int
     auth_secret: bytes = field(repr=False)
 
@@ -71,13 +73,16 @@ class Generation:
         self._started_at_s = time.monotonic()
 
     def _orders(self, status_fd: int) -> Orders:
-        sockets = self._heritage.sockets
+        sockets, keyring = self._heritage.sockets, self._heritage.keyring
+        # Whoever stays who started the service reads the files itself.
+        hands_down = self.plan.user_id is not None
         return Orders(
             doors=[
                 DoorOrders(
                     name=door.name,
                     module=door.module,
                     workers=[sockets.of_worker(door, worker) for worker in range(door.workers)],
+                    keys=keyring.fds_of(door.keys) if hands_down else [],
                 )
                 for door in self.plan.doors
             ],
@@ -87,6 +92,8 @@ class Generation:
             status_fd=status_fd,
             auth_secret_hex=self._heritage.auth_secret.hex(),
             drain_s=self.plan.drain_s,
+            user_id=self.plan.user_id,
+            group_id=self.plan.group_id,
         )
 
     def read_status(self) -> None:

@@ -22,6 +22,7 @@ from mailserver.supervisor.children import Children
 from mailserver.supervisor.family import die_with_parent, is_orphaned, name_process
 from mailserver.supervisor.orders import Orders, receive_orders
 from mailserver.supervisor.parent import DoorParent
+from mailserver.supervisor.privileges import forget_environment, give_up
 from mailserver.telemetry.log import configure, get_log
 from mailserver.values.secret import Secret
 
@@ -79,10 +80,9 @@ class Hall:
         os.close(self._ready_fd)
         if self._not_ready:
             os.close(self._orders.status_fd)
-        for other in self._orders.doors:
-            if other is not door:
-                for fd in other.descriptors():
-                    os.close(fd)
+        others = {fd for other in self._orders.doors for fd in other.descriptors()}
+        for fd in others - set(door.descriptors()):
+            os.close(fd)
 
         def tell_ready() -> None:
             os.write(self._tell_fd, bytes([index]))
@@ -120,6 +120,8 @@ def main(common: Iterable[str] = ()) -> int:
     orders = _take_orders()
     if orders is None or is_orphaned(orders.life_fd):
         return 0
+    forget_environment()
+    give_up(orders.user_id, orders.group_id)
     settings = Settings.model_validate(orders.settings)
     configure(level=settings.log.level, log_format=settings.log.format, process="hall")
     _import(orders.common)

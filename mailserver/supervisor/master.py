@@ -20,6 +20,7 @@ import time
 from mailserver.supervisor.events import Events
 from mailserver.supervisor.generation import Generation, Heritage
 from mailserver.supervisor.halls import WaitingHall
+from mailserver.supervisor.keyring import LOOK_S, Keyring
 from mailserver.supervisor.limits import raise_descriptor_limit
 from mailserver.supervisor.notify import notify
 from mailserver.supervisor.plan import DoorPlan, Plan
@@ -41,13 +42,15 @@ class Master:
         self._signals = SignalPipe([signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD])
         life_read_fd, self._life_write_fd = os.pipe2(os.O_CLOEXEC)
         self._sockets = Sockets(inherited_sockets(os.environ, os.getpid()))
+        self._keyring = Keyring()
         self._heritage = Heritage(
-            self._sockets, life_read_fd, secrets.token_bytes(AUTH_SECRET_OCTETS)
+            self._sockets, self._keyring, life_read_fd, secrets.token_bytes(AUTH_SECRET_OCTETS)
         )
         self._serving = Generation(plan, self._heritage, waiting)
         self._coming: Generation | None = None
         self._leaving: list[Generation] = []
         self._coming_until_s = 0.0
+        self._keys_looked_at_s = 0.0
         self._reading: Reading | None = None
         self._wants_reload = False
         self._is_ready = False
@@ -76,11 +79,20 @@ class Master:
             generation.tick(now_s)
         if self._is_stopping:
             return
+        self._look_at_keys(now_s)
         if self._coming and now_s >= self._coming_until_s:
             self._give_up("not ready in time")
         if self._wants_reload and self._reading is None and not self._coming:
             self._wants_reload = False
             self._begin_reload()
+
+    def _look_at_keys(self, now_s: float) -> None:
+        """Of the doors that cannot read them: a renewed certificate is root's."""
+        if self._serving.plan.user_id is None or now_s - self._keys_looked_at_s < LOOK_S:
+            return
+        self._keys_looked_at_s = now_s
+        for path in self._keyring.refresh():
+            self._events.info("key read again", file=path)
 
     def _wait(self) -> None:
         ready_fds = {g.status_fd: g for g in self._generations() if g.status_fd is not None}
@@ -97,6 +109,8 @@ class Master:
         due = [at_s for g in self._generations() if (at_s := g.next_at_s()) is not None]
         if self._coming:
             due.append(self._coming_until_s)
+        if self._serving.plan.user_id is not None:
+            due.append(self._keys_looked_at_s + LOOK_S)
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _heed(self, signals: set[int]) -> None:
@@ -176,6 +190,7 @@ class Master:
             self._events.warning("no reload: this service was not started from a file")
             return
         self._events.info("reloading", file=self._serving.plan.config_file)
+        self._keys_looked_at_s = 0.0
         self._reading = Reading(self._serving.plan)
 
     def _end_reading(self, reading: Reading) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import struct
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 _HEAD = struct.Struct("!II")  # octets of JSON, descriptors
@@ -19,19 +19,26 @@ _AT_A_TIME = 250  # the kernel takes 253
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorOrders:
-    """workers: for each worker the (listener's name, descriptor) it listens on."""
+    """workers: for each worker the (listener's name, descriptor) it listens on.
+
+    keys: (path, descriptor) of the keys that the supervisor read for it, which other
+    doors may have too; empty where the door reads the files itself.
+    """
 
     name: str
     module: str
     workers: list[list[tuple[str, int]]]
+    keys: list[tuple[str, int]] = field(default_factory=list)
 
     def descriptors(self) -> list[int]:
-        """The sockets of all its workers."""
-        return [fd for worker in self.workers for _, fd in worker]
+        """The sockets of all its workers, and its keys."""
+        return [fd for pairs in (*self.workers, self.keys) for _, fd in pairs]
 
     def renumbered(self, number: dict[int, int]) -> DoorOrders:
         return replace(
-            self, workers=[[(name, number[fd]) for name, fd in worker] for worker in self.workers]
+            self,
+            workers=[[(name, number[fd]) for name, fd in worker] for worker in self.workers],
+            keys=[(path, number[fd]) for path, fd in self.keys],
         )
 
 
@@ -42,6 +49,7 @@ class Orders:
     common: modules that the doors share, imported before they are forked.
     life_fd reads end-of-file when the supervisor is gone; to status_fd go
     lines: one for each door that ended before all were ready, and "ready".
+    user_id, group_id: whom to become before anything else; None: stay who we are.
     """
 
     doors: list[DoorOrders]
@@ -51,14 +59,16 @@ class Orders:
     status_fd: int
     auth_secret_hex: str
     drain_s: float
+    user_id: int | None = None
+    group_id: int | None = None
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode("ascii")
 
     def descriptors(self) -> list[int]:
-        """Everything that goes with them."""
-        sockets = [fd for door in self.doors for fd in door.descriptors()]
-        return [self.life_fd, self.status_fd, *sockets]
+        """Everything that goes with them, each once."""
+        of_doors = [fd for door in self.doors for fd in door.descriptors()]
+        return list(dict.fromkeys([self.life_fd, self.status_fd, *of_doors]))
 
     def renumbered(self, received: list[int]) -> Orders:
         """With the numbers that `descriptors()` have where they arrived."""
@@ -79,6 +89,7 @@ def orders_from_json(octets: bytes) -> Orders:
             name=door["name"],
             module=door["module"],
             workers=[[(name, fd) for name, fd in worker] for worker in door["workers"]],
+            keys=[(path, fd) for path, fd in door["keys"]],
         )
         for door in tree.pop("doors")
     ]

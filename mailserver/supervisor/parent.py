@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, cast
 
+from mailserver.keys.files import adopt
 from mailserver.settings.model import Settings
 from mailserver.supervisor.children import Children
 from mailserver.supervisor.contract import Door, Listener, WorkerContext
@@ -49,6 +50,7 @@ class DoorParent:
         Exit status 0 after a drain, 1 when the door could not be prepared.
         """
         self._introduce("parent", process=f"{self._orders.name} parent")
+        adopt(self._orders.keys)
         try:
             self._door = cast("Door", importlib.import_module(self._orders.module))
             self._prepared = self._door.prepare(self._settings)

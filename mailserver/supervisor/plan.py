@@ -26,12 +26,13 @@ class ListenerPlan:
 
 @dataclass(frozen=True, slots=True)
 class DoorPlan:
-    """`module` is the dotted name of a `contract.Door`."""
+    """`module` is the dotted name of a `contract.Door`; `keys` are the files that it needs."""
 
     name: str
     module: str
     workers: int
     listeners: tuple[ListenerPlan, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class Plan:
     only_doors: what `--door` named, for the reload.
     common: modules that the doors share, imported before they part.
     greeting: printed once everything is up.
+    user_id, group_id: whom everybody but the supervisor becomes; None: who started it.
     """
 
     doors: tuple[DoorPlan, ...]
@@ -56,6 +58,8 @@ class Plan:
     log_level: str = "info"
     log_format: str = "auto"
     greeting: str = ""
+    user_id: int | None = None
+    group_id: int | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -74,6 +78,7 @@ def plan_from_json(text: str | bytes) -> Plan:
             door["module"],
             door["workers"],
             tuple(ListenerPlan(**listener) for listener in door["listeners"]),
+            tuple(door["keys"]),
         )
         for door in tree.pop("doors")
     )

@@ -13,12 +13,14 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
+from mailserver.keys.table import keys_of
 from mailserver.settings.check import check_settings
 from mailserver.settings.check_ports import Ports
 from mailserver.settings.finding import Finding, Level
 from mailserver.settings.listeners import wanted_listeners
 from mailserver.settings.load import SettingsError, load_settings
 from mailserver.settings.model import Settings
+from mailserver.settings.service_user import service_user
 from mailserver.supervisor.doors import DOOR_MODULES, open_doors
 from mailserver.supervisor.plan import DoorPlan, ListenerPlan, Plan
 
@@ -35,6 +37,7 @@ COMMON_MODULES = (
 def make_plan(settings: Settings, *, only_doors: Collection[str] = (), greeting: str = "") -> Plan:
     """The plan for these doors, all of them where none is named."""
     source = settings.source
+    user_id, group_id = service_user(settings) or (None, None)
     return Plan(
         doors=tuple(
             _door_plan(settings, name)
@@ -48,6 +51,8 @@ def make_plan(settings: Settings, *, only_doors: Collection[str] = (), greeting:
         log_level=settings.log.level,
         log_format=settings.log.format,
         greeting=greeting,
+        user_id=user_id,
+        group_id=group_id,
     )
 
 
@@ -70,7 +75,8 @@ def _door_plan(settings: Settings, name: str) -> DoorPlan:
         for wanted in wanted_listeners(settings)
         if wanted.kind.door == name
     )
-    return DoorPlan(name, DOOR_MODULES[name], _worker_count(settings, name), listeners)
+    keys = tuple(str(path) for path in keys_of(name, settings))
+    return DoorPlan(name, DOOR_MODULES[name], _worker_count(settings, name), listeners, keys)
 
 
 def _worker_count(settings: Settings, name: str) -> int:

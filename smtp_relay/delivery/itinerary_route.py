@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from mailserver.keys.files import read_key
 from mailserver.routing.rules import ROUTE_PREFIX, find_route
 from mailserver.settings.model import RouteSettings, Settings
 from mailserver.telemetry.log import Log
@@ -108,8 +109,7 @@ def port_of(rule: RouteSettings) -> int:
 
 def _read_password(path: Path) -> Secret[str]:
     try:
-        with path.open("rb") as file:
-            octets = file.read(MAX_PASSWORD_OCTETS + 1)
+        octets = read_key(path)
         text = octets.decode("utf-8").rstrip("\r\n")
     except OSError as error:
         raise _NoPassword(f"{path}: {error.strerror}") from error

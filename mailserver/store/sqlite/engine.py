@@ -10,7 +10,6 @@ a connection of its own, and a read takes all its rows before it returns.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import threading
@@ -23,6 +22,7 @@ from typing import Final
 import apsw
 
 from mailserver.store.ports import StoreBroken, StoreUnavailable
+from mailserver.store.private import make_private_file, open_private
 from mailserver.store.sql.engine import ConstraintBroken, Parameters, Row
 
 PAGE_OCTETS = 4096
@@ -91,10 +91,10 @@ class SqliteEngine:
         self._log_pages = 0
         self._broken: StoreBroken | None = None
         self._mover: apsw.Connection | None = None
-        self._lock_fd = os.open(folder / "write.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock_fd = open_private(folder / "write.lock")
         # In turn: two processes that make one database at a time would find it locked.
         with self.write_turn(), _translated():
-            _make_private(self._path)
+            make_private_file(self._path)  # SQLite gives its log the same mode and owner
             self._writer = self._open_writer()
             self._in_transaction = WriterConnection(self._writer)
 
@@ -232,12 +232,6 @@ class SqliteEngine:
         with self._readers_guard:
             self._readers.add(connection)
         return connection
-
-
-def _make_private(path: str) -> None:
-    """A new database is its owner's alone; SQLite gives its log the same mode."""
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _connect(

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from mailserver.store.ports import StoreUnavailable
+from mailserver.store.private import open_private
 from mailserver.values.ids import MailboxId
 
 
@@ -47,7 +48,7 @@ class MaildropLocks:
         """
         path = f"{self._folder}/{mailbox_id}"
         try:
-            lock = MaildropFlock(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            lock = MaildropFlock(open_private(path))
         except OSError as error:
             raise StoreUnavailable(f"maildrop lock: {error}") from error
         try:

@@ -25,6 +25,7 @@ import apsw
 from mailserver.store.attempts import LogIn
 from mailserver.store.journeys import Collection
 from mailserver.store.ports import LastSeen
+from mailserver.store.private import make_private_file, open_private
 from mailserver.store.sqlite import sent
 from mailserver.store.sqlite.attempts import SCHEMA as ATTEMPTS_SCHEMA
 from mailserver.store.sqlite.attempts import SqliteAttempts
@@ -152,6 +153,8 @@ class SqliteScratch:
         return connection
 
     def _open(self) -> apsw.Connection:
+        with suppress(OSError):  # SQLite says what is wrong
+            make_private_file(self._path)
         connection = apsw.Connection(self._path)
         self._local.inode = _inode(self._path)
         connection.set_busy_timeout(BUSY_MS)
@@ -171,7 +174,7 @@ class SqliteScratch:
         failed = self._local.__dict__.pop("inode", None)
         self._local.__dict__.pop("connection", None)
         try:
-            with open(self._path + ".lock", "wb") as lock:
+            with open(open_private(self._path + ".lock"), "wb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if failed is not None and failed == _inode(self._path):
                     for suffix in ("-wal", "-shm", ""):

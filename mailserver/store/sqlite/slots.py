@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from mailserver.store.ports import StoreUnavailable
+from mailserver.store.private import open_private
 
 
 class AgentSlots:
@@ -53,9 +54,7 @@ class AgentSlots:
     def _lock(self, slot: int) -> int | None:
         """A descriptor that has the lock; None: somebody else has it."""
         try:
-            fd = os.open(
-                f"{self._folder}/agent-{slot}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
+            fd = open_private(f"{self._folder}/agent-{slot}")
         except OSError as error:
             raise StoreUnavailable(f"agent lock: {error}") from error
         try:

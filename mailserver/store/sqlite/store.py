@@ -36,6 +36,7 @@ from mailserver.store.ports import (
     Spool,
     Write,
 )
+from mailserver.store.private import make_private_folder, open_private
 from mailserver.store.sql.directory import SqlDirectory
 from mailserver.store.sql.journeys import SqlJourneys
 from mailserver.store.sql.kinds import SqlKinds
@@ -257,9 +258,10 @@ class SqliteStore:
 
     def _prepare_folder(self) -> None:
         if not self._folder.is_dir():
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self._folder)
             sync_folder(str(self._folder.parent))
-        (self._folder / "locks").mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(self._folder / "locks")
         self._files.prepare()
         sync_folder(str(self._folder))
 
@@ -380,7 +382,7 @@ class SqliteStore:
     def become_keeper(self) -> bool:
         if self._keeper_fd >= 0:
             return True
-        fd = os.open(self._folder / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = open_private(self._folder / "keeper.lock")
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

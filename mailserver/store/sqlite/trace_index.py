@@ -25,6 +25,7 @@ from typing import Any
 import apsw
 
 from mailserver.store.ports import StoreUnavailable
+from mailserver.store.private import make_private_file
 from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.tracing import Progress
 from mailserver.values.ids import AcceptId, MessageId
@@ -154,8 +155,10 @@ class SqliteTraceIndex:
 
     def _open(self, *, may_make: bool) -> apsw.Connection:
         """Who only reads makes no file: it would belong to whoever typed the command."""
-        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if may_make else 0)
-        connection = apsw.Connection(self._path, flags=flags)
+        if may_make:
+            with suppress(OSError):  # SQLite says what is wrong
+                make_private_file(self._path)
+        connection = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(BUSY_MS)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if may_make:

@@ -11,6 +11,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from mailserver.store.private import give_to_owner
+
 
 class WakeupPipe:
     """One for each process that opens the store; a descriptor from its first use on."""
@@ -29,6 +31,7 @@ class WakeupPipe:
         if self._fd < 0:
             with suppress(FileExistsError):
                 os.mkfifo(self._path, 0o600)
+                give_to_owner(self._path, str(self._path.parent))
             self._fd = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         return self._fd
 

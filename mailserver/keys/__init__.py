@@ -1,0 +1,6 @@
+"""Key files: which kind of process needs which, and where it has them from.
+
+A service that was started as root reads them there and hands each kind of process
+only its own, in memory; every other process reads the files.  `files` is what all
+readers of keys call and imports nothing of ours; `table` says who needs what.
+"""

@@ -1,0 +1,69 @@
+"""Which kind of process needs which keys; `docs/security.md` shows this table.
+
+                     smtp   pop3   web   delivery   keeper
+    certificate, key   x      x     x
+    DKIM               x                     x
+    NUMEN              x      x                        x
+    smarthosts                                 x
+
+    smtp      signs what people submit; checks passwords and NUMENs
+    pop3      checks passwords and NUMENs
+    web       speaks TLS
+    delivery  signs reports and what lists send; signs in to smarthosts
+    keeper    spends idle time on the hashes of NUMENs
+
+What lists and forwards are signed with (`srs.key`, the secrets of lists) stands in the
+store, which all of them share.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Final, assert_never
+
+from mailserver.settings.model import Settings
+
+
+class KeyKind(Enum):
+    """What a key is for."""
+
+    TLS = "tls"
+    DKIM = "dkim"
+    NUMEN = "numen"
+    SMARTHOST = "smarthost"
+
+
+NEEDED: Final[dict[str, tuple[KeyKind, ...]]] = {
+    "smtp": (KeyKind.TLS, KeyKind.DKIM, KeyKind.NUMEN),
+    "pop3": (KeyKind.TLS, KeyKind.NUMEN),
+    "web": (KeyKind.TLS,),
+    "delivery": (KeyKind.DKIM, KeyKind.SMARTHOST),
+    "keeper": (KeyKind.NUMEN,),
+}
+"""Door -> what its processes get; one that is not named gets nothing."""
+
+
+def keys_of(door: str, settings: Settings) -> tuple[Path, ...]:
+    """The files that a door's processes need, as the settings name them."""
+    kinds = NEEDED.get(door, ())
+    return tuple(path for kind in kinds for path in files_of(kind, settings))
+
+
+def files_of(kind: KeyKind, settings: Settings) -> tuple[Path, ...]:
+    """The files of one kind, whether they are there or not."""
+    match kind:
+        case KeyKind.TLS:
+            return settings.tls.certificate, settings.tls.key
+        case KeyKind.DKIM:
+            folder = settings.dkim.folder
+            names = settings.dkim.selectors if settings.dkim.enabled else ()
+            return tuple(folder / f"{name}.pem" for name in names)
+        case KeyKind.NUMEN:
+            return (settings.auth.numen_key,)
+        case KeyKind.SMARTHOST:
+            return tuple(
+                rule.password_file for rule in settings.routes if rule.password_file is not None
+            )
+        case _:
+            assert_never(kind)
