@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer  # type: ignore[import-untyped]
 
+from mailserver.keys.files import named, stamp_of
 from mailserver.settings.model import TlsVersion
 
 _VERSIONS = {
@@ -76,10 +77,9 @@ class ServerTls:
 
     def _fingerprint(self) -> Fingerprint:
         try:
-            stats = [path.stat() for path in (self._certificate, self._key)]
+            return stamp_of(self._certificate), stamp_of(self._key)
         except OSError as error:
             raise CertificateUnusable(str(error)) from error
-        return tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats)
 
     def _load(self) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -93,8 +93,9 @@ class ServerTls:
         if self._is_legacy:
             context.set_cipher_list(_LEGACY_CIPHERS)
         try:
-            context.use_certificate_chain_file(str(self._certificate))
-            context.use_privatekey_file(str(self._key))
+            with named(self._certificate, self._key) as (certificate, key):
+                context.use_certificate_chain_file(certificate)
+                context.use_privatekey_file(key)
             context.check_privatekey()
         except (SSL.Error, OSError) as error:
             raise CertificateUnusable(f"{self._certificate}, {self._key}: {error}") from error

@@ -38,6 +38,14 @@ HighPortsOption = Annotated[
         " ::1 only, where passwords without TLS are accepted.",
     ),
 ]
+UserOption = Annotated[
+    str,
+    typer.Option(
+        "--user",
+        metavar="NAME",
+        help="Whom the service becomes after it was started as root; the store will be theirs.",
+    ),
+]
 IfMissingOption = Annotated[
     bool, typer.Option("--if-missing", help="Do nothing where a service already is.")
 ]
@@ -51,6 +59,7 @@ def init(
     language: LanguageOption = "fr",
     postmaster: PostmasterOption = "postmaster",
     high_ports: HighPortsOption = False,
+    user: UserOption = "",
     if_missing: IfMissingOption = False,
 ) -> None:
     """Make a service: settings, certificate, DKIM keys, store, postmaster's account."""
@@ -64,6 +73,7 @@ def init(
         language=_language(language),
         postmaster=_identifier(postmaster),
         high_ports=high_ports,
+        user=_user(user),
     )
     try:
         file = service.write_settings(folder, wanted)
@@ -73,6 +83,7 @@ def init(
         print(f"{error}; nothing to do.")
         return
     settings = load_settings(file)
+    service.refuse_links(settings)
     is_self_signed = service.make_certificate(settings)
     service.make_dkim_keys(settings)
     ensure_key(settings.auth.numen_key)
@@ -93,6 +104,14 @@ def _language(text: str) -> str:
     if text not in LANGUAGES:
         raise Mistake(f'--language: {text!r} is not known here: it must be "fr" or "en"')
     return text
+
+
+def _user(name: str) -> str:
+    from mailserver.settings.service_user import NO_SUCH_USER, user_ids
+
+    if name and user_ids(name) is None:
+        raise Mistake(f"--user: {NO_SUCH_USER.format(name=name)}")
+    return name
 
 
 def _identifier(text: str) -> str:

@@ -36,7 +36,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mailserver.store.private import open_private
+from mailserver.store.private import new_private_file
 from mailserver.values.address import Address, fold_domain, is_dot_string
 from mailserver.values.secret import Secret
 
@@ -170,7 +170,7 @@ def open_srs_key(folder: Path, *, draw: Callable[[int], bytes] = os.urandom) -> 
 def _make_key(path: Path, octets: bytes) -> None:
     """Whole or not at all: a link gives it its name, and the first process wins."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    fd = open_private(draft, os.O_WRONLY | os.O_EXCL)
+    fd = new_private_file(draft, os.O_WRONLY)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(octets)

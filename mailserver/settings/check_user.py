@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import mailserver
 from mailserver.settings.finding import Finding, error, warning
 from mailserver.settings.listeners import WantedListener
 from mailserver.settings.model import Settings
-from mailserver.settings.service_user import cannot_enter
+from mailserver.settings.service_user import NO_SUCH_USER, cannot_enter, user_ids
 
 _KEY = "service.user"
 _ROOT = 0
@@ -28,20 +27,14 @@ def check_user(
     if not name:
         yield from _check_nobody_named(wanted, started_by)
         return
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        yield error(
-            _KEY,
-            f"this system has no user {name!r}: `useradd --system --shell /usr/sbin/nologin"
-            f" {name}` makes one",
-        )
-        return
-    if entry.pw_uid == _ROOT:
+    ids = user_ids(name)
+    if ids is None:
+        yield error(_KEY, NO_SUCH_USER.format(name=name))
+    elif ids[0] == _ROOT:
         yield error(_KEY, f"{name} is root: name a user who has nothing else to do")
     elif started_by == _ROOT:
-        yield from _check_places(settings, name, entry.pw_uid, entry.pw_gid)
-    elif started_by != entry.pw_uid:
+        yield from _check_places(settings, name, *ids)
+    elif started_by != ids[0]:
         yield error(_KEY, f"start the service as root or as {name}, not as user {started_by}")
 
 

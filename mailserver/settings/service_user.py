@@ -6,20 +6,33 @@ import os
 import pwd
 import stat
 from pathlib import Path
+from typing import Final
 
 from mailserver.settings.model import Settings
 
+NO_SUCH_USER: Final = (
+    "this system has no user {name!r}:"
+    " `useradd --system --shell /usr/sbin/nologin {name}` makes one"
+)
+
+
+def user_ids(name: str) -> tuple[int, int] | None:
+    """(user id, group id); None: the system does not know the name."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return entry.pw_uid, entry.pw_gid
+
 
 def service_user(settings: Settings) -> tuple[int, int] | None:
-    """(user id, group id); None: nobody becomes anybody, because nobody is root or none is named.
+    """Whose ids to take; None: nobody is root here, or nobody is named.
 
-    Raises:
-        KeyError: the system does not know the user; `config check` says so.
+    An unknown name is an error of `check_user`, which forbids the start.
     """
     if os.geteuid() != 0 or not settings.service.user:
         return None
-    entry = pwd.getpwnam(settings.service.user)
-    return entry.pw_uid, entry.pw_gid
+    return user_ids(settings.service.user)
 
 
 def cannot_enter(path: Path, user_id: int, group_id: int) -> Path | None:

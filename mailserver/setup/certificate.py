@@ -6,7 +6,6 @@ over an existing file.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from mailserver.setup.files import PRIVATE_MODE, PUBLIC_MODE, make_folder, write_new
 
 VALID_DAYS = 825  # the longest that current systems take from an authority of one's own
 _BACKDATED = timedelta(hours=1)  # clocks differ
@@ -54,9 +55,10 @@ class Issued:
             OSError: FileExistsError for a key that is there already.
         """
         for path in (certificate, key):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(key, self.key_pem)
-        certificate.write_bytes(self.certificate_pem)
+            make_folder(path.parent)
+        write_new(key, self.key_pem, mode=PRIVATE_MODE)
+        certificate.unlink(missing_ok=True)
+        write_new(certificate, self.certificate_pem, mode=PUBLIC_MODE)
 
 
 def make_authority(name: str, *, now: datetime | None = None) -> Authority:
@@ -100,17 +102,6 @@ def issue(
         certificate.public_bytes(Encoding.PEM),
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
     )
-
-
-def write_private(path: Path, octets: bytes) -> None:
-    """Write a new file that only its owner can read.
-
-    Raises:
-        FileExistsError: it is there already and stays as it is.
-    """
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(octets)
 
 
 def _builder(

@@ -9,6 +9,7 @@ DIR/store/                   mode 700, with the postmaster's account, which has 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -26,8 +27,10 @@ from mailserver.dkim.keys import (
 from mailserver.dkim.record import record_name, zone_text
 from mailserver.settings.load import FILE_NAME, load_settings
 from mailserver.settings.model import Settings
+from mailserver.settings.service_user import service_user
 from mailserver.settings.template import Value, fill_in, read_config
-from mailserver.setup.certificate import issue, write_private
+from mailserver.setup.certificate import issue
+from mailserver.setup.files import PRIVATE_MODE, PUBLIC_MODE, make_folder, refuse_link, write_new
 from mailserver.store.ports import Account, Directory, NameTaken
 from mailserver.store.sqlite.store import open_store
 from mailserver.values.address import Address, fold_domain
@@ -56,6 +59,7 @@ class NewService:
     language: str = "fr"
     postmaster: str = "postmaster"
     high_ports: bool = False
+    user: str = ""
     more: dict[str, Value] = field(default_factory=dict)
 
     def values(self) -> dict[str, Value]:
@@ -66,6 +70,8 @@ class NewService:
             "service.language": self.language,
             "service.postmaster": self.postmaster,
         }
+        if self.user:
+            values["service.user"] = self.user
         if self.high_ports:
             values |= {
                 key: [f"{host}:{port}" for host in LOOPBACK] for key, port in HIGH_PORTS.items()
@@ -83,17 +89,29 @@ def write_settings(folder: Path, wanted: NewService) -> Path:
         OSError: the folder cannot be written.
     """
     file = folder / FILE_NAME
-    if file.exists():
+    if os.path.lexists(file):
         raise ServiceExists(f"{file} exists: this folder already holds a service")
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{FILE_NAME}.new"
-    draft.write_text(fill_in(read_config(FILE_NAME), wanted.values()), "utf-8")
+    draft.unlink(missing_ok=True)  # of an attempt that was interrupted; also a link
+    text = fill_in(read_config(FILE_NAME), wanted.values())
+    write_new(draft, text.encode("utf-8"), mode=PUBLIC_MODE)
     try:
         load_settings(draft, {})
         draft.rename(file)
     finally:
         draft.unlink(missing_ok=True)
     return file
+
+
+def refuse_links(settings: Settings) -> None:
+    """Before anything is made: a new service is not led elsewhere by what lay in its folder.
+
+    Raises:
+        OSError: the folder of the store, the keys or the certificate is a link.
+    """
+    for folder in (settings.store.path, settings.dkim.folder, settings.tls.key.parent):
+        refuse_link(folder)
 
 
 def make_certificate(settings: Settings) -> bool:
@@ -119,9 +137,9 @@ def make_dkim_keys(settings: Settings, selectors: Sequence[str] = ()) -> list[Pa
     made: list[Path] = []
     for name, algorithm in zip(names, cycle(Algorithm)):
         path = key_file(folder, name)
-        if not path.exists():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(path, make_key(algorithm))
+        if not os.path.lexists(path):
+            make_folder(folder)
+            write_new(path, make_key(algorithm), mode=PRIVATE_MODE)
             made.append(path)
     return made
 
@@ -132,7 +150,10 @@ def prepare_store(settings: Settings, *, now_s: float) -> int:
     Raises:
         StoreError, OSError: the store cannot be opened.
     """
-    settings.store.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not settings.store.path.is_dir():
+        make_folder(settings.store.path)
+        if (ids := service_user(settings)) is not None:
+            os.chown(settings.store.path, *ids)
     store = open_store(settings)
     try:
         ensure_postmaster(store, settings, now_s=now_s)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailserver.store.ports import StoreBroken, StoreUnavailable
-from mailserver.store.private import make_private_folder, open_private
+from mailserver.store.private import make_private_folder, new_private_file
 from mailserver.values.message import FiledBody
 
 NAME_OCTETS = 16
@@ -121,7 +121,7 @@ class BodySpool:
         self._size_octets = 0
         self._is_committed = False
         self._temporary = f"{folder}/tmp/{name}"
-        self._fd = open_private(self._temporary, os.O_WRONLY | os.O_EXCL)
+        self._fd = new_private_file(self._temporary, os.O_WRONLY)
 
     def write(self, octets: bytes) -> None:
         """

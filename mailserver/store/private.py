@@ -18,9 +18,23 @@ def open_private(path: str | os.PathLike[str], flags: int = os.O_RDWR) -> int:
     """A descriptor, not inherited by programs; the file is made where there is none.
 
     Raises:
-        OSError: no room, no descriptor, or `flags` say O_EXCL and it is there.
+        OSError: no room, no descriptor, a link, or a file that is not ours.
     """
-    fd = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
+    while True:
+        with suppress(FileNotFoundError):
+            return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with suppress(FileExistsError):  # somebody else made it meanwhile
+            return new_private_file(path, flags)
+
+
+def new_private_file(path: str | os.PathLike[str], flags: int = os.O_RDWR) -> int:
+    """A descriptor of a file that was not there.
+
+    Raises:
+        OSError: it is there, there is no room, or no descriptor is left.
+    """
+    fd = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
+    os.fchmod(fd, _MODE)
     give_to_owner(fd, os.path.dirname(os.fspath(path)))
     return fd
 
@@ -28,7 +42,7 @@ def open_private(path: str | os.PathLike[str], flags: int = os.O_RDWR) -> int:
 def make_private_file(path: str | os.PathLike[str]) -> None:
     """Empty; what is there stays."""
     with suppress(FileExistsError):
-        os.close(open_private(path, os.O_RDWR | os.O_EXCL))
+        os.close(new_private_file(path))
 
 
 def make_private_folder(path: str | os.PathLike[str]) -> None:
@@ -39,6 +53,7 @@ def make_private_folder(path: str | os.PathLike[str]) -> None:
     """
     with suppress(FileExistsError):
         os.mkdir(path, _FOLDER_MODE)
+        os.chmod(path, _FOLDER_MODE)
         give_to_owner(path, os.path.dirname(os.fspath(path)))
 
 

@@ -12,6 +12,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from mailserver.keys.files import named, stamp_of
 from mailserver.settings.model import Settings, TlsVersion
 
 _VERSIONS: dict[TlsVersion, ssl.TLSVersion] = {
@@ -35,9 +36,10 @@ class Contexts:
         Raises:
             OSError, ssl.SSLError: a file is missing, or the two do not match.
         """
-        for context in (self.modern, self.legacy):
-            if context is not None:
-                context.load_cert_chain(certificate, key)
+        with named(certificate, key) as names:
+            for context in (self.modern, self.legacy):
+                if context is not None:
+                    context.load_cert_chain(*names)
 
 
 def make_contexts(settings: Settings, *, with_legacy: bool = True) -> Contexts:
@@ -90,11 +92,11 @@ class CertificateWatch:
         if stamp == self._loaded:
             return False
         # A probe first: a context that got a certificate without its key would serve neither.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._certificate, self._key)
+        with named(self._certificate, self._key) as names:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*names)
         self._contexts.load(self._certificate, self._key)
         self._loaded = stamp
         return True
 
     def _stamp(self) -> tuple[tuple[int, int, int], ...]:
-        stats = (self._certificate.stat(), self._key.stat())
-        return tuple((stat.st_mtime_ns, stat.st_ino, stat.st_size) for stat in stats)
+        return stamp_of(self._certificate), stamp_of(self._key)

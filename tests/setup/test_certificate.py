@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.setup.certificate import Issued, issue, make_authority, write_private
+from mailserver.setup.certificate import Issued, issue, make_authority
+from mailserver.setup.files import PRIVATE_MODE, write_new
 
 
 def handshake(folder: Path, issued: Issued, trusted_pem: bytes, name: str) -> str | None:
@@ -59,10 +60,10 @@ def test_a_stranger_does_not_trust_it(tmp_path: Path) -> None:
 
 def test_a_key_is_its_owners_alone_and_never_written_over(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
-    write_private(key, b"first")
+    write_new(key, b"first", mode=PRIVATE_MODE)
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     with pytest.raises(FileExistsError):
-        write_private(key, b"second")
+        write_new(key, b"second", mode=PRIVATE_MODE)
     assert key.read_bytes() == b"first"
 
 

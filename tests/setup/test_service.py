@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mailserver.setup.service import (
     make_certificate,
     make_dkim_keys,
     prepare_store,
+    refuse_links,
     write_settings,
 )
 from mailserver.store.sqlite.store import SqliteStore
@@ -53,6 +55,41 @@ def test_a_service_is_never_written_over(tmp_path: Path) -> None:
     write_settings(tmp_path, WANTED)
     with pytest.raises(ServiceExists):
         write_settings(tmp_path, WANTED)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o277])
+def test_files_have_their_modes_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        settings = load_settings(write_settings(tmp_path / "s", WANTED), {})
+        make_certificate(settings)
+        make_dkim_keys(settings)
+        prepare_store(settings, now_s=0.0)
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "s").rglob("*"):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if path.name in {"mailserver.toml", "certificate.pem"}:
+            assert mode == 0o644, path
+        else:
+            assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.mark.parametrize("name", ["tls", "dkim", "store"])
+def test_a_folder_that_somebody_led_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    settings = load_settings(write_settings(tmp_path / "s", WANTED), {})
+    (tmp_path / "s" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="is a link"):
+        refuse_links(settings)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_settings_are_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "mailserver.toml").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ServiceExists):
+        write_settings(tmp_path, WANTED)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_certificate_that_is_there_stays(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class WakeupPipe:
         if self._fd < 0:
             with suppress(FileExistsError):
                 os.mkfifo(self._path, 0o600)
+                self._path.chmod(0o600)
                 give_to_owner(self._path, str(self._path.parent))
             self._fd = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         return self._fd
