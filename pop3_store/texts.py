@@ -100,8 +100,8 @@ class Say(Enum):
     FIRST_PASSWORD_ENDED = (
         "-ERR [AUTH]",
         Text(
-            fr="Votre premier mot de passe a pris fin, choisissez-en un autre sur le webmail",
-            en="Your first password has ended, choose another one on the webmail",
+            fr="Votre premier mot de passe a pris fin, demandez-en un autre a votre correspondant",
+            en="Your first password has ended, ask your correspondent for another one",
         ),
     )
     SIGNED_OUT = (

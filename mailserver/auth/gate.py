@@ -9,8 +9,9 @@ every remembered log-in at once.
 All refusals are one answer and cost the same work: nobody learns whether a
 name exists.  Who tries many wrong passwords must wait (`auth.throttle`).
 
-A first password opens the webmail, which asks for another one; mail programs go
-on with it for its grace, which begins with its first use, and are denied then.
+A first password is good for ever, unless it is to be changed (`passwords.change_first`):
+then mail programs go on with it for its grace, which begins with its first use, and
+are denied after that; a door where it can be changed lets it in.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class FirstPasswordEnded(Denied):
-    """It is the right password, and a first one whose grace is over: only the webmail takes it."""
+    """It is the right password, and a first one whose grace is over."""
 
 
 @dataclass(frozen=True, slots=True)

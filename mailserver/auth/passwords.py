@@ -16,6 +16,7 @@ from passlib.context import CryptContext
 from mailserver.auth import numens
 from mailserver.auth.numen_key import NumenKey
 from mailserver.values.numen import BadNumen, parse_numen
+from mailserver.values.printed import read_one_time
 from mailserver.values.secret import Secret
 
 CONTEXT: Final = CryptContext(
@@ -44,17 +45,19 @@ def password_text(octets: bytes) -> str:
 
 
 def candidates(octets: bytes) -> list[str]:
-    """The texts that these octets may stand for: as typed, and as a NUMEN in its one form.
+    """The texts that these octets may stand for: as typed, and as what is printed in its one form.
 
-    A NUMEN is copied from paper, so its spaces and case do not matter; the
-    price is one more hash for what looks like one.
+    A NUMEN and a printed one-time password are copied from paper, so their
+    spaces and case do not matter; the price is one more hash for what looks like one.
     """
     text = password_text(octets)
-    try:
-        numen = parse_numen(text)
-    except BadNumen:
-        return [text]
-    return [text] if numen == text else [text, numen]
+    printed = read_one_time(text)
+    if printed is None:
+        try:
+            printed = parse_numen(text)
+        except BadNumen:
+            return [text]
+    return [text] if printed == text else [text, printed]
 
 
 def hash_numen(numen: str, key: NumenKey) -> str:

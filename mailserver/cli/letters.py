@@ -15,6 +15,7 @@ from mailserver.cli.access import opened_store, read_settings
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption
 from mailserver.cli.subjects import UnitOption, by_whom, unit_named
+from mailserver.texts.plurals import counted
 
 if TYPE_CHECKING:
     from mailserver.directory.letters import Pile
@@ -29,7 +30,8 @@ OnlyOption = Annotated[
     str, typer.Option("--only", metavar="new", help="new: those who have not chosen a password.")
 ]
 PageOption = Annotated[
-    str, typer.Option("--page", metavar="URL", help="Where people change their password.")
+    str,
+    typer.Option("--page", metavar="URL", help="Where people change their password, if anywhere."),
 ]
 
 
@@ -53,7 +55,7 @@ def letters(
     with opened_store(settings) as store, _replaced(out) as file:
         code = unit_named(store, unit).doc.code if unit else ""
         count, piles = _write(store, settings, file, code=code, only_new=only == "new", page=page)
-    print(f"{out}: {count} pages in {piles} piles")
+    print(f"{out}: {counted(count, 'page')} in {counted(piles, 'pile')}")
 
 
 def _write(
@@ -121,6 +123,9 @@ def _stationery(store: Store, settings: Settings, *, page: str, now_s: float) ->
         receive=_server(settings, implicit="pop3s", other="pop3"),
         send=_server(settings, implicit="submissions", other="submission"),
         help_address=f"postmaster@{settings.service.domain}",
+        help_telephone=roots[0].doc.telephone if len(roots) == 1 else "",
+        postmaster=settings.service.postmaster,
+        must_change=settings.passwords.change_first,
         page=page,
     )
 

@@ -18,7 +18,7 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 NumenOption = Annotated[
     str | None,
-    typer.Option(metavar="NUMEN", help="First password: a NUMEN, to be changed by its owner."),
+    typer.Option(metavar="NUMEN", help="First password: a NUMEN."),
 ]
 PasswordStdinOption = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")

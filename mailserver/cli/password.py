@@ -35,7 +35,7 @@ def change(identifier: IdentifierArgument, *, config: ConfigOption = None) -> No
 
 @app.command()
 def reset(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
-    """Set a new first password, which its owner must change; read from the keyboard or a pipe."""
+    """Set a new first password, for its owner to change; read from the keyboard or a pipe."""
     from mailserver.cli.recovery_desk import opened_house, read_new_secret
     from mailserver.cli.subjects import by_whom
     from mailserver.recovery.passwords import PasswordDesk
@@ -43,7 +43,7 @@ def reset(identifier: IdentifierArgument, *, config: ConfigOption = None) -> Non
     new = read_new_secret("First password")
     with opened_house(config) as house:
         PasswordDesk(house).set_by_admin(identifier, new, by_whom=by_whom(), must_change=True)
-    print(f"{identifier}: first password set, to be changed by its owner")
+    print(f"{identifier}: first password set")
 
 
 @app.command()

@@ -13,7 +13,7 @@ app = typer.Typer(
 )
 
 AddressArgument = Annotated[str, typer.Argument(metavar="ADDRESS", help="An address elsewhere.")]
-CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="As it came, as k7mf-2xqp.")]
+CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="As it came, as K7MF-2XQP.")]
 WithNumenOption = Annotated[
     bool,
     typer.Option("--with-numen", help="The code was handed out: read the NUMEN first, too."),
@@ -75,7 +75,7 @@ def remove(identifier: IdentifierArgument, *, config: ConfigOption = None) -> No
 
 @app.command()
 def request(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
-    """Send a code to the recovery address, as the webmail does; the answer is always the same."""
+    """Send a code to the recovery address; the answer is always the same."""
     from mailserver.cli.recovery_desk import opened_house
     from mailserver.recovery.passwords import PasswordDesk
 

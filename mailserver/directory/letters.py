@@ -1,10 +1,13 @@
-"""Letters to hand out: who gets a page, in which pile, and what it says of passwords.
+"""Letters to hand out: who gets a page, in which pile, whom to call, what it says of passwords.
 
 A pile is a unit with a cover sheet and one page per account.  A person with
 several posts is in the first one's pile.  The first password of a person is
 their NUMEN, which is written nowhere and so on no page.  An establishment that
 has not chosen a password gets a new one-time password here: it is made, kept
 as a verifier, printed, and forgotten; an earlier paper stops to be good.
+
+Whom to call: the correspondents of the unit, else those of the nearest unit above that
+has some; never the person whose page it is.
 """
 
 from __future__ import annotations
@@ -29,13 +32,12 @@ from mailserver.store.people import (
 )
 from mailserver.store.ports import Credential
 from mailserver.values.ids import AccountId, UnitId
+from mailserver.values.printed import print_groups
 from mailserver.values.secret import Secret
 
 _SLICE: Final = 500
 _SIGNS_IN: Final = frozenset({Life.EXPECTED, Life.PRESENT, Life.ON_LEAVE, Life.LEAVING})
-_LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another on paper
 _GROUPS: Final = 3
-_GROUP: Final = 4
 
 
 class Password(Enum):
@@ -68,19 +70,30 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """Whom to ask."""
+    """Whom to call.  telephone: theirs, else that of their unit; may be empty."""
 
     name: str
     address: str
+    telephone: str = ""
+    identifier: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pile:
-    """unit: None for people without a post."""
+    """unit: None for people without a post.  above: who answers for the units above it."""
 
     unit: UnitDoc | None
     letters: tuple[Letter, ...]
     contacts: tuple[Contact, ...]
+    above: tuple[Contact, ...] = ()
+
+    def contacts_for(self, letter: Letter) -> tuple[Contact, ...]:
+        """Others than they themselves: the nearest who answer for them."""
+        for contacts in (self.contacts, self.above):
+            others = tuple(one for one in contacts if one.identifier != letter.identifier)
+            if others:
+                return others
+        return ()
 
 
 class Source(Protocol):
@@ -118,6 +131,7 @@ def gather(
     language: of accounts that name none.
     """
     units = list(_units(source, unit_code))
+    answering = _Answering(source, now_s)
     by_unit = _people_by_unit(source, unit_code, {unit.doc.code.lower() for unit in units})
     piles = []
     for unit in units:
@@ -126,8 +140,14 @@ def gather(
         ]
         if unit.account_id is not None and not unit.doc.is_closed:
             letters.insert(0, _unit_letter(source, unit, unit.account_id, language))
-        contacts = _contacts(source, unit.unit_id, now_s)
-        piles.append(Pile(unit=unit.doc, letters=tuple(letters), contacts=contacts))
+        piles.append(
+            Pile(
+                unit=unit.doc,
+                letters=tuple(letters),
+                contacts=answering.at(unit),
+                above=answering.above(unit),
+            )
+        )
     rest = tuple(_letter(source, one, language) for people in by_unit.values() for one in people)
     piles.append(Pile(unit=None, letters=rest, contacts=()))
     return [kept for pile in piles if (kept := _kept(pile, only_new=only_new)).letters]
@@ -165,9 +185,8 @@ def give_passwords(
 
 
 def _one_time(choose: Callable[[str], str]) -> Secret[str]:
-    """59 bits, in groups that can be read aloud: `k7mh-3xqd-ab9t`."""
-    groups = ("".join(choose(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS))
-    return Secret("-".join(groups))
+    """57 bits, in groups that can be read aloud: `K7MH-3XQD-AC9T`."""
+    return Secret(print_groups(choose, groups=_GROUPS))
 
 
 def _with_passwords(pile: Pile, given: dict[AccountId, Secret[str]]) -> Pile:
@@ -239,14 +258,51 @@ def _state(credential: Credential | None, *, first: Password, none: Password) ->
     return first if credential.must_change else Password.OWN
 
 
-def _contacts(source: Source, unit_id: UnitId, now_s: float) -> tuple[Contact, ...]:
-    people = (
-        source.find_person(relation.identifier)
-        for relation in source.relations_over(unit_id=unit_id)
-        if relation.kind is RelationKind.CORRESPONDENT and relation.holds_at(now_s)
-    )
-    return tuple(
-        Contact(name=one.name, address=one.address)
-        for one in people
-        if one is not None and one.life in _SIGNS_IN
-    )
+class _Answering:
+    """Who answers for which unit; each unit is asked for once."""
+
+    def __init__(self, source: Source, now_s: float) -> None:
+        self._source, self._now_s = source, now_s
+        self._by_code: dict[str, tuple[Contact, ...]] = {}
+        self._units: dict[str, Unit] = {}
+
+    def at(self, unit: Unit) -> tuple[Contact, ...]:
+        code = unit.doc.code
+        if code not in self._by_code:
+            self._by_code[code] = self._contacts(unit)
+        return self._by_code[code]
+
+    def above(self, unit: Unit) -> tuple[Contact, ...]:
+        """Of the nearest unit above that has somebody."""
+        code, seen = unit.doc.parent_code, {unit.doc.code}
+        while code and code not in seen:
+            seen.add(code)
+            parent = self._unit(code)
+            if parent is None:
+                break
+            if contacts := self.at(parent):
+                return contacts
+            code = parent.doc.parent_code
+        return ()
+
+    def _unit(self, code: str) -> Unit | None:
+        if not self._units:
+            self._units = {one.doc.code: one for one in _units(self._source, "")}
+        return self._units.get(code)
+
+    def _contacts(self, unit: Unit) -> tuple[Contact, ...]:
+        people = (
+            self._source.find_person(relation.identifier)
+            for relation in self._source.relations_over(unit_id=unit.unit_id)
+            if relation.kind is RelationKind.CORRESPONDENT and relation.holds_at(self._now_s)
+        )
+        return tuple(
+            Contact(
+                name=one.name,
+                address=one.address,
+                telephone=one.telephone or unit.doc.telephone,
+                identifier=one.identifier,
+            )
+            for one in people
+            if one is not None and one.life in _SIGNS_IN
+        )

@@ -35,6 +35,7 @@ INK, SOFT, LINE, FILL = (HexColor(c) for c in ("#1a1a1a", "#5c6470", "#b8bfca", 
 BLUE: Final = HexColor("#1f3a68")
 NAMES_A_COLUMN: Final = 36
 NAME_COLUMNS: Final = 2
+MAX_CONTACTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,13 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stationery:
-    """What is the same on every page.  page: where passwords are changed, or empty."""
+    """What is the same on every page.
+
+    help_address, help_telephone: of the service, for whoever has no correspondent.
+    postmaster: the identifier that reads what is written there.
+    must_change: first passwords end, so they are to be changed.
+    page: where passwords can be changed, or empty.
+    """
 
     organisation: str
     date: str
@@ -56,6 +63,9 @@ class Stationery:
     receive: Server
     send: Server
     help_address: str
+    help_telephone: str = ""
+    postmaster: str = ""
+    must_change: bool = False
     page: str = ""
 
 
@@ -99,14 +109,14 @@ class Sheet:
         self._head(self._say(words.TITLE))
         self._whom(letter, pile.unit)
         self._credentials(letter)
-        self._heading(words.FIRST_TIME)
+        self._heading(words.ABOUT_PASSWORD)
         self._paragraph(self._steps(letter.password))
         self._heading(words.SETTINGS)
         self._table(letter.identifier)
         for program, text in words.PROGRAMS:
             self._paragraph(self._say(text), lead=program)
         self._heading(words.HELP)
-        self._paragraph(self._say(words.ASK).format(who=self._contacts(pile.contacts)))
+        self._help(letter, pile)
         self._paragraph(self._say(words.PRIVATE))
         self._foot(self._say(words.CONFIDENTIAL))
         self._canvas.showPage()
@@ -116,7 +126,8 @@ class Sheet:
         if letter.function:
             self._line(letter.function, size=10.5, height=15)
         if unit is not None:
-            self._line(_place(unit), size=10.5, height=15, colour=SOFT)
+            place = unit.town if letter.name == unit.name else _place(unit)
+            self._line(place, size=10.5, height=15, colour=SOFT)
         self._y -= 8
 
     def _credentials(self, letter: Letter) -> None:
@@ -139,13 +150,14 @@ class Sheet:
         self._y -= box + 10
 
     def _steps(self, password: Password) -> str:
-        page = self._stationery.page
-        change = (
-            self._say(words.CHANGE_AT).format(page=page)
-            if page
-            else self._say(words.CHANGE_BY_CODE)
-        )
-        return self._say(words.STEPS[password]).format(change=change)
+        page, must_change = self._stationery.page, self._stationery.must_change
+        change = ""
+        if page:
+            text = words.CHANGE_AT if must_change else words.MAY_CHANGE_AT
+            change = self._say(text).format(page=page)
+        elif must_change:
+            change = self._say(words.CHANGE_BY_CODE)
+        return self._say(words.STEPS[password]).format(change=change).strip()
 
     def _table(self, identifier: str) -> None:
         receive, send = self._stationery.receive, self._stationery.send
@@ -175,9 +187,31 @@ class Sheet:
         self._rule(self._y - height + 5)
         self._y -= height
 
-    def _contacts(self, contacts: Sequence[Contact]) -> str:
-        told = [f"{one.name} ({one.address})" if one.address else one.name for one in contacts]
-        return ", ".join([*told[:3], self._stationery.help_address])
+    def _help(self, letter: Letter, pile: Pile) -> None:
+        """Whom to call, and whom to write to; never they themselves."""
+        contacts = [*pile.contacts_for(letter)[:MAX_CONTACTS], *self._service(letter)]
+        to_call = [_contact(one) for one in contacts if one.telephone]
+        to_write = [_contact(one) for one in contacts if not one.telephone]
+        sentences = []
+        if to_call:
+            who = self._say(words.OR).join(to_call)
+            sentences.append(self._say(words.CALL).format(who=who))
+        if to_write:
+            text = words.ALSO_WRITE if to_call else words.WRITE
+            who = self._say(words.OR_TO).join(to_write)
+            sentences.append(self._say(text).format(who=who))
+        if sentences:
+            self._paragraph(" ".join(sentences))
+
+    def _service(self, letter: Letter) -> tuple[Contact, ...]:
+        """The last to turn to; nobody is sent to the mailbox that they read."""
+        paper = self._stationery
+        is_own = letter.address == paper.help_address or letter.identifier == paper.postmaster
+        address = "" if is_own else paper.help_address
+        if paper.help_telephone:
+            name = self._say(words.SERVICE)
+            return (Contact(name=name, address=address, telephone=paper.help_telephone),)
+        return (Contact(name=address, address=""),) if address else ()
 
     # --- the cover of a pile -----------------------------------------------------------
 
@@ -191,7 +225,7 @@ class Sheet:
             for text in (unit.street, f"{unit.postcode} {unit.town}".strip(), unit.code.upper()):
                 self._line(text, size=11, height=16, colour=SOFT)
         self._y -= 14
-        count = self._say(words.COVER_COUNT).format(count=len(pile.letters))
+        count = words.COVER_COUNT.in_language(len(pile.letters), self._language)
         self._line(count, font=BOLD, size=12, height=18)
         self._paragraph(self._say(words.COVER_HOW))
         self._names(pile.letters)
@@ -211,7 +245,7 @@ class Sheet:
         more = len(letters) - len(shown)
         if more:
             y = top - NAMES_A_COLUMN * 12.5
-            self._text(LEFT, y, self._say(words.COVER_MORE).format(count=more), size=8.5)
+            self._text(LEFT, y, words.COVER_MORE.in_language(more, self._language), size=8.5)
 
     # --- strokes -------------------------------------------------------------------------
 
@@ -302,6 +336,13 @@ def _tied(text: str) -> str:
     for loose in (" :", " ?", " ;", " »"):
         text = text.replace(loose, "\u00a0" + loose[1:])
     return text.replace("« ", "«\u00a0")
+
+
+def _contact(one: Contact) -> str:
+    """`Jeanne Martin, 05 46 00 00 00 (jeanne.martin@...)`; the number is never broken."""
+    telephone = one.telephone.replace(" ", "\u00a0")
+    named = f"{one.name}, {telephone}" if telephone else one.name
+    return f"{named} ({one.address})" if one.address else named
 
 
 def _place(unit: UnitDoc) -> str:

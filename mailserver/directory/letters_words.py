@@ -6,12 +6,13 @@ from typing import Final
 
 from mailserver.directory.letters import Password
 from mailserver.texts.catalogue import Text
+from mailserver.texts.plurals import Counted
 
 TITLE: Final = Text("Votre messagerie professionnelle", "Your professional mail")
 IDENTIFIER: Final = Text("Identifiant", "Identifier")
 ADDRESS: Final = Text("Adresse", "Address")
 PASSWORD: Final = Text("Mot de passe", "Password")
-FIRST_TIME: Final = Text("La première fois", "The first time")
+ABOUT_PASSWORD: Final = Text("Votre mot de passe", "Your password")
 SETTINGS: Final = Text("Réglages de votre logiciel", "Settings of your program")
 HELP: Final = Text("Besoin d’aide ?", "Need help?")
 CONFIDENTIAL: Final = Text(
@@ -31,25 +32,25 @@ PASSWORD_LINE: Final = {
 }
 STEPS: Final = {
     Password.NUMEN: Text(
-        "Votre premier mot de passe est votre NUMEN : les 13 caractères qui figurent sur vos"
-        " documents administratifs. Il n’est jamais imprimé ici. {change}",
-        "Your first password is your NUMEN: the 13 characters on your administrative papers."
+        "Votre mot de passe est votre NUMEN : les 13 caractères qui figurent sur vos documents"
+        " administratifs. Il n’est jamais imprimé ici. {change}",
+        "Your password is your NUMEN: the 13 characters on your administrative papers."
         " It is never printed here. {change}",
     ),
     Password.ONE_TIME: Text(
-        "Ce mot de passe ne sert que la première fois : il remplace celui d’une feuille plus"
-        " ancienne. {change}",
-        "This password is for the first time only; it replaces that of an earlier sheet. {change}",
+        "Ce mot de passe remplace celui d’une feuille plus ancienne. Majuscules, minuscules et"
+        " tirets y sont indifférents. {change}",
+        "This password replaces that of an earlier sheet. Capitals, small letters and dashes make"
+        " no difference in it. {change}",
     ),
     Password.OWN: Text(
-        "Vous avez déjà choisi votre mot de passe ; gardez-le. S’il est oublié, demandez un code.",
-        "You have already chosen your password: keep it. If it is forgotten, ask for a code.",
+        "Vous avez déjà choisi votre mot de passe ; gardez-le.",
+        "You have already chosen your password: keep it.",
     ),
     Password.NONE: Text(
-        "Ce compte n’a pas encore de mot de passe : demandez un code à la personne nommée"
-        " ci-dessous, puis choisissez le vôtre.",
-        "This account has no password yet: ask the person named below for a code, then choose"
-        " yours.",
+        "Ce compte n’a pas encore de mot de passe : demandez-en un à la personne nommée"
+        " ci-dessous.",
+        "This account has no password yet: ask the person named below for one.",
     ),
 }
 CHANGE_AT: Final = Text(
@@ -59,6 +60,9 @@ CHANGE_AT: Final = Text(
 CHANGE_BY_CODE: Final = Text(
     "Faites-le changer dès le premier jour : la personne nommée ci-dessous vous y aide.",
     "Have it changed on the first day: the person named below helps you with it.",
+)
+MAY_CHANGE_AT: Final = Text(
+    "Vous pouvez en choisir un autre sur {page}", "You can choose another one on {page}"
 )
 
 COLUMNS: Final = (
@@ -95,15 +99,31 @@ PROGRAMS: Final = (
     ),
 )
 
-ASK: Final = Text("Demandez à : {who}", "Ask: {who}")
+CALL: Final = Text(
+    "Mot de passe oublié, question ? Appelez {who}.",
+    "Password forgotten, a question? Call {who}.",
+)
+WRITE: Final = Text(
+    "Mot de passe oublié, question ? Écrivez à {who}.",
+    "Password forgotten, a question? Write to {who}.",
+)
+ALSO_WRITE: Final = Text("Vous pouvez aussi écrire à {who}.", "You can also write to {who}.")
+OR: Final = Text(" ou ", " or ")
+OR_TO: Final = Text(" ou à ", " or to ")
+SERVICE: Final = Text("le service", "the service")
 NO_UNIT: Final = Text("Sans affectation", "Without a post")
 COVER: Final = Text("Feuilles à remettre", "Sheets to hand out")
-COVER_COUNT: Final = Text("{count} feuille(s) suivent", "{count} sheet(s) follow")
-COVER_HOW: Final = Text(
-    "Remettez chaque feuille en main propre et cochez son nom. Une feuille qui n’a pas été"
-    " remise se détruit : ne la laissez pas dans un casier ouvert.",
-    "Hand each sheet over in person and tick its name. A sheet that could not be handed over is"
-    " destroyed: do not leave it in an open pigeon-hole.",
+COVER_COUNT: Final = Counted(
+    Text("{count} feuille suit", "{count} sheet follows"),
+    Text("{count} feuilles suivent", "{count} sheets follow"),
 )
-COVER_MORE: Final = Text("et {count} autres", "and {count} more")
+COVER_HOW: Final = Text(
+    "Remettez chaque feuille en main propre et cochez son nom. Ne laissez rien dans un casier"
+    " ouvert. Détruisez toute feuille non remise.",
+    "Hand each sheet over in person and tick its name. Leave nothing in an open pigeon-hole."
+    " Destroy every sheet that was not handed over.",
+)
+COVER_MORE: Final = Counted(
+    Text("et {count} autre", "and {count} more"), Text("et {count} autres", "and {count} more")
+)
 PAGE_OF: Final = Text("Imprimé le {date}", "Printed on {date}")

@@ -1,11 +1,11 @@
-"""One-time codes: eight characters that can be read aloud, as `k7mf-2xqp`.
+"""One-time codes: eight characters that can be read aloud, as `K7MF-2XQP`.
 
     code = 4 symbol "-" 4 symbol    ; spaces, dashes and case are ignored
-    symbol = 31 letters and digits  ; without 0 o 1 i l
+    symbol = 27 capitals and digits ; see `mailserver.values.printed`
 
 The first three symbols name the code.  Only tries that name it count, and five of
-them end it: whoever does not hold it needs some 150,000 tries for that, and has
-by then had one chance in five million.  Without this, five tries by a stranger
+them end it: whoever does not hold it needs some 100,000 tries for that, and has
+by then had one chance in three million.  Without this, five tries by a stranger
 would end anybody's code.  Only digests under the key file are kept.
 """
 
@@ -16,11 +16,12 @@ from typing import Final
 
 from mailserver.auth.numen_key import NumenKey
 from mailserver.store.recovery import CODE_NAME_OCTETS
+from mailserver.values.printed import as_looks, print_groups, without_dashes
 
 SYMBOLS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+"""What may be typed: earlier codes had a few more letters than are printed now."""
 LENGTH: Final = 8
 NAME_LENGTH: Final = 3
-MAX_TYPED = 100
 
 
 class BadCode(ValueError):
@@ -29,8 +30,7 @@ class BadCode(ValueError):
 
 def make_code(choose: Callable[[str], str]) -> str:
     """choose: one symbol at random (`secrets.choice`)."""
-    text = "".join(choose(SYMBOLS) for _ in range(LENGTH))
-    return f"{text[:4]}-{text[4:]}"
+    return print_groups(choose, groups=LENGTH // 4)
 
 
 def parse_code(typed: str) -> str:
@@ -39,10 +39,16 @@ def parse_code(typed: str) -> str:
     Raises:
         BadCode: it has another length or other characters.
     """
-    kept = "".join(c for c in typed[:MAX_TYPED] if c not in "-–—_." and not c.isspace()).lower()
+    kept = without_dashes(typed).lower()
     if len(kept) != LENGTH or any(c not in SYMBOLS for c in kept):
-        raise BadCode("a code is eight letters and digits, as k7mf-2xqp")
+        raise BadCode("a code is eight letters and digits, as K7MF-2XQP")
     return kept
+
+
+def readings(typed: str) -> list[str]:
+    """As it was typed; then with the letters that are never printed as what they look like."""
+    looks = as_looks(without_dashes(typed))
+    return [typed] if looks == without_dashes(typed) else [typed, looks]
 
 
 def digest_of(code: str, key: NumenKey) -> bytes:

@@ -12,7 +12,7 @@ from mailserver.auth.backend import CredentialBackend, open_backend, user_name_k
 from mailserver.auth.numen_key import NumenKey, open_key
 from mailserver.auth.throttle import Throttle
 from mailserver.recovery import words
-from mailserver.recovery.codes import BadCode, digest_of, make_code
+from mailserver.recovery.codes import BadCode, digest_of, make_code, readings
 from mailserver.recovery.correspondents import Tree
 from mailserver.recovery.letters import Letter, Post, Signer
 from mailserver.settings.model import PasswordsSettings, Settings
@@ -137,13 +137,18 @@ class House:
         return Secret(code)
 
     def try_code(self, subject: Subject | None, purpose: Purpose, code: str) -> FittingCode | None:
-        """For a name that nobody has, the same read."""
+        """For a name that nobody has, the same reads."""
+        account_id = NO_ACCOUNT if subject is None else subject.account_id
+        tried = (self._try(account_id, purpose, reading) for reading in readings(code))
+        return next(filter(None, tried), None)
+
+    def _try(self, account_id: AccountId, purpose: Purpose, code: str) -> FittingCode | None:
         try:
             digest = digest_of(code, self.key)
         except BadCode:
             digest = b""
         return self.store.try_code(
-            NO_ACCOUNT if subject is None else subject.account_id,
+            account_id,
             purpose,
             digest,
             now_s=self.now_s(),

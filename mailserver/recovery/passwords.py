@@ -240,9 +240,12 @@ class PasswordDesk:
         house.note(subject, by_whom, "password changed", how.en + details)
         address = house.store.read_recovery_address(subject.account_id)
         places = {subject.address} | ({address.address} if address else set())
+        title, text = words.CHANGED_SUBJECT, words.CHANGED
+        if how is words.HOW_SET:  # its owner did not do it, and there is nothing to fear
+            title, text = words.SET_SUBJECT, words.SET
         how_text = how.in_language(house.language_of(subject))
         for place in filter(None, places):
-            house.tell(subject, place, words.CHANGED_SUBJECT, words.CHANGED, how=how_text)
+            house.tell(subject, place, title, text, how=how_text)
 
 
 def _same(one: Secret[str], other: Secret[str]) -> bool:

@@ -54,6 +54,19 @@ Si c'est vous, il n'y a rien à faire. Sinon, prévenez tout de suite votre corr
 If that was you, there is nothing to do. Else tell your correspondent or {help} at once:
 somebody else may be using your account.""",
 )
+SET_SUBJECT: Final = Text(
+    fr="Un nouveau mot de passe pour {identifier}", en="A new password for {identifier}"
+)
+SET: Final = Text(
+    fr="""Le mot de passe du compte {identifier} ({name}) vient d'être changé {how}.
+L'ancien n'est plus accepté : mettez le nouveau dans votre logiciel de messagerie.
+
+Si vous ne l'avez pas encore, demandez-le à votre correspondant ou à {help}.""",
+    en="""The password of the account {identifier} ({name}) has just been changed {how}.
+The old one is no longer good: put the new one into your mail program.
+
+If you do not have it yet, ask your correspondent or {help} for it.""",
+)
 HOW_CHANGED: Final = Text(fr="avec l'ancien mot de passe", en="with the old password")
 HOW_RESET: Final = Text(fr="par un code à usage unique", en="by a one-time code")
 HOW_SET: Final = Text(fr="par l'administration du service", en="by the service's administration")
@@ -93,15 +106,11 @@ WARNING: Final = Text(
     fr="""Bonjour {name},
 
 Vous utilisez encore le mot de passe qui vous a été donné au départ. Après le {date}, les
-logiciels de messagerie ne l'accepteront plus. Connectez-vous au webmail pour en choisir un
-autre, puis mettez-le dans votre logiciel. Vos messages restent dans votre boîte.
-
-En cas de difficulté : {help}.""",
+logiciels de messagerie ne l'accepteront plus. Votre correspondant ou {help} vous aide à en
+choisir un autre ; mettez-le ensuite dans votre logiciel. Vos messages restent dans votre boîte.""",
     en="""Hello {name},
 
 You still use the password that you were given at first. After {date}, mail programs will
-not be let in with it. Sign in to the webmail to choose another one, and then put it into your
-program. Your messages stay in your mailbox.
-
-For help: {help}.""",
+not be let in with it. Your correspondent or {help} helps you to choose another one; then put it
+into your program. Your messages stay in your mailbox.""",
 )

@@ -37,7 +37,7 @@ def check_settings(
     started_by: the user id that starts the service; None: that of this process.
     """
     wanted = [w for w in wanted_listeners(settings) if doors is None or w.kind.door in doors]
-    findings = [*_check_service(settings), *_check_legacy(settings)]
+    findings = [*_check_service(settings), *_check_legacy(settings), *_check_passwords(settings)]
     user_id = os.geteuid() if started_by is None else started_by
     findings += check_user(settings, wanted, started_by=user_id)
     findings += _check_plaintext(settings)
@@ -59,6 +59,17 @@ def _check_service(settings: Settings) -> Iterator[Finding]:
             "service.hostname",
             f"{settings.service.hostname} has no dot: other servers expect a full name,"
             f" such as mail.{settings.service.domain}",
+        )
+
+
+def _check_passwords(settings: Settings) -> Iterator[Finding]:
+    passwords = settings.passwords
+    if passwords.change_first and passwords.grace_days:
+        yield warning(
+            "passwords.change_first",
+            f"true: first passwords end for mail programs {passwords.grace_days:g} days after their"
+            " first use, and people have no page yet where they could choose another one: somebody"
+            " must help each of them with `mailserver password change`, or write false",
         )
 
 

@@ -121,7 +121,7 @@ class AuthSettings(Section):
 
 class PasswordsSettings(Section):
     min_characters: int = Field(default=10, ge=8, le=64)
-    change_first: bool = True  # a first password is to be changed
+    change_first: bool = False  # a first password is to be changed; needs a place where people can
     grace_days: float = Field(default=30, ge=0)  # of a first password in mail programs; 0: endless
     warning_days: tuple[Annotated[float, Field(gt=0)], ...] = (7, 1)  # before the grace ends
     mailed_code_minutes: float = Field(default=30, gt=0)

@@ -265,8 +265,8 @@ WRONG_PASSWORD = _phrase(
 FIRST_PASSWORD_ENDED = _phrase(
     535,
     "5.7.8",
-    "Votre premier mot de passe a pris fin ; choisissez-en un autre sur le webmail",
-    "Your first password has ended; choose another one on the webmail",
+    "Votre premier mot de passe a pris fin ; demandez-en un autre a votre correspondant",
+    "Your first password has ended; ask your correspondent for another one",
 )
 NO_SUCH_USER = _phrase(
     550, "5.1.1", "Personne n'a cette adresse ici", "Nobody has this address here"

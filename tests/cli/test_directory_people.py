@@ -110,7 +110,7 @@ def test_letters_give_an_establishment_a_password_that_opens_and_print_no_numen(
 
     pdf = school.parent / "l.pdf"
     said = typed(run, school, "directory", "letters", "--unit", "0170705z", "--out", pdf)
-    assert "4 pages in 1 piles" in said.out
+    assert "4 pages in 1 pile\n" in said.out
     assert stat.S_IMODE(pdf.stat().st_mode) == 0o600
     command = ["pdftotext", "-layout", str(pdf), "-"]
     text = subprocess.run(command, capture_output=True, timeout=30, check=True).stdout.decode()

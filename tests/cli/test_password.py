@@ -88,7 +88,7 @@ class Town:
     def code_for(self, to: str) -> str:
         """The one of the last letter to this address."""
         text = next(one.text for one in reversed(self.letters) if one.to == to)
-        return str(re.findall(r"\b[a-z0-9]{4}-[a-z0-9]{4}\b", text)[0])
+        return str(re.findall(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b", text)[0])
 
     def prove(self, identifier: str = "jmartin", address: str = "jeanne@ailleurs.example") -> None:
         self.typed("recovery", "set", identifier, address)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import pytest
 
 from mailserver.directory.letters import (
     Contact,
@@ -78,6 +80,7 @@ class FakeDirectory:
     relations: list[Relation] = field(default_factory=list)
     verifiers: dict[int, str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    school: UnitDoc = SCHOOL
 
     def search_people(self, which: Search, *, after: str, limit: int) -> list[Person]:
         assert which.with_hidden
@@ -88,7 +91,7 @@ class FakeDirectory:
     def search_units(self, which: Search, *, after: str, limit: int) -> list[Unit]:
         unit = Unit(
             unit_id=UnitId(1),
-            doc=SCHOOL,
+            doc=self.school,
             account_id=AccountId(100),
             child_count=0,
             people_count=0,
@@ -224,13 +227,20 @@ def letter(number: int, *, language: str = "fr", name: str = "Zoé Lecœur-d’A
     )
 
 
-def on_paper(*letters: Letter) -> Iterator[str]:
+def _flat(page: str) -> str:
+    return " ".join(page.split())
+
+
+def on_paper(
+    *letters: Letter,
+    contacts: tuple[Contact, ...] = (Contact(name="Jeanne Martin", address="j@a.test"),),
+    above: tuple[Contact, ...] = (),
+    paper: Stationery = STATIONERY,
+) -> Iterator[str]:
     """The text of each page, read by another program."""
     file = io.BytesIO()
-    pile = Pile(
-        unit=SCHOOL, letters=letters, contacts=(Contact(name="Jeanne Martin", address="j@a.test"),)
-    )
-    count = draw_letters(file, [pile], STATIONERY)
+    pile = Pile(unit=SCHOOL, letters=letters, contacts=contacts, above=above)
+    count = draw_letters(file, [pile], paper)
     command = ["pdftotext", "-layout", "-", "-"]
     done = subprocess.run(command, input=file.getvalue(), capture_output=True, timeout=30)
     assert done.returncode == 0, done.stderr
@@ -243,7 +253,8 @@ def on_paper(*letters: Letter) -> Iterator[str]:
 def test_a_page_says_who_how_and_where_to_ask() -> None:
     cover, page, english = on_paper(letter(1), letter(2, language="en"))
     assert "École Jules Ferry" in cover
-    assert "2 feuille(s)" in cover
+    assert "2 feuilles suivent" in cover
+    assert "Détruisez toute feuille non remise" in " ".join(cover.split())
     for text in (
         *("Zoé Lecœur-d’Angély", "zlecoeur1", "zoe.lecoeur1@a.test", "votre NUMEN", "995", "465"),
         *("mail.a.test", "SSL/TLS", "Thunderbird", "Outlook", "Jeanne Martin (j@a.test)"),
@@ -251,6 +262,82 @@ def test_a_page_says_who_how_and_where_to_ask() -> None:
         assert text in page
     assert "your NUMEN" in english
     assert "Recevoir" not in english
+
+
+@needs_program("pdftotext")
+def test_a_page_speaks_of_no_change_and_no_page_where_there_is_none() -> None:
+    one_time = replace(letter(3), password=Password.ONE_TIME, one_time=Secret("K7MH-3XQD-AC9T"))
+    for said in map(_flat, on_paper(letter(1), letter(2, language="en"), one_time)):
+        for word in ("chang", "webmail", "http", "première fois ;", "jour", "day"):
+            assert word not in said.lower()
+
+
+@needs_program("pdftotext")
+def test_one_sheet_is_counted_as_one() -> None:
+    cover, _ = on_paper(letter(1))
+    assert "1 feuille suit" in cover
+
+
+@needs_program("pdftotext")
+def test_where_first_passwords_end_the_page_says_who_helps_or_where() -> None:
+    must = replace(STATIONERY, must_change=True)
+    _, page = map(_flat, on_paper(letter(1), paper=must))
+    assert "Faites-le changer dès le premier jour" in page
+    _, page = map(_flat, on_paper(letter(1), paper=replace(must, page="https://moi.a.test")))
+    assert "Choisissez tout de suite le vôtre sur https://moi.a.test" in page
+
+
+JEANNE = Contact(
+    name="Jeanne Martin", address="j@a.test", telephone="05 46 00 00 01", identifier="jmartin"
+)
+PAUL = Contact(name="Paul Noir", address="p@a.test", identifier="zlecoeur1")
+
+
+@needs_program("pdftotext")
+@pytest.mark.parametrize(
+    ("contacts", "above", "told"),
+    [
+        (
+            (JEANNE,),
+            (),
+            "Appelez Jeanne Martin, 05 46 00 00 01 (j@a.test). Vous pouvez aussi écrire à",
+        ),
+        ((PAUL,), (JEANNE,), "Appelez Jeanne Martin, 05 46 00 00 01 (j@a.test)."),
+        ((PAUL, JEANNE), (), "Appelez Jeanne Martin, 05 46"),
+        ((PAUL,), (), "Écrivez à postmaster@a.test."),
+        ((), (), "Écrivez à postmaster@a.test."),
+    ],
+)
+def test_nobody_is_sent_to_themselves_for_help(
+    contacts: tuple[Contact, ...], above: tuple[Contact, ...], told: str
+) -> None:
+    _, page = map(_flat, on_paper(letter(1), contacts=contacts, above=above))
+    assert told in page
+    assert "Paul Noir" not in page
+
+
+@needs_program("pdftotext")
+def test_the_postmasters_page_names_the_telephone_of_the_service_or_nobody() -> None:
+    paper = replace(STATIONERY, postmaster="zlecoeur1")
+    _, page = map(_flat, on_paper(letter(1), contacts=(), paper=paper))
+    assert "postmaster@" not in page
+    assert "Mot de passe oublié" not in page
+    paper = replace(paper, help_telephone="05 49 00 00 00")
+    _, page = map(_flat, on_paper(letter(1), contacts=(), paper=paper))
+    assert "Appelez le service, 05 49 00 00 00." in page
+
+
+def test_a_contact_has_their_own_telephone_else_their_units() -> None:
+    people = [
+        replace(person(1, "Jeanne Martin", "0170705z"), telephone="06"),
+        person(2, "Paul Noir", "0170705z"),
+    ]
+    directory = FakeDirectory(people)
+    directory.relations = [correspondent("jmartin"), correspondent("pnoir")]
+    directory.school = replace(SCHOOL, telephone="05")
+    (pile,) = piles_of(directory)
+    assert [one.telephone for one in pile.contacts] == ["06", "05"]
+    assert [one.identifier for one in pile.contacts_for(pile.letters[1])] == ["pnoir"]
 
 
 @needs_program("pdftotext")

@@ -151,7 +151,7 @@ def test_a_first_password_whose_grace_is_over_says_where_to_go() -> None:
     shell.said = b""
     shell.feed(SIGN_IN)
     assert shell.said.endswith(
-        b"-ERR [AUTH] Your first password has ended, choose another one on the webmail\r\n"
+        b"-ERR [AUTH] Your first password has ended, ask your correspondent for another one\r\n"
     )
 
 

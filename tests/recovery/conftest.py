@@ -36,7 +36,7 @@ NUMEN = "17E0200001ABC"
 OLD, NEW, NEWER = "tournesol jaune vif", "coquelicot rouge sang", "bleuet des champs"
 OUTSIDE = "jeanne@ailleurs.example"
 KEY = NumenKey(Secret(b"k" * 32))
-CODE = re.compile(r"[a-z0-9]{4}-[a-z0-9]{4}")
+CODE = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{4}")
 
 
 class KeptPost(Post):

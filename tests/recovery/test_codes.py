@@ -19,6 +19,7 @@ from mailserver.recovery.codes import (
     make_code,
     parse_code,
 )
+from mailserver.recovery.passwords import PasswordDesk
 from mailserver.store.recovery import CODE_NAME_OCTETS
 from mailserver.values.secret import Secret
 from tests.recovery.conftest import KEY, NEW, NUMEN, Town, refused
@@ -182,3 +183,11 @@ def test_codes_for_one_account_are_limited(town: Town) -> None:
         town.handed_code()
     assert refused(town.handed_code) == words.SLOW_DOWN.fr
     town.handed_code("pnoir")
+
+
+def test_a_letter_that_is_never_printed_is_read_as_what_it_looks_like(town: Town) -> None:
+    fixed = iter("8A5C2VXY")
+    house = replace(town.house, choose=lambda _: next(fixed))
+    code = PasswordDesk(house).hand_code("jmarot", by_account=None, by_whom="cli:root")
+    assert code.reveal() == "8A5C-2VXY"
+    reset(town, "basc zuxy")

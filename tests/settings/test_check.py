@@ -122,6 +122,16 @@ def test_no_listener_at_all_is_an_error(tmp_path: Path) -> None:
     assert finding.level is Level.ERROR
 
 
+def test_first_passwords_that_end_where_nobody_can_choose_another_are_a_warning(
+    tmp_path: Path,
+) -> None:
+    assert not settings_for(tmp_path).passwords.change_first
+    (finding,) = found(settings_for(tmp_path, passwords={"change_first": True}))
+    assert (finding.level, finding.key) == (Level.WARNING, "passwords.change_first")
+    assert "30 days after their first use" in finding.sentence
+    assert found(settings_for(tmp_path, passwords={"change_first": True, "grace_days": 0})) == []
+
+
 # --- certificate --------------------------------------------------------------------
 
 

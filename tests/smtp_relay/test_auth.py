@@ -112,7 +112,7 @@ def test_a_first_password_whose_grace_is_over_says_where_to_go(hall: Hall) -> No
     hall.gate.fixed = FirstPasswordEnded()
     stage = Stage(hall, SUBMISSION)
     assert stage.send(HELLO + AUTH).endswith(
-        b"535 5.7.8 Your first password has ended; choose another one on the webmail\r\n"
+        b"535 5.7.8 Your first password has ended; ask your correspondent for another one\r\n"
     )
 
 
