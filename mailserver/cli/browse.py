@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mailserver.cli.access import opened_store, read_settings
-from mailserver.cli.escaping import shown
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.subjects import UnitOption, unit_named
+from mailserver.values.escaping import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from mailserver.cli.escaping import shown
 from mailserver.cli.moments import clock, iso
+from mailserver.values.escaping import shown
 
 if TYPE_CHECKING:
     from mailserver.cli.directory_work import MadePlan

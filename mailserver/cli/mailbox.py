@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mailserver.cli.access import account_named, opened_store, read_settings
-from mailserver.cli.escaping import shown
 from mailserver.cli.moments import clock, iso
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
+from mailserver.values.escaping import shown
 
 if TYPE_CHECKING:
     from mailserver.store.contents import Item, Span

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mailserver.cli.escaping import shown
 from mailserver.cli.moments import clock, iso, until
+from mailserver.values.escaping import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailserver.cli.access import opened_store, read_settings
-from mailserver.cli.escaping import shown
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.trace_words import journey_facts, journey_lines
+from mailserver.values.escaping import shown
 
 if TYPE_CHECKING:
     from mailserver.store.journeys import Journey, Journeys

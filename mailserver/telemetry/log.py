@@ -25,6 +25,8 @@ import structlog  # noqa: E402
 for _name in _UNUSED:
     del sys.modules[_name]
 
+from mailserver.values.escaping import shown  # noqa: E402
+
 Log = structlog.typing.FilteringBoundLogger
 LogFormat = Literal["auto", "json", "console"]
 
@@ -69,6 +71,8 @@ def get_log(room: str) -> Log:
     return log
 
 
+_RAISED = "exception"
+_DELETE = "\x7f"
 _LEVELS = {"warn": "warning", "exception": "error"}
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
 _QUOTED = json.encoder.encode_basestring  # in C, where there is one
@@ -88,7 +92,18 @@ def _for_eyes(context: dict[str, Any], out: TextIO) -> list[structlog.typing.Pro
         return event
 
     renderer: Any = structlog.dev.ConsoleRenderer(colors=out.isatty())
-    return [complete, structlog.processors.format_exc_info, renderer]
+    return [complete, structlog.processors.format_exc_info, _escape_all, renderer]
+
+
+def _escape_all(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Before colours are put in; what is no text is shown by `repr`, which escapes."""
+    for name, value in list(event.items()):
+        if isinstance(value, str):
+            is_lines = name == _RAISED  # a traceback keeps them
+            event[name] = "\n".join(map(shown, value.split("\n"))) if is_lines else shown(value)
+    return event
 
 
 def _as_json(context: dict[str, Any]) -> structlog.typing.Processor:
@@ -99,7 +114,7 @@ def _as_json(context: dict[str, Any]) -> structlog.typing.Processor:
     def render(_logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(_logger, method, event)
-        raised = event.pop("exception", None)
+        raised = event.pop(_RAISED, None)
         also = always
         if not context.keys().isdisjoint(event):  # what the line says itself counts
             event, also = {**context, **event}, ""
@@ -109,9 +124,23 @@ def _as_json(context: dict[str, Any]) -> structlog.typing.Processor:
         ]
         level = _LEVELS.get(method, method)
         last = "" if raised is None else f', "exception": {_json(raised)}'
-        return f'{{{", ".join(told)}{also}, "level": "{level}", "timestamp": "{now()}"{last}}}'
+        line = f'{{{", ".join(told)}{also}, "level": "{level}", "timestamp": "{now()}"{last}}}'
+        return line if line.isascii() and _DELETE not in line else _without_hidden(line)
 
     return render
+
+
+def _without_hidden(line: str) -> str:
+    """JSON that a terminal may show as it is: C1, direction marks and their like are escaped."""
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else _escaped(one) for one in line)
+
+
+def _escaped(character: str) -> str:
+    if character == _DELETE:
+        return "\\u007f"
+    return json.dumps(character)[1:-1]
 
 
 def _json(value: Any) -> str:

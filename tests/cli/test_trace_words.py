@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.cli.escaping import shown
 from mailserver.cli.moments import clock, iso, parse_duration, span, until
 from mailserver.cli.trace_words import COPIES_SHOWN, copy_lines, journey_facts, journey_lines
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.journeys import Collection, CopyStep, Journey, PastAttempt, Waiting
 from mailserver.store.queueing import Attempt, Lane
+from mailserver.values.escaping import shown
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid, accept_id_text
 
 AT_S = 1_795_494_011.0  # 2026-11-24 04:20:11Z

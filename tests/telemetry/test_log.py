@@ -97,3 +97,23 @@ def test_a_line_and_its_end_are_one_write_so_that_processes_never_mix() -> None:
     get_log("smtp").info("one")
     (written,) = out.told
     assert written.endswith("}\n")
+
+
+HOSTILE = "\x1b[2Jred\x1b]0;title\x07 \x9b31m \u202eevil\u2066 \u2028 \x7f \ufeff \ud800 \U000e0041"
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_nothing_that_a_peer_says_reaches_the_terminal_as_it_is(
+    log_format: Literal["json", "console"],
+) -> None:
+    out = io.StringIO()
+    configure(level="info", log_format=log_format, stream=out, process="smtp")
+    get_log("smtp").info("refused", peer=HOSTILE, named=[HOSTILE], why=ValueError(HOSTILE))
+    get_log("smtp").error("fault " + HOSTILE, exc_info=ValueError(HOSTILE), é="vu")
+    written = out.getvalue()
+    written.encode("utf-8")
+    assert "é" in written
+    assert {one for one in written if not one.isprintable()} == {"\n"}
+    if log_format == "json":
+        told = json.loads(written.splitlines()[0])
+        assert told["peer"] == HOSTILE

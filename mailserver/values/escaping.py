@@ -1,4 +1,4 @@
-"""Text of peers on a terminal: nothing in it may move the cursor or turn the line around."""
+"""Text of peers for eyes: nothing in it may move the cursor or turn the line around."""
 
 from __future__ import annotations
 
