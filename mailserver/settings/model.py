@@ -164,6 +164,7 @@ class DeliverySettings(Section):
     destination_pause_s: float = Field(default=0, ge=0)  # between messages to one set of hosts
     max_recipients: int = Field(default=100, ge=1, le=1000)  # of one transaction
     max_messages: int = Field(default=1000, ge=1)  # over one connection
+    max_hosts: int = Field(default=5, ge=1, le=100)  # asked in one try of a message
     idle_s: float = Field(default=5, ge=0)  # an unused connection is kept this long
     retry_minutes: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(5, 10, 20, 40, 60, 120, 240), min_length=1

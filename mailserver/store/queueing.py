@@ -62,24 +62,6 @@ class Lease:
     now_s: float
 
 
-class LeasedCopy(NamedTuple):
-    ref: CopyRef
-    recipient: str
-    notify: Notify
-    original_recipient: str
-    attempt_count: int  # before this one
-    accepted_at_s: float
-    sender: str | None = None  # the reverse-path under which it leaves; None: the message's
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """In the order in which they should be tried; those of one message stand together."""
-
-    copies: tuple[LeasedCopy, ...]
-    next_due_at_s: float | None  # of what is left for that destination
-
-
 class Attempt(NamedTuple):
     """One try at moving a copy, in words that a person can read."""
 
@@ -89,6 +71,25 @@ class Attempt(NamedTuple):
     host: str = ""
     address: str = ""  # with its port, as [192.0.2.1]:25
     tls: str = ""
+
+
+class LeasedCopy(NamedTuple):
+    ref: CopyRef
+    recipient: str
+    notify: Notify
+    original_recipient: str
+    attempt_count: int  # before this one
+    accepted_at_s: float
+    sender: str | None = None  # the reverse-path under which it leaves; None: the message's
+    before: tuple[Attempt, ...] = ()  # at other hosts of its hop, since it was leased
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """In the order in which they should be tried; those of one message stand together."""
+
+    copies: tuple[LeasedCopy, ...]
+    next_due_at_s: float | None  # of what is left for that destination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,7 @@ class CopyOutcome:
     tell_at_s: when its sender must hear next; None: unchanged.
     owes: the report that the sender must get, decided by `mailserver.queue.reports`.
     reason: for HELD.
+    before: at other hosts, in the same try: a line of its journey each, and no try of the schedule.
     """
 
     ref: CopyRef
@@ -112,6 +114,7 @@ class CopyOutcome:
     owes: ReportKind | None = None
     reason: str = ""
     destination: str | None = None  # another next hop, for a reroute
+    before: tuple[Attempt, ...] = ()
 
 
 class Relayed(NamedTuple):

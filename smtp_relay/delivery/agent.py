@@ -50,7 +50,17 @@ from smtp_relay.delivery.dispatch_orders import (
     Warn,
 )
 from smtp_relay.delivery.one_click import HeadFor
-from smtp_relay.delivery.outcomes import Judge, excess_of, given_back, held, result_of, unroutable
+from smtp_relay.delivery.outcomes import (
+    Judge,
+    excess_of,
+    given_back,
+    held,
+    may_any_go_on,
+    onward_of,
+    result_of,
+    trouble_of,
+    unroutable,
+)
 from smtp_relay.delivery.plan import Unroutable, Way
 from smtp_relay.delivery.read_ahead import ReadAhead
 from smtp_relay.delivery.settling import Settler
@@ -311,7 +321,7 @@ class Agent:
             self._settler.add(
                 self._means.judge.unsent(bundle.copies, _NO_BODY, self._means.wall_s())
             )
-            self._dispatch.parcel_done(number, bundle, Result.SERVED, self._loop.time())
+            self._dispatch.parcel_done(number, bundle, Result.OURS, self._loop.time())
             return
         sender = bundle.copies[0].sender
         if sender is not None and self._means.head_for is not None:
@@ -323,16 +333,22 @@ class Agent:
     ) -> None:
         """Called by a carrier; the parcel's message is closed here."""
         parcel.message.close()
+        now_s, wall_s, facts = self._loop.time(), self._means.wall_s(), carrier.facts
+        goes_on = may_any_go_on(verdicts) and self._dispatch.has_next_host(
+            carrier.number, bundle, now_s
+        )
         relayed, others = self._means.judge.outcomes(
-            parcel, verdicts, carrier.facts, self._means.wall_s()
+            parcel, verdicts, facts, wall_s, goes_on=goes_on
         )
         self._settler.add(others, relayed)
         self._dispatch.parcel_done(
             carrier.number,
             bundle,
             result_of(verdicts),
-            self._loop.time(),
+            now_s,
             excess=excess_of(parcel, verdicts),
+            onward=onward_of(parcel, verdicts, facts, wall_s) if goes_on else (),
+            trouble=trouble_of(verdicts, facts),
         )
         self._run()
 

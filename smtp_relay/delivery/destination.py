@@ -35,6 +35,7 @@ class Destination:
     flying_count: copies on links.
     doom, fate: why all that is leased is settled at once, and how.
     is_noting: its hop has failed and the note is on its way to the disk.
+    is_branch: it holds what goes on to further hosts only (`dispatch_onward`).
     """
 
     destination_id: DestinationId
@@ -48,6 +49,7 @@ class Destination:
     asked: deque[int] = field(default_factory=deque)
     has_plenty: bool = False
     is_noting: bool = False
+    is_branch: bool = False
     doom: Trouble | None = None
     fate: Fate = Fate.DEFER
     backlog: deque[Bundle] = field(default_factory=deque)

@@ -10,6 +10,7 @@ Facts come in as calls, each with `now_s` (monotonic); orders go out through
 
     due -> resolve -> ask for a lease -> open links -> give bundles -> parcel done
                   \\-> no way: ask once, return or defer, note the hop
+    parcel done, "not now" for some copies: these go on to the next host (`dispatch_onward`)
     every host failed: give back with that attempt what is leased, and lease it for the
         fall-back relay; else defer it, note the hop
 """
@@ -24,6 +25,7 @@ from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.destination import LEASE_COPIES, Destination, make_bundles
 from smtp_relay.delivery.dispatch_fleet import Fleet
 from smtp_relay.delivery.dispatch_holdings import Holdings
+from smtp_relay.delivery.dispatch_onward import Onward
 from smtp_relay.delivery.dispatch_orders import (
     Ask,
     Bundle,
@@ -56,6 +58,7 @@ class Dispatch:
         self._orders: list[Order] = []
         self._fleet = Fleet(limits, self._order)
         self._unsent = Unsent(self._order)
+        self._onward = Onward(self._fleet, limits)
 
     # --- what the shell may ask -----------------------------------------------------
 
@@ -73,6 +76,11 @@ class Dispatch:
         return not self._fleet.lines and not any(
             site.waiting_count for site in self._fleet.sites.values()
         )
+
+    def has_next_host(self, number: int, bundle: Bundle, now_s: float) -> bool:
+        """May copies of this bundle, which this link carried, go on to another host now?"""
+        line = self._fleet.lines[number]
+        return not self._is_draining and self._onward.has_next(line, bundle, now_s)
 
     # --- facts about destinations ---------------------------------------------------
 
@@ -155,10 +163,15 @@ class Dispatch:
         now_s: float,
         *,
         excess: tuple[LeasedCopy, ...] = (),
+        onward: tuple[LeasedCopy, ...] = (),
+        trouble: Trouble | None = None,
     ) -> None:
-        """Each of its copies has its verdict, but for those that the transaction had no room for.
+        """Each of its copies has its verdict, but for some.
 
-        excess: these; fewer than the bundle has.  They go in the next transactions.
+        excess: for which the transaction had no room; fewer than the bundle has.  They go in
+            the next transactions.
+        onward: that go on to the next host; only where `has_next_host`.
+        trouble: why it is BUSY or BROKEN.
         """
         line = self._fleet.lines[number]
         site = line.site
@@ -169,21 +182,45 @@ class Dispatch:
         if excess:
             site.max_recipients = len(bundle.copies) - len(excess)
             self._take_back(destination, replace(bundle, copies=excess))
-        match result:
-            case Result.SERVED:
-                site.served()
-            case Result.BUSY:
-                site.refused(now_s)
-            case Result.BROKEN:
-                site.broke(line, now_s)
+        self._learn(line, result, trouble, now_s)
         if site.pause_s:
             site.give_not_before_s = now_s + site.pause_s
-        if result is not Result.BROKEN and destination.failure_count:
-            self._unsent.note_works(destination)
+        if result is Result.SERVED:
+            self._hop_works(bundle.destination_id)
+        if onward:
+            self._move_on(line, bundle, onward, now_s)
         if not line.load and not site.waiting_count and destination.is_leasing:
             destination.starve()
         self._hunt(destination, now_s)
         self._serve(site, now_s, None if excess else line)
+
+    def _learn(self, line: Line, result: Result, why: Trouble | None, now_s: float) -> None:
+        """What the answers to a parcel say about its hosts."""
+        rests = False
+        match result:
+            case Result.SERVED:
+                line.has_served = True
+                line.site.served()
+            case Result.BUSY:
+                rests = line.site.refused(line, why, now_s)
+            case Result.BROKEN:
+                rests = line.site.broke(line, why, now_s)
+            case Result.OURS:
+                return
+        if rests:
+            self._fleet.leave(line.endpoint)
+
+    def _hop_works(self, destination_id: DestinationId) -> None:
+        destination = self._destinations.get(destination_id)
+        if destination is not None and destination.failure_count:
+            self._unsent.note_works(destination)
+
+    def _move_on(
+        self, line: Line, bundle: Bundle, copies: tuple[LeasedCopy, ...], now_s: float
+    ) -> None:
+        destination, moved = self._onward.move(line, bundle, copies, now_s)
+        self._take_back(destination, moved)
+        self._advance(destination, now_s)
 
     def parcel_not_taken(self, number: int, bundle: Bundle) -> None:
         """The link takes no more (it is ending, or its peer said how many): another one will."""
@@ -199,14 +236,16 @@ class Dispatch:
 
         untouched: parcels of which nothing was said to the peer; in order.
         """
-        line = self._fleet.lost(number, failure)
+        line = self._fleet.lost(number, failure, now_s)
         site = line.site
-        if not line.done_count and not line.is_closing and (failure is not None or untouched):
+        may_try_plainly = failure is not None and failure.lost_behind_mail
+        is_used = line.done_count or line.is_closing or may_try_plainly
+        if not is_used and (failure is not None or untouched):
             site.failed_to_open(line, failure or _ENDED_AT_ONCE, now_s)
         for bundle in reversed(untouched):
             self._landed_untouched(bundle)
         for bundle in untouched:
-            self._advance(self._destinations[bundle.destination_id], now_s)
+            self._advance(self._home(bundle), now_s)
         self._serve(site, now_s)
         self._fleet.open_hungry(now_s)
 
@@ -218,7 +257,9 @@ class Dispatch:
         for site in tuple(self._fleet.sites.values()):
             if site.waiting_count:
                 self._serve(site, now_s)
-        self._fleet.prune({id(one.site) for one in self._destinations.values()}, now_s)
+        self._onward.forget_quiet()
+        every = (*self._destinations.values(), *self._onward.destinations.values())
+        self._fleet.prune({id(one.site) for one in every}, now_s)
         for destination in tuple(self._destinations.values()):
             if destination.is_quiet:
                 self._forget(destination, now_s)
@@ -261,11 +302,15 @@ class Dispatch:
             self._queue_up(destination, len(destination.backlog))
 
     def _detach(self, destination: Destination) -> None:
+        self._drop_waiting(destination)
+        destination.site = None
+
+    def _drop_waiting(self, destination: Destination) -> None:
+        """Its bundles do not wait for links of its site any more."""
         site = destination.site
         if site is not None and destination.backlog:
             site.waiting_count -= len(destination.backlog)
             site.turns.remove(destination)
-        destination.site = None
 
     def _queue_up(self, destination: Destination, bundle_count: int) -> None:
         """Its new bundles wait for links of its site, in turn with others."""
@@ -323,11 +368,13 @@ class Dispatch:
         only: the one where there is room now and was none; None: any.
         """
         if site.has_failed(now_s):
-            self._fail(site)
+            self._fail(site, now_s)
             return
         if self._is_draining or not site.waiting_count:
             return
         for line in tuple(site.lines.values()) if only is None else (only,):
+            if site.has_better(line, now_s):
+                self._fleet.close(line)
             while site.waiting_count and site.may_give(line, now_s):
                 self._give(line, now_s)
         self._fleet.feed(site, now_s)
@@ -349,11 +396,14 @@ class Dispatch:
         if not destination.is_leasing:
             self._hunt(destination, now_s)
 
-    def _fail(self, site: Site) -> None:
+    def _fail(self, site: Site, now_s: float) -> None:
         """Every host failed: the fall-back relay, else what is leased is deferred."""
         trouble = site.trouble()
         may_detour = bool(self._limits.fallback) and not site.policy_failed
-        site.start_again()
+        site.end_round(now_s)
+        for branch in self._onward.of_site(site):
+            self._drop_waiting(branch)
+            self._unsent.settle_backlog(branch, Fate.DEFER, trouble)
         for destination in tuple(self._destinations.values()):
             if destination.site is not site or destination.is_quiet:
                 continue
@@ -375,9 +425,14 @@ class Dispatch:
     # --- bundles that come back --------------------------------------------------------------
 
     def _landed(self, bundle: Bundle) -> Destination:
-        destination = self._destinations[bundle.destination_id]
+        destination = self._home(bundle)
         destination.flying_count -= len(bundle.copies)
         return destination
+
+    def _home(self, bundle: Bundle) -> Destination:
+        if bundle.branch:
+            return self._onward.destinations[bundle.destination_id, bundle.branch]
+        return self._destinations[bundle.destination_id]
 
     def _landed_untouched(self, bundle: Bundle) -> None:
         self._take_back(self._landed(bundle), bundle)

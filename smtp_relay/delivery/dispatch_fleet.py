@@ -7,15 +7,20 @@ has most.  So a slow site never keeps the others waiting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Final
 
-from smtp_relay.delivery.dispatch_orders import Close, Limits, Open, Order, Warn
+from smtp_relay.delivery.dispatch_orders import Close, EndpointKey, Limits, Open, Order, Warn
 from smtp_relay.delivery.plan import Itinerary
-from smtp_relay.delivery.site import Line, Site, make_site
+from smtp_relay.delivery.site import Endpoint, Line, Site, make_site
 from smtp_relay.delivery.verdicts import LinkFailure
 
+PLAIN_S: Final = 86_400.0
+"""A host that loses what is pipelined gets one command at a time for so long."""
+MAX_PLAIN: Final = 10_000
+LOSES_BEHIND_MAIL: Final = "next hop loses what is sent with MAIL: one command at a time for a day"
 LOSES_PAST_DOT: Final = "next hop loses what follows a message: one at a time from now on"
 
 
@@ -28,6 +33,7 @@ class Fleet:
         self._limits = limits
         self._order = order
         self._hungry: dict[str, Site] = {}  # in turn
+        self._plain_until_s: dict[tuple[str, int], float] = {}  # (host, port)
         self._numbers = count(1)
         self._is_draining = False
 
@@ -41,6 +47,32 @@ class Fleet:
         if not site.lines and site.next_endpoint(now_s) is None:
             site.start_again()  # the back-off of the hop is over, or this hop is new to it
         return site
+
+    def find_branch(
+        self, site: Site, endpoints: Sequence[Endpoint], tried: Sequence[EndpointKey]
+    ) -> Site:
+        """The site of these endpoints, which are its root's: what one learns the other knows.
+
+        Where the limits are a rule's own, it has one link beside its root's.
+        """
+        root = site.root or site
+        asked = " ".join(f"{host}[{address}]:{port}" for host, address, port in sorted(tried))
+        key = f"{root.itinerary.site} without {asked}"
+        branch = self.sites.get(key)
+        if branch is None:
+            branch = self.sites[key] = make_site(root.itinerary, self._limits)
+            branch.itinerary = replace(root.itinerary, site=key)
+            if root.itinerary.max_connections:
+                branch.limit = 1
+        branch.root, branch.endpoints = root, list(endpoints)
+        branch.loses_past_dot = root.loses_past_dot
+        return branch
+
+    def leave(self, endpoint: Endpoint) -> None:
+        """It rests: what its links carry comes through, and nothing more is given to them."""
+        for line in self.lines.values():
+            if line.endpoint is endpoint:
+                self.close(line)
 
     def feed(self, site: Site, now_s: float) -> None:
         """It has more waiting than its links can take."""
@@ -60,7 +92,15 @@ class Fleet:
             line = Line(number, site, endpoint, endpoint.is_in_clear)
             self.lines[number] = site.lines[number] = line
             site.opening_count += 1
-            self._order(Open(number, site.itinerary, endpoint.demanded(), endpoint.address))
+            self._order(
+                Open(
+                    number,
+                    site.itinerary,
+                    endpoint.demanded(),
+                    endpoint.address,
+                    may_pipeline=not self._is_plain(endpoint, now_s),
+                )
+            )
             self._hungry[key] = site
         if self._hungry:
             self._make_room()
@@ -71,7 +111,7 @@ class Fleet:
         line.site.opening_count -= 1
         return line
 
-    def lost(self, number: int, failure: LinkFailure | None) -> Line:
+    def lost(self, number: int, failure: LinkFailure | None, now_s: float) -> Line:
         line = self.lines.pop(number)
         site = line.site
         del site.lines[number]
@@ -80,7 +120,26 @@ class Fleet:
         if failure is not None and failure.lost_past_dot and not site.loses_past_dot:
             site.loses_past_dot = True
             self._order(Warn(LOSES_PAST_DOT, line.endpoint.hop.host, failure.words))
+        if failure is not None and failure.lost_behind_mail:
+            self._be_plain(line.endpoint, failure, now_s)
         return line
+
+    def _is_plain(self, endpoint: Endpoint, now_s: float) -> bool:
+        key = endpoint.hop.host, endpoint.hop.port
+        return self._plain_until_s.get(key, 0.0) > now_s
+
+    def _be_plain(self, endpoint: Endpoint, failure: LinkFailure, now_s: float) -> None:
+        """Its other links would lose as much: they end with what they carry."""
+        key = endpoint.hop.host, endpoint.hop.port
+        if not self._is_plain(endpoint, now_s):
+            self._order(Warn(LOSES_BEHIND_MAIL, endpoint.hop.host, failure.words))
+        self._plain_until_s.pop(key, None)
+        self._plain_until_s[key] = now_s + PLAIN_S
+        if len(self._plain_until_s) > MAX_PLAIN:
+            del self._plain_until_s[next(iter(self._plain_until_s))]
+        for line in self.lines.values():
+            if (line.endpoint.hop.host, line.endpoint.hop.port) == key:
+                self.close(line)
 
     def close(self, line: Line) -> None:
         if not line.is_closing:

@@ -21,12 +21,16 @@ from mailserver.store.queueing import LeasedCopy
 from mailserver.values.ids import DestinationId, MessageId
 from smtp_relay.delivery.plan import Hop, Itinerary
 
+EndpointKey = tuple[str, str, int]
+"""(host, address, port)"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds of one process, from the settings, with units.
 
     max_links: open connections.  site_links: to one set of hosts.
+    max_hosts: asked in one try, where each says "not now".
     max_leased: copies held at once.  max_destinations: looked after at once.
     fallback: the route for what no host of its own takes; empty: none.
     """
@@ -36,6 +40,7 @@ class Limits:
     site_pause_s: float = 0.0
     max_recipients: int = 100
     max_messages: int = 1000
+    max_hosts: int = 5
     idle_s: float = 5.0
     max_leased: int = 4000
     max_destinations: int = 1000
@@ -44,21 +49,32 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Copies of one message that go in one transaction; its body is not open yet."""
+    """Copies of one message that go in one transaction; its body is not open yet.
+
+    branch, tried, since_s: of what a host said "not now" to, and goes on to the next one
+        (`dispatch_onward`): the site where it waits, the endpoints asked, and since when.
+    """
 
     destination_id: DestinationId
     message_id: MessageId
     copies: tuple[LeasedCopy, ...]
+    branch: str = ""
+    tried: tuple[EndpointKey, ...] = ()
+    since_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Why copies could not even be offered: the words of their attempt."""
+    """Why copies could not be offered, or a host takes nothing: the words of their attempt.
+
+    before: of other hosts, in the same try.
+    """
 
     status: str
     words: str
     host: str = ""
     address: str = ""
+    before: tuple[Trouble, ...] = ()
 
     @property
     def error(self) -> str:
@@ -77,8 +93,9 @@ class Result(Enum):
     """What one parcel says about the link and the hosts; each copy has a verdict of its own."""
 
     SERVED = "served"  # answered, whatever it answered
-    BUSY = "busy"  # 421, or 4yz before any recipient: less at a time
+    BUSY = "busy"  # 421, or 4yz to MAIL: it takes nothing from us now
     BROKEN = "broken"
+    OURS = "ours"  # trouble of our own, which says nothing about them
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +115,14 @@ class Open:
     """number: under which the link is spoken of from now on.
 
     hop: of the itinerary; in clear where a handshake that nobody demanded failed.
+    may_pipeline: the host has not lost what was pipelined.
     """
 
     number: int
     itinerary: Itinerary
     hop: Hop
     address: str
+    may_pipeline: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@
 | --------------- | --------- | --------------------------------------------------- |
 | TAKEN           | relayed   | told, where asked, if the hop does not take that on  |
 | REFUSED         | returned  | told, unless asked not to                            |
-| LATER, BROKEN   | deferred  | hears from the timekeeper: `tell_at_s` stays         |
+| LATER, BROKEN   | the next  |                                                      |
+|                 | host now, | (`onward_of`, with a line of its journey)            |
+|                 | deferred  | hears from the timekeeper: `tell_at_s` stays         |
 | over the limit  | not asked | goes in the next transaction (`excess_of`)            |
 
 What one answer took and owes nothing is written as one (`Relayed`).
-BROKEN after the dot is deferred like any other: the message may arrive twice,
-which RFC 1047 prefers to never; the words say so.
+BROKEN after the dot never goes on to the next host: it is deferred, as the
+message may arrive twice, which RFC 1047 prefers to never; the words say so.
 """
 
 from __future__ import annotations
@@ -22,10 +24,9 @@ from mailserver.queue.reports import ReportKind, is_owed
 from mailserver.queue.schedule import Schedule
 from mailserver.store.queueing import Attempt, CopyOutcome, LeasedCopy, Relayed
 from smtp_relay.delivery.dispatch_orders import Result, Trouble
-from smtp_relay.delivery.verdicts import Kind, LinkFacts, Parcel, Verdict
+from smtp_relay.delivery.verdicts import Kind, LinkFacts, Parcel, Scope, Verdict
 
 MAY_HAVE_ARRIVED = " (the whole message was sent: it may have been taken all the same)"
-_SHUTTING_DOWN = "421"  # RFC 5321 §3.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,25 @@ class Judge:
     chance: Callable[[], float]
 
     def outcomes(
-        self, parcel: Parcel, verdicts: Sequence[Verdict], facts: LinkFacts, now_s: float
+        self,
+        parcel: Parcel,
+        verdicts: Sequence[Verdict],
+        facts: LinkFacts,
+        now_s: float,
+        *,
+        goes_on: bool = False,
     ) -> tuple[list[Relayed], list[CopyOutcome]]:
-        """(what is relayed and owes nothing, the rest): of all but `excess_of`."""
+        """(what is relayed and owes nothing, the rest): of all but `excess_of`.
+
+        goes_on: there is a next host, so `onward_of` are none of it, either.
+        """
         relayed: list[Relayed] = []
         others: list[CopyOutcome] = []
         reverse_path = parcel.message.reverse_path
         for copies, verdict in _alike(parcel.copies, verdicts):
-            if verdict.kind is Kind.TAKEN and not _wants_to_hear(copies[0], verdict, reverse_path):
+            if _is_plain(copies[0], verdict, reverse_path):
                 relayed.append(_relayed_together(copies, _attempt(verdict, facts, now_s)))
-            elif not verdict.is_over_limit:
+            elif not (verdict.is_over_limit or (goes_on and verdict.may_go_on)):
                 others += [
                     self._outcome(copy, verdict, facts, reverse_path, now_s) for copy in copies
                 ]
@@ -55,8 +65,8 @@ class Judge:
         self, copies: Iterable[LeasedCopy], trouble: Trouble, now_s: float
     ) -> list[CopyOutcome]:
         """Deferred before they could be offered to anybody."""
-        attempt = _attempt_of(trouble, now_s)
-        return [self._deferred(copy, attempt, now_s) for copy in copies]
+        attempt, before = _attempts_of(trouble, now_s)
+        return [self._deferred(_with(copy, before), attempt, now_s) for copy in copies]
 
     def _outcome(
         self,
@@ -75,38 +85,100 @@ class Judge:
 
     def _deferred(self, copy: LeasedCopy, attempt: Attempt, now_s: float) -> CopyOutcome:
         due_at_s = self.schedule.next_try(copy.attempt_count + 1, now_s=now_s, chance=self.chance())
-        return CopyOutcome(ref=copy.ref, state=CopyState.QUEUED, attempt=attempt, due_at_s=due_at_s)
+        return CopyOutcome(
+            ref=copy.ref,
+            state=CopyState.QUEUED,
+            attempt=attempt,
+            due_at_s=due_at_s,
+            before=copy.before,
+        )
 
 
 def unroutable(
     copies: Iterable[LeasedCopy], trouble: Trouble, reverse_path: str, now_s: float
 ) -> list[CopyOutcome]:
     """Returned for good: there is no way to their domain.  Copies of one message."""
-    attempt = _attempt_of(trouble, now_s)
-    return [_returned(copy, attempt, reverse_path) for copy in copies]
+    attempt, before = _attempts_of(trouble, now_s)
+    return [_returned(_with(copy, before), attempt, reverse_path) for copy in copies]
 
 
 def held(copies: Iterable[LeasedCopy], reason: str) -> list[CopyOutcome]:
     """Until a person releases them."""
-    return [CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason) for copy in copies]
+    return [
+        CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason, before=copy.before)
+        for copy in copies
+    ]
 
 
 def given_back(
     copies: Iterable[LeasedCopy], trouble: Trouble | None, now_s: float
 ) -> list[CopyOutcome]:
     """To be leased again, at once.  trouble: of one way; another one is tried next."""
-    attempt = None if trouble is None else _attempt_of(trouble, now_s)
-    return [CopyOutcome(ref=copy.ref, state=CopyState.QUEUED, attempt=attempt) for copy in copies]
+    before: tuple[Attempt, ...] = ()
+    attempt = None
+    if trouble is not None:
+        attempt, before = _attempts_of(trouble, now_s)
+    return [
+        CopyOutcome(
+            ref=copy.ref, state=CopyState.QUEUED, attempt=attempt, before=copy.before + before
+        )
+        for copy in copies
+    ]
 
 
 def result_of(verdicts: Sequence[Verdict]) -> Result:
     """What a parcel's answers say about its hosts."""
-    first = verdicts[0]
-    if first.kind is Kind.TAKEN or any(one.kind is not first.kind for one in verdicts):
+    scope, kind = _worst_of(verdicts)
+    if scope is Scope.COPY:
         return Result.SERVED
-    if first.kind is Kind.LATER and first.words.startswith(_SHUTTING_DOWN):
-        return Result.BUSY
-    return Result.BROKEN if first.kind is Kind.BROKEN else Result.SERVED
+    if scope is Scope.OURS:
+        return Result.OURS
+    return Result.BROKEN if kind is Kind.BROKEN else Result.BUSY
+
+
+def trouble_of(verdicts: Sequence[Verdict], facts: LinkFacts) -> Trouble | None:
+    """Why the host takes nothing, in its words; None: it does."""
+    if are_all_alike(verdicts) and verdicts[0].scope is Scope.COPY:
+        return None
+    for one in verdicts:
+        if one.scope is Scope.HOST:
+            words = f"{one.phase.value}: {one.words}"
+            return Trouble(
+                status=one.status, words=words, host=facts.hop.host, address=facts.address
+            )
+    return None
+
+
+def onward_of(
+    parcel: Parcel, verdicts: Sequence[Verdict], facts: LinkFacts, now_s: float
+) -> tuple[LeasedCopy, ...]:
+    """The copies that the next host may take, each with what this one said."""
+    return tuple(
+        _with(copy, (_attempt(verdict, facts, now_s),))
+        for copy, verdict in zip(parcel.copies, verdicts, strict=True)
+        if verdict.may_go_on
+    )
+
+
+def are_all_alike(verdicts: Sequence[Verdict]) -> bool:
+    """One answer for all, as it mostly is; without a look at each."""
+    return verdicts.count(verdicts[0]) == len(verdicts)
+
+
+def may_any_go_on(verdicts: Sequence[Verdict]) -> bool:
+    if are_all_alike(verdicts):
+        return verdicts[0].may_go_on
+    return any(one.may_go_on for one in verdicts)
+
+
+def _worst_of(verdicts: Sequence[Verdict]) -> tuple[Scope, Kind]:
+    first = verdicts[0]
+    if are_all_alike(verdicts):
+        return first.scope, first.kind
+    for one in verdicts:
+        if one.scope is not Scope.COPY:
+            return one.scope, one.kind
+    return Scope.COPY, first.kind
 
 
 def excess_of(parcel: Parcel, verdicts: Sequence[Verdict]) -> tuple[LeasedCopy, ...]:
@@ -127,6 +199,7 @@ def _alike(
                 verdicts[end] is verdicts[start]
                 and copy.ref.copy_no == last.ref.copy_no + 1
                 and copy.notify is last.notify
+                and copy.before is last.before
             ):
                 continue
         yield copies[start:end], verdicts[start]
@@ -137,6 +210,15 @@ def _relayed_together(copies: Sequence[LeasedCopy], attempt: Attempt) -> Relayed
     message_id, first_no = copies[0].ref
     last_no = copies[-1].ref.copy_no
     return Relayed(message_id=message_id, first_no=first_no, last_no=last_no, attempt=attempt)
+
+
+def _is_plain(copy: LeasedCopy, verdict: Verdict, reverse_path: str) -> bool:
+    """Taken by the first host that was asked, and nobody is to be told."""
+    return (
+        verdict.kind is Kind.TAKEN
+        and not copy.before
+        and not _wants_to_hear(copy, verdict, reverse_path)
+    )
 
 
 def _wants_to_hear(copy: LeasedCopy, verdict: Verdict, reverse_path: str) -> bool:
@@ -155,6 +237,7 @@ def _relayed(
         state=CopyState.RELAYED,
         attempt=attempt,
         owes=ReportKind.RELAYED if owes else None,
+        before=copy.before,
     )
 
 
@@ -165,6 +248,7 @@ def _returned(copy: LeasedCopy, attempt: Attempt, reverse_path: str) -> CopyOutc
         state=CopyState.RETURNED,
         attempt=attempt,
         owes=ReportKind.FAILED if owes else None,
+        before=copy.before,
     )
 
 
@@ -182,6 +266,16 @@ def _attempt(verdict: Verdict, facts: LinkFacts, now_s: float) -> Attempt:
 
 def _is_in_doubt(verdict: Verdict) -> bool:
     return verdict.kind is Kind.BROKEN and verdict.is_after_dot
+
+
+def _with(copy: LeasedCopy, more: tuple[Attempt, ...]) -> LeasedCopy:
+    return copy._replace(before=copy.before + more) if more else copy
+
+
+def _attempts_of(trouble: Trouble, now_s: float) -> tuple[Attempt, tuple[Attempt, ...]]:
+    """(the last one, those at other hosts before it)"""
+    before = tuple(_attempt_of(one, now_s) for one in trouble.before)
+    return _attempt_of(trouble, now_s), before
 
 
 def _attempt_of(trouble: Trouble, now_s: float) -> Attempt:

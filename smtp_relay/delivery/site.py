@@ -5,8 +5,11 @@ open.  It begins at `FIRST_WINDOW`, grows by one link for each window of served
 parcels, halves on a refusal, and is never over the limit nor under one.
 Several destinations with one site share its links, in turn.
 
-An address is avoided for `AVOID_S` after it failed; when all are avoided and
-no link is left, the site has failed (`has_failed`).
+An address rests for `AVOID_S` after it failed, or for `SHORT_REST_S` where it had
+just served; when all rest and no link is left, the site has failed (`has_failed`).
+Where a host takes nothing (4yz to MAIL, 421, a connection that breaks), it rests
+as long as there is another one to turn to.  A last one does not rest for one
+such answer: it may be about one sender; `REFUSED_IN_A_ROW` are about all.
 """
 
 from __future__ import annotations
@@ -16,31 +19,35 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from smtp_relay.delivery.destination import Destination
-from smtp_relay.delivery.dispatch_orders import Limits, Trouble, temporary
+from smtp_relay.delivery.dispatch_orders import EndpointKey, Limits, Trouble, temporary
 from smtp_relay.delivery.plan import Hop, Itinerary, TlsDemand, TlsLevel
 from smtp_relay.delivery.verdicts import LinkFailure
 
 FIRST_WINDOW: Final = 5
 AVOID_S: Final = 600.0  # longer than the first retry, so that it meets another host
+SHORT_REST_S: Final = 60.0
+"""Of a host that ends a session in which it served: it has enough for now, and will do again."""
 REFUSED_PAUSE_S: Final = 10.0
 """After a host has said that it has enough of us: nothing new is opened for so long."""
-BROKEN_IN_A_ROW: Final = 5
+REFUSED_IN_A_ROW: Final = 5
 LINK_DEPTH: Final = 2
 """Parcels on one link: one in transfer, one that waits, so that the next MAIL is pipelined."""
 HANDSHAKE_FAILED: Final = "the TLS handshake failed"
+_BROKE: Final = Trouble(status="4.4.2", words="each connection broke during a transaction")
 
 
 @dataclass(slots=True)
 class Endpoint:
-    """One address of one host."""
+    """One address of one host.  why: it rests, and that was in this round of tries."""
 
     hop: Hop
     address: str
     avoid_until_s: float = 0.0
     is_in_clear: bool = False
+    why: Trouble | None = None
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> EndpointKey:
         return self.hop.host, self.address, self.hop.port
 
     def demanded(self) -> Hop:
@@ -67,6 +74,7 @@ class Line:
     load: int = 0  # parcels on it
     given_count: int = 0
     done_count: int = 0
+    has_served: bool = False
     idle_since_s: float = 0.0
 
 
@@ -76,12 +84,16 @@ class Site:
     max_recipients: of one transaction; less once a host has said that it takes no more.
     waiting_count: bundles of its destinations that no link has yet.
     loses_past_dot: what follows a final dot unanswered is lost there, so nothing does any more.
+    failed_hosts: that took no connection since one served, or since the round of tries began.
+    root: of a branch, which has some of its endpoints (`dispatch_onward`); None: it is none.
     """
 
     itinerary: Itinerary
     limit: int
     pause_s: float
     max_recipients: int
+    max_hosts: int
+    root: Site | None = None
     endpoints: list[Endpoint] = field(default_factory=list)
     lines: dict[int, Line] = field(default_factory=dict)
     turns: deque[Destination] = field(default_factory=deque)
@@ -90,9 +102,9 @@ class Site:
     window: float = FIRST_WINDOW
     open_not_before_s: float = 0.0
     give_not_before_s: float = 0.0
-    broken_count: int = 0
-    last_failure: LinkFailure | None = None
-    last_endpoint: Endpoint | None = None
+    refused_count: int = 0
+    last_trouble: Trouble | None = None
+    failed_hosts: set[str] = field(default_factory=set)
     policy_failed: bool = False
     loses_past_dot: bool = False
 
@@ -142,57 +154,83 @@ class Site:
     # --- what happened -----------------------------------------------------------
 
     def served(self) -> None:
-        self.broken_count = 0
+        self.refused_count = 0
         self.policy_failed = False
+        self.failed_hosts.clear()
         if self.window < self.limit:
             self.window += 1 / self.window
 
-    def refused(self, now_s: float) -> None:
-        """A host has enough of us: half as many, and nothing new for a while."""
-        self.window = max(1.0, min(self.window, len(self.lines)) / 2)
-        self.open_not_before_s = now_s + REFUSED_PAUSE_S
+    def refused(self, line: Line, why: Trouble | None, now_s: float) -> bool:
+        """A host has enough of us.  True: it rests, and another one is asked meanwhile."""
+        if self._rest(line, why or _BROKE, now_s):
+            return True
+        self.refused_count += 1
+        self._slow_down(now_s)
+        return False
 
-    def broke(self, line: Line, now_s: float) -> None:
-        """A transaction broke: another host next time, if there is one."""
-        self.broken_count += 1
+    def broke(self, line: Line, why: Trouble | None, now_s: float) -> bool:
+        """A transaction broke.  True: the host rests, and another one is asked meanwhile."""
         self.window = max(1.0, self.window - 1)
-        if any(e.avoid_until_s <= now_s for e in self.endpoints if e is not line.endpoint):
-            line.endpoint.avoid_until_s = now_s + AVOID_S
+        if self._rest(line, why or _BROKE, now_s):
+            return True
+        self.refused_count += 1
+        return False
 
     def failed_to_open(self, line: Line, failure: LinkFailure, now_s: float) -> None:
         """A link that never served: the next address, in clear, or fewer at a time."""
         endpoint = line.endpoint
-        self.last_failure, self.last_endpoint = failure, endpoint
         if not line.was_in_clear and endpoint.is_in_clear:
             return  # others learnt already that it must go in clear
         if endpoint.may_go_clear(failure):
             endpoint.is_in_clear = True
         elif self.serves_at(endpoint):
-            self.refused(now_s)
+            self._slow_down(now_s)
         else:
-            endpoint.avoid_until_s = now_s + AVOID_S
+            self._avoid(endpoint, _trouble_of(failure, endpoint), now_s + AVOID_S)
+            self.failed_hosts.add(endpoint.hop.host)
             self.policy_failed = self.policy_failed or failure.is_policy
 
     def serves_at(self, endpoint: Endpoint) -> bool:
         return any(one.is_open and one.endpoint is endpoint for one in self.lines.values())
 
+    def _rest(self, line: Line, why: Trouble, now_s: float) -> bool:
+        """Nothing for this host, if there is another one, which a branch leaves to its root."""
+        self.last_trouble = why
+        every = (self.root or self).endpoints
+        if not any(one is not line.endpoint and one.avoid_until_s <= now_s for one in every):
+            return False
+        self._avoid(line.endpoint, why, now_s + (SHORT_REST_S if line.has_served else AVOID_S))
+        return True
+
+    def _avoid(self, endpoint: Endpoint, why: Trouble, until_s: float) -> None:
+        endpoint.avoid_until_s = max(endpoint.avoid_until_s, until_s)
+        endpoint.why = self.last_trouble = why
+
+    def _slow_down(self, now_s: float) -> None:
+        """Half as many links, and nothing new for a while."""
+        self.window = max(1.0, min(self.window, len(self.lines)) / 2)
+        self.open_not_before_s = now_s + REFUSED_PAUSE_S
+
+    # --- what follows from it -------------------------------------------------------
+
+    def has_better(self, line: Line, now_s: float) -> bool:
+        """May a host that its domain prefers be asked again?"""
+        best = self.next_endpoint(now_s)
+        return best is not None and best.hop.preference < line.endpoint.hop.preference
+
     def has_failed(self, now_s: float) -> bool:
-        """No address is left to try, or each transaction breaks."""
-        if self.broken_count >= BROKEN_IN_A_ROW and self.broken_count >= self.width:
+        """No address is left to try, enough hosts were, or each transaction is refused."""
+        if self.refused_count >= REFUSED_IN_A_ROW and self.refused_count >= self.width:
             return True
-        return not self.lines and self.last_failure is not None and not self.next_endpoint(now_s)
+        if self.lines:
+            return False
+        return len(self.failed_hosts) >= self.max_hosts or self.next_endpoint(now_s) is None
 
     def trouble(self) -> Trouble:
-        """Why no host of it takes anything now."""
-        failure, endpoint = self.last_failure, self.last_endpoint
-        if failure is None or endpoint is None:
-            return Trouble(status="4.4.2", words="each connection broke during a transaction")
-        return Trouble(
-            status=temporary(failure.status),
-            words=f"{failure.phase.value}: {failure.words}",
-            host=endpoint.hop.host,
-            address=f"[{endpoint.address}]:{endpoint.hop.port}",
-        )
+        """Why no host of it takes anything now: the last one's words, those of others before."""
+        known = [one.why for one in self.endpoints if one.why is not None]
+        last = self.last_trouble or (known[-1] if known else _BROKE)
+        return replace(last, before=tuple(one for one in known if one is not last))
 
     def is_blank(self, now_s: float) -> bool:
         """Nothing was learnt here that is worth keeping."""
@@ -200,13 +238,36 @@ class Site:
             endpoint.avoid_until_s <= now_s for endpoint in self.endpoints
         )
 
+    def end_round(self, now_s: float) -> None:
+        """Its hop rests.  Where every address was tried, all may be tried again after that."""
+        self.window, self.refused_count = FIRST_WINDOW, 0
+        self.last_trouble = None
+        self.failed_hosts.clear()
+        self.policy_failed = False
+        if self.root is not None:
+            return  # its endpoints are others', too
+        for endpoint in self.endpoints:
+            endpoint.why = None
+        if self.next_endpoint(now_s) is None:
+            self.start_again()
+
     def start_again(self) -> None:
-        """After the back-off of the hop: every address may be tried."""
-        self.window, self.broken_count = FIRST_WINDOW, 0
-        self.last_failure = self.last_endpoint = None
+        """Every address may be tried."""
+        self.window, self.refused_count = FIRST_WINDOW, 0
+        self.last_trouble = None
+        self.failed_hosts.clear()
         self.policy_failed = False
         for endpoint in self.endpoints:
-            endpoint.avoid_until_s, endpoint.is_in_clear = 0.0, False
+            endpoint.avoid_until_s, endpoint.is_in_clear, endpoint.why = 0.0, False, None
+
+
+def _trouble_of(failure: LinkFailure, endpoint: Endpoint) -> Trouble:
+    return Trouble(
+        status=temporary(failure.status),
+        words=f"{failure.phase.value}: {failure.words}",
+        host=endpoint.hop.host,
+        address=f"[{endpoint.address}]:{endpoint.hop.port}",
+    )
 
 
 def make_site(itinerary: Itinerary, limits: Limits) -> Site:
@@ -217,6 +278,7 @@ def make_site(itinerary: Itinerary, limits: Limits) -> Site:
         max(1, min(wanted, limits.max_links // 2)),
         itinerary.pause_s or limits.site_pause_s,
         limits.max_recipients,
+        limits.max_hosts,
     )
     site.follow(itinerary)
     return site

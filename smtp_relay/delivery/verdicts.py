@@ -4,8 +4,8 @@
 | ------- | ------------------------------------------- | ------------------- |
 | TAKEN   | 250 to the dot (LMTP: of this recipient)    | relayed             |
 | REFUSED | 5yz, or a hop that lacks what the mail needs| returned            |
-| LATER   | 4yz                                         | deferred            |
-| BROKEN  | the connection ended or spoke nonsense      | another host, later |
+| LATER   | 4yz                                         | next host, deferred |
+| BROKEN  | the connection ended or spoke nonsense      | next host, deferred |
 """
 
 from __future__ import annotations
@@ -22,6 +22,14 @@ class Kind(Enum):
     REFUSED = "refused"
     LATER = "later"
     BROKEN = "broken"
+
+
+class Scope(Enum):
+    """Whom LATER and BROKEN concern, and so what another host may say (RFC 5321 §5.1)."""
+
+    COPY = "copy"  # recipients of this transaction; the host serves all others
+    HOST = "host"  # everybody's mail there
+    OURS = "ours"  # trouble of our own, which no other host would mend
 
 
 class Phase(StrEnum):  # words, which hash fast
@@ -49,6 +57,7 @@ class Verdict:
     has_dsn: TAKEN by a hop that took over NOTIFY, so no report of ours is owed.
     is_over_limit: LATER for no other reason than that this transaction was full
         (RFC 5321 §4.5.3.1.10): another one may carry it at once.
+    scope: of LATER and BROKEN.
     """
 
     kind: Kind
@@ -58,6 +67,19 @@ class Verdict:
     is_after_dot: bool = False
     has_dsn: bool = False
     is_over_limit: bool = False
+    scope: Scope = Scope.COPY
+
+    @property
+    def may_go_on(self) -> bool:
+        """Another host may be asked at once: this one has surely not taken it.
+
+        Where the end of the message got no answer nobody knows; it would arrive twice (RFC 1047).
+        """
+        return (
+            (self.kind is Kind.LATER or self.kind is Kind.BROKEN)
+            and self.scope is not Scope.OURS
+            and not (self.is_after_dot or self.is_over_limit)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +111,7 @@ class LinkFailure(Exception):
     may_try_in_clear: the handshake failed where TLS was only wished for: the
         same hop with `TlsLevel.NONE` may do.
     lost_past_dot: the end of a message was answered, and what went out behind it never was.
+    lost_behind_mail: what was pipelined behind MAIL was lost: without it, it may go at once.
     """
 
     phase: Phase
@@ -98,3 +121,4 @@ class LinkFailure(Exception):
     is_policy: bool = False
     may_try_in_clear: bool = False
     lost_past_dot: bool = False
+    lost_behind_mail: bool = False

@@ -108,6 +108,7 @@ def make_limits(settings: Settings) -> Limits:
         site_pause_s=delivery.destination_pause_s,
         max_recipients=delivery.max_recipients,
         max_messages=delivery.max_messages,
+        max_hosts=delivery.max_hosts,
         idle_s=delivery.idle_s,
         fallback=delivery.fallback,
     )
@@ -331,6 +332,7 @@ def _opener(loop: asyncio.AbstractEventLoop, options: LinkOptions) -> OpenLink:
             options=options,
             loop=loop,
             listener=listener,
+            may_pipeline=order.may_pipeline,
         )
 
     return opened

@@ -81,6 +81,8 @@ def _apply(
     state = outcome.state
     if state is not row.state and state not in TRANSITIONS[row.state]:
         raise ImpossibleOutcome(f"{row.state.name} copy cannot become {state.name}: {outcome.ref}")
+    for attempt in outcome.before:
+        rows.note(row, attempt, CopyState.QUEUED)
     if outcome.attempt is not None:
         rows.note(row, outcome.attempt, state)
         row.attempt_count += state is not CopyState.QUEUED or outcome.due_at_s is not None

@@ -8,8 +8,10 @@ read; without it, one command at a time.  At most two parcels are here, so a
 lost connection loses little.
 
 A peer must read on behind a dot (RFC 2920 §3.2).  Where the dot is answered and
-what followed it is not, or with `_OUT_OF_STEP`, the peer or a proxy before it
-has lost it: that parcel is untouched, and the failure says why (`lost_past_dot`).
+what followed it is not, or out of step, the peer or a proxy before it has lost
+it: that parcel is untouched, and the failure says why (`lost_past_dot`).  The
+same holds where it answers MAIL and not all of what was sent with it, or none of
+it (`lost_behind_mail`): whoever opens the next link asks for no pipelining.
 
 Whatever the peer says, nothing here raises: nonsense ends the conversation in
 words, each parcel gets its verdicts exactly once or is handed back untouched,
@@ -33,11 +35,9 @@ from smtp_relay.delivery.client.opening import Opening, Step
 from smtp_relay.delivery.client.replies import CLOSING, Reply, ReplyReader, readable
 from smtp_relay.delivery.client.transaction import Next, Senseless, Stage, Transaction
 from smtp_relay.delivery.plan import Protocol
-from smtp_relay.delivery.verdicts import Kind, LinkFailure, Parcel, Phase, Verdict
+from smtp_relay.delivery.verdicts import Kind, LinkFailure, Parcel, Phase, Scope, Verdict
 
 _QUIT: Final = b"QUIT\r\n"
-_OUT_OF_STEP: Final = frozenset({500, 502, 503})
-"""To a MAIL in its place: the peer has heard something else than we said."""
 _AWAITED: Final = {
     Phase.TLS: "its answer to STARTTLS",
     Phase.GREETING: "its greeting",
@@ -196,7 +196,7 @@ class Conversation:
         try:
             chunk = next(self._content, None)
         except ContentLost as error:
-            self._break_off(Kind.LATER, "4.3.0", str(error))
+            self._break_off(Kind.LATER, "4.3.0", str(error), Scope.OURS)
             return None
         if chunk is None:
             self._content = None
@@ -213,10 +213,10 @@ class Conversation:
             self._has_said_quit = True
             self._say(_QUIT, 1)
 
-    def lose(self, status: str, words: str) -> None:
+    def lose(self, status: str, words: str, scope: Scope = Scope.HOST) -> None:
         """The connection is gone, or must go: nothing more will be said or heard."""
         if not self.is_over:
-            self._fail(status, words)
+            self._break_off(Kind.BROKEN, status, words, scope)
 
     def end_of_stream(self) -> None:
         """The peer closed: after QUIT or between messages that is its right."""
@@ -270,8 +270,9 @@ class Conversation:
         if reply.code == CLOSING:
             self._break_off(Kind.LATER, reply.status, reply.words)
             return
-        if reply.code in _OUT_OF_STEP and self._is_unanswered_past_dot():
-            self._fail("4.5.0", f"it lost what followed a final dot: {reply.words}")
+        if transaction.is_out_of_step(reply):
+            what = "a final dot" if self._is_unanswered_past_dot() else "MAIL in one packet"
+            self._fail("4.5.0", f"it lost what followed {what}: {reply.words}")
             return
         try:
             wanted = transaction.answer(reply)
@@ -380,17 +381,22 @@ class Conversation:
         self._break_off(Kind.BROKEN, status, words)
 
     def _fail_lease(self) -> None:
-        self._fail("4.3.0", "this copy was no longer ours to send, so the message was not ended")
+        words = "this copy was no longer ours to send, so the message was not ended"
+        self._break_off(Kind.BROKEN, "4.3.0", words, Scope.OURS)
 
-    def _break_off(self, kind: Kind, status: str, words: str) -> None:
+    def _break_off(self, kind: Kind, status: str, words: str, scope: Scope = Scope.HOST) -> None:
         """The failure of a link is temporary, whatever the peer called it."""
         phase = self.phase or Phase.MAIL
         words = readable(words.encode("utf-8"))
         if self.wants_handshake:
             self._end(self._opening.handshake_failed(words))
             return
-        if self._now is not None and not self._is_untouched(self._now):
-            self._now.break_off(kind, status, words)
+        is_past_dot = kind is Kind.BROKEN and self._is_unanswered_past_dot()
+        is_behind_mail = kind is Kind.BROKEN and scope is Scope.HOST and not is_past_dot
+        is_behind_mail &= self._now is not None and self._now.is_behind_mail
+        is_untouched = is_behind_mail or self._is_untouched(self._now)
+        if self._now is not None and not is_untouched:
+            self._now.break_off(kind, status, words, scope)
             self._needs_reset = True
             self.finished.append((self._now.parcel, self._now.final_verdicts()))
             self._now = None
@@ -399,18 +405,19 @@ class Conversation:
                 phase=phase,
                 status=f"4{status[1:]}",
                 words=words,
-                lost_past_dot=kind is Kind.BROKEN and self._is_unanswered_past_dot(),
+                lost_past_dot=is_past_dot,
+                lost_behind_mail=is_behind_mail,
             )
         )
 
-    def _is_untouched(self, transaction: Transaction) -> bool:
+    def _is_untouched(self, transaction: Transaction | None) -> bool:
         """It may go elsewhere at once: nothing of its content was sent.
 
         Also the first one after others that nobody answered: a server may close a
         connection that was idle just when we write.  On a new connection it
         counts as an attempt, or a server that always does this would be asked for ever.
         """
-        if transaction.stage is Stage.WAITING:
+        if transaction is None or transaction.stage is Stage.WAITING:
             return True
         is_first = self._begun_count <= 1 + (self._next is not None)
         return not is_first and not transaction.has_answer

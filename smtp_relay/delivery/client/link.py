@@ -30,7 +30,7 @@ from smtp_relay.delivery.client.options import LinkOptions
 from smtp_relay.delivery.client.trust import Untrusted, check_chain
 from smtp_relay.delivery.plan import Hop, Login
 from smtp_relay.delivery.plan import Protocol as MailProtocol
-from smtp_relay.delivery.verdicts import LinkFacts, LinkFailure, Parcel, Phase, Verdict
+from smtp_relay.delivery.verdicts import LinkFacts, LinkFailure, Parcel, Phase, Scope, Verdict
 
 _HANDSHAKE_ERRORS = (OSError, ValueError, EOFError)  # ssl.SSLError is an OSError
 _SHUTDOWN_S = 2.0
@@ -116,7 +116,7 @@ class Link(asyncio.Protocol):
 
     def abort(self) -> None:
         """End now: what is on the wire is BROKEN."""
-        self._conversation.lose("4.4.2", "we ended the connection")
+        self._conversation.lose("4.4.2", "we ended the connection", Scope.OURS)
         self._settle()
 
     # --- what the loop calls -------------------------------------------------------------
@@ -310,10 +310,12 @@ async def open_link(
     options: LinkOptions,
     loop: asyncio.AbstractEventLoop,
     listener: LinkListener,
+    may_pipeline: bool = True,
 ) -> Link:
     """A connection that takes mail: greeted, secured as `hop.tls` demands, logged in.
 
     address: one of `hop.addresses`.
+    may_pipeline: False for a host that has lost what was pipelined.
 
     Raises:
         LinkFailure: there is none; nothing else is raised, and nothing stays open.
@@ -324,6 +326,7 @@ async def open_link(
         demand=hop.tls,
         login=login,
         may_log_in_clear=ip_address(address).is_loopback,
+        may_pipeline=may_pipeline,
     )
     conversation = Conversation(opening, protocol, is_still_ours=options.is_still_ours)
     link = Link(hop, address, conversation, options=options, loop=loop, listener=listener)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from typing import ClassVar
 
@@ -54,6 +55,7 @@ class Opening:
     """Answers in, commands out.
 
     may_log_in_clear: the peer is this machine, so a password crosses no wire.
+    may_pipeline: False: one command at a time, whatever it offers.
     clear_note: why the connection is in clear, for the journey.
     """
 
@@ -65,12 +67,14 @@ class Opening:
         demand: TlsDemand,
         login: Login | None,
         may_log_in_clear: bool,
+        may_pipeline: bool = True,
     ) -> None:
         self._hostname = hostname.encode("ascii")
         self._protocol = protocol
         self._demand = demand
         self._login = login
         self._may_log_in_clear = may_log_in_clear
+        self._may_pipeline = may_pipeline
         self._is_encrypted = demand.is_implicit
         self.step = Step.GREETING
         self.offers = NO_OFFERS
@@ -114,7 +118,8 @@ class Opening:
             return b"HELO " + self._hostname + b"\r\n"
         if reply.code != 250:
             raise self._failure(reply)
-        self.offers = parse_offers(reply)
+        offers = parse_offers(reply)
+        self.offers = replace(offers, pipelining=offers.pipelining and self._may_pipeline)
         return self._secure()
 
     def _on_helo(self, reply: Reply) -> bytes:

@@ -18,12 +18,14 @@ from typing import ClassVar
 
 from smtp_relay.delivery.client.envelope import Envelope, write_envelope
 from smtp_relay.delivery.client.offers import Offers
-from smtp_relay.delivery.client.replies import Reply
+from smtp_relay.delivery.client.replies import CLOSING, Reply
 from smtp_relay.delivery.plan import Protocol
-from smtp_relay.delivery.verdicts import Kind, Parcel, Phase, Verdict
+from smtp_relay.delivery.verdicts import Kind, Parcel, Phase, Scope, Verdict
 
 _RSET = b"RSET\r\n"
 _DATA = b"DATA\r\n"
+_ABOUT_SENDER = frozenset({"4.1.7", "4.1.8"})
+"""To MAIL: the host does not like this sender, and serves all others (RFC 3463 §3.2)."""
 
 
 class Stage(IntEnum):  # its members are keys of tables that each answer looks into
@@ -50,6 +52,11 @@ class Next(Enum):
 
 class Senseless(Exception):
     """An answer that this command cannot have."""
+
+
+_OUT_OF_STEP = frozenset({500, 502, 503})
+"""To a command in its place: the peer has heard something else than we said."""
+_ENVELOPE = frozenset({Stage.RSET, Stage.MAIL, Stage.RCPT, Stage.DATA})
 
 
 PHASES = {
@@ -112,6 +119,20 @@ class Transaction:
         return PHASES[self.stage]
 
     @property
+    def is_behind_mail(self) -> bool:
+        """Answers to an envelope that was pipelined are still to come."""
+        return self._is_pipelined and self.stage in _ENVELOPE
+
+    def is_out_of_step(self, reply: Reply) -> bool:
+        """The peer never heard a command of the envelope that we have sent."""
+        if not self._is_pipelined or reply.code not in _OUT_OF_STEP:
+            return False
+        if self.stage is Stage.RCPT:
+            return not self._is_mail_refused
+        is_first = self.stage is Stage.MAIL and self.is_past_dot and not self.has_answer
+        return is_first or (self.stage is Stage.DATA and bool(self._accepted))
+
+    @property
     def content_answer_count(self) -> int:
         """How many answers the final dot gets (RFC 2033 §4.2)."""
         return len(self._accepted) if self._is_lmtp else 1
@@ -171,7 +192,7 @@ class Transaction:
         """An answer while the message is still being sent: it is meant for all of it."""
         self._decide_rest(_verdict(reply, Phase.BODY))
 
-    def break_off(self, kind: Kind, status: str, words: str) -> None:
+    def break_off(self, kind: Kind, status: str, words: str, scope: Scope) -> None:
         """The connection ends here: the verdict for every copy that has none."""
         verdict = Verdict(
             kind=kind,
@@ -179,6 +200,7 @@ class Transaction:
             status=status,
             words=words,
             is_after_dot=self.stage is Stage.DOT and kind is Kind.BROKEN,
+            scope=scope,
         )
         self._decide_rest(verdict)
 
@@ -285,13 +307,18 @@ def _verdict(reply: Reply, phase: Phase, has_dsn: bool = False) -> Verdict:  # n
             kind=Kind.TAKEN, phase=phase, status=reply.status, words=reply.words, has_dsn=has_dsn
         )
     kind = Kind.REFUSED if reply.is_permanent else Kind.LATER
-    return Verdict(kind=kind, phase=phase, status=reply.status, words=reply.words)
+    is_mail = phase is Phase.MAIL and reply.enhanced not in _ABOUT_SENDER
+    scope = Scope.HOST if is_mail or reply.code == CLOSING else Scope.COPY
+    return Verdict(kind=kind, phase=phase, status=reply.status, words=reply.words, scope=scope)
 
 
 def _rcpt_verdict(reply: Reply, *, is_first: bool) -> Verdict:
-    """Too many recipients is 452, from old servers 552 (RFC 5321 §4.5.3.1.10)."""
-    too_many = {452: ("4.5.3", ""), 552: ("5.5.3", "")}.get(reply.code)
-    if is_first or too_many is None or reply.enhanced not in too_many:
+    """Too many recipients is 452, from old servers 552 (RFC 5321 §4.5.3.1.10).
+
+    Whatever the code, X.5.3 says so (RFC 3463 §3.6).  What 452 says of an address or of a
+    mailbox (X.1.z, X.2.z) and 552 of anything else is true of this recipient alone.
+    """
+    if is_first or not _says_too_many(reply):
         return _verdict(reply, Phase.RCPT)
     return Verdict(
         kind=Kind.LATER,
@@ -300,3 +327,12 @@ def _rcpt_verdict(reply: Reply, *, is_first: bool) -> Verdict:
         words=reply.words,
         is_over_limit=True,
     )
+
+
+def _says_too_many(reply: Reply) -> bool:
+    enhanced = reply.enhanced
+    if enhanced[1:] == ".5.3":
+        return True
+    if reply.code == 452:
+        return not enhanced.startswith(("4.1.", "4.2."))
+    return reply.code == 552 and not enhanced

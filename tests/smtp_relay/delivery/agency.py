@@ -186,6 +186,7 @@ def _opener(
             options=replace(options, times=times_of(order.hop)),
             loop=loop,
             listener=listener,
+            may_pipeline=order.may_pipeline,
         )
 
     return opened

@@ -29,9 +29,20 @@ from smtp_relay.delivery.verdicts import LinkFailure, Phase
 PORT = 25
 
 
-def hop(host: str, *addresses: str, level: TlsLevel = TlsLevel.OPPORTUNISTIC) -> Hop:
+def hop(
+    host: str,
+    *addresses: str,
+    level: TlsLevel = TlsLevel.OPPORTUNISTIC,
+    preference: int = 0,
+) -> Hop:
     tls = TlsDemand(level=level, source="test")
-    return Hop(host=host, addresses=addresses or ("192.0.2.1",), port=PORT, tls=tls)
+    return Hop(
+        host=host,
+        addresses=addresses or ("192.0.2.1",),
+        port=PORT,
+        tls=tls,
+        preference=preference,
+    )
 
 
 def itinerary(next_hop: str, *hops: Hop, site: str = "", until_s: float = 1e9) -> Itinerary:
@@ -49,6 +60,7 @@ def failure(
     is_policy: bool = False,
     may_try_in_clear: bool = False,
     lost_past_dot: bool = False,
+    lost_behind_mail: bool = False,
 ) -> LinkFailure:
     return LinkFailure(
         phase=phase,
@@ -57,6 +69,7 @@ def failure(
         is_policy=is_policy,
         may_try_in_clear=may_try_in_clear,
         lost_past_dot=lost_past_dot,
+        lost_behind_mail=lost_behind_mail,
     )
 
 
@@ -102,6 +115,7 @@ class World:
         self.given: list[Bundle] = []
         self.losing: set[str] = set()  # sites where what followed a final dot was lost
         self.tried: list[tuple[CopyRef, str]] = []
+        self.moved: list[tuple[CopyRef, str]] = []  # on to the next host: from which one
         self._homes: dict[CopyRef, DestinationId] = {}
         self._next_message = 1
 
@@ -176,6 +190,8 @@ class World:
             case Give():
                 link = self.links[order.number]
                 assert link.is_open
+                at = link.order.hop.host, link.order.address, link.order.hop.port
+                assert at not in order.bundle.tried
                 assert len(link.load) < (1 if link.order.itinerary.site in self.losing else 2)
                 link.load.append(order.bundle)
                 self.given.append(order.bundle)
@@ -253,16 +269,31 @@ class World:
         self.obey()
 
     def finish(
-        self, number: int, result: Result = Result.SERVED, *, taken_count: int | None = None
+        self,
+        number: int,
+        result: Result = Result.SERVED,
+        *,
+        taken_count: int | None = None,
+        later_count: int = 0,
     ) -> None:
-        """taken_count: the host takes no more in one transaction."""
-        bundle = self.links[number].load.popleft()
-        excess = bundle.copies[taken_count:] if taken_count else ()
-        for copy in bundle.copies[: len(bundle.copies) - len(excess)]:
+        """taken_count: the host takes no more in one transaction.
+
+        later_count: its first copies get "not now", and go on where there is a next host.
+        """
+        link = self.links[number]
+        bundle = link.load.popleft()
+        later = bundle.copies[:later_count]
+        goes_on = bool(later) and self.dispatch.has_next_host(number, bundle, self.now_s)
+        excess = bundle.copies[max(taken_count, later_count) :] if taken_count else ()
+        decided = bundle.copies[len(later) if goes_on else 0 : len(bundle.copies) - len(excess)]
+        for copy in decided:
             self.leased.remove(copy.ref)
             self._final(copy.ref)
-        self.dispatch.parcel_done(number, bundle, result, self.now_s, excess=excess)
-        self._decided(len(bundle.copies) - len(excess))
+        self.deferred |= {copy.ref for copy in later if not goes_on}
+        self.moved += [(copy.ref, link.order.hop.host) for copy in later if goes_on]
+        onward = later if goes_on else ()
+        self.dispatch.parcel_done(number, bundle, result, self.now_s, excess=excess, onward=onward)
+        self._decided(len(decided))
         self.obey()
 
     def note(self) -> None:

@@ -65,7 +65,11 @@ def _one_step(world: World, data: st.DataObject) -> None:
 
 def _find_a_way(world: World, data: st.DataObject) -> None:
     order = world.resolving.pop(0)
-    hops = (hop("one.test", "192.0.2.1", "192.0.2.2"), hop("two.test"))
+    hops = (
+        hop("one.test", "192.0.2.1", "192.0.2.2"),
+        hop("two.test"),
+        hop("three.test", preference=10),
+    )
     name = order.next_hop
     ways: tuple[Way, ...] = (
         itinerary(name),
@@ -93,9 +97,18 @@ def _step_of_a_link(world: World, data: st.DataObject, step: str) -> None:
         )
         world.lose(data.draw(st.sampled_from(opening)), why)
     elif step == "finish" and loaded:
-        result, taken_count = data.draw(st.sampled_from(list(Result))), data.draw(st.integers(1, 3))
-        world.finish(data.draw(st.sampled_from(loaded)), result, taken_count=taken_count)
+        world.finish(
+            data.draw(st.sampled_from(loaded)),
+            data.draw(st.sampled_from(list(Result))),
+            taken_count=data.draw(st.integers(1, 3)),
+            later_count=data.draw(st.integers(0, 3)),
+        )
     elif step == "lose" and is_open:
-        whys = (None, failure(Phase.MAIL), failure(Phase.MAIL, lost_past_dot=True))
+        whys = (
+            None,
+            failure(Phase.MAIL),
+            failure(Phase.MAIL, lost_past_dot=True),
+            failure(Phase.MAIL, lost_behind_mail=True),
+        )
         why_lost = data.draw(st.sampled_from(whys))
         world.lose(data.draw(st.sampled_from(is_open)), why_lost)

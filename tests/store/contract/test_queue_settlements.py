@@ -89,6 +89,21 @@ def test_an_attempt_before_another_way_is_a_line_and_no_try_of_the_schedule(
     assert (copy.ref, copy.attempt_count) == (ref, 0)
 
 
+def test_what_other_hosts_said_in_the_same_try_are_lines_before_its_own(
+    store: Store, place: Place
+) -> None:
+    accept(store, outgoing())
+    agent = Agent(store)
+    (ref,) = agent.lease()
+    before = (attempt("4.2.0", "450 4.2.0 greylisted"), attempt("4.4.1", "no connection"))
+    agent.settle(CopyOutcome(ref=ref, state=CopyState.RELAYED, attempt=attempt(), before=before))
+    assert place.rows("SELECT number, outcome, words FROM attempt ORDER BY number") == [
+        (1, CopyState.QUEUED.value, "450 4.2.0 greylisted"),
+        (2, CopyState.QUEUED.value, "no connection"),
+        (3, CopyState.RELAYED.value, attempt().words),
+    ]
+
+
 def test_attempts_are_numbered_and_kept_in_the_words_of_the_remote(
     store: Store, place: Place
 ) -> None:

@@ -146,11 +146,10 @@ def test_data_refused_is_for_all_that_were_accepted() -> None:
     ],
 )
 def test_codes_that_make_no_sense_end_the_link(before: tuple[str, ...], line: str) -> None:
-    side = open_side("PIPELINING")
+    side = open_side()
     side.offer(make_parcel())
-    if before:
-        side.hear(*before)
-    side.hear(line)
+    for answer in (*before, line):
+        side.hear(answer)
     assert side.kinds() == [BROKEN]
     assert "makes no sense" in side.last()[0].words
     assert side.talk.is_over
@@ -191,10 +190,10 @@ def test_421_anywhere_defers_and_ends_the_link(before: tuple[str, ...], phase: P
     ],
 )
 def test_a_peer_that_closes_in_each_phase(before: tuple[str, ...], phase: Phase) -> None:
-    side = open_side("PIPELINING")
+    side = open_side()
     side.offer(make_parcel())
-    if before:
-        side.hear(*before)
+    for answer in before:
+        side.hear(answer)
     side.talk.end_of_stream()
     side.take_finished()
     (verdict,) = side.last()
