@@ -312,15 +312,14 @@ class Session:
             self.say(Say.TOO_LONG)
             self.spend(ERROR)
             return None
-        word, _, rest = line[:-1].partition(b" ")
+        # Scripts and `nc` end a command with LF alone.
+        word, _, rest = line.removesuffix(b"\r").partition(b" ")
         row = COMMANDS.get(word.upper())
         if row is None and is_foreign(line):
             self._refuse_foreign()
             return None
         if len(line) >= (row.max_line_octets if row else MAX_LINE_OCTETS):
             self.say(Say.TOO_LONG)
-        elif line[-1:] != b"\r":
-            self.say(Say.BARE_LF)
         elif row is None:
             self.say(Say.UNKNOWN)
         elif self.state not in row.states:

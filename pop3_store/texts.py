@@ -47,13 +47,6 @@ class Say(Enum):
         "-ERR",
         Text(fr="Erreur de syntaxe, verifiez la commande", en="Syntax error, check the command"),
     )
-    BARE_LF = (
-        "-ERR",
-        Text(
-            fr="Erreur de syntaxe, terminez la ligne par CR LF",
-            en="Syntax error, end the line with CR LF",
-        ),
-    )
     TOO_LONG = (
         "-ERR",
         Text(fr="Ligne trop longue, raccourcissez-la", en="Line too long, shorten it"),

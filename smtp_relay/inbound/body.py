@@ -9,19 +9,36 @@ may look at one piece alone.
     wire  --feed-->  held + chunk  --cut at the mark-->  piece  --undot-->  stored octets
 
 The CR LF that ended the DATA command counts as the first two octets.
+
+Bare LF, from those whose line ends are mended (our own people's scripts):
+
+    CR LF . CR LF      ends the data                           everybody
+    LF . LF            \
+    LF . CR LF          > text: lines that begin with a dot,   a stranger's message is refused
+    CR LF . LF         /  which is dropped as on every line
+    CR . CR            a bare CR: the message is refused       everybody
+
+What is measured, hashed and stored is the mended text.
 """
 
 from __future__ import annotations
 
+import re
+
 from mailserver.values.message import BodyFacts
 from smtp_relay.inbound.headers import HeaderBlock
+from smtp_relay.inbound.opening import read_opening
 
 _CRLF = b"\r\n"
 _MARK = b"\r\n.\r\n"
 _DOTTED = b"\r\n."
+MAX_DROPPED_SEPARATORS = 10
 LONG_LINE_OCTETS = 998  # RFC 5322 §2.1.1; longer ones are measured
 _LEAP_OCTETS = LONG_LINE_OCTETS + len(_CRLF)
 _BEGINNINGS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
+_MENDED_BEGINNINGS = (*_BEGINNINGS, b"\n.", b"\n")
+_BARE_LF = re.compile(rb"(?<!\r)\n\.?")
+_DOTTED_AFTER_BARE_LF = re.compile(rb"(?<!\r)\n\.\.")
 
 
 class DataReader:
@@ -29,14 +46,19 @@ class DataReader:
 
     __slots__ = (
         "_dotted_line_count",
-        "_has_nul",
+        "_drops_separators",
         "_held",
         "_is_8bit",
         "_is_at_start",
         "_line_octets",
         "_longest_line_octets",
         "_max_octets",
+        "_mends_line_ends",
+        "_opening",
+        "begins_with_separator",
         "has_bare_cr_or_lf",
+        "has_header",
+        "has_nul",
         "header",
         "is_too_large",
         "rest",
@@ -44,15 +66,32 @@ class DataReader:
         "wire_octets",
     )
 
-    def __init__(self, *, max_octets: int, max_header_octets: int, keep_header: bool) -> None:
+    def __init__(
+        self,
+        *,
+        max_octets: int,
+        max_header_octets: int,
+        keep_header: bool,
+        mends_line_ends: bool = False,
+        drops_separators: bool = False,
+    ) -> None:
+        """mends_line_ends: a bare LF becomes CR LF, and is no reason to refuse the message.
+
+        drops_separators: lines of a mailbox file above the header go.
+        """
+        self._drops_separators = drops_separators
         self._max_octets = max_octets
+        self._mends_line_ends = mends_line_ends
+        self._opening: bytes | None = b""  # until it is known how the message begins
         self._held = _CRLF
         self._is_at_start = True
         self._dotted_line_count = 0
         self._line_octets = 0  # of the line that the last piece left open
         self._longest_line_octets = 0
         self._is_8bit = False
-        self._has_nul = False
+        self.has_nul = False
+        self.has_header = False  # or an empty line in its place
+        self.begins_with_separator = False  # which stands above the header
         self.header = HeaderBlock(max_octets=max_header_octets, keep=keep_header)
         self.has_bare_cr_or_lf = False
         self.is_too_large = False
@@ -71,7 +110,7 @@ class DataReader:
             header_octets=self.header.octets,
             ends_with_crlf=True,  # the mark's own CR LF; nothing at all ends the head's last line
             is_8bit=self._is_8bit,
-            has_nul=self._has_nul,
+            has_nul=self.has_nul,
             longest_line_octets=self._longest_line_octets,
             dotted_line_count=self._dotted_line_count,
         )
@@ -88,7 +127,7 @@ class DataReader:
             self._held = b""
             octets = window[: end + len(_CRLF)]
         else:
-            self._held = held = _beginning_of_mark(window)
+            self._held = held = self._beginning_of_mark(window)
             octets = window[: -len(held)] if held else window
         if 0 <= dotted < len(octets) - len(_CRLF):
             self._dotted_line_count += octets.count(b"\r\n..")
@@ -96,7 +135,45 @@ class DataReader:
         if self._is_at_start and octets:
             self._is_at_start = False
             octets = octets[len(_CRLF) :]
+        if self._mends_line_ends and octets.count(b"\n") != octets.count(_CRLF):
+            octets = self._mend(octets)
+        if self._opening is not None:
+            octets = self._open(self._opening + octets)
         return self._note(octets) if octets else b""
+
+    def _mend(self, octets: bytes) -> bytes:
+        """Each bare LF becomes CR LF, without the dot that stood behind it."""
+        self._dotted_line_count += len(_DOTTED_AFTER_BARE_LF.findall(octets))
+        return _BARE_LF.sub(_CRLF, octets)
+
+    def _open(self, octets: bytes) -> bytes:
+        """Hold the first octets back until it is known how the message begins."""
+        opening = read_opening(
+            octets,
+            is_all=self.rest is not None,
+            most_separators=MAX_DROPPED_SEPARATORS if self._drops_separators else 1,
+        )
+        if opening is None:
+            self._opening = octets
+            return b""
+        self._opening = None
+        self.has_header = opening.has_header
+        if not opening.has_header:
+            self.header.is_complete = True
+        if self._drops_separators:
+            return octets[opening.separator_octets :]
+        self.begins_with_separator = opening.separator_octets > 0
+        return octets
+
+    def _beginning_of_mark(self, window: bytes) -> bytes:
+        """The longest end of the window that may be the beginning of the mark.
+
+        A bare LF that is mended is held, too: a dot that follows it goes, a second one is counted.
+        """
+        for beginning in _MENDED_BEGINNINGS if self._mends_line_ends else _BEGINNINGS:
+            if window.endswith(beginning):
+                return beginning
+        return b""
 
     def _note(self, octets: bytes) -> bytes:
         """Note what later decisions need of the next octets; return those to store."""
@@ -111,7 +188,7 @@ class DataReader:
         if not octets.isascii():
             self._is_8bit = True
         if b"\0" in octets:
-            self._has_nul = True
+            self.has_nul = True
         if not self.header.is_complete:
             self.header.feed(octets)
         return b"" if self.header.is_too_large else octets
@@ -133,11 +210,3 @@ class DataReader:
 
 
 _ENDLESS_SLACK_OCTETS = 1024 * 1024
-
-
-def _beginning_of_mark(window: bytes) -> bytes:
-    """The longest end of the window that may be the beginning of the mark."""
-    for beginning in _BEGINNINGS:
-        if window.endswith(beginning):
-            return beginning
-    return b""

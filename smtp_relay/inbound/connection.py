@@ -94,6 +94,10 @@ class Connection(Speaker):
         """Take message data; return what followed its end."""
         raise NotImplementedError
 
+    def _is_from_us(self) -> bool:
+        """Our own people's programs, and machines of ours: some end a command with LF alone."""
+        raise NotImplementedError
+
     def _lost(self) -> None:
         """The connection is gone."""
         raise NotImplementedError
@@ -296,6 +300,9 @@ class Connection(Speaker):
         ):
             self._refuse_line(line, replies.LINE_TOO_LONG, is_whole=not is_long)
         elif line.find(b"\r") != size - 2 or size < 2:
+            if b"\r" not in line and self._is_from_us():
+                self._command(line[:-1])
+                return
             self._refuse_line(line, replies.BARE_LINE_BREAK, is_whole=True)
         else:
             self._command(line[:-2])

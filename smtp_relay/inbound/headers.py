@@ -1,8 +1,7 @@
 """The header block: found while the message streams by, kept only when wanted, bounded.
 
 The block ends with the first empty line (RFC 5322 §2.1); a message without one
-is all header, but one whose first line is no header field has none, and its
-length is no reason to refuse it.
+is all header, but one whose first line is no header field has none (`opening`).
 
 On submission `find_fields` reads the kept block once, by lines: whose From and
 Sender it is, and whether Date and Message-ID are there.  Nothing is decoded.
@@ -19,8 +18,6 @@ from smtp_relay.inbound.paths import BadPath, parse_reverse_path
 _EMPTY_LINE = b"\r\n\r\n"
 _RECEIVED = b"\nreceived:"
 _TAIL_OCTETS = len(_RECEIVED) - 1  # what a piece may hold of a mark that the next one ends
-_FIELD_START = re.compile(rb"[!-9;-~]++[ \t]*+:")
-_BEGINNING_OCTETS = 1024  # enough to see whether the first line is a field
 MAX_AUTHORS = 100
 MAX_AUTHORS_OCTETS = 64 * 1024  # of one field: reading it must not keep the others waiting
 
@@ -30,9 +27,10 @@ class HeaderBlock:
 
     octets: its length, empty line included.  received_count: its Received fields,
         one for each server that the message has passed.
+    is_complete: set from outside where there is none at all.
     """
 
-    __slots__ = ("_beginning", "_keep", "_kept", "_max_octets", "_tail", "is_complete",
+    __slots__ = ("_keep", "_kept", "_max_octets", "_tail", "is_complete",
                  "is_too_large", "octets", "received_count")  # fmt: skip
 
     def __init__(self, *, max_octets: int, keep: bool) -> None:
@@ -40,7 +38,6 @@ class HeaderBlock:
         self._keep = keep
         self._kept: list[bytes] = []
         self._tail = b"\r\n"  # an empty first line ends the block too
-        self._beginning = b""
         self.octets = 0
         self.received_count = 0
         self.is_complete = False
@@ -58,11 +55,9 @@ class HeaderBlock:
         else:
             self._tail = window[-_TAIL_OCTETS:]
         self.received_count += window.lower().count(_RECEIVED)
-        if len(self._beginning) < _BEGINNING_OCTETS:
-            self._beginning += piece[:_BEGINNING_OCTETS]
         self.octets += len(piece)
         if self.octets > self._max_octets:
-            self.is_too_large = _FIELD_START.match(self._beginning) is not None
+            self.is_too_large = True
             self._kept = []
         elif self._keep:
             self._kept.append(piece)

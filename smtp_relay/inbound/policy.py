@@ -148,15 +148,22 @@ def decide_body(
     is_too_large: bool,
     is_header_too_large: bool,
     has_bare_cr_or_lf: bool,
+    has_bad_nul: bool,
     has_too_many_hops: bool,
 ) -> Phrase | None:
-    """Decide after the final dot on what the reader noticed."""
+    """Decide after the final dot on what the reader noticed.
+
+    has_bad_nul: NUL is in nobody's text (RFC 5322 §4.1), and no server has to pass it on;
+        what strangers bring is kept as it came.
+    """
     if is_too_large:
         return replies.MESSAGE_TOO_LARGE
     if is_header_too_large:
         return replies.HEADERS_TOO_LARGE
     if has_bare_cr_or_lf:
         return replies.BARE_CR_OR_LF
+    if has_bad_nul:
+        return replies.HOLDS_NUL
     return replies.TOO_MANY_HOPS if has_too_many_hops else None
 
 

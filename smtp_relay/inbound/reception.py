@@ -20,7 +20,6 @@ from mailserver.values.ids import AcceptId
 from mailserver.values.message import (
     Acceptance,
     Body,
-    BodyFacts,
     Deposit,
     NewCopy,
     Notify,
@@ -29,6 +28,7 @@ from mailserver.values.message import (
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.body import DataReader
 from smtp_relay.inbound.headers import SubmittedFields, find_fields
+from smtp_relay.inbound.opening import FIELD_OF_SEPARATOR
 from smtp_relay.inbound.parameters import NO_RCPT_PARAMETERS, MailParameters, RcptParameters
 from smtp_relay.inbound.paths import Path
 from smtp_relay.inbound.policy import (
@@ -102,15 +102,19 @@ class Reception:
         service: Service,
         *,
         is_submission: bool,
+        is_from_us: bool,
         leaves_as_ours: bool,
         marks: Sequence[str] = (),
         on_progress: Callable[[], None],
     ) -> None:
+        """is_from_us: somebody who signed in, or a trusted network; their bare LF are mended."""
         signer = service.signer if leaves_as_ours else None
         self.reader = DataReader(
             max_octets=service.max_octets,
             max_header_octets=service.max_header_octets,
             keep_header=is_submission or signer is not None or bool(marks),
+            mends_line_ends=is_from_us,
+            drops_separators=is_submission,
         )
         self.signing = None if signer is None else Signing(signer, self.reader.header)
         self.upload = Upload(service.spooling, on_progress=on_progress)
@@ -135,6 +139,7 @@ class Reception:
             is_too_large=reader.is_too_large,
             is_header_too_large=reader.header.is_too_large,
             has_bare_cr_or_lf=reader.has_bare_cr_or_lf,
+            has_bad_nul=self._is_submission and reader.has_nul,
             has_too_many_hops=reader.header.received_count > self._max_hops,
         )
         if refusal is not None:
@@ -169,7 +174,7 @@ def build_acceptance(
     transaction: Transaction,
     *,
     body: Body,
-    facts: BodyFacts,
+    reader: DataReader,
     fields: SubmittedFields | None,
     signing: Signing | None,
     plan_relay: PlanRelay | None,
@@ -181,6 +186,10 @@ def build_acceptance(
     plan_relay: for a copy that goes elsewhere; None: none does.
     """
     head = _head(stamp, transaction, fields)
+    if reader.begins_with_separator:
+        head += FIELD_OF_SEPARATOR  # the message's first line is its value
+    elif not reader.has_header:
+        head += b"\r\n"  # RFC 5322 §2.1: or our lines would run into its text
     if signing is not None:
         head = signing.sign(head, now_s=stamp.at_s) + head
     reverse_path = transaction.mail_from or ""
@@ -190,7 +199,7 @@ def build_acceptance(
         return_path=return_path_line(reverse_path),
         head=head,
         body=body,
-        facts=facts,
+        facts=reader.facts,
         reverse_path=reverse_path,
         account_id=None if stamp.account is None else stamp.account.account_id,
         peer=stamp.arrival.peer,

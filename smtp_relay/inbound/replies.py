@@ -341,6 +341,12 @@ BARE_CR_OR_LF = _phrase(
     "Message refuse : il contient un CR ou un LF isole",
     "Message refused: it holds a bare CR or a bare LF",
 )
+HOLDS_NUL = _phrase(
+    550,
+    "5.6.0",
+    "Message refuse : il contient un caractere nul ; joignez ce contenu comme fichier",
+    "Message refused: it holds a NUL character; attach that content as a file",
+)
 TOO_MANY_HOPS = _phrase(
     554,
     "5.4.6",

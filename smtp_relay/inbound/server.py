@@ -171,8 +171,7 @@ class SmtpDoor(SessionCommands):
         try:
             return parse(text)
         except BadPath:
-            recipients = self._recipients or self._fix_recipients()
-            if not recipients.is_known:
+            if not self._is_from_us():
                 raise
             return parse(complete_path(text, self.service.settings.service.domain))
 
@@ -263,19 +262,13 @@ class SmtpDoor(SessionCommands):
         self._reception = Reception(
             self.service,
             is_submission=self.listener.role is Role.SUBMISSION,
-            leaves_as_ours=self._leaves_as_ours(),
+            is_from_us=self._is_from_us(),
+            leaves_as_ours=self.envelope.has_onward and self._is_from_us(),
             marks=self.envelope.marks,
             on_progress=self._disk_progressed,
         )
         self._is_receiving = True
         self._say(replies.SEND_DATA)
-
-    def _leaves_as_ours(self) -> bool:
-        """Does somebody of ours send it, and at least one copy elsewhere?"""
-        if not self.envelope.has_onward:
-            return False
-        recipients = self._recipients
-        return recipients is not None and recipients.is_known
 
     def _receive(self, data: bytes) -> bytes:
         reception = self._reception
@@ -344,7 +337,7 @@ class SmtpDoor(SessionCommands):
             stamp,
             transaction,
             body=body,
-            facts=reception.reader.facts,
+            reader=reception.reader,
             fields=reception.fields,
             signing=reception.signing,
             plan_relay=plan_relays(self.service, transaction, stamp)

@@ -305,6 +305,10 @@ class SessionCommands(Connection):
         self._recipients = Recipients(service, asker, account)
         return self._recipients
 
+    def _is_from_us(self) -> bool:
+        """Has somebody of ours signed in, or does it come from a trusted network?"""
+        return (self._recipients or self._fix_recipients()).is_known
+
     def _forget_arrival(self) -> None:
         self._arrival = None
         self._recipients = None

@@ -93,19 +93,33 @@ def test_any_talk_in_any_pieces_has_one_meaning_and_no_fault(
         loop.close()
 
 
-@given(
-    body=st.lists(
-        st.one_of(st.sampled_from([b"\r\n", b".", b"\r", b"\n", b"ab"]), st.binary(max_size=6))
-    ).map(b"".join),
-    cuts=CUTS,
-)
+BODIES = st.lists(
+    st.one_of(
+        st.sampled_from([b"\r\n", b".", b"\r", b"\n", b"ab", b":", b">", b"From ", b"A: b\r\n"]),
+        st.binary(max_size=6),
+    )
+).map(b"".join)
+
+
+def reader_of(*, mends: bool) -> DataReader:
+    return DataReader(
+        max_octets=10**6,
+        max_header_octets=10**6,
+        keep_header=True,
+        mends_line_ends=mends,
+        drops_separators=mends,
+    )
+
+
+@pytest.mark.parametrize("mends", [False, True])
+@given(body=BODIES, cuts=CUTS)
 def test_the_reader_finds_the_same_end_and_the_same_facts_in_any_pieces(
-    body: bytes, cuts: list[int]
+    body: bytes, cuts: list[int], *, mends: bool
 ) -> None:
     wire = body + b"\r\n.\r\nrest"
-    whole = DataReader(max_octets=10**6, max_header_octets=10**6, keep_header=True)
+    whole = reader_of(mends=mends)
     stored = whole.feed(wire)
-    parts = DataReader(max_octets=10**6, max_header_octets=10**6, keep_header=True)
+    parts = reader_of(mends=mends)
     collected, fed = b"", 0
     for piece in cut(wire, cuts):
         collected += parts.feed(piece)
@@ -118,7 +132,25 @@ def test_the_reader_finds_the_same_end_and_the_same_facts_in_any_pieces(
     assert parts.rest + wire[fed:] == whole.rest
     assert parts.facts == whole.facts
     assert parts.has_bare_cr_or_lf == whole.has_bare_cr_or_lf
+    assert parts.has_header == whole.has_header
     assert parts.header.take() == whole.header.take()
+
+
+@given(body=BODIES)
+def test_mended_text_is_the_lines_without_one_dot_and_with_crlf(body: bytes) -> None:
+    reader = reader_of(mends=True)
+    stored = reader.feed(body + b"\r\n.\r\n")
+    assert reader.rest is not None
+    end = (b"\r\n" + body + b"\r\n.\r\n").find(b"\r\n.\r\n")
+    lines = re.split(rb"\r\n|\n", (body + b"\r\n")[:end])
+    meant = b"".join(line.removeprefix(b".") + b"\r\n" for line in lines[:-1])
+    separator = meant.removesuffix(stored)
+    assert separator + stored == meant
+    assert all(re.match(rb">*From ", line) for line in separator.split(b"\r\n")[:-1])
+    assert reader.has_bare_cr_or_lf == (b"\r" in stored.replace(b"\r\n", b""))
+    assert reader.size_octets == len(stored)
+    dotted = sum(line.startswith(b".") for line in stored.split(b"\r\n"))
+    assert reader.facts.dotted_line_count == dotted
 
 
 @given(
@@ -148,7 +180,9 @@ def test_stuffed_lines_come_out_as_they_were(body: list[bytes]) -> None:
     assert reader.facts.has_nul == (b"\0" in message)
     assert reader.facts.is_8bit == (not message.isascii())
     end = (b"\r\n" + message).find(b"\r\n\r\n")
-    assert reader.facts.header_octets == (len(message) if end < 0 else end + 2)
+    header_octets = len(message) if end < 0 else end + 2
+    assert reader.facts.header_octets == (header_octets if reader.has_header else 0)
+    assert reader.has_header == bool(re.match(rb"\r\n|[!-9;-~]+[ \t]*:", message))
 
 
 @pytest.mark.slow

@@ -40,6 +40,17 @@ def is_signed(hall: Hall) -> bool:
 
 
 @SIZES
+def test_the_signature_is_over_the_text_with_its_line_ends_mended(
+    loop: asyncio.AbstractEventLoop, size: int | None
+) -> None:
+    hall = hall_that_signs(loop)
+    text = b"From: marie@ac-exemple.fr\nSubject: x\n\n..dot\n\none \r\n.two\n.\n\r\n.\r\n"
+    talk = SIGNED_IN + ELSEWHERE + DATA + text
+    assert say(hall, talk, listener=SUBMISSION, size=size)[-1] == "250 2.0.0"
+    assert is_signed(hall)
+
+
+@SIZES
 def test_what_a_person_sends_elsewhere_is_signed(
     loop: asyncio.AbstractEventLoop, size: int | None
 ) -> None:
