@@ -77,10 +77,8 @@ def test_only_crlf_dot_crlf_ends_the_data_at_every_door(
     if text == b"ends":  # the data ends there, with its bare CR; what follows are commands
         assert heard[0] == "550 5.6.0"
         return
-    if text == b"NUL":
-        taken = who != PERSON
-    else:
-        taken = text is not None and who != STRANGER
+    mended = text is not None and who != STRANGER
+    taken = who != PERSON if text == b"NUL" else mended
     assert heard == ["250 2.0.0" if taken else "550 5.6.0", "250 2.0.0"]
     assert len(hall.writer.writes) == int(taken)
     if taken and text != b"NUL":
