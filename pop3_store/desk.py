@@ -10,7 +10,7 @@ from mailserver.auth.gate import SignInsStore
 from mailserver.peers.notices import Notices
 from mailserver.store.ports import LastSeen, Mailboxes
 from mailserver.telemetry.log import Log
-from mailserver.values.ids import AccountId
+from mailserver.values.ids import AccountId, MailboxId
 from pop3_store.texts import Replies
 
 
@@ -46,6 +46,10 @@ class Desk:
     on_broken: Callable[[], None]  # the store's disk failed: the process must end
     log: Log
     tally: Tally
+    lock_wait_s: float = 0.0  # of a sign-in for a maildrop in use; 0: it is refused at once
+    # Does somebody wait for it, who is to have it first?
+    is_waited_for: Callable[[MailboxId], bool] | None = None
+    on_unlock: Callable[[MailboxId], None] | None = None
     max_errors: int = 20  # refusals in a row before it is closed
     notices: Notices | None = None  # None: every line is written
 

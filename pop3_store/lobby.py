@@ -14,15 +14,21 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mailserver.auth.gate import Authenticator
+from mailserver.peers.liveness import Vitals, has_vanished
+from mailserver.settings.model import ConnectionsSettings
 from mailserver.store.commit import Submitter
 from mailserver.telemetry.peers import PeerWatch
+from mailserver.values.ids import MailboxId
 from pop3_store.desk import Desk
 from pop3_store.notes import Notebook
+from pop3_store.waiting import TICK_S, Applicant, MaildropQueue
 
 SWEEP_S = 5.0
 CLOSE_GRACE_S = 5.0
 """How long a peer may take to see that we closed, once it has all our octets."""
 HANDSHAKE_S = 60.0
+LOOK_AFTER_S = 2.0
+"""Of standing still; then TCP is asked whether the peer lives."""
 
 
 class Loop(Protocol):
@@ -52,6 +58,13 @@ class Guest(Protocol):
     @property
     def is_shaking_hands(self) -> bool: ...
 
+    @property
+    def maildrop_id(self) -> MailboxId | None: ...
+
+    def is_suspect(self, *, after_s: float) -> bool: ...
+
+    def vitals(self) -> Vitals | None: ...
+
     def drain(self) -> None: ...
 
     def abort(self, reason: str) -> None: ...
@@ -68,10 +81,13 @@ class Lobby:
     idle_timeout_s: float
     worker_name: str  # begins every session id
     guests: set[Guest] = field(default_factory=set)
+    queue: MaildropQueue | None = None  # None: nobody waits for a maildrop
+    connections: ConnectionsSettings = field(default_factory=ConnectionsSettings)
     pending_removals: int = 0
     is_draining: bool = False
     peers: PeerWatch = field(default_factory=PeerWatch)
     _numbered: int = 0
+    _is_ticking: bool = False
 
     @property
     def is_full(self) -> bool:
@@ -97,6 +113,9 @@ class Lobby:
                 guest.mark = Mark(progress, now_s)
                 continue
             stood_s = now_s - mark.at_s
+            if stood_s >= LOOK_AFTER_S and self._has_vanished(guest):
+                guest.abort("vanished")
+                continue
             if guest.is_closing and progress[1] == 0 and stood_s >= CLOSE_GRACE_S:
                 guest.abort("close not answered")
             elif guest.is_shaking_hands and stood_s >= HANDSHAKE_S:
@@ -104,8 +123,47 @@ class Lobby:
             elif stood_s >= self.idle_timeout_s:
                 guest.abort("idle")
 
+    def _has_vanished(self, guest: Guest) -> bool:
+        vitals = guest.vitals()
+        return vitals is not None and has_vanished(vitals, self.connections)
+
+    # --- maildrops in use -----------------------------------------------------------
+
+    def wait_for(self, applicant: Applicant, mailbox_id: MailboxId) -> None:
+        """Until it is free, or the time is over."""
+        if self.queue is None or self.is_draining:
+            self.loop.callLater(0, applicant.conclude_waiting, None)
+            return
+        self.queue.enter(applicant, mailbox_id)
+        if not self._is_ticking:
+            self._is_ticking = True
+            self.loop.callLater(TICK_S, self._tick)
+
+    def forget_waiting(self, applicant: Applicant) -> None:
+        if self.queue is not None and len(self.queue):
+            self.queue.leave(applicant)
+
+    def unlocked(self, mailbox_id: MailboxId) -> None:
+        """A session of ours has let it go: who waits here is next, not within its turn."""
+        if self.queue is not None and len(self.queue):
+            self.loop.callLater(0, self.queue.serve, mailbox_id)
+
+    def look_at_holders(self) -> None:
+        """Who holds what is waited for, here or in another process, and has vanished?"""
+        if self.queue is not None:
+            self.queue.look(tuple(self.guests))
+
+    def _tick(self) -> None:
+        assert self.queue is not None
+        self.queue.tick()
+        self._is_ticking = len(self.queue) > 0
+        if self._is_ticking:
+            self.loop.callLater(TICK_S, self._tick)
+
     def drain(self) -> None:
         """Let each session end at its next command border."""
         self.is_draining = True
+        if self.queue is not None:
+            self.queue.clear()
         for guest in tuple(self.guests):
             guest.drain()

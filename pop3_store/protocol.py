@@ -19,13 +19,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer  # type: ignore[import-untyped]
 
 from mailserver.auth.gate import Unavailable, Verdict
-from mailserver.store.ports import Failed, Outcome
+from mailserver.peers.liveness import Vitals, is_suspect, read_vitals
+from mailserver.store.ports import Failed, MaildropLock, Outcome, StoreError
+from mailserver.values.ids import MailboxId
 from pop3_store.desk import Circuit
 from pop3_store.lobby import Lobby, Mark
 from pop3_store.session import Session
-from pop3_store.states import Authenticate, Remove, Signal
+from pop3_store.states import Authenticate, Remove, Signal, WaitForMaildrop
 from pop3_store.tls import ServerTls
-from pop3_store.transport import Outlet
+from pop3_store.transport import Outlet, socket_of
 
 MAX_WAITING_OCTETS = 64 * 1024
 """Received while the session is busy; beyond it we stop reading."""
@@ -82,6 +84,7 @@ class Pop3Protocol(Protocol):
     def connectionLost(self, _reason: Failure = connectionDone) -> None:
         self._is_lost = True
         self._lobby.guests.discard(self)
+        self._lobby.forget_waiting(self)
         self._session.lose()
         self._note_end()
 
@@ -105,6 +108,22 @@ class Pop3Protocol(Protocol):
     @property
     def is_shaking_hands(self) -> bool:
         return self._handshake_count < self._tls_expected
+
+    @property
+    def maildrop_id(self) -> MailboxId | None:
+        return self._session.maildrop_id
+
+    def vitals(self) -> Vitals | None:
+        return read_vitals(socket_of(self.transport))
+
+    def is_suspect(self, *, after_s: float) -> bool:
+        vitals = self.vitals()
+        return vitals is not None and is_suspect(vitals, after_s=after_s)
+
+    def conclude_waiting(self, lock: MaildropLock | StoreError | None) -> None:
+        """The lobby's answer to a session that waits for its maildrop."""
+        self._session.conclude_waiting(lock)
+        self._pump()
 
     def drain(self) -> None:
         self._session.is_draining = True
@@ -138,6 +157,8 @@ class Pop3Protocol(Protocol):
                 self._authenticate(action)
             elif isinstance(action, Remove):
                 self._remove(action)
+            elif isinstance(action, WaitForMaildrop):
+                self._lobby.wait_for(self, action.mailbox_id)
             elif self._end_or_shake_hands(action):
                 return
         self._flush()

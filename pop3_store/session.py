@@ -27,21 +27,27 @@ from mailserver.auth.gate import (
 from mailserver.peers.foreign import begins_foreign, is_foreign
 from mailserver.peers.patience import ERROR, Patience
 from mailserver.store.journeys import Collection
-from mailserver.store.ports import LastSeen, MaildropLock, Outcome, Removed, StoreBroken
+from mailserver.store.ports import (
+    MaildropLock,
+    Outcome,
+    Removed,
+    StoreBroken,
+)
 from mailserver.values.ids import MailboxId, Uid
 from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Row
 from pop3_store.desk import Circuit, Desk
+from pop3_store.entering import Entering
 from pop3_store.listing import OpenMaildrop
 from pop3_store.notes import Collected
 from pop3_store.signed_in import SignedIn
-from pop3_store.states import Action, Authenticate, Remove, Signal, State
+from pop3_store.states import Action, Signal, State
 from pop3_store.texts import Say
 
 BATCH_OCTETS = 64 * 1024
 """Replies to pipelined commands are sent together until they reach this."""
 
 
-class Session:
+class Session(Entering):
     """See the module."""
 
     __slots__ = (
@@ -49,25 +55,18 @@ class Session:
         "_failures",
         "_inbox",
         "_is_overlong",
-        "_lock",
-        "_maildrop",
-        "_next",
         "_out",
         "_out_octets",
         "_patience",
         "_retrieved",
         "_retrieved_at_s",
-        "_signed_in",
         "_stream",
-        "_waits",
         "circuit",
         "desk",
-        "identifier",
         "is_draining",
         "line_count",
         "removed_count",
         "retrieved_from",
-        "state",
         "tally",
         "user_name",
     )
@@ -93,7 +92,8 @@ class Session:
         self._maildrop: OpenMaildrop | None = None
         self._stream: Iterator[bytes] | None = None
         self._waits = False  # for a verdict, an outcome or a handshake
-        self._next: Signal | None = None  # to be returned by the next `advance`
+        self._next: Action | None = None  # to be returned by the next `advance`
+        self._applicant: Granted | None = None  # who waits for a maildrop in use
         self._retrieved: array[int] | None = None  # UIDs, typecode 'Q'
         self._retrieved_at_s = 0.0  # of the first one
         self._out: list[bytes] = []
@@ -105,6 +105,11 @@ class Session:
     @property
     def has_unread_octets(self) -> bool:
         return self._at < len(self._inbox)
+
+    @property
+    def maildrop_id(self) -> MailboxId | None:
+        """Whose lock it has."""
+        return None if self._maildrop is None else self._maildrop.maildrop.mailbox_id
 
     @property
     def held_octets(self) -> int:
@@ -214,7 +219,7 @@ class Session:
         """Send these after what was said, as fast as the peer reads."""
         self._stream = chunks
 
-    def wait_for(self, action: Authenticate | Remove | Signal) -> Action:
+    def wait_for(self, action: Action) -> Action:
         """No further command until the shell has answered `action`."""
         self._waits = True
         return action
@@ -234,9 +239,11 @@ class Session:
 
     def unlock(self) -> None:
         lock, self._lock = self._lock, None
-        self._maildrop = None
+        drop, self._maildrop = self._maildrop, None
         if lock is not None:
             lock.release()
+            if drop is not None and self.desk.on_unlock is not None:
+                self.desk.on_unlock(drop.maildrop.mailbox_id)
 
     def end(self, signal: Signal) -> Signal:
         """Nothing more is read or said; the lock is free."""
@@ -252,9 +259,9 @@ class Session:
 
     def _run(self) -> Action | None:
         while True:
-            if self._next is not None:
-                signal, self._next = self._next, None
-                return signal
+            if (due := self._next) is not None:
+                self._next = None
+                return due
             if self._stream is not None:
                 self._pull()
             elif self._waits or self.state is State.ENDED:
@@ -386,37 +393,6 @@ class Session:
             self.say(Say.TRY_LATER)
             self.spend(ERROR)
             return None
-
-    def _enter(self, granted: Granted) -> None:
-        """Lock the maildrop and fix what this session sees of it."""
-        store = self.desk.store
-        self._lock = store.lock_maildrop(granted.inbox_id)
-        if self._lock is None:
-            self.tally.in_use_count += 1
-            self.say(Say.MAILDROP_IN_USE)
-            return
-        drop = OpenMaildrop(store, store.open_maildrop(granted.inbox_id))
-        self._maildrop = drop
-        self.identifier = granted.identifier
-        self._signed_in = SignedIn(store, granted, now_s=self.desk.clock())
-        self._note_seen(granted)
-        self.state = State.TRANSACTION
-        self.renew_patience()
-        self.tally.sign_in_count += 1
-        self.send(b"+OK %d messages (%d octets)\r\n" % (drop.count, drop.octets))
-
-    def _note_seen(self, granted: Granted) -> None:
-        circuit = self.circuit
-        seen = LastSeen(
-            door=circuit.door,
-            peer=circuit.peer,
-            at_s=self.desk.clock(),
-            by_whom=granted.by_whom,
-        )
-        try:
-            self.desk.store.note_seen(granted.account_id, seen)
-        except Exception as error:  # noqa: BLE001 - what may be lost must not keep anybody out
-            self._note_fault("last log-in not noted", error)
 
     def _refuse(self, say: Say) -> None:
         self._failures += 1

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from mailserver.store.ports import Removal
+from mailserver.values.ids import MailboxId
 from mailserver.values.secret import Secret
 
 
@@ -41,6 +42,13 @@ class Remove:
     removal: Removal
 
 
+@dataclass(frozen=True, slots=True)
+class WaitForMaildrop:
+    """Another session has it; answer with `Session.conclude_waiting`."""
+
+    mailbox_id: MailboxId
+
+
 class Signal(Enum):
     FLUSH = auto()  # enough octets wait: send them, come back when they are gone
     START_TLS = auto()  # send what waits, then shake hands, then `Session.begin_tls`
@@ -48,4 +56,4 @@ class Signal(Enum):
     ABORT = auto()  # close at once: what was promised can no longer be sent whole
 
 
-Action = Authenticate | Remove | Signal
+Action = Authenticate | Remove | WaitForMaildrop | Signal

@@ -36,6 +36,13 @@ class Outlet(Protocol):
     def abortConnection(self) -> None: ...
 
 
+def socket_of(transport: Any) -> Any:
+    """The socket under a transport, plain or TLS; None: there is none."""
+    while transport is not None and not hasattr(transport, "socket"):
+        transport = getattr(transport, "transport", None)
+    return getattr(transport, "socket", None)
+
+
 class EagerServer(tcp.Server):
     """One accepted connection.  Set as `transport` of a listening `tcp.Port`."""
 

@@ -30,6 +30,8 @@ from twisted.internet.main import CONNECTION_DONE
 from twisted.logger import globalLogBeginner
 
 from mailserver.auth.gate import open_gate
+from mailserver.peers.board import Board
+from mailserver.peers.liveness import keep_alive
 from mailserver.peers.notices import Notices
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
@@ -39,6 +41,7 @@ from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
 from mailserver.telemetry.log import Log, get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
+from mailserver.values.ids import MailboxId
 from pop3_store import reactor as reactor_of_ours
 from pop3_store.desk import Desk, Tally
 from pop3_store.entrance import Entrance
@@ -47,7 +50,9 @@ from pop3_store.notes import NoteThread
 from pop3_store.texts import speak
 from pop3_store.tls import CertificateUnusable, ServerTls, TlsEntrance
 from pop3_store.transport import EagerServer
+from pop3_store.waiting import LOOK_S, MaildropQueue
 
+BEAT_S = 1.0
 REPORT_S = 5.0
 CERTIFICATE_CHECK_S = 30.0
 DRAIN_CHECK_S = 0.05
@@ -129,8 +134,18 @@ class Worker:
         )
         self._notes = NoteThread(self._store, log=self._log)
         peers = PeerWatch()
+        self._board = Board(settings.store.path / "locks" / "board-pop3", now_s=time.monotonic())
+        queue = MaildropQueue(
+            self._store,
+            self._board,
+            clock_s=time.monotonic,
+            wait_s=settings.pop3.lock_wait_s,
+            yield_s=settings.pop3.yield_s,
+        )
         self._lobby = Lobby(
-            desk=self._make_desk(settings),
+            desk=self._make_desk(settings, queue),
+            queue=queue,
+            connections=settings.connections,
             gate=open_gate(
                 self._store,
                 settings,
@@ -158,6 +173,8 @@ class Worker:
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._renew))
         self._report()
         self._every(SWEEP_S, self._sweep)
+        self._every(BEAT_S, lambda: self._board.beat(now_s=time.monotonic()))
+        self._every(LOOK_S, self._lobby.look_at_holders)
         self._every(REPORT_S, self._report)
         self._every(CERTIFICATE_CHECK_S, self._renew)
         try:
@@ -166,10 +183,11 @@ class Worker:
             self._committer.stop()
             self._notes.stop()
             self._store.close()
+            self._board.close()
 
     # --- making ------------------------------------------------------------------
 
-    def _make_desk(self, settings: Settings) -> Desk:
+    def _make_desk(self, settings: Settings, queue: MaildropQueue) -> Desk:
         service = settings.service
         return Desk(
             store=self._store,
@@ -180,11 +198,18 @@ class Worker:
             log=self._log,
             tally=Tally(),
             max_errors=settings.pop3.max_errors,
+            lock_wait_s=settings.pop3.lock_wait_s,
+            is_waited_for=queue.is_waited_for,
+            on_unlock=self._unlocked,
             notices=Notices(self._log, clock_s=time.monotonic),
         )
 
+    def _unlocked(self, mailbox_id: MailboxId) -> None:
+        self._lobby.unlocked(mailbox_id)
+
     def _listen(self, listener: Listener) -> Any:
         sock = listener.sock
+        keep_alive(sock, self._context.settings.connections)
         # Accepted sockets inherit it: our writes are whole replies.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         entrance = self._entrance(listener)

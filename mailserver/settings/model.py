@@ -89,6 +89,8 @@ class Pop3Settings(Section):
     max_connections: int = Field(default=5000, ge=1)
     idle_timeout_s: float = Field(default=600, ge=600)  # RFC 1939 §3
     max_errors: int = Field(default=20, ge=5)  # in a row
+    lock_wait_s: float = Field(default=5, ge=0, le=60)  # of a sign-in for a maildrop in use
+    yield_s: float = Field(default=60, ge=1)  # then a silent holder makes room for who waits
 
 
 class WebSettings(Section):
@@ -102,6 +104,15 @@ class WebSettings(Section):
     max_connections: int = Field(default=500, ge=1)  # of one process
     timeout_s: float = Field(default=20, gt=0)  # of a handshake, of a request
     requests_per_minute: int = Field(default=120, ge=1)  # of one address
+
+
+class ConnectionsSettings(Section):
+    """What connections of all doors have in common."""
+
+    keepalive_s: float = Field(default=60, ge=1)  # of silence, then the peer is asked
+    keepalive_probe_s: float = Field(default=15, ge=1)  # between two questions
+    keepalive_probes: int = Field(default=4, ge=1)
+    unacknowledged_s: float = Field(default=300, ge=300)  # shorter would end living peers
 
 
 class AuthSettings(Section):
@@ -260,6 +271,7 @@ class Settings(Section):
     smtp: SmtpSettings = SmtpSettings()
     pop3: Pop3Settings = Pop3Settings()
     web: WebSettings = WebSettings()
+    connections: ConnectionsSettings = ConnectionsSettings()
     auth: AuthSettings = AuthSettings()
     passwords: PasswordsSettings = PasswordsSettings()
     legacy: LegacySettings = LegacySettings()
