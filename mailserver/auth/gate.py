@@ -30,6 +30,7 @@ from mailserver.auth.backend import CredentialBackend, open_backend, user_name_k
 from mailserver.auth.passwords import MAX_PASSWORD_OCTETS
 from mailserver.auth.throttle import Caller, Throttle, caller_of, limits_of
 from mailserver.settings.model import Settings
+from mailserver.store.clock import ServiceClock
 from mailserver.store.ports import AccountState, Credential, Scratch, SignIn, Store, StoreError
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
@@ -136,11 +137,13 @@ class Gate:
         change_first: bool = True,
         throttle: Throttle | None = None,
         now_s: Callable[[], float] = time.time,
+        ends_s: Callable[[], float] | None = None,
     ) -> None:
         """remember_s: a log-in is remembered this long after its last use; 0: never.
 
         grace_s: mail programs may use a first password for so long; 0: for ever.
         change_first: is it to be changed at all?
+        ends_s: by which a grace ends (`mailserver.values.clock`); None: by `now_s`.
         """
         self._backend = backend
         self._scratch = scratch
@@ -151,6 +154,7 @@ class Gate:
         self._change_first = change_first
         self._throttle = throttle
         self._now_s = now_s
+        self._ends_s = ends_s or now_s
         self._log = get_log("auth")
 
     def authenticate(
@@ -237,7 +241,7 @@ class Gate:
         if not credential.must_change or self._grace_s <= 0 or door == WEBMAIL:
             return False
         by_s = credential.must_change_by_s
-        return by_s is not None and self._now_s() >= by_s
+        return by_s is not None and self._now_s() >= by_s and self._ends_s() >= by_s
 
     def _caller(self, user_name: bytes, sign_in: SignIn | None, *, peer: str, door: str) -> Caller:
         """The name is folded as a look-up folds it: all spellings of one count as one."""
@@ -315,6 +319,7 @@ def open_gate(
         grace_s=settings.passwords.grace_days * DAY_S,
         change_first=settings.passwords.change_first,
         throttle=throttle,
+        ends_s=ServiceClock(store).ends_s,
     )
 
 

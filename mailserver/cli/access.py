@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -38,6 +39,17 @@ def opened_store(settings: Settings) -> Iterator[Store]:
         raise Mistake(f"no store at {settings.store.path}: `mailserver init` makes one")
     with log_of_a_command(), closing(open_store(settings)) as store:
         yield store
+
+
+def moment_for(store: Store) -> float:
+    """Now, for what is decided by dates; said aloud where the machine's clock is not believed."""
+    from mailserver.cli.status_clock import gap_warning
+    from mailserver.store.clock import ServiceClock
+
+    belief = ServiceClock(store).belief()
+    if (warning := gap_warning(belief)) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
+    return belief.ends_s
 
 
 def account_named(directory: Directory, identifier: str) -> Account:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mailserver.cli.access import moment_for
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.subjects import doc_named, person_named, put, unit_named
 
@@ -77,7 +77,7 @@ class Profile:
             posts=posts,
             is_hidden=self.is_hidden or before.is_hidden,
         )
-        put(store, settings, Change(before=before, after=after), now_s=time.time())
+        put(store, settings, Change(before=before, after=after), now_s=moment_for(store))
 
 
 def change_addresses(
@@ -90,7 +90,7 @@ def change_addresses(
     """
     from mailserver.store.people import Change, Kind
 
-    person, now_s = person_named(store, identifier), time.time()
+    person, now_s = person_named(store, identifier), moment_for(store)
     if person.kind is not Kind.PERSON and not remove:
         store.add_address(person.account_id, address, now_s=now_s)
         return
@@ -124,4 +124,4 @@ def rename(
         others = (one for one in addresses if one.casefold() != address.casefold())
         addresses = (address, *others)
     after = replace(before, given_name=given_name, surname=surname, addresses=addresses)
-    put(store, settings, Change(before=before, after=after), now_s=time.time())
+    put(store, settings, Change(before=before, after=after), now_s=moment_for(store))

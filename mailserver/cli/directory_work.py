@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mailserver.cli.access import moment_for
 from mailserver.cli.mistake import Mistake
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def make_plan(
     from mailserver.directory.plan_file import write_plan
     from mailserver.directory.problems import BadFile
 
-    path, now_s = plan_path(files, out), time.time()
+    path, now_s = plan_path(files, out), moment_for(store)
     try:
         read = read_files([(file.name, _octets_of(file)) for file in files])
     except BadFile as error:
@@ -152,6 +152,7 @@ def apply_plan(store: Store, settings: Settings, made: MadePlan, *, by_whom: str
     """
     from mailserver.directory.applying import apply_steps
     from mailserver.directory.service import quarantine_s
+    from mailserver.store.clock import ServiceClock
 
     run = store.last_import()
     if run is None or run.digest != made.digest:
@@ -166,6 +167,7 @@ def apply_plan(store: Store, settings: Settings, made: MadePlan, *, by_whom: str
             quarantine_s=quarantine_s(settings),
             progress=progress,
             tell=lambda conflicts: _append_conflicts(made.conflicts_path, conflicts),
+            clock=ServiceClock(store).ends_s,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailserver.cli.access import opened_store, read_settings
+from mailserver.cli.access import moment_for, opened_store, read_settings
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, IdentifierArgument
 from mailserver.cli.subjects import (
@@ -164,9 +163,9 @@ def _act(identifier: str, config: Path | None, decide: Decide, *, then: Then | N
     from mailserver.directory.moves import CannotMove, words
     from mailserver.store.people import Change
 
-    settings, now_s = read_settings(config), time.time()
+    settings = read_settings(config)
     with opened_store(settings) as store:
-        before = doc_named(store, identifier)
+        before, now_s = doc_named(store, identifier), moment_for(store)
         try:
             after = decide(store, settings, before, now_s)
         except CannotMove as error:

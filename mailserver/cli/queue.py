@@ -272,9 +272,10 @@ def suspend(
 ) -> None:
     """Try nothing for this destination for a while; mail for it is still accepted."""
     hop = acts.fold_next_hop(destination.strip())
-    until_s = None if length is None else time.time() + _seconds(length)
+    now_s = time.time()
+    until_s = None if length is None else now_s + _seconds(length)
     with opened_store(read_settings(config)) as store:
-        store.suspend(hop, until_s=until_s)
+        store.suspend(hop, until_s=until_s, now_s=now_s)
     print(f"{hop}: suspended {'until it is resumed' if until_s is None else until(until_s)}")
 
 

@@ -50,16 +50,19 @@ def status(
 
 
 def _from_store(settings: Settings) -> tuple[Reports, list[str]]:
-    """(what the workers reported of late, the warning of a key that is lost)."""
+    """(what the workers reported of late, warnings of a lost key and of the clock)."""
     from mailserver.auth.numen_key import lost_key_warning
+    from mailserver.cli.status_clock import clock_warnings
+    from mailserver.store.clock import ServiceClock
     from mailserver.telemetry.reports import FRESH_S
 
     now_s = time.time()
     with opened_store(settings) as store:
         found = store.read_reports()
         lost = lost_key_warning(settings.auth.numen_key, store)
+        of_the_clock = clock_warnings(ServiceClock(store).belief())
     fresh = {name: values for name, (at_s, values) in found.items() if 0 <= now_s - at_s < FRESH_S}
-    return fresh, [] if lost is None else [lost]
+    return fresh, [*of_the_clock, *([] if lost is None else [lost])]
 
 
 def _door_facts(settings: Settings, name: str, reports: Reports, *, apart: bool) -> dict[str, Any]:

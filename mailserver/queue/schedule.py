@@ -28,8 +28,11 @@ class Schedule:
 
     def next_try(self, attempt_count: int, *, now_s: float, chance: float) -> float:
         """attempt_count: those made, this one included; chance: in [0, 1)."""
-        delay_s = _nth(self.retry_after_s, attempt_count - 1)
-        return now_s + delay_s * (1 + JITTER * (2 * chance - 1))
+        return now_s + self.delay(attempt_count) * (1 + JITTER * (2 * chance - 1))
+
+    def delay(self, attempt_count: int) -> float:
+        """How long to wait after so many tries, before it is spread."""
+        return _nth(self.retry_after_s, attempt_count - 1)
 
     def next_tell(self, *, accepted_at_s: float, now_s: float) -> float:
         """The next moment at which the sender must hear: a notice, else the expiry."""

@@ -103,7 +103,10 @@ class BodyFiles:
         with found:
             for file in found:
                 with suppress(FileNotFoundError):  # a spool came to its end meanwhile
-                    if now_s - file.stat().st_mtime < ORPHAN_AGE_S or is_named(file.name):
+                    age_s = now_s - file.stat().st_mtime
+                    if age_s < -ORPHAN_AGE_S:  # of a clock that was ahead: its day begins now
+                        os.utime(file.path, (now_s, now_s))
+                    if age_s < ORPHAN_AGE_S or is_named(file.name):
                         continue
                     os.unlink(file.path)
                     yield file.name

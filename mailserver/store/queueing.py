@@ -418,7 +418,7 @@ class Queue(Protocol):
 
     def list_destinations(self) -> list[DestinationState]: ...
 
-    def suspend(self, next_hop: str, *, until_s: float | None) -> None:
+    def suspend(self, next_hop: str, *, until_s: float | None, now_s: float) -> None:
         """None: until `resume`.  A hop that has never been seen may be suspended too."""
         ...
 

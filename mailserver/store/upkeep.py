@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
+
+from mailserver.values.clock import Belief, Era
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +16,34 @@ class Reclaimed:
     file_count: int
 
 
-class Upkeep(Protocol):
+class Clock(Protocol):
+    """What is believed of the machine's clock."""
+
+    def read_clock(self) -> Belief | None:
+        """None: no keeper has looked at it yet."""
+        ...
+
+    def write_clock(self, belief: Belief) -> None:
+        """By the keeper only; durable when it returns."""
+        ...
+
+    def newest_message(self) -> int:
+        """Its number; 0 before the first one."""
+        ...
+
+    def bound_moments(self, clock: Callable[[], float]) -> Iterator[int]:
+        """Bring back what lies further ahead than its rule allows.
+
+        clock: Unix time.  Each step is one short turn; it says how many moments it changed.
+        """
+        ...
+
+    def lift_moments(self, era: Era) -> Iterator[int]:
+        """What was stamped in it moves ahead, in steps as those of `bound_moments`."""
+        ...
+
+
+class Upkeep(Clock, Protocol):
     """Work of the keeper, the one process that looks after a store."""
 
     def become_keeper(self) -> bool:

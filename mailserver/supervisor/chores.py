@@ -22,6 +22,7 @@ from mailserver.quota.warnings import QuotaWarner
 from mailserver.recovery.chores import NumenHasher, Warner
 from mailserver.recovery.letters import Post
 from mailserver.settings.model import Settings
+from mailserver.store.clock import ServiceClock
 from mailserver.store.ports import Store, StoreError
 from mailserver.telemetry.log import get_log
 
@@ -37,6 +38,7 @@ class ChoreThread:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
+        self._clock = ServiceClock(store)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
         self._hashing = ThreadPoolExecutor(1, "numens", initializer=_take_lowest_priority)
@@ -81,7 +83,7 @@ class ChoreThread:
         return self._hashing.submit(passwords.slow_numen, digits, key_name).result()
 
     def _tell_and_tidy(self) -> None:
-        settings, now_s = self._settings, time.time()
+        settings, now_s = self._settings, self._clock.ends_s()
         post = Post(self._store, settings)
         warner = Warner(self._store, post, settings.passwords, settings.service.language)
         if settings.passwords.change_first and (warned := warner.step(now_s=now_s)):

@@ -2,7 +2,8 @@
 
 It moves the write-ahead log into the database in small steps, frees what
 nobody needs, and forgets old history, each in slices that hold the write turn
-for milliseconds.  It takes the steps of people's lives whose date has come.  It
+for milliseconds.  It watches the machine's clock (`clock_watch`), because what
+it ends is gone.  It takes the steps of people's lives whose date has come.  It
 also writes the index of journeys, which takes no turn.
 While another keeper lives (a reload, a second container) it waits.  It ends on
 SIGTERM or when its parent is gone; nothing is lost when it is killed, another
@@ -19,11 +20,13 @@ from typing import Protocol
 
 from mailserver.directory.moves import Lives, take_steps
 from mailserver.settings.model import MIB, Settings
+from mailserver.store.clock import boot_name
 from mailserver.store.people import Conflict, PersonDoc
 from mailserver.store.ports import Scratch, StoreUnavailable
 from mailserver.store.sqlite.store import open_store
 from mailserver.store.upkeep import Upkeep
 from mailserver.supervisor.chores import ChoreThread
+from mailserver.supervisor.clock_watch import ClockWatch
 from mailserver.supervisor.contract import WorkerContext
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
 from mailserver.telemetry.log import Log, get_log
@@ -71,6 +74,7 @@ def serve(prepared: Settings, context: WorkerContext) -> None:
     try:
         keeper = Keeper(
             store,
+            watch=ClockWatch(store, log=log, boot=boot_name(), wall_s=time.time),
             log=log,
             wal_limit_octets=prepared.store.wal_limit_mib * MIB,
             left_s=prepared.directory.left_days * DAY_S,
@@ -102,6 +106,7 @@ class Keeper:
     """Decides what to do next; `step` does it and says how long to wait."""
 
     store: KeptStore
+    watch: ClockWatch
     log: Log
     wal_limit_octets: int
     left_s: float
@@ -118,11 +123,13 @@ class Keeper:
         """
         wait_s = CALM_STEP_S
         try:
+            if self.watch.step(now_s=now_s, clock_s=clock_s):
+                wait_s = SLICE_PAUSE_S
             used_octets = self.store.checkpoint()
             if used_octets > self.wal_limit_octets * BUSY_FRACTION:
-                wait_s = BUSY_STEP_S
+                wait_s = min(wait_s, BUSY_STEP_S)
             if clock_s >= self._round_at_s:
-                wait_s = min(wait_s, self._clean(now_s, clock_s))
+                wait_s = min(wait_s, self._clean(self.watch.ends_s, clock_s))
             if clock_s >= self._report_at_s:
                 self._report_at_s = clock_s + REPORT_S
                 self.store.report(
@@ -143,7 +150,10 @@ class Keeper:
         return CALM_STEP_S
 
     def _clean(self, now_s: float, clock_s: float) -> float:
-        """One slice; the round ends with the first slice that finds nothing."""
+        """One slice; the round ends with the first slice that finds nothing.
+
+        now_s: what ends is measured by it.
+        """
         reclaimed = self.store.reclaim(now_s=now_s)
         history_count = self.store.expire_history(now_s=now_s)
         step_count = take_steps(

@@ -92,10 +92,11 @@ class Expander:
         is_strict: IsStrict,
         make_id: Callable[[], AcceptId],
         wall_s: Callable[[], float],
+        ends_s: Callable[[], float],
         on_broken: Callable[[], None],
         told: Callable[[], None] = lambda: None,
     ) -> None:
-        """told: a report may be owed now."""
+        """told: a report may be owed now.  ends_s: by which requests end (`values.clock`)."""
         self._store = store
         self._submit = submit
         self._agent_id = agent_id
@@ -115,7 +116,12 @@ class Expander:
             wall_s=wall_s,
         )
         self._requests = Requests(
-            lists=store.lists, notes=self._notes, write=self.write, shop=shop, wall_s=wall_s
+            lists=store.lists,
+            notes=self._notes,
+            write=self.write,
+            shop=shop,
+            wall_s=wall_s,
+            ends_s=ends_s,
         )
         self._slices = Slices(
             lists=store.lists,

@@ -45,6 +45,7 @@ from mailserver.store.lists import (
     Reader,
     Wish,
 )
+from mailserver.store.moments import WISH_S
 from mailserver.store.ports import Outcome, Write
 from mailserver.store.queueing import CopyRef, QueuedMessage
 from mailserver.values.address import key_of
@@ -52,7 +53,6 @@ from smtp_relay.delivery.expander_notes import Notes
 from smtp_relay.delivery.expander_post import Workshop, header_of, pieces_of
 from smtp_relay.delivery.report_maker import DOOR as REPORTS_DOOR
 
-WISH_S = 3 * 86_400.0
 MAX_BOUNCES = 3
 BOUNCES_WITHIN_S = 14 * 86_400.0
 
@@ -68,6 +68,7 @@ class Requests:
         write: Callable[[Write], Outcome],
         shop: Workshop,
         wall_s: Callable[[], float],
+        ends_s: Callable[[], float],
         draw: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._lists = lists
@@ -75,6 +76,7 @@ class Requests:
         self._write = write
         self._shop = shop
         self._wall_s = wall_s
+        self._ends_s = ends_s
         self._draw = draw
 
     def answer(
@@ -198,9 +200,8 @@ class Requests:
             return "nothing done: somebody of ours must sign in"
         token = make_token(self._draw)
         wish = Wish(list_id=which.list_id, address=f"{local}@{domain}", joins=joins)
-        now_s = self._wall_s()
         if not self._lists.keep_wish(
-            digest_of(token), wish, now_s=now_s, expires_at_s=now_s + WISH_S
+            digest_of(token), wish, now_s=self._ends_s(), expires_at_s=self._wall_s() + WISH_S
         ):
             return "nothing done: asked to confirm before, or too many are"
         note = Note.CONFIRM_JOIN if joins else Note.CONFIRM_LEAVE
@@ -209,7 +210,7 @@ class Requests:
         return "asked to confirm"
 
     def _confirm(self, which: MailingList, token: str) -> str:
-        wish = self._lists.take_wish(digest_of(token), now_s=self._wall_s())
+        wish = self._lists.take_wish(digest_of(token), now_s=self._ends_s())
         if wish is None or wish.list_id != which.list_id:
             return "nothing done: no such wish, or its time is over"
         if wish.joins:

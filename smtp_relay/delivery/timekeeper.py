@@ -38,20 +38,26 @@ class Timekeeper:
         submit: Callable[[Settlement, Callable[[Outcome], None]], None],
         told: Callable[[Outcome], None],
         wall_s: Callable[[], float],
+        ends_s: Callable[[], float],
     ) -> None:
-        """told: called with the outcome of each slice, wherever the committer delivers."""
+        """told: called with the outcome of each slice, wherever the committer delivers.
+
+        ends_s: Unix time as `mailserver.values.clock` believes it: a copy's age is measured by it,
+            so a clock that jumped ahead returns nothing.
+        """
         self._store = store
         self._schedule = schedule
         self._submit = submit
         self._told = told
         self._wall_s = wall_s
+        self._ends_s = ends_s
 
     def look(self) -> int:
         """One slice; returns how many copies it settles."""
-        now_s = self._wall_s()
-        overdue = self._store.overdue(now_s=now_s, limit=SLICE_COPIES)
+        ends_s, now_s = self._ends_s(), self._wall_s()
+        overdue = self._store.overdue(now_s=ends_s, limit=SLICE_COPIES)
         if overdue:
-            outcomes = tuple(decide_overdue(copy, self._schedule, now_s) for copy in overdue)
+            outcomes = tuple(decide_overdue(copy, self._schedule, ends_s) for copy in overdue)
             settlement = Settlement(agent_id=None, outcomes=outcomes, at_s=now_s)
             self._submit(settlement, self._told)
         return len(overdue)

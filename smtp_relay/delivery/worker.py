@@ -32,6 +32,7 @@ import uvloop
 from mailserver.dkim.signer import Signer, open_signer
 from mailserver.routing.relaying import make_schedule
 from mailserver.settings.model import Settings
+from mailserver.store.clock import ServiceClock
 from mailserver.store.commit import Committer, Done
 from mailserver.store.ports import Outcome, StoreBroken
 from mailserver.store.queueing import LEASE_S
@@ -150,6 +151,7 @@ class Worker:
             submit=self._committer.submit,
             told=lambda _outcome: self._reporter.poke(),
             wall_s=time.time,
+            ends_s=ServiceClock(self._store).ends_s,
         )
         agent_id = self._tenure.begin()
         self._list_pool = ThreadPoolExecutor(1, thread_name_prefix="lists")
@@ -168,6 +170,7 @@ class Worker:
             is_strict=AuthorPolicies(self._loop, self._dns).is_strict,
             make_id=lambda: make_accept_id(time.time(), os.urandom(9)),
             wall_s=time.time,
+            ends_s=ServiceClock(store).ends_s,
             told=self._reporter.poke,
             on_broken=self._broken_from_thread,
         )

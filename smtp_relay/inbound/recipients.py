@@ -203,7 +203,7 @@ class Recipients:
         sender, service = transaction.sender, self._service
         if sender is None or fold_domain(sender.domain) in service.ours.names:
             return None
-        rewritten = service.srs.rewrite(sender, now_s=service.wall_s())
+        rewritten = service.srs.rewrite(sender, now_s=service.believed_s())
         return rewritten or Address("postmaster", service.ours.principal)
 
     def _trusted_onward(self, to: Address, sender: Address) -> Onward | None:
@@ -230,7 +230,7 @@ class Recipients:
     def _decide_report(self, transaction: Transaction, address: Address) -> Decision:
         """Back to who sent what we forwarded (RFC 5321 §4.5.5: reports have the null sender)."""
         service = self._service
-        first = service.srs.restore(address.local, now_s=service.wall_s())
+        first = service.srs.restore(address.local, now_s=service.believed_s())
         if first is None or not self.may_deposit:
             return replies.NO_SUCH_USER
         if transaction.sender is not None:

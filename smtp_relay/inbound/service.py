@@ -25,6 +25,7 @@ from mailserver.routing.local import OurDomains, always_open
 from mailserver.routing.relaying import Role, make_schedule
 from mailserver.routing.srs import Srs
 from mailserver.settings.model import KIB, MIB, Network, Settings
+from mailserver.store.clock import ServiceClock
 from mailserver.store.commit import Submitter
 from mailserver.store.lists import ListLookUps
 from mailserver.store.people import Target
@@ -33,6 +34,7 @@ from mailserver.store.sending import SentCounts
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
+from mailserver.values.clock import Belief
 from mailserver.values.ids import AcceptId, AccountId, make_accept_id
 from smtp_relay.inbound.trace import DateText
 from smtp_relay.inbound.upload import Memory, Spooling
@@ -63,6 +65,8 @@ class DoorStore(Bodies, Protocol):
 
     @property
     def sent(self) -> SentCounts: ...
+
+    def read_clock(self) -> Belief | None: ...
 
     def read_class(self, account_id: AccountId) -> str: ...
 
@@ -200,6 +204,10 @@ class Service:
             inline_limit_octets=settings.store.inline_limit_kib * KIB,
             memory=Memory(),
         )
+
+    def believed_s(self) -> float:
+        """Unix time by which stamps that outlive a wrong clock are made and read: one read."""
+        return ServiceClock(self.store, wall_s=self.wall_s).belief().believed_s
 
     def next_session_name(self) -> str:
         self._session_count += 1

@@ -29,6 +29,7 @@ from mailserver.store.ports import (
     Spool,
     Write,
 )
+from mailserver.values.clock import Belief
 from mailserver.values.ids import AccountId, MailboxId, MessageId
 from mailserver.values.message import Acceptance, FiledBody, InlineBody
 from mailserver.values.secret import Secret
@@ -150,6 +151,9 @@ class FakeStore:
 
     def read_class(self, account_id: AccountId) -> str:
         return self.class_name
+
+    def read_clock(self) -> Belief | None:
+        return None
 
     def answerable_for(self, identifier: str, *, now_s: float) -> list[str]:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mailserver.store.people import Change, Conflict, Life, PersonDoc
 from mailserver.store.ports import LastSeen, StoreUnavailable
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.store.upkeep import Reclaimed
+from mailserver.supervisor.clock_watch import ClockWatch
 from mailserver.supervisor.keeper import (
     BUSY_STEP_S,
     CALM_STEP_S,
@@ -19,6 +21,7 @@ from mailserver.supervisor.keeper import (
     wait_for_turn,
 )
 from mailserver.telemetry.log import get_log
+from mailserver.values.clock import Belief, Era
 from mailserver.values.ids import AccountId
 
 LOG = get_log("test")
@@ -37,6 +40,27 @@ class FakeStore:
     reclaim_count: int = 0
     unindexed: int = 0
     people: list[PersonDoc] = field(default_factory=list)
+    belief: Belief | None = None
+    bound_count: int = 0
+    out_of_bounds: list[int] = field(default_factory=list)
+    eras: list[Era] = field(default_factory=list)
+
+    def read_clock(self) -> Belief | None:
+        return self.belief
+
+    def write_clock(self, belief: Belief) -> None:
+        self.belief = belief
+
+    def newest_message(self) -> int:
+        return 0
+
+    def bound_moments(self, clock: Callable[[], float]) -> Iterator[int]:
+        self.bound_count += 1
+        yield from self.out_of_bounds
+
+    def lift_moments(self, era: Era) -> Iterator[int]:
+        self.eras.append(era)
+        yield 1
 
     def become_keeper(self) -> bool:
         return self.turns.pop(0)
@@ -95,7 +119,14 @@ class FakeStore:
 
 
 def keeper(store: FakeStore) -> Keeper:
-    return Keeper(store, log=LOG, wal_limit_octets=64 * MIB, left_s=LEFT_S, quarantine_s=LEFT_S)
+    return Keeper(
+        store,
+        watch=ClockWatch(store, log=LOG, boot="one", wall_s=lambda: 1e9),
+        log=LOG,
+        wal_limit_octets=64 * MIB,
+        left_s=LEFT_S,
+        quarantine_s=LEFT_S,
+    )
 
 
 def test_lives_whose_date_has_come_take_their_step() -> None:
@@ -179,7 +210,14 @@ def test_it_can_be_told_to_end_while_it_waits() -> None:
 def test_it_keeps_a_real_store(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store")
     wait_for_turn(store, lambda _: False, LOG)
-    kept = Keeper(store, log=LOG, wal_limit_octets=64 * MIB, left_s=LEFT_S, quarantine_s=LEFT_S)
+    kept = Keeper(
+        store,
+        watch=ClockWatch(store, log=LOG, boot="one", wall_s=lambda: 1e9),
+        log=LOG,
+        wal_limit_octets=64 * MIB,
+        left_s=LEFT_S,
+        quarantine_s=LEFT_S,
+    )
     assert kept.step(now_s=1e9, clock_s=0) <= CALM_STEP_S
     assert "keeper.0" in store.read_reports()
     store.close()

@@ -37,9 +37,10 @@ _WHO_IS_TOLD = """
         JOIN copy ON copy.message_id = wanted.message_id AND copy.copy_no = wanted.copy_no
         JOIN message ON message.message_id = wanted.message_id"""
 _FREE_HOPS = "UPDATE destination SET not_before_s = 0 WHERE destination_id IN (VALUES {rows})"
-_SUSPEND = "UPDATE destination SET suspended_until_s = ? WHERE destination_id = ?"
+_SUSPEND = """
+    UPDATE destination SET suspended_until_s = ?, suspended_at_s = ? WHERE destination_id = ?"""
 _RESUME = """
-    UPDATE destination SET suspended_until_s = NULL, not_before_s = 0
+    UPDATE destination SET suspended_until_s = NULL, suspended_at_s = NULL, not_before_s = 0
     WHERE next_hop = ? AND suspended_until_s IS NOT NULL RETURNING 1"""
 
 _LEADS_TO: Final = {
@@ -74,10 +75,10 @@ class SqlQueueActs:
             self._wake()
         return done
 
-    def suspend(self, next_hop: str, *, until_s: float | None) -> None:
+    def suspend(self, next_hop: str, *, until_s: float | None, now_s: float) -> None:
         with self._engine.write_turn(), self._engine.transaction() as connection:
             hop_id = queue_places.find_or_add(connection, [next_hop])[next_hop]
-            connection.execute(_SUSPEND, (math.inf if until_s is None else until_s, hop_id))
+            connection.execute(_SUSPEND, (math.inf if until_s is None else until_s, now_s, hop_id))
 
     def resume(self, next_hop: str) -> bool:
         with self._engine.write_turn(), self._engine.transaction() as connection:

@@ -22,8 +22,10 @@ from typing import Any
 
 import apsw
 
+from mailserver.quota.sending import SLOT_S
 from mailserver.store.attempts import LogIn
 from mailserver.store.journeys import Collection
+from mailserver.store.moments import SCRATCH, SKEW_S
 from mailserver.store.ports import LastSeen
 from mailserver.store.private import make_private_file, open_private
 from mailserver.store.sqlite import sent
@@ -32,6 +34,7 @@ from mailserver.store.sqlite.attempts import SqliteAttempts
 from mailserver.values.ids import AccountId, MailboxId, Uid
 
 BUSY_MS = 100
+LONGEST_TURN_S = 60.0  # of a block whose sign-ins are slowed
 SEEN_AGAIN_S = 300.0  # the same account at the same door and peer is written once in that time
 SEEN_MEMORY = 10_000
 LISTED_AGAIN_S = 3600.0  # and once in that time counted in the account's history
@@ -120,6 +123,22 @@ class SqliteScratch:
     def forget_collected(self, *, before_s: float) -> None:
         """Drop what is older than the history; called by the keeper."""
         self._run("DELETE FROM collected WHERE at_s < ?", (before_s,))
+
+    def bound_moments(self, *, now_s: float) -> int:
+        """Stamps that lie ahead become now; turns are over, and counts ahead are forgotten."""
+        late_s = now_s + SKEW_S
+        for table, columns in SCRATCH.items():
+            for column in columns:
+                if table == "sent":
+                    self._run("DELETE FROM sent WHERE slot > ?", (int(late_s // SLOT_S),))
+                elif table == "turn":
+                    self._run("DELETE FROM turn WHERE next_at_s > ?", (late_s + LONGEST_TURN_S,))
+                else:
+                    self._run(
+                        f"UPDATE OR REPLACE {table} SET {column} = ? WHERE {column} > ?",
+                        (now_s, late_s),
+                    )
+        return 0
 
     def report(self, source: str, values: dict[str, float], *, now_s: float) -> None:
         figures = json.dumps(values)

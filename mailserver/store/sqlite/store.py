@@ -23,6 +23,7 @@ from pathlib import Path
 from mailserver.settings.model import MIB, Settings
 from mailserver.store.files import SHARDS, BodyFiles, sync_folder
 from mailserver.store.journeys import Collection, Journey, Sightings
+from mailserver.store.moments import DEFAULT_RULES, MomentRules, moment_rules
 from mailserver.store.ports import (
     Account,
     AccountState,
@@ -37,12 +38,14 @@ from mailserver.store.ports import (
     Write,
 )
 from mailserver.store.private import make_private_folder, open_private
+from mailserver.store.sql.clock import SqlClock
 from mailserver.store.sql.directory import SqlDirectory
 from mailserver.store.sql.journeys import SqlJourneys
 from mailserver.store.sql.kinds import SqlKinds
 from mailserver.store.sql.lists import SqlLists
 from mailserver.store.sql.mailbox_list import SqlMailboxContents
 from mailserver.store.sql.mailboxes import SqlMailboxes
+from mailserver.store.sql.moments import SqlMoments
 from mailserver.store.sql.people import SqlPeople
 from mailserver.store.sql.people_names import SqlNames
 from mailserver.store.sql.people_relations import SqlRelations
@@ -89,6 +92,7 @@ def open_store(settings: Settings) -> SqliteStore:
         sign_in_lifetime_s=settings.auth.cache_hours * 3600.0,
         expire_after_s=settings.delivery.expire_hours * 3600.0,
         quarantine_s=settings.directory.quarantine_years * YEAR_S,
+        moments=moment_rules(settings.delivery, settings.passwords, settings.directory),
     )
 
 
@@ -105,6 +109,7 @@ class SqliteStore:
         sign_in_lifetime_s: float = DAY_S,
         expire_after_s: float = 5 * DAY_S,
         quarantine_s: float = 5 * YEAR_S,
+        moments: MomentRules = DEFAULT_RULES,
     ) -> None:
         """quarantine_s: names of a deleted account are nobody's for so long."""
         self._folder = folder
@@ -139,6 +144,12 @@ class SqliteStore:
         self._bind_credentials()
         self._bind_people()
         self._bind_directory()
+        clock = SqlClock(self._engine)
+        self.read_clock = clock.read_clock
+        self.write_clock = clock.write_clock
+        self.newest_message = clock.newest_message
+        self._moments = SqlMoments(self._engine, moments, wake=self._wakeup.wake)
+        self.lift_moments = self._moments.lift_moments
 
     def _bind_hot_paths(self) -> None:
         """Calls that happen per command skip one frame."""
@@ -415,6 +426,10 @@ class SqliteStore:
         self._scratch.forget_collected(before_s=now_s - self._keep_history_s)
         self._scratch.attempts.forget(before_s=now_s - DAY_S)
         return self._reclaimer.expire(accepted_before_s=now_s - self._keep_history_s, now_s=now_s)
+
+    def bound_moments(self, clock: Callable[[], float]) -> Iterator[int]:
+        yield self._scratch.bound_moments(now_s=clock())
+        yield from self._moments.bound_moments(clock)
 
     def index_journeys(self) -> int:
         return self._tracing.follow()

@@ -111,6 +111,7 @@ class ListHouse:
             is_strict=is_strict,
             make_id=self._make_id,
             wall_s=lambda: self.now_s,
+            ends_s=lambda: self.now_s,
             on_broken=lambda: None,
         )
 

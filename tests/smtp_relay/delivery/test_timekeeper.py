@@ -75,6 +75,7 @@ def test_over_a_real_store_each_is_told_once_and_then_returned(tmp_path: Path) -
         submit=lambda write, done: done(store.apply([write])[0]),
         told=outcomes.append,
         wall_s=lambda: clock[0],
+        ends_s=lambda: clock[0],
     )
     assert keeper.look() == 0
     clock[0] += 2 * HOUR_S
@@ -85,4 +86,20 @@ def test_over_a_real_store_each_is_told_once_and_then_returned(tmp_path: Path) -
     assert store.count_queue(QueueFilter()) == 0
     kinds = [owed.kind for owed in store.owed_reports(limit=10)]
     assert sorted(kinds) == [ReportKind.FAILED, ReportKind.DELAYED]
+    store.close()
+
+
+def test_a_clock_that_jumped_ahead_returns_nothing_and_tells_nobody(tmp_path: Path) -> None:
+    store = open_store(make_settings(tmp_path, {}))
+    at_s = 1_790_000_000.0
+    store.apply([outgoing(at_s=at_s, tell_at_s=at_s + 2 * HOUR_S)])
+    keeper = Timekeeper(
+        store,
+        SCHEDULE,
+        submit=lambda write, done: done(store.apply([write])[0]),
+        told=lambda _outcome: None,
+        wall_s=lambda: at_s + 63e6,
+        ends_s=lambda: at_s + HOUR_S,
+    )
+    assert keeper.look() == 0
     store.close()

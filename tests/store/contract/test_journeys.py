@@ -83,7 +83,9 @@ def test_a_journey_tells_each_attempt_and_why_a_copy_waits(store: Store, place: 
     accept_id = new_accept_id()
     (message_id,) = accept(store, letter(("un@d", box), ("loin@e", box), accept_id=accept_id))
     place.write("UPDATE copy SET state = 1, mailbox_id = NULL, uid = NULL WHERE copy_no = 1")
-    place.write("INSERT INTO destination VALUES (7, 'e', 5.0, 9.0, 3, 'no host answers', 2.0, 4.0)")
+    place.write(
+        "INSERT INTO destination VALUES (7, 'e', 5.0, 9.0, 3, 'no host answers', 2.0, 4.0, NULL)"
+    )
     place.write(
         "INSERT INTO queue VALUES (?, 1, 7, 3, 5.0, 6.0, 2, NULL, 'wait for me')", (message_id,)
     )

@@ -195,7 +195,7 @@ def test_destinations_say_what_waits_and_why(store: Store) -> None:
 
 
 def test_a_suspended_hop_is_tried_by_nobody_until_it_is_resumed(store: Store) -> None:
-    store.suspend(HOP, until_s=None)
+    store.suspend(HOP, until_s=None, now_s=NOW_S)
     (message_id,) = accept(store, outgoing())
     agent = Agent(store)
     assert agent.destinations() == {}
@@ -210,7 +210,7 @@ def test_a_suspension_ends_by_itself(store: Store) -> None:
     accept(store, outgoing())
     agent = Agent(store)
     (hop,) = agent.destinations().values()
-    store.suspend(HOP, until_s=NOW_S + 60)
+    store.suspend(HOP, until_s=NOW_S + 60, now_s=NOW_S)
     assert agent.lease_of(hop).copies == ()
     assert store.next_due(now_s=NOW_S) == NOW_S + 60
     agent.now_s = NOW_S + 60

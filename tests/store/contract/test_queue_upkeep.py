@@ -87,7 +87,7 @@ def test_destinations_that_say_nothing_are_forgotten(store: Store, place: Place)
     agent = Agent(store)
     failing = agent.destinations()["loin.fr"]
     agent.relay([*agent.lease(), *agent.lease("loin.fr")])
-    store.suspend("suspendu.fr", until_s=None)
+    store.suspend("suspendu.fr", until_s=None, now_s=NOW_S)
     note = HopNote(
         destination_id=failing, not_before_s=0.0, failure_count=3, error="non", at_s=LATER_S
     )
