@@ -27,6 +27,27 @@ HOLDER_SIGN = "*"
 """`jmarot*ce.0170705z`: jmarot, with their own password, in that mailbox."""
 
 
+def name_of_both(authentication: bytes, authorization: bytes) -> bytes:
+    """The user name for what SASL says in two (RFC 4616 §2): whose password, and acting for whom.
+
+    None but oneself, or whose mailbox one holds: `jmarot` for `ce.0170705z` is the user name
+    `jmarot*ce.0170705z`, which is nobody's where jmarot is no holder.
+    """
+    if not authorization.strip():
+        return authentication
+    key, acts_for = (user_name_key(text_of_name(one)) for one in (authentication, authorization))
+    if acts_for in (key, key.rpartition(HOLDER_SIGN)[2]):
+        return authentication
+    return authentication + HOLDER_SIGN.encode("ascii") + authorization
+
+
+def text_of_name(user_name: bytes) -> str:
+    try:
+        return user_name.decode("utf-8")
+    except UnicodeDecodeError:
+        return user_name.decode("latin-1")
+
+
 class CredentialBackend(Protocol):
     """Verify, set, must-change."""
 
@@ -97,6 +118,8 @@ class StoreBackend:
         mailbox = self._find_mailbox(user_name_key(mailbox_name))
         if holder is None or mailbox is None:
             return None
+        if holder.account_id == mailbox.account_id:
+            return holder
         is_open = mailbox.credential.state is AccountState.ACTIVE
         if not is_open or not self._store.holds(
             holder.account_id, mailbox.account_id, now_s=self._now_s()
@@ -153,7 +176,13 @@ def open_backend(store: DirectoryAndCredentials, settings: Settings) -> StoreBac
 
 
 def user_name_key(user_name: str) -> str:
-    """The key of what was typed as user name: an identifier, or any address of the account."""
-    typed = user_name.strip()
+    """The key of what was typed as user name: an identifier, or any address of the account.
+
+    `ACADEMIE\\jmarot` is jmarot: profiles of Outlook that were made for Exchange keep the Windows
+    domain in front.  No name that we give holds a backslash, so that nothing else is meant; with
+    two (`DOMAIN\\user\\mailbox`) it stays nobody's.
+    """
+    windows_domain, backslash, name = user_name.partition("\\")
+    typed = (name if backslash and windows_domain.strip() else user_name).strip()
     local, at, domain = typed.rpartition("@")
     return Address(local, domain).key if at else fold_local(typed)

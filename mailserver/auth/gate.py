@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailserver.auth.backend import CredentialBackend, open_backend, user_name_key
+from mailserver.auth.backend import CredentialBackend, open_backend, text_of_name, user_name_key
 from mailserver.auth.passwords import MAX_PASSWORD_OCTETS
 from mailserver.auth.throttle import Caller, Throttle, caller_of, limits_of
 from mailserver.settings.model import Settings
@@ -42,7 +42,8 @@ DAY_S = 86_400.0
 WEBMAIL = "webmail"
 """The door where a first password can be changed, and so never ends."""
 _SHORT_OCTETS = 8  # of a digest that only tells apart
-MAX_USER_NAME_OCTETS = 320  # RFC 5321 §4.5.3.1: 64 of local part, "@", 255 of domain
+MAX_USER_NAME_OCTETS = 641
+"""Of a holder and a mailbox: two addresses that we gave (RFC 5321 §4.5.3.1), and a star."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +195,7 @@ class Gate:
     def _look_up(self, user_name: bytes) -> SignIn | None:
         if len(user_name) > MAX_USER_NAME_OCTETS:
             return None
-        return self._backend.look_up(_text_of(user_name))
+        return self._backend.look_up(text_of_name(user_name))
 
     def _decide(self, sign_in: SignIn | None, password: Secret[bytes], caller: Caller) -> Verdict:
         """In a thread of the pool: hash, compare, remember."""
@@ -245,7 +246,9 @@ class Gate:
 
     def _caller(self, user_name: bytes, sign_in: SignIn | None, *, peer: str, door: str) -> Caller:
         """The name is folded as a look-up folds it: all spellings of one count as one."""
-        key = user_name_key(_text_of(user_name[:MAX_USER_NAME_OCTETS])).encode("utf-8", "replace")
+        key = user_name_key(text_of_name(user_name[:MAX_USER_NAME_OCTETS])).encode(
+            "utf-8", "replace"
+        )
         digest = hmac.digest(self._secret.reveal(), b"name:" + key, hashlib.sha256)
         who = "name:" + digest[:_SHORT_OCTETS].hex()
         return caller_of(sign_in, who=who, peer=peer, door=door)
@@ -279,13 +282,6 @@ class Gate:
             whose = (credential.account_id, credential.version, sign_in.account_id)
         message = b"%d:%d:%d:" % whose + password.reveal()
         return hmac.digest(self._secret.reveal(), message, hashlib.sha256)
-
-
-def _text_of(user_name: bytes) -> str:
-    try:
-        return user_name.decode("utf-8")
-    except UnicodeDecodeError:
-        return user_name.decode("latin-1")
 
 
 def open_gate(

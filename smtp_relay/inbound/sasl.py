@@ -2,9 +2,10 @@
 
     message = [authzid] NUL authcid NUL passwd
 
-Passwords are octets: spaces, UTF-8 and Latin-1 pass as they came.  The
-authorization identity is ignored: a session always acts for the identity
-whose password was given.
+Passwords are octets: spaces, UTF-8 and Latin-1 pass as they came.  An
+authorization identity is that of the password, or of a mailbox which its
+owner holds: the gate knows (`mailserver.auth.backend.name_of_both`), and
+denies any other one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 
+from mailserver.auth.backend import name_of_both
 from mailserver.values.secret import Secret
 
 MAX_LINE_OCTETS = 12_288  # RFC 4954 §4, CRLF included
@@ -60,4 +62,4 @@ def parse_plain(message: bytes) -> NamedPassword:
     parts = message.split(b"\0")
     if len(parts) != 3 or not parts[1]:
         raise BadResponse("not a PLAIN message")
-    return NamedPassword(parts[1], Secret(parts[2]))
+    return NamedPassword(name_of_both(parts[1], parts[0]), Secret(parts[2]))

@@ -8,6 +8,7 @@ import pytest
 from passlib.context import CryptContext
 
 from mailserver.auth.accounts import set_numen
+from mailserver.auth.backend import name_of_both
 from mailserver.store.ports import AccountState
 from mailserver.values.secret import Secret
 from tests.auth.backends import Setting
@@ -33,6 +34,12 @@ def verify(setting: Setting, password: str | bytes) -> bool:
         "Frédéric.Marot@ac-exemple.fr",
         "frederic.marot@AC-EXEMPLE.FR",
         " f.marot@ac-exemple.fr ",
+        "ACADEMIE\\fmarot",
+        " academie \\ FMarot ",
+        "ACADEMIE\\f.marot@ac-exemple.fr",
+        "ac-exemple.fr\\fmarot",
+        "fmarot*f.marot@ac-exemple.fr",
+        "ACADEMIE\\fmarot*fmarot",
     ],
 )
 def test_the_name_is_the_identifier_or_any_address(setting: Setting, user_name: str) -> None:
@@ -43,10 +50,53 @@ def test_the_name_is_the_identifier_or_any_address(setting: Setting, user_name: 
 
 
 @pytest.mark.parametrize(
-    "user_name", ["", " ", "@", "fmarot@", "@ac-exemple.fr", "inconnu", "f marot", "\0", "\udce9"]
+    "user_name",
+    [
+        "",
+        " ",
+        "@",
+        "fmarot@",
+        "@ac-exemple.fr",
+        "inconnu",
+        "f marot",
+        "\0",
+        "\udce9",
+        "ACADEMIE\\inconnu",
+        "ACADEMIE\\",
+        "\\fmarot",
+        "A\\B\\fmarot",
+        "A\\fmarot\\ce.0170705z",
+        "ACADEMIE/fmarot",
+        "fmarot\\ACADEMIE",
+        "fmarot*inconnu",
+        "inconnu*fmarot",
+        "ac-exemple.fr\\",
+    ],
 )
 def test_any_other_name_is_nobodys(setting: Setting, user_name: str) -> None:
     assert setting.backend.look_up(user_name) is None
+
+
+@pytest.mark.parametrize(
+    ("authentication", "authorization", "name"),
+    [
+        ("jmarot", "", "jmarot"),
+        ("jmarot", "  ", "jmarot"),
+        ("jmarot", "JMarot ", "jmarot"),
+        ("jmarot", "ACADEMIE\\jmarot", "jmarot"),
+        ("ACADEMIE\\jmarot", "jmarot", "ACADEMIE\\jmarot"),
+        ("jmarot", "ce.0170705z", "jmarot*ce.0170705z"),
+        ("jmarot*ce.0170705z", "ce.0170705z", "jmarot*ce.0170705z"),
+        ("jmarot*ce.0170705z", "jmarot*CE.0170705z", "jmarot*ce.0170705z"),
+        ("jmarot*ce.0170705z", "jmarot", "jmarot*ce.0170705z*jmarot"),
+        ("jmarot", "jean.marot@ac-exemple.fr", "jmarot*jean.marot@ac-exemple.fr"),
+        ("jmarot", "boss", "jmarot*boss"),
+    ],
+)
+def test_two_names_of_sasl_are_one_user_name(
+    authentication: str, authorization: str, name: str
+) -> None:
+    assert name_of_both(authentication.encode(), authorization.encode()) == name.encode()
 
 
 def test_the_right_password_and_no_other(setting: Setting) -> None:

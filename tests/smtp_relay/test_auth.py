@@ -70,11 +70,33 @@ def test_signing_in_badly(hall: Hall, talk: bytes, answers: list[str], size: int
     assert codes(stage.send(talk, size=size)) == answers
 
 
+@pytest.mark.parametrize(
+    ("acts_for", "answer"),
+    [
+        (b"", "235 2.7.0"),
+        (b" ", "235 2.7.0"),
+        (b"mdupont", "235 2.7.0"),
+        (b" MDupont", "235 2.7.0"),
+        (b"ACADEMIE\\mdupont", "235 2.7.0"),
+        (b"pierre", "535 5.7.8"),
+        (b"mdupont2", "535 5.7.8"),
+        (b"*", "535 5.7.8"),
+        (b"\xff", "535 5.7.8"),
+    ],
+)
+def test_nobody_acts_for_somebody_else_with_their_own_password(
+    hall: Hall, acts_for: bytes, answer: str
+) -> None:
+    plain = base64.b64encode(acts_for + b"\0mdupont\0" + PASSWORD)
+    talk = HELLO + b"AUTH PLAIN " + plain + b"\r\n"
+    assert say(hall, talk, listener=SUBMISSION)[-1] == answer
+
+
 @pytest.mark.parametrize("password", ["mot de passe", "été", "a b "])
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_a_password_arrives_as_its_octets(hall: Hall, password: str, encoding: str) -> None:
     octets = password.encode(encoding)
-    plain = base64.b64encode(b"someone\0mdupont\0" + octets)
+    plain = base64.b64encode(b"\0mdupont\0" + octets)
     say(hall, HELLO + b"AUTH PLAIN " + plain + b"\r\n", listener=SUBMISSION)
     assert hall.gate.asked == [(b"mdupont", octets)]
 

@@ -186,8 +186,10 @@ def test_the_empty_response_and_the_cancellation() -> None:
         decode_response("*")
 
 
-def test_plain_ignores_the_authorization_identity() -> None:
-    given_password = parse_plain(b"other\0marie\0pass word")
+def test_plain_names_who_signs_in_and_for_whom() -> None:
+    assert parse_plain(b"marie\0marie\0x").user_name == b"marie"
+    assert parse_plain(b"other\0marie\0x").user_name == b"marie*other"
+    given_password = parse_plain(b"\0marie\0pass word")
     assert given_password.user_name == b"marie"
     assert given_password.password.reveal() == b"pass word"
     assert "pass word" not in repr(given_password)
