@@ -36,11 +36,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from mailserver.settings.model import SRS_KEY_FILE
 from mailserver.store.private import new_private_file
 from mailserver.values.address import Address, fold_domain, is_dot_string
 from mailserver.values.secret import Secret
 
-KEY_FILE: Final = "srs.key"
 KEY_OCTETS: Final = 32
 MAX_PATH_OCTETS: Final = 256
 """RFC 5321 §4.5.3.1.3, with its angle brackets: what every server must take."""
@@ -158,7 +158,7 @@ def open_srs_key(folder: Path, *, draw: Callable[[int], bytes] = os.urandom) -> 
     Raises:
         OSError: it can be neither read nor made, or is not a key.
     """
-    path = folder / KEY_FILE
+    path = folder / SRS_KEY_FILE
     if not path.exists():
         _make_key(path, draw(KEY_OCTETS))
     octets = path.read_bytes()

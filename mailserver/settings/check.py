@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from mailserver.settings.check_disk import check_disk
 from mailserver.settings.check_dkim import check_dkim
+from mailserver.settings.check_keys import check_keys
 from mailserver.settings.check_ports import Ports, check_ports
 from mailserver.settings.check_relay import check_relay
 from mailserver.settings.check_tls import check_tls
@@ -40,6 +41,7 @@ def check_settings(
     findings = [*_check_service(settings), *_check_legacy(settings), *_check_passwords(settings)]
     user_id = os.geteuid() if started_by is None else started_by
     findings += check_user(settings, wanted, started_by=user_id)
+    findings += check_keys(settings, started_by=user_id)
     findings += _check_plaintext(settings)
     findings += check_relay(settings)
     findings += _check_twice(wanted)

@@ -22,6 +22,7 @@ from mailserver.settings.names import (
 )
 from mailserver.values.address import fold_domain
 
+SRS_KEY_FILE = "srs.key"  # in the folder of the store
 MIB = 1024 * 1024
 KIB = 1024
 

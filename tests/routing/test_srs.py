@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from mailserver.routing.srs import (
     DAY_S,
-    KEY_FILE,
     MAX_PATH_OCTETS,
     Srs,
     is_rewritten,
     open_srs_key,
 )
+from mailserver.settings.model import SRS_KEY_FILE
 from mailserver.values.address import Address, is_dot_string
 from mailserver.values.secret import Secret
 
@@ -148,8 +148,8 @@ def test_the_key_is_made_once_and_nobody_else_reads_it(tmp_path: Path) -> None:
     first = open_srs_key(tmp_path).reveal()
     assert len(first) == 32
     assert open_srs_key(tmp_path, draw=lambda count: b"x" * count).reveal() == first
-    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
+    assert stat.S_IMODE((tmp_path / SRS_KEY_FILE).stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [SRS_KEY_FILE]
 
 
 def test_two_containers_that_make_the_key_at_once_have_the_same_one(
@@ -165,10 +165,10 @@ def test_two_containers_that_make_the_key_at_once_have_the_same_one(
 
     monkeypatch.setattr(os, "link", link_after_another)
     assert [open_srs_key(tmp_path).reveal()] == first
-    assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [SRS_KEY_FILE]
 
 
 def test_a_key_file_that_is_none_is_told(tmp_path: Path) -> None:
-    (tmp_path / KEY_FILE).write_bytes(b"short")
+    (tmp_path / SRS_KEY_FILE).write_bytes(b"short")
     with pytest.raises(OSError, match="no key"):
         open_srs_key(tmp_path)
