@@ -17,7 +17,9 @@ from mailserver.auth.gate import Authenticator
 from mailserver.peers.liveness import Vitals, has_vanished
 from mailserver.settings.model import ConnectionsSettings
 from mailserver.store.commit import Submitter
+from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
+from mailserver.tls.failures import FailedHandshakes
 from mailserver.values.ids import MailboxId
 from pop3_store.desk import Desk
 from pop3_store.notes import Notebook
@@ -67,6 +69,8 @@ class Guest(Protocol):
 
     def drain(self) -> None: ...
 
+    def give_up_handshake(self) -> None: ...
+
     def abort(self, reason: str) -> None: ...
 
 
@@ -86,6 +90,7 @@ class Lobby:
     pending_removals: int = 0
     is_draining: bool = False
     peers: PeerWatch = field(default_factory=PeerWatch)
+    handshakes: FailedHandshakes = field(default_factory=lambda: FailedHandshakes(get_log("pop3")))
     _numbered: int = 0
     _is_ticking: bool = False
 
@@ -119,7 +124,7 @@ class Lobby:
             if guest.is_closing and progress[1] == 0 and stood_s >= CLOSE_GRACE_S:
                 guest.abort("close not answered")
             elif guest.is_shaking_hands and stood_s >= HANDSHAKE_S:
-                guest.abort("handshake not finished")
+                guest.give_up_handshake()
             elif stood_s >= self.idle_timeout_s:
                 guest.abort("idle")
 

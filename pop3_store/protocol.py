@@ -9,6 +9,9 @@ stops when more than one read's worth waits for a blocked session.
 
 from __future__ import annotations
 
+from time import monotonic
+from typing import Any
+
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IHandshakeListener,
@@ -21,12 +24,13 @@ from zope.interface import implementer  # type: ignore[import-untyped]
 from mailserver.auth.gate import Unavailable, Verdict
 from mailserver.peers.liveness import Vitals, is_suspect, read_vitals
 from mailserver.store.ports import Failed, MaildropLock, Outcome, StoreError
+from mailserver.tls.failures import TLS_RECORD, Reason
 from mailserver.values.ids import MailboxId
 from pop3_store.desk import Circuit
 from pop3_store.lobby import Lobby, Mark
 from pop3_store.session import Session
 from pop3_store.states import Authenticate, Remove, Signal, WaitForMaildrop
-from pop3_store.tls import ServerTls
+from pop3_store.tls import ServerTls, TlsFirst, reason_of, words_of
 from pop3_store.transport import Outlet, socket_of
 
 MAX_WAITING_OCTETS = 64 * 1024
@@ -64,6 +68,10 @@ class Pop3Protocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         session = self._session
+        if data[:2] == TLS_RECORD and not (self._circuit.is_tls or session.line_count):
+            self._note_handshake(Reason.TLS_ON_PLAIN)
+            self._out().abortConnection()
+            return
         session.receive(data)
         self._pump()
         if session.held_octets > MAX_WAITING_OCTETS and self._is_reading:
@@ -81,7 +89,11 @@ class Pop3Protocol(Protocol):
     def handshakeCompleted(self) -> None:
         self._handshake_count += 1
 
-    def connectionLost(self, _reason: Failure = connectionDone) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.is_shaking_hands and not self._is_lost:
+            self._note_handshake(
+                reason_of(reason.value, has_heard=self._has_heard()), words_of(reason.value)
+            )
         self._is_lost = True
         self._lobby.guests.discard(self)
         self._lobby.forget_waiting(self)
@@ -128,6 +140,19 @@ class Pop3Protocol(Protocol):
     def drain(self) -> None:
         self._session.is_draining = True
         self._pump()
+
+    def give_up_handshake(self) -> None:
+        """Who sent nothing at all waits for a banner: it hears in clear what the port speaks."""
+        transport: Any = self.transport
+        is_silent = isinstance(transport, TlsFirst) and not transport.has_heard
+        self._note_handshake(Reason.SILENT if is_silent else Reason.TOO_SLOW)
+        self._is_lost = True
+        self._session.lose()
+        if is_silent:
+            transport.say_in_clear()
+            transport.transport.loseConnection()
+        else:
+            transport.abortConnection()
 
     def abort(self, reason: str) -> None:
         self._lobby.desk.log.info(
@@ -236,6 +261,18 @@ class Pop3Protocol(Protocol):
     def _out(self) -> Outlet:
         transport: Outlet = self.transport  # type: ignore[assignment]
         return transport
+
+    def _has_heard(self) -> bool:
+        return not isinstance(self.transport, TlsFirst) or self.transport.has_heard
+
+    def _note_handshake(self, reason: Reason, detail: str = "") -> None:
+        self._lobby.handshakes.note(
+            reason,
+            peer=self._circuit.peer,
+            listener=self._circuit.door,
+            now_s=monotonic(),
+            detail=detail,
+        )
 
     def _note_fault(self, event: str, error: BaseException) -> None:
         self._lobby.desk.tally.fault_count += 1

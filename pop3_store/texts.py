@@ -63,6 +63,13 @@ class Say(Enum):
             en="No password in the clear, send STLS first",
         ),
     )
+    TLS_FROM_THE_START = (
+        "-ERR [SYS/PERM]",
+        Text(
+            fr="Ce port parle TLS des le premier octet, choisissez SSL/TLS dans votre programme",
+            en="This port speaks TLS from the first octet, choose SSL/TLS in your program",
+        ),
+    )
     TLS_ACTIVE = ("-ERR", Text(fr="TLS est deja actif", en="Command not permitted when TLS active"))
     TLS_ABSENT = ("-ERR", Text(fr="TLS n'est pas disponible ici", en="TLS is not available here"))
     TLS_NOT_ALONE = (

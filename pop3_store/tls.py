@@ -11,16 +11,20 @@ runs for clients without a name too), while tickets stay with the base.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer  # type: ignore[import-untyped]
 
-from mailserver.keys.files import named, stamp_of
+from mailserver.keys.files import named, read_key
 from mailserver.settings.model import TlsVersion
+from mailserver.tls.contexts import CertificateWatch, Stamps, stamps_of
+from mailserver.tls.failures import Reason, classify
 
 _VERSIONS = {
     "1.0": SSL.TLS1_VERSION,
@@ -30,8 +34,6 @@ _VERSIONS = {
 }
 _LEGACY_CIPHERS = b"DEFAULT:@SECLEVEL=0"
 _SESSION_ID = b"pop3"
-
-Fingerprint = tuple[tuple[int, int, int], ...]
 
 
 class CertificateUnusable(Exception):
@@ -51,37 +53,31 @@ class ServerTls:
     def __init__(
         self, *, certificate: Path, key: Path, minimum: TlsVersion, is_legacy: bool = False
     ) -> None:
-        self._certificate = certificate
-        self._key = key
         self._minimum = minimum
         self._is_legacy = is_legacy
-        self._seen = self._fingerprint()
-        self._base = self._load()
+        self.files = (certificate, key)
+        self.stamps = self._stamps()  # before they are read: what changes meanwhile is read again
+        self._base = self._make(*self.files)
         self._current = self._base
 
     def serverConnectionForTLS(self, _protocol: object) -> SSL.Connection:
         return SSL.Connection(self._base, None)
 
-    def reload_if_changed(self) -> bool:
-        """Load the files again when they are not those of last time.
+    def load(self, certificate: Path, key: Path) -> None:
+        """New handshakes get this certificate.
 
         Raises:
-            CertificateUnusable: the ones in use stay in use; the next call tries again.
+            CertificateUnusable: the one before stays.
         """
-        seen = self._fingerprint()
-        if seen == self._seen:
-            return False
-        self._current = self._load()
-        self._seen = seen
-        return True
+        self._current = self._make(certificate, key)
 
-    def _fingerprint(self) -> Fingerprint:
+    def _stamps(self) -> Stamps:
         try:
-            return stamp_of(self._certificate), stamp_of(self._key)
+            return stamps_of(*self.files)
         except OSError as error:
             raise CertificateUnusable(str(error)) from error
 
-    def _load(self) -> SSL.Context:
+    def _make(self, certificate: Path, key: Path) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(_VERSIONS[self._minimum])
         context.set_options(
@@ -93,12 +89,14 @@ class ServerTls:
         if self._is_legacy:
             context.set_cipher_list(_LEGACY_CIPHERS)
         try:
-            with named(self._certificate, self._key) as (certificate, key):
-                context.use_certificate_chain_file(certificate)
-                context.use_privatekey_file(key)
+            with named(certificate) as (name,):
+                context.use_certificate_chain_file(name)
+            # Not from the file: of an encrypted one, OpenSSL would ask a terminal for the phrase.
+            private: Any = load_pem_private_key(read_key(key), password=None)
+            context.use_privatekey(private)
             context.check_privatekey()
-        except (SSL.Error, OSError) as error:
-            raise CertificateUnusable(f"{self._certificate}, {self._key}: {error}") from error
+        except (SSL.Error, OSError, TypeError, ValueError) as error:
+            raise CertificateUnusable(f"{certificate}, {key}: {error}") from error
         context.set_tlsext_servername_callback(self._take_current)
         return context
 
@@ -107,10 +105,78 @@ class ServerTls:
             connection.set_context(self._current)
 
 
-class TlsEntrance(TLSMemoryBIOFactory):
-    """Implicit TLS in front of another factory, which may turn a peer away."""
+def watch_certificate(*served: ServerTls) -> CertificateWatch:
+    """Of all that serve the same files."""
 
-    protocol = TLSMemoryBIOProtocol  # our sessions batch their replies themselves
+    def load(certificate: Path, key: Path) -> None:
+        for tls in served:
+            tls.load(certificate, key)
+
+    certificate, key = served[0].files
+    return CertificateWatch(
+        load,
+        certificate=certificate,
+        key=key,
+        loaded=served[0].stamps,
+        errors=(CertificateUnusable,),
+    )
+
+
+def words_of(error: BaseException | None) -> str:
+    """What OpenSSL says of a failure: `unsupported protocol`."""
+    queue = error.args[0] if isinstance(error, SSL.Error) and error.args else ()
+    told = queue[-1][-1] if isinstance(queue, list) and queue else ""
+    return str(told)
+
+
+def reason_of(error: BaseException | None, *, has_heard: bool) -> Reason:
+    """Why a handshake ended, from what Twisted gives to `connectionLost`."""
+    if words := words_of(error):
+        return classify(words)
+    return Reason.CLOSED if has_heard else Reason.LOOKED_IN
+
+
+class TlsFirst(TLSMemoryBIOProtocol):
+    """TLS from the first octet.  Who sends text gets text: an alert would be read by nobody."""
+
+    factory: TlsEntrance
+    _check_count = 0
+
+    def _tlsShutdownFinished(self, reason: Any) -> None:
+        is_text = reason is not None and classify(words_of(reason.value)) is Reason.NOT_TLS
+        if is_text and not self._handshakeDone:
+            self.say_in_clear()
+        super()._tlsShutdownFinished(reason)  # type: ignore[no-untyped-call]
+
+    def say_in_clear(self) -> None:
+        """In place of what the TLS layer would say."""
+        with suppress(SSL.WantReadError):
+            self._tlsConnection.bio_read(2**15)
+        transport: Any = self.transport
+        transport.write(self.factory.in_clear)
+
+    @property
+    def has_heard(self) -> bool:
+        """Has any octet of a handshake come?"""
+        return self._check_count > 1  # the first one is at the beginning
+
+    def _checkHandshakeStatus(self) -> None:
+        self._check_count += 1
+        super()._checkHandshakeStatus()  # type: ignore[no-untyped-call]
+
+
+class TlsEntrance(TLSMemoryBIOFactory):
+    """Implicit TLS in front of another factory, which may turn a peer away.
+
+    in_clear: what is said to who speaks no TLS.
+    """
+
+    protocol = TlsFirst  # our sessions batch their replies themselves
+
+    def __init__(self, tls: ServerTls, entrance: Any, reactor: Any, *, in_clear: bytes) -> None:
+        creator: Any = tls
+        super().__init__(creator, False, entrance, reactor)
+        self.in_clear = in_clear
 
     def buildProtocol(self, addr: Any) -> Any:
         wrapped = self.wrappedFactory.buildProtocol(addr)

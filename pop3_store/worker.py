@@ -41,14 +41,15 @@ from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
 from mailserver.telemetry.log import Log, get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
+from mailserver.telemetry.reports import CERTIFICATE_REFUSED
 from mailserver.values.ids import MailboxId
 from pop3_store import reactor as reactor_of_ours
 from pop3_store.desk import Desk, Tally
 from pop3_store.entrance import Entrance
 from pop3_store.lobby import SWEEP_S, Lobby
 from pop3_store.notes import NoteThread
-from pop3_store.texts import speak
-from pop3_store.tls import CertificateUnusable, ServerTls, TlsEntrance
+from pop3_store.texts import Say, speak
+from pop3_store.tls import ServerTls, TlsEntrance, watch_certificate
 from pop3_store.transport import EagerServer
 from pop3_store.waiting import LOOK_S, MaildropQueue
 
@@ -126,6 +127,8 @@ class Worker:
         self._is_stopping = False
         self._reactor = reactor
         self._prepared = prepared
+        served = (prepared.tls, prepared.legacy_tls)
+        self._watch = watch_certificate(*(tls for tls in served if tls is not None))
         self._context = context
         self._log: Log = get_log("pop3")
         self._store: Store = open_store(settings)
@@ -171,6 +174,7 @@ class Worker:
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signal_number, lambda *_: self._reactor.callFromThread(self._drain))
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._renew))
+        self._renew()
         self._report()
         self._every(SWEEP_S, self._sweep)
         self._every(BEAT_S, lambda: self._board.beat(now_s=time.monotonic()))
@@ -234,8 +238,8 @@ class Worker:
         )
         if listener.name == "pop3":
             return entrance
-        any_tls: Any = tls
-        return TlsEntrance(any_tls, False, entrance, self._reactor)
+        in_clear = self._lobby.desk.replies[Say.TLS_FROM_THE_START]
+        return TlsEntrance(tls, entrance, self._reactor, in_clear=in_clear)
 
     def _legacy_tls(self) -> ServerTls:
         legacy = self._context.settings.legacy
@@ -273,7 +277,8 @@ class Worker:
             name: float(value) for name, value in asdict(self._lobby.desk.tally).items()
         }
         counters["open_connections"] = float(len(self._lobby.guests))
-        counters |= self._lobby.peers.counters()
+        counters |= self._lobby.peers.counters() | self._lobby.handshakes.counters()
+        counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
         if self._lobby.peers.is_news():
             self._log.warning(GATEWAY_WARNING)
         try:
@@ -282,14 +287,7 @@ class Worker:
             self._log.warning("counters not reported", error=str(error))
 
     def _renew(self) -> None:
-        for tls in (self._prepared.tls, self._prepared.legacy_tls):
-            if tls is None:
-                continue
-            try:
-                if tls.reload_if_changed():
-                    self._log.info("certificate loaded again")
-            except CertificateUnusable as error:
-                self._log.error("new certificate unusable, the old one stays", error=str(error))
+        self._watch.renew(self._log)
 
     def _observe(self, event: dict[str, Any]) -> None:
         """Twisted's own log: only what nobody caught.  The connection it concerns is closed."""

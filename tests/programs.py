@@ -10,6 +10,7 @@ PACKAGES = {
     "swaks": ("swaks", "libnet-ssleay-perl", "libauthen-sasl-perl"),
     "curl": ("curl",),
     "strace": ("strace",),
+    "openssl": ("openssl",),
     "fetchmail": ("fetchmail",),
     "mpop": ("mpop",),
     "msmtp": ("msmtp",),

@@ -25,6 +25,9 @@ from uvicorn.server import ServerState
 
 from mailserver.settings.model import Network
 from mailserver.telemetry.log import get_log
+from mailserver.tls.contexts import alert_of
+from mailserver.tls.failures import FailedHandshakes, Reason, is_tls_record, reason_of
+from mailserver.tls.parting import LastWords, is_silent, spare_socket
 from webmail.guard import HEADERS
 from webmail.lobby import Lobby
 
@@ -36,6 +39,11 @@ SHUTDOWN_TIMEOUT_S: Final = 5.0
 ACCEPT_PAUSE_S: Final = 1.0
 """After a failure to accept (no descriptors left)."""
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+IN_CLEAR: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Connection: close\r\n\r\nThis port speaks https: write https:// before the address.\r\n"
+)
+"""To who speaks http to https."""
 
 
 def make_config(app: ASGIApp, *, proxies: tuple[Network, ...] | None) -> Config:
@@ -72,11 +80,13 @@ class Connection(H11Protocol):
         lobby: Lobby,
         *,
         not_http: Response,
+        on_tls: Callable[[], None],
         loop: asyncio.AbstractEventLoop,
         timeout_s: float,
     ) -> None:
-        """not_http: the answer to what cannot be read."""
+        """not_http: the answer to what cannot be read.  on_tls: told of TLS inside of http."""
         super().__init__(config, state, {}, loop)
+        self._on_tls = on_tls
         self._lobby = lobby
         self._not_http = not_http
         self._timeout_s = timeout_s
@@ -93,6 +103,12 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.is_open = True
         super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        cycle: RequestResponseCycle | Any = self.cycle  # None before the first request
+        if cycle is None and is_tls_record(data) and not self.conn.trailing_data[0]:
+            self._on_tls()
+        super().data_received(data)
 
     def handle_events(self) -> None:
         """A head that is complete puts the deadline off; what follows it does not."""
@@ -155,6 +171,9 @@ class Reception:
         not_http: Response,
         is_welcome: Callable[[str], bool],
         on_full: Callable[[], None],
+        handshakes: FailedHandshakes,
+        last_words: LastWords,
+        listener: str,
         timeout_s: float,
     ) -> None:
         """sock: listening, not blocking.  is_welcome: of a peer's address.
@@ -169,6 +188,9 @@ class Reception:
         self._not_http = not_http
         self._is_welcome = is_welcome
         self._on_full = on_full
+        self._handshakes = handshakes
+        self._last_words = last_words
+        self._listener = listener
         self._timeout_s = timeout_s
         self._log = get_log("web")
 
@@ -193,6 +215,7 @@ class Reception:
             self._state,
             self._lobby,
             not_http=self._not_http,
+            on_tls=lambda: self._note(Reason.TLS_ON_PLAIN, peer),
             loop=loop,
             timeout_s=self._timeout_s,
         )
@@ -200,10 +223,14 @@ class Reception:
             self._on_full()
             sock.close()
             return
-        connection.opening = loop.create_task(self._open(loop, sock, connection))
+        connection.opening = loop.create_task(self._open(loop, sock, connection, peer))
 
     async def _open(
-        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, connection: Connection
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        connection: Connection,
+        peer: str,
     ) -> None:
         """The handshake, where there is one."""
         timing: dict[str, Any] = {}
@@ -212,14 +239,37 @@ class Reception:
                 "ssl_handshake_timeout": self._timeout_s,
                 "ssl_shutdown_timeout": SHUTDOWN_TIMEOUT_S,
             }
+        spare = spare_socket(sock.fileno()) if self._tls is not None else None
         try:
             await loop.connect_accepted_socket(lambda: connection, sock, ssl=self._tls, **timing)
-        except OSError:  # no TLS, or no patience: the peer's affair
-            pass
+        except OSError as error:  # no TLS, or no patience: the peer's affair
+            if self._tls is not None:
+                self._handshake_failed(error, spare, peer)
+                spare = None
         finally:
             connection.opening = None
+            if spare is not None:
+                spare.close()
             if not connection.is_open:
                 self._lobby.forget(connection)
+
+    def _handshake_failed(self, error: OSError, spare: socket.socket | None, peer: str) -> None:
+        has_heard = spare is None or not is_silent(spare)
+        reason = reason_of(error, has_heard=has_heard)
+        self._note(reason, peer, detail=str(getattr(error, "reason", None) or ""))
+        if spare is not None:
+            words = IN_CLEAR if reason is Reason.NOT_TLS else alert_of(error)
+            now_s = asyncio.get_running_loop().time()
+            self._last_words.say(spare, words, now_s=now_s)
+
+    def _note(self, reason: Reason, peer: str, *, detail: str = "") -> None:
+        self._handshakes.note(
+            reason,
+            peer=peer,
+            listener=self._listener,
+            now_s=asyncio.get_running_loop().time(),
+            detail=detail,
+        )
 
 
 def is_proxy(peer: str, proxies: tuple[Network, ...]) -> bool:

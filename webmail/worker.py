@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -32,8 +31,10 @@ from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
-from mailserver.telemetry.reports import CONNECTIONS, source_name
-from mailserver.tls.contexts import CertificateWatch, Contexts, make_contexts
+from mailserver.telemetry.reports import CERTIFICATE_REFUSED, CONNECTIONS, source_name
+from mailserver.tls.contexts import Contexts, make_contexts, watch_certificate
+from mailserver.tls.failures import FailedHandshakes
+from mailserver.tls.parting import LastWords
 from webmail.application import make_application
 from webmail.connection import Connection, Reception, hush_libraries, is_proxy, make_config
 from webmail.errands import Errands
@@ -63,8 +64,7 @@ def prepare(settings: Settings) -> Prepared:
     Raises:
         OSError, ssl.SSLError: the certificate or its key cannot be used.
     """
-    contexts = make_contexts(settings, with_legacy=False)
-    contexts.modern.set_alpn_protocols(["http/1.1"])
+    contexts = make_contexts(settings, with_legacy=False, protocols=["http/1.1"])
     return Prepared(contexts, Pages())
 
 
@@ -105,9 +105,9 @@ class Worker:
         self._tally = Tally()
         self._peers = PeerWatch()
         self._state = ServerState()
-        self._watch = CertificateWatch(
-            self._contexts, certificate=settings.tls.certificate, key=settings.tls.key
-        )
+        self._watch = watch_certificate(self._contexts, settings)
+        self._handshakes = FailedHandshakes(self._log)
+        self._last_words = LastWords()
         self._not_http = prepared.pages.failure(400, settings.service.language, CLOSE)
         self._app = make_application(
             settings,
@@ -128,6 +128,7 @@ class Worker:
             self._loop.add_signal_handler(number, self._stopped.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._renew)
         self._sweep()
+        self._renew()
         self._receptions = [
             self._loop.create_task(self._reception(listener).run())
             for listener in self._context.listeners
@@ -144,6 +145,7 @@ class Worker:
     def close(self) -> None:
         """Finish what was begun, then let go of everything."""
         self._errands.close()
+        self._last_words.close()
         self._store.close()
 
     def _reception(self, listener: contract.Listener) -> Reception:
@@ -158,6 +160,9 @@ class Worker:
             not_http=self._not_http,
             is_welcome=lambda peer: is_tls or is_proxy(peer, web.proxies),
             on_full=self._turned_away,
+            handshakes=self._handshakes,
+            last_words=self._last_words,
+            listener=listener.name,
             timeout_s=web.timeout_s,
         )
 
@@ -178,13 +183,15 @@ class Worker:
         date = formatdate(time.time(), usegmt=True)
         self._state.default_headers = [(b"date", date.encode("ascii"))]
         self._tally.timed_out += self._lobby.sweep(now_s=self._loop.time())
+        self._last_words.sweep(now_s=self._loop.time())
 
     def _report(self) -> None:
         if self._peers.is_news():
             self._log.warning(GATEWAY_WARNING)
         counters = {name: float(value) for name, value in asdict(self._tally).items()}
         counters[CONNECTIONS] = float(len(self._lobby))
-        counters |= self._peers.counters()
+        counters |= self._peers.counters() | self._handshakes.counters()
+        counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
         self._errands.begin(lambda: self._report_counters(counters))
 
     def _report_counters(self, counters: dict[str, float]) -> None:
@@ -195,11 +202,7 @@ class Worker:
             self._log.warning("counters not reported", error=str(error))
 
     def _renew(self) -> None:
-        try:
-            if self._watch.reload():
-                self._log.info("certificate loaded again")
-        except (OSError, ssl.SSLError) as error:
-            self._log.error("new certificate unusable, the old one stays", error=str(error))
+        self._watch.renew(self._log)
 
     def _turned_away(self) -> None:
         self._tally.turned_away += 1

@@ -8,6 +8,7 @@ seconds; `mailserver status` reads them.  They may be lost and cost no fsync.
     peers.distinct     different addresses among them
     peers.private      1 if all of them came from one private address that is not loopback
     dane.state         delivery only: a `mailserver.telemetry.dane.DaneState`
+    tls.refused_file   1 while the certificate's files cannot be used: an older one is served
     open_relay         1 if a stranger could relay through the worker, so that its MX is shut
     wal_octets         keeper only: the write-ahead log in use
 
@@ -25,6 +26,7 @@ PEERS_PRIVATE: Final = "peers.private"
 DANE_STATE: Final = "dane.state"
 OPEN_RELAY: Final = "open_relay"
 WAL_OCTETS: Final = "wal_octets"
+CERTIFICATE_REFUSED: Final = "tls.refused_file"
 
 OPEN_RELAY_WARNING: Final = (
     "this service would relay for strangers: MX is shut, the log says what was accepted."
@@ -35,7 +37,9 @@ FRESH_S: Final = 30.0
 """They come every 5 or 10 s: an older one is of a process that is gone, or hangs."""
 
 
-_STATES: Final = frozenset({PEERS_RECENT, PEERS_DISTINCT, PEERS_PRIVATE, DANE_STATE})
+_STATES: Final = frozenset(
+    {PEERS_RECENT, PEERS_DISTINCT, PEERS_PRIVATE, DANE_STATE, CERTIFICATE_REFUSED}
+)
 
 
 def is_counter(name: str) -> bool:

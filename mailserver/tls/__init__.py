@@ -1,4 +1,6 @@
-"""TLS as a door on asyncio serves it: contexts, and the watch over their certificate's files.
+"""TLS as a door on asyncio serves it: contexts, the watch over their certificate's files, and
+what is said, logged and counted of handshakes that fail.
 
-Called by doors; imports the settings.  No sockets, no loop.  (The POP3 door has Twisted's own.)
+Called by doors; imports the settings and telemetry.  No loop.  The POP3 door has Twisted's own
+contexts, and the rest from here.
 """

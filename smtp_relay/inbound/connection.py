@@ -25,6 +25,7 @@ from aiosmtpd.smtp import Session
 from mailserver.peers.foreign import begins_foreign, is_foreign
 from mailserver.peers.patience import Patience
 from mailserver.store.ports import StoreBroken
+from mailserver.tls.failures import is_tls_record
 from smtp_relay.inbound import replies, sasl
 from smtp_relay.inbound.eager import FINISHED, begin, proceed
 from smtp_relay.inbound.idleness import Activity, Idleness, decide_idleness
@@ -83,7 +84,19 @@ class Connection(Speaker):
 
     # --- for the class that adds the commands ---------------------------------
 
+    def _arrive(self) -> None:
+        """The connection is there, perhaps before its handshake."""
+        raise NotImplementedError
+
+    async def _open_tls(self) -> None:
+        """The handshake where TLS comes first, and then the banner."""
+        raise NotImplementedError
+
     def _greet(self) -> None:
+        raise NotImplementedError
+
+    def _turn_tls_away(self) -> None:
+        """A ClientHello where text comes first."""
         raise NotImplementedError
 
     def _command(self, line: bytes) -> None:
@@ -117,6 +130,10 @@ class Connection(Speaker):
         self._log = LOG.bind(session=self.name, peer=self.peer)
         self.service.sessions.add(self)
         self.service.peers.note(self.peer)
+        self._arrive()
+        if self.is_over_tls and self.listener.tls is not None:
+            self._begin(self._open_tls())
+            return
         self._greet()
         self._flush()
 
@@ -131,6 +148,9 @@ class Connection(Speaker):
             if self._is_closing:
                 return
             if self._buffer or not self._is_one_line(data):
+                if self.session.host_name is None and is_tls_record(data):
+                    self._turn_tls_away()
+                    return
                 self._buffer += data
                 self._run()
                 return

@@ -171,6 +171,13 @@ NO_TLS = _phrase(
     "TLS is not available here",
 )
 
+IMPLICIT_TLS = _phrase(
+    421,
+    "4.7.0",
+    "Ce port parle TLS des le premier octet ; choisissez SSL/TLS dans votre programme",
+    "This port speaks TLS from the first octet; choose SSL/TLS in your program",
+)
+
 # --- the command is wrong -----------------------------------------------------
 
 LINE_TOO_LONG = _phrase(500, "5.5.2", "Ligne de commande trop longue", "Command line too long")

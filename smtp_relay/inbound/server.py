@@ -79,12 +79,14 @@ class SmtpDoor(SessionCommands):
 
     # --- coming and going -------------------------------------------------------
 
+    def _arrive(self) -> None:
+        if self.service.settings.relay.trusted_networks:
+            self._state = self._first_state()  # now that the peer is known
+        self.service.counters.connections += 1
+        self.service.counters.open_connections += 1
+
     def _greet(self) -> None:
         service, counters = self.service, self.service.counters
-        if service.settings.relay.trusted_networks:
-            self._state = self._first_state()  # now that the peer is known
-        counters.connections += 1
-        counters.open_connections += 1
         refusal = None
         if not self.listener.admits(self.peer):
             refusal = replies.NOT_FROM_THERE

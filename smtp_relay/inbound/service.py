@@ -34,6 +34,8 @@ from mailserver.store.sending import SentCounts
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
+from mailserver.tls.failures import FailedHandshakes
+from mailserver.tls.parting import LastWords
 from mailserver.values.clock import Belief
 from mailserver.values.ids import AcceptId, AccountId, make_accept_id
 from smtp_relay.inbound.trace import DateText
@@ -98,7 +100,7 @@ class Listener:
     role: Role
     language: Language
     tls: ssl.SSLContext | None = None  # for STARTTLS; None: not offered
-    is_tls: bool = False  # from the first octet
+    is_tls: bool = False  # from the first octet; with tls None the handshake was somebody else's
     allows_plaintext: bool = False  # bound to loopback, and the settings allow it
     networks: tuple[Network, ...] | None = None  # None: open to all
     is_shut: bool = False  # 421 to everybody: it would relay for strangers
@@ -168,6 +170,8 @@ class Service:
     peers: PeerWatch = field(default_factory=PeerWatch)
     notices: Notices = field(init=False)
     turns: Turns = field(default_factory=Turns)
+    handshakes: FailedHandshakes = field(default_factory=lambda: FailedHandshakes(get_log("smtp")))
+    last_words: LastWords = field(default_factory=LastWords)
     gateways: frozenset[IpAddress] = frozenset()  # addresses that may stand for anybody
     is_draining: bool = False
     postmaster: Target | None = None  # who gets postmaster@ and abuse@
@@ -262,6 +266,7 @@ class Service:
     def sweep(self) -> None:
         """Look at every connection for silence."""
         now_s = self.clock_s()
+        self.last_words.sweep(now_s=now_s)
         for session in tuple(self.sessions):
             session.check_idleness(now_s)
         self.notices.sweep()

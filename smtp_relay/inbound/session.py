@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import ipaddress
-import ssl
 from typing import Any
 
 from aiosmtpd.smtp import Session
@@ -30,14 +29,11 @@ from mailserver.routing.relaying import Asker, Role
 from mailserver.values.secret import Secret
 from smtp_relay.inbound import replies, sasl
 from smtp_relay.inbound.commands import COMMANDS, State
-from smtp_relay.inbound.connection import Connection
+from smtp_relay.inbound.encryption import EncryptedConnection
 from smtp_relay.inbound.policy import may_sign_in
 from smtp_relay.inbound.recipients import Recipients
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.trace import Arrival
-
-TLS_HANDSHAKE_TIMEOUT_S = 30.0
-TLS_SHUTDOWN_TIMEOUT_S = 5.0
 
 _HELLO = int(State.HELLO)
 _EXTENDED = int(State.HELLO | State.EXTENDED)
@@ -46,7 +42,7 @@ _SIGNED_IN = int(State.SIGNED_IN | State.MAY_SEND)
 _MAY_SEND = int(State.MAY_SEND)
 
 
-class SessionCommands(Connection):
+class SessionCommands(EncryptedConnection):
     """What a connection may do before it sends a message."""
 
     __slots__ = ("_account", "_arrival", "_beginnings", "_failure_count", "_recipients", "_state")
@@ -141,30 +137,9 @@ class SessionCommands(Connection):
         else:
             self._say(replies.TLS_READY)
             self._flush()
-            await self._start_tls(self.listener.tls)
-
-    async def _start_tls(self, context: ssl.SSLContext) -> None:
-        try:
-            transport = await self.loop.start_tls(
-                self.transport,
-                self,
-                context,
-                server_side=True,
-                ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT_S,
-            )
-        except (OSError, ssl.SSLError) as error:
-            self._note("TLS handshake failed", error=str(error))
-            self._task = None
-            self._is_working = False
-            self.connection_lost(error)
-            return
-        if transport is None or self.transport is None:
-            return
-        self.transport = transport
-        self.is_over_tls = True
-        self._is_reading_paused = False
-        self._forget_session()
+            if await self._shake_hands(self.listener.tls, is_first=False):
+                self.is_over_tls = True
+                self._forget_session()
 
     def _forget_session(self) -> None:
         """RFC 3207 §4.2: nothing learnt in clear counts after the handshake."""

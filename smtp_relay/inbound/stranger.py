@@ -80,6 +80,7 @@ def recipients(domain: str) -> tuple[str, ...]:
 
 def _try_all(probe: Service, listener: Listener, peer: str) -> Iterator[Leak]:
     domain = probe.settings.service.domain
+    listener = replace(listener, tls=None)  # no socket, so no handshake
     for sender in (f"<stranger@{_ELSEWHERE}>", f"<postmaster@{domain}>", "<>"):
         talk = _Conversation(probe, listener, peer)
         talk.say(f"EHLO {_ELSEWHERE}")

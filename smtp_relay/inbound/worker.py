@@ -20,7 +20,6 @@ import ipaddress
 import os
 import signal
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,11 +39,10 @@ from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
-from mailserver.telemetry.reports import OPEN_RELAY
-from mailserver.tls.contexts import CertificateWatch, Contexts, make_contexts
+from mailserver.telemetry.reports import CERTIFICATE_REFUSED, OPEN_RELAY
+from mailserver.tls.contexts import Contexts, make_contexts, watch_certificate
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
-from smtp_relay.inbound.session import TLS_HANDSHAKE_TIMEOUT_S, TLS_SHUTDOWN_TIMEOUT_S
 from smtp_relay.inbound.stranger import find_leaks
 
 SWEEP_S = 1.0
@@ -136,9 +134,7 @@ class Worker:
             self._store, deliver=self._deliver, on_broken=self._broken_from_thread
         )
         self._pool = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
-        self._watch = CertificateWatch(
-            self._contexts, certificate=settings.tls.certificate, key=settings.tls.key
-        )
+        self._watch = watch_certificate(self._contexts, settings)
         self._service = Service(
             loop=loop,
             settings=settings,
@@ -168,6 +164,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._drain)
         self._loop.add_signal_handler(signal.SIGHUP, self._renew)
+        self._renew()
         for listener, meaning in self._meanings():
             self._servers.append(await self._listen(listener, meaning))
         self._report()
@@ -182,6 +179,7 @@ class Worker:
     def close(self) -> None:
         """Commit what waits, then let go of everything."""
         self._committer.stop()
+        self._service.last_words.close()
         self._pool.shutdown(wait=True)
         self._gate.close()
         self._store.close()
@@ -220,14 +218,8 @@ class Worker:
                 minimum=legacy.minimum,
                 networks=[str(network) for network in legacy.networks],
             )
-        tls: ssl.SSLContext | None = meaning.tls if meaning.is_tls else None
         return await self._loop.create_server(
-            lambda: SmtpDoor(service, meaning),
-            sock=listener.sock,
-            backlog=BACKLOG,
-            ssl=tls,
-            ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S if tls else None,
-            ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT_S if tls else None,
+            lambda: SmtpDoor(service, meaning), sock=listener.sock, backlog=BACKLOG
         )
 
     # --- upkeep -------------------------------------------------------------------
@@ -249,6 +241,8 @@ class Worker:
         if peers.is_news():
             self._log.warning(GATEWAY_WARNING)
         counters = self._service.counters.values() | peers.counters()
+        counters |= self._service.handshakes.counters()
+        counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
         if self._is_open_relay:
             counters[OPEN_RELAY] = 1.0
         self._pool.submit(self._report_counters, counters)
@@ -260,11 +254,7 @@ class Worker:
             self._log.warning("counters not reported", error=str(error))
 
     def _renew(self) -> None:
-        try:
-            if self._watch.reload():
-                self._log.info("certificate loaded again")
-        except (OSError, ssl.SSLError) as error:
-            self._log.error("new certificate unusable, the old one stays", error=str(error))
+        self._watch.renew(self._log)
 
     def _deliver(self, batch: list[tuple[Done, Outcome]]) -> None:
         """In the writer's thread: one hop for the whole batch."""

@@ -20,9 +20,9 @@ class Credentials:
         self._ca.cert_pem.write_to_path(self.authority)
         self.renew()
 
-    def renew(self) -> None:
+    def renew(self, key_type: trustme.KeyType = trustme.KeyType.ECDSA) -> None:
         """Write another certificate of the same CA."""
-        issued = self._ca.issue_cert("localhost", "127.0.0.1")
+        issued = self._ca.issue_cert("localhost", "127.0.0.1", key_type=key_type)
         issued.private_key_pem.write_to_path(self.key)
         self.certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
 

@@ -7,10 +7,20 @@ import ssl
 from typing import Any
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from OpenSSL import SSL
 
-from pop3_store.tls import CertificateUnusable, ServerTls
+from mailserver.telemetry.log import get_log
+from pop3_store.tls import CertificateUnusable, ServerTls, watch_certificate
 from tests.pop3_store.conftest import Credentials
+
+LOG = get_log("pop3")
 
 
 def make_tls(credentials: Credentials, **options: Any) -> ServerTls:
@@ -58,11 +68,12 @@ def shown_certificate(tls: ServerTls) -> bytes:
 @pytest.mark.parametrize("is_renewed", [False, True])
 def test_a_client_resumes_its_session(credentials: Credentials, *, is_renewed: bool) -> None:
     tls = make_tls(credentials)
+    watch = watch_certificate(tls)
     visitor = Visitor()
     visitor.visit(tls)
     if is_renewed:
         credentials.renew()
-        assert tls.reload_if_changed()
+        assert watch.renew(LOG)
     visitor.visit(tls)
     assert visitor.is_resumed
 
@@ -71,24 +82,54 @@ def test_a_certificate_that_does_not_fit_its_key_leaves_the_old_one(
     credentials: Credentials,
 ) -> None:
     tls = make_tls(credentials)
+    watch = watch_certificate(tls)
     before = shown_certificate(tls)
     old_key = credentials.key.read_bytes()
     credentials.renew()
     new_key = credentials.key.read_bytes()
     credentials.key.write_bytes(old_key)
-    with pytest.raises(CertificateUnusable):
-        tls.reload_if_changed()
+    assert not watch.renew(LOG)
+    assert watch.refusal
     assert shown_certificate(tls) == before
     credentials.key.write_bytes(new_key)
-    assert tls.reload_if_changed()
+    assert watch.renew(LOG)
+    assert not watch.refusal
     assert shown_certificate(tls) != before
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_pass_phrase(
+    credentials: Credentials,
+) -> None:
+    watch = watch_certificate(make_tls(credentials))
+    credentials.renew()
+    key = load_pem_private_key(credentials.key.read_bytes(), None)
+    credentials.key.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"xyzzy"))
+    )
+    assert not watch.renew(LOG)
+    assert watch.refusal
 
 
 def test_a_missing_key_stops_the_start_and_not_the_running_door(credentials: Credentials) -> None:
     tls = make_tls(credentials)
+    watch = watch_certificate(tls)
     credentials.key.unlink()
-    with pytest.raises(CertificateUnusable):
-        tls.reload_if_changed()
+    assert not watch.renew(LOG)
+    assert "No such file" in watch.refusal
     shown_certificate(tls)
     with pytest.raises(CertificateUnusable):
         make_tls(credentials)
+
+
+def test_a_certificate_of_another_key_type_takes_the_place_of_the_old_one(
+    credentials: Credentials,
+) -> None:
+    tls = make_tls(credentials)
+    watch = watch_certificate(tls)
+    for key_type in (trustme.KeyType.RSA, trustme.KeyType.ECDSA):
+        credentials.renew(key_type)
+        assert watch.renew(LOG)
+        chain = credentials.certificate.read_text()
+        assert shown_certificate(tls) == ssl.PEM_cert_to_DER_cert(
+            chain[: chain.index("-----END") + len("-----END CERTIFICATE-----")]
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import uvloop
 from mailserver.routing.relaying import Role
 from mailserver.settings.model import Settings
 from mailserver.supervisor import contract
-from mailserver.tls.contexts import CertificateWatch, make_contexts
+from mailserver.tls.contexts import make_contexts
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener
 from smtp_relay.inbound.worker import make_listener
@@ -118,34 +117,6 @@ def test_a_handshake_that_fails_leaves_no_session(
         assert hall.service.counters.faults == 0
 
     loop.run_until_complete(play())
-
-
-def test_a_changed_certificate_is_loaded_once(settings: Settings, tmp_path: Path) -> None:
-    contexts = make_contexts(settings)
-    tls = settings.tls
-    watch = CertificateWatch(contexts, certificate=tls.certificate, key=tls.key)
-    assert not watch.reload()
-    house.write_certificate(tmp_path)
-    assert watch.reload()
-    assert not watch.reload()
-
-
-def test_a_certificate_without_its_key_leaves_the_old_one(
-    settings: Settings, tmp_path: Path
-) -> None:
-    contexts = make_contexts(settings)
-    tls = settings.tls
-    watch = CertificateWatch(contexts, certificate=tls.certificate, key=tls.key)
-    old_key = tls.key.read_bytes()
-    house.write_certificate(tmp_path)
-    new_key = tls.key.read_bytes()
-    tls.key.write_bytes(old_key)
-    os.utime(tls.key, ns=(1, 1))
-    for _ in range(2):
-        with pytest.raises(ssl.SSLError):
-            watch.reload()
-    tls.key.write_bytes(new_key)
-    assert watch.reload()
 
 
 def test_the_legacy_listener_takes_old_tls_and_only_its_networks(tmp_path: Path) -> None:

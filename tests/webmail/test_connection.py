@@ -14,6 +14,9 @@ from starlette.responses import Response
 from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
+from mailserver.telemetry.log import get_log
+from mailserver.tls.failures import FailedHandshakes
+from mailserver.tls.parting import LastWords
 from webmail.connection import Reception, hush_libraries, is_proxy, make_config
 from webmail.lobby import Lobby
 
@@ -58,6 +61,9 @@ async def visit(lobby: Lobby, *, is_welcome: bool) -> tuple[bytes, int]:
             not_http=Response(status_code=400),
             is_welcome=lambda _peer: is_welcome,
             on_full=lambda: turned_away.append(True),
+            handshakes=FailedHandshakes(get_log("web")),
+            last_words=LastWords(),
+            listener="http",
             timeout_s=10.0,
         )
         accepting = loop.create_task(reception.run())
