@@ -14,6 +14,7 @@ from itertools import chain, count
 from operator import itemgetter
 
 from mailserver.store.ports import Listing, Mailboxes, Maildrop, Removal
+from mailserver.store.removed import RemovedBy
 from mailserver.values.ids import Uid
 from mailserver.values.unique_ids import unique_id, unique_id_prefix, unique_id_templates
 
@@ -80,12 +81,13 @@ class OpenMaildrop:
         self._marked.clear()
         self._marked_octets = 0
 
-    def removal(self, *, now_s: float) -> Removal | None:
+    def removal(self, *, now_s: float, by: RemovedBy | None) -> Removal | None:
         """What a complete QUIT asks for; None when nothing is marked."""
         if not self._marked:
             return None
         uids = tuple(self.uid(number) for number in sorted(self._marked))
-        return Removal(mailbox_id=self.maildrop.mailbox_id, uids=uids, removed_at_s=now_s)
+        mailbox_id = self.maildrop.mailbox_id
+        return Removal(mailbox_id=mailbox_id, uids=uids, removed_at_s=now_s, by=by)
 
     def size_lines(self) -> Iterator[bytes]:
         """The scan listings of LIST, slice by slice, then the terminator."""

@@ -33,6 +33,7 @@ from mailserver.store.ports import (
     Removed,
     StoreBroken,
 )
+from mailserver.store.removed import RemovedBy
 from mailserver.values.ids import MailboxId, Uid
 from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Row
 from pop3_store.desk import Circuit, Desk
@@ -236,6 +237,12 @@ class Session(Entering):
         """Only in TRANSACTION."""
         assert self._maildrop is not None
         return self._maildrop
+
+    def as_remover(self) -> RemovedBy | None:
+        """Who removes what this session has marked."""
+        if self._signed_in is None:
+            return None
+        return self._signed_in.as_remover(door=self.circuit.door, peer=self.circuit.peer)
 
     def unlock(self) -> None:
         lock, self._lock = self._lock, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailserver.auth.gate import Granted, SignInsStore, is_over
+from mailserver.store.removed import RemovedBy
 
 CHECK_AGAIN_S = 1.0
 """A session ends at its first command after this time, or at QUIT, which deletes."""
@@ -17,6 +18,10 @@ class SignedIn:
         self._store = store
         self._granted = granted
         self._checked_at_s = now_s
+
+    def as_remover(self, *, door: str, peer: str) -> RemovedBy:
+        """For what its QUIT removes."""
+        return RemovedBy(door, peer, self._granted.by_whom)
 
     def has_ended(self, *, now_s: float, is_last: bool) -> bool:
         """One indexed read, once in a while.  is_last: look now."""

@@ -112,7 +112,8 @@ def do_nothing(session: Session, _args: list[bytes]) -> Action | None:
 def quit_session(session: Session, _args: list[bytes]) -> Action | None:
     """Deletions are on disk and the lock is free before `+OK` is said (RFC 1939 §6)."""
     if session.state is State.TRANSACTION:
-        removal = session.maildrop().removal(now_s=session.desk.clock())
+        now_s = session.desk.clock()
+        removal = session.maildrop().removal(now_s=now_s, by=session.as_remover())
         if removal is not None:
             session.state = State.UPDATE
             return session.wait_for(Remove(removal))

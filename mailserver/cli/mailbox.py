@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mailserver.cli.access import account_named, opened_store, read_settings
+from mailserver.cli.mailbox_removed import list_removed, restore
 from mailserver.cli.moments import clock, iso
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
 from mailserver.values.escaping import shown
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from mailserver.store.people import Relation
     from mailserver.store.ports import Account, Store
 
-app = typer.Typer(help="What stands in mailboxes.", no_args_is_help=True)
+app = typer.Typer(
+    help="What stands in mailboxes, what was removed from them, and putting it back.",
+    no_args_is_help=True,
+)
+app.command("removed")(list_removed)
+app.command("restore")(restore)
 
 FromCorrespondentOption = Annotated[
     bool,
@@ -86,7 +92,7 @@ def _relations_over(store: Store, account: Account) -> list[Relation]:
 
 
 def _facts(item: Item) -> dict[str, Any]:
-    author, subject = _headers(item.header)
+    author, subject = headers_of(item.header)
     return {
         "uid": item.uid,
         "at": iso(item.accepted_at_s),
@@ -103,7 +109,7 @@ def _line(item: Item, facts: dict[str, Any]) -> str:
     return f"{clock(item.accepted_at_s)}  {item.size_octets:>9}  {who}{author}  {subject}"
 
 
-def _headers(block: bytes) -> tuple[str, str]:
+def headers_of(block: bytes) -> tuple[str, str]:
     """From and Subject, decoded; what is broken stands as it came."""
     from email.header import decode_header, make_header
     from email.parser import BytesHeaderParser

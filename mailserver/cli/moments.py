@@ -41,6 +41,23 @@ def parse_duration(text: str) -> float:
     return float(int(found[1]) * _UNITS_S[found[2]])
 
 
+def parse_moment(text: str, *, now_s: float) -> float:
+    """`2h` ago, `2026-11-24`, `2026-11-24 08:30`, `2026-11-24T08:30:00Z`: Unix time.
+
+    Raises:
+        ValueError: it is none; the text says what to write.
+    """
+    if _DURATION.fullmatch(text.strip().lower()):
+        return now_s - parse_duration(text)
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no moment: write one, as 2h, 2026-11-24, or '2026-11-24 08:30'"
+        ) from None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
 def span(seconds: float) -> str:
     """Roughly how long: `45 s`, `12 min`, `3 h`, `2 d`."""
     if seconds < 60:

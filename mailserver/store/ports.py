@@ -39,6 +39,7 @@ from mailserver.store.queueing import (
     Settlement,
 )
 from mailserver.store.recovery import FirstPasswords, Recovery
+from mailserver.store.removed import RemovedBy, RemovedMail
 from mailserver.store.sending import SentLedger
 from mailserver.store.upkeep import Upkeep
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
@@ -78,6 +79,7 @@ class Removal:
     mailbox_id: MailboxId
     uids: tuple[Uid, ...]
     removed_at_s: float
+    by: RemovedBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,6 +416,7 @@ class Store(
     Bodies,
     Mailboxes,
     MailboxContents,
+    RemovedMail,
     Journeys,
     Directory,
     Credentials,

@@ -6,6 +6,7 @@ import pytest
 
 from mailserver.auth.gate import FirstPasswordEnded, Unavailable
 from mailserver.store.ports import Removal, StoreBroken, StoreUnavailable
+from mailserver.store.removed import RemovedBy
 from mailserver.values.ids import Uid
 from pop3_store.commands import COMMANDS, MAX_PASSWORD_LINE_OCTETS
 from pop3_store.session import BATCH_OCTETS
@@ -91,7 +92,12 @@ def test_quit_says_ok_only_after_the_commit_and_the_unlock() -> None:
     assert store.held == {INBOX}
     committer.release()
     assert committer.written == [
-        Removal(mailbox_id=INBOX, uids=(Uid(11), Uid(13)), removed_at_s=1000.0)
+        Removal(
+            mailbox_id=INBOX,
+            uids=(Uid(11), Uid(13)),
+            removed_at_s=1000.0,
+            by=RemovedBy("pop3s", "192.0.2.1"),
+        )
     ]
     assert shell.said == b"+OK Goodbye\r\n"
     assert store.held == set()

@@ -115,6 +115,24 @@ def recount(place: Place, mailbox_id: MailboxId) -> tuple[int, int]:
     return int(found[0][0]), int(found[0][1])
 
 
+def recount_removed(place: Place, mailbox_id: MailboxId) -> tuple[int, int]:
+    """(entries, shares of octets) that a mailbox hides, counted row by row."""
+    found = place.rows(
+        "SELECT count(*), coalesce(sum(coalesce(share_octets, octets)), 0) FROM entry"
+        " WHERE mailbox_id = ? AND removed_modseq IS NOT NULL",
+        (mailbox_id,),
+    )
+    return int(found[0][0]), int(found[0][1])
+
+
+def removed_totals(place: Place, mailbox_id: MailboxId) -> tuple[int, int]:
+    """The same, as the mailbox's columns say."""
+    ((found_count, octets),) = place.rows(
+        "SELECT removed_count, removed_octets FROM mailbox WHERE mailbox_id = ?", (mailbox_id,)
+    )
+    return int(found_count), int(octets)
+
+
 def copies(place: Place, message_id: MessageId) -> list[tuple[Any, ...]]:
     """(recipient, state, mailbox, uid) of each copy, in the envelope's order."""
     return place.rows(

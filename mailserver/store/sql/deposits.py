@@ -33,7 +33,8 @@ _INSERT_COPIES = """
         original_recipient, sender)
     VALUES {rows}"""
 _INSERT_ENTRIES = """
-    INSERT INTO entry (mailbox_id, uid, message_id, octets, prefix, nonce) VALUES {rows}"""
+    INSERT INTO entry (mailbox_id, uid, message_id, octets, prefix, nonce, share_octets)
+    VALUES {rows}"""
 
 Deposits = dict[MailboxId, tuple[int, bytes]]
 """What one message puts into each mailbox: the size of its entry, and its prefix."""
@@ -103,11 +104,13 @@ def add_entries(
 ) -> dict[MailboxId, int]:
     """Give each entry the next UID of its mailbox; returns them by mailbox."""
     uids: dict[MailboxId, int] = {}
+    count, nonce = len(deposits), rows.nonce
     for mailbox_id, (octets, prefix) in deposits.items():
         growth = growths[mailbox_id]
         uid = uids[mailbox_id] = growth.next_uid
         growth.next_uid += 1
-        rows.entries.append((mailbox_id, uid, message_id, octets, prefix, rows.nonce))
+        share = None if count == 1 else octets // count
+        rows.entries.append((mailbox_id, uid, message_id, octets, prefix, nonce, share))
     return uids
 
 

@@ -13,14 +13,17 @@ from mailserver.values.ids import MailboxId, Uid
 OpenFile = Callable[[str], int | None]
 
 _LAST_UID = (1 << 63) - 1
-_LIST = """
-    SELECT entry.uid, message.accepted_at_s, entry.octets, message.account_id, account.identifier,
-        substr(message.body, 1, min(message.header_octets, ?)), message.header_octets,
-        message.file_name
-    FROM entry
+ITEM_COLUMNS = """entry.uid, message.accepted_at_s, entry.octets, message.account_id,
+        account.identifier, substr(message.body, 1, min(message.header_octets, ?)),
+        message.header_octets, message.file_name"""
+"""What `SqlMailboxContents.as_item` reads; its `?` is MAX_HEADER_OCTETS."""
+ITEM_TABLES = """entry
     JOIN message ON message.message_id = entry.message_id
-    LEFT JOIN account ON account.account_id = message.account_id
-    WHERE entry.mailbox_id = ? AND entry.uid < ? AND entry.removed_modseq IS NULL{which}
+    LEFT JOIN account ON account.account_id = message.account_id"""
+_LIST = f"""
+    SELECT {ITEM_COLUMNS}
+    FROM {ITEM_TABLES}
+    WHERE entry.mailbox_id = ? AND entry.uid < ? AND entry.removed_modseq IS NULL{{which}}
     ORDER BY entry.uid DESC LIMIT ?"""
 _SPAN = "(message.account_id = ? AND message.accepted_at_s >= ? AND message.accepted_at_s < ?)"
 _NEVER_S = 1e18
@@ -49,9 +52,10 @@ class SqlMailboxContents:
             until_s = _NEVER_S if span.until_s is None else span.until_s
             bounds += [span.account_id, span.since_s, until_s]
         rows = self._engine.read(_LIST.format(which=which), (*bounds, limit))
-        return [self._item(row) for row in rows]
+        return [self.as_item(row) for row in rows]
 
-    def _item(self, row: Row) -> Item:
+    def as_item(self, row: Row) -> Item:
+        """Of a row of `ITEM_COLUMNS`."""
         uid, accepted_at_s, octets, account_id, identifier, header, header_octets, file_name = row
         if header is None and file_name is not None:
             header = self._filed_header(file_name, min(header_octets, MAX_HEADER_OCTETS))

@@ -48,7 +48,13 @@ _ENTRIES_OF = "SELECT mailbox_id, uid, message_id FROM entry WHERE mailbox_id = 
 _DELETE_MAILBOX = """
     DELETE FROM mailbox WHERE mailbox_id = ?
         AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.mailbox_id = mailbox.mailbox_id)"""
-_DELETE_ENTRY = "DELETE FROM entry WHERE mailbox_id = ? AND uid = ? RETURNING message_id"
+# Of what is hidden: somebody may have put it back since it was looked at.
+_DELETE_ENTRY = """
+    DELETE FROM entry WHERE mailbox_id = ? AND uid = ? AND (removed_modseq IS NOT NULL OR ? = 1)
+    RETURNING removed_modseq IS NOT NULL, coalesce(share_octets, octets)"""
+_LESS_REMOVED = """
+    UPDATE mailbox SET removed_count = removed_count - ?, removed_octets = removed_octets - ?
+    WHERE mailbox_id = ?"""
 _FREE_BODY = """
     UPDATE message SET body = NULL, file_name = NULL WHERE message_id = ?
         AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.message_id = message.message_id)
@@ -131,7 +137,7 @@ class SqlReclaimer:
         entries = self._removed_entries(removed_before_s)
         if entries:
             with self._engine.write_turn(), self._engine.transaction() as connection:
-                _delete_entries(connection, entries, freed)
+                _delete_entries(connection, entries, freed, all_of_them=False)
         self._clear_deleted(freed)
         self._clear_spent(freed)
         for name in freed.file_names:
@@ -195,7 +201,7 @@ class SqlReclaimer:
             return
         entries = [(m, u, i) for m, u, i in self._engine.read(_ENTRIES_OF, (mailbox_id, SLICE))]
         with self._engine.write_turn(), self._engine.transaction() as connection:
-            _delete_entries(connection, entries, freed)
+            _delete_entries(connection, entries, freed, all_of_them=True)
             connection.execute(_DELETE_MAILBOX, (mailbox_id,))
 
     def _clear_spent(self, freed: _Freed) -> None:
@@ -240,11 +246,19 @@ class SqlReclaimer:
         return expired, count, False
 
 
-def _delete_entries(connection: Connection, entries: Iterable[Entry], freed: _Freed) -> None:
+def _delete_entries(
+    connection: Connection, entries: Iterable[Entry], freed: _Freed, *, all_of_them: bool
+) -> None:
+    """all_of_them: what shows as well as what is hidden."""
+    hidden: dict[int, tuple[int, int]] = {}  # mailbox -> count, octets
     for mailbox_id, uid, message_id in entries:
-        if first(connection.execute(_DELETE_ENTRY, (mailbox_id, uid))) is None:
+        row = first(connection.execute(_DELETE_ENTRY, (mailbox_id, uid, int(all_of_them))))
+        if row is None:
             continue
         freed.entry_count += 1
+        if row[0]:
+            count, octets = hidden.get(mailbox_id, (0, 0))
+            hidden[mailbox_id] = (count + 1, octets + row[1])
         name = first(connection.execute(_FILE_OF, (message_id,)))
         state = (message_id, FIRST_FINAL.value)
         if first(connection.execute(_FREE_BODY, state)) is None:
@@ -253,3 +267,5 @@ def _delete_entries(connection: Connection, entries: Iterable[Entry], freed: _Fr
         if name is not None and name[0] is not None:
             freed.file_names.append(name[0])
         connection.execute(_DELETE_MESSAGE, (message_id,))
+    for mailbox_id, totals in sorted(hidden.items()):
+        connection.execute(_LESS_REMOVED, (*totals, mailbox_id))

@@ -28,7 +28,7 @@ from mailserver.store.ports import (
     Write,
 )
 from mailserver.store.queueing import HopNote, Lease, ReportMade, Settled, Settlement
-from mailserver.store.sql import lists_expand, queue_lease, queue_reports, queue_settle
+from mailserver.store.sql import lists_expand, queue_lease, queue_reports, queue_settle, removed
 from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.deposits import (
     Rows,
@@ -46,8 +46,6 @@ from mailserver.values.unique_ids import make_nonce
 
 RECENT_MESSAGES = 10_000
 """How far back an accept is looked for: far more than are in flight at once."""
-REMOVAL_SLICE = 2_000
-"""Entries removed per turn of the write lock, so that no QUIT holds it for long."""
 
 _NEXT_MESSAGES = "UPDATE counter SET value = value + ? WHERE name = 'message' RETURNING value"
 _INSERT_MESSAGES = """
@@ -55,12 +53,6 @@ _INSERT_MESSAGES = """
         peer, flags, envelope_id, return_content, header_octets, longest_line_octets,
         dotted_line_count, body_octets, file_name, return_path, head, body, by_account_id)
     VALUES {rows}"""
-_NEXT_MODSEQ = "UPDATE mailbox SET modseq = modseq + 1 WHERE mailbox_id = ? RETURNING modseq"
-_HIDE_ENTRIES = """
-    UPDATE entry SET removed_modseq = ?, removed_at_s = ?
-    WHERE mailbox_id = ? AND removed_modseq IS NULL AND uid IN {rows} RETURNING octets"""
-_SHRINK_MAILBOX = """
-    UPDATE mailbox SET entry_count = entry_count - ?, octets = octets - ? WHERE mailbox_id = ?"""
 _RECENT_ACCEPT = """
     SELECT message_id FROM message
     WHERE message_id > (SELECT value FROM counter WHERE name = 'message') - ? AND accept_id = ?"""
@@ -126,11 +118,12 @@ class SqlWrites:
 
     def _remove_in_slices(self, removal: Removal) -> Outcome:
         count = 0
-        for start in range(0, len(removal.uids), REMOVAL_SLICE):
+        for start in range(0, len(removal.uids), removed.SLICE):
             part = Removal(
                 mailbox_id=removal.mailbox_id,
-                uids=removal.uids[start : start + REMOVAL_SLICE],
+                uids=removal.uids[start : start + removed.SLICE],
                 removed_at_s=removal.removed_at_s,
+                by=removal.by,
             )
             outcome = self.apply([part])[0]
             if not isinstance(outcome, Removed):
@@ -187,7 +180,7 @@ def _write_one(connection: Connection, write: _Single, nonce: int) -> tuple[Outc
     """(its outcome, is there work for agents?)."""
     match write:
         case Removal():
-            return _remove(connection, write), False
+            return removed.hide(connection, write), False
         case Lease():
             return queue_lease.lease(connection, write), False
         case HopNote():
@@ -217,7 +210,7 @@ def _concerns_agents(settlement: Settlement) -> bool:
 
 
 def _is_long(write: Write) -> bool:
-    return isinstance(write, Removal) and len(write.uids) > REMOVAL_SLICE
+    return isinstance(write, Removal) and len(write.uids) > removed.SLICE
 
 
 def _accept(
@@ -271,18 +264,3 @@ def _message_row(message_id: int, acceptance: Acceptance) -> Sequence[Any]:
         body.octets if isinstance(body, InlineBody) else None,
         acceptance.by_account,
     )
-
-
-def _remove(connection: Connection, removal: Removal) -> Removed:
-    modseq = first(connection.execute(_NEXT_MODSEQ, (removal.mailbox_id,)))
-    if modseq is None:
-        return Removed(0)
-    sizes: list[int] = []
-    for start in range(0, len(removal.uids), 500):
-        uids = removal.uids[start : start + 500]
-        marks = "(" + ",".join("?" * len(uids)) + ")"
-        parameters = (modseq[0], removal.removed_at_s, removal.mailbox_id, *uids)
-        statement = _HIDE_ENTRIES.format(rows=marks)
-        sizes.extend(row[0] for row in connection.execute(statement, parameters))
-    connection.execute(_SHRINK_MAILBOX, (len(sizes), sum(sizes), removal.mailbox_id))
-    return Removed(len(sizes))

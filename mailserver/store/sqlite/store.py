@@ -58,6 +58,7 @@ from mailserver.store.sql.queue_reports import SqlOwedReports
 from mailserver.store.sql.queue_search import SqlQueueSearch
 from mailserver.store.sql.reclaim import SqlReclaimer
 from mailserver.store.sql.recovery import SqlFirstPasswords, SqlRecovery
+from mailserver.store.sql.removed import SqlRemoved
 from mailserver.store.sql.targets import SqlTargets
 from mailserver.store.sql.tracing import SqlTracing
 from mailserver.store.sql.writes import SqlWrites
@@ -165,7 +166,13 @@ class SqliteStore:
         self.fetch = self._mailboxes.fetch
         self.open_maildrop = self._mailboxes.open_maildrop
         self.lock_maildrop: Callable[[MailboxId], MaildropLock | None] = self._locks.lock_maildrop
-        self.list_items = SqlMailboxContents(self._engine, self._files.open_file).list_items
+        contents = SqlMailboxContents(self._engine, self._files.open_file)
+        self.list_items = contents.list_items
+        removed = SqlRemoved(self._engine, as_item=contents.as_item)
+        self.list_removed = removed.list_removed
+        self.removed_uids = removed.removed_uids
+        self.restore_removed = removed.restore_removed
+        self.removed_room = removed.removed_room
 
     def _bind_queue(self) -> None:
         agents = SqlAgents(self._engine, self._slots, wake=self._wakeup.wake)

@@ -33,7 +33,7 @@ from mailserver.store.ports import (
     Store,
     Write,
 )
-from mailserver.values.ids import MailboxId
+from mailserver.values.ids import MailboxId, Uid
 from tests.store.letters import (
     NOW_S,
     as_fetched,
@@ -44,7 +44,7 @@ from tests.store.letters import (
     removal,
     unique_ids_of,
 )
-from tests.store.places import PLACES, Place, count, recount
+from tests.store.places import PLACES, Place, count, recount, recount_removed, removed_totals
 
 KEEP_REMOVED_S = 50.0
 KEEP_HISTORY_S = 200.0
@@ -132,6 +132,26 @@ class StoreMachine(RuleBasedStateMachine):
         assert outcome == Removed(len(found))
         for uid in found:
             model.hidden[uid] = (self.now_s, model.visible.pop(uid))
+
+    @rule(
+        which=st.integers(0, 1),
+        box=boxes,
+        uids=st.sets(st.integers(1, 12), max_size=5),
+        as_new=st.booleans(),
+    )
+    def put_messages_back(self, which: int, box: int, uids: set[int], as_new: bool) -> None:
+        """Some of what was removed, and some of what was not; while no session is open."""
+        model = self.boxes[box]
+        if model.lock is not None:
+            return
+        found = sorted(uids & model.hidden.keys())
+        store = self.stores[which]
+        back = store.restore_removed(self.ids[box], [Uid(u) for u in uids], as_new=as_new)
+        assert sorted(back) == found
+        for uid in found:
+            model.visible[uid] = model.hidden.pop(uid)[1]
+            if as_new:
+                model.names.pop(uid, None)
 
     @rule(which=st.integers(0, 1), box=boxes)
     def lock(self, which: int, box: int) -> None:
@@ -238,6 +258,11 @@ class StoreMachine(RuleBasedStateMachine):
                 assert maildrop.next_uid == model.next_uid
                 self._compare(store.list_maildrop(maildrop), model.visible)
             assert (maildrop.count, maildrop.octets) == recount(self.place, mailbox_id)
+            totals = removed_totals(self.place, mailbox_id)
+            assert totals == recount_removed(self.place, mailbox_id)
+            assert totals[0] == len(model.hidden)
+            listed = self.stores[0].list_removed(mailbox_id, since_s=0.0, limit=1000)
+            assert sorted(one.item.uid for one in listed) == sorted(model.hidden)
             if model.opened is not None:
                 self._compare(self.stores[1].list_maildrop(model.opened[0]), model.opened[1])
 

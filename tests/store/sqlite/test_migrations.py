@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from mailserver.queue.copies import CopyState
 from mailserver.store.people import Kind, Life, Search
 from mailserver.store.ports import AccountState, NameTaken
+from mailserver.store.removed import RemovedRoom
 from mailserver.store.sqlite import migrate
 from mailserver.store.sqlite.engine import SqliteEngine, migrations_to_run
 from mailserver.store.sqlite.store import SqliteStore
-from mailserver.values.ids import MailboxId
+from mailserver.values.ids import MailboxId, Uid
 from tests.store.letters import (
     BODY,
     HEAD,
@@ -122,6 +124,26 @@ def test_what_an_older_release_stored_keeps_its_unique_id(
     older, newer = unique_ids_of(store, BOX)
     assert older == b"e.1"
     assert newer.startswith(b"e.2.")
+    store.close()
+
+
+def test_what_was_removed_before_there_were_totals_is_counted_and_can_be_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "store"
+    trunk_store(folder, monkeypatch, up_to=7)
+    database = apsw.Connection(str(folder / "mail.db"))
+    database.execute("UPDATE entry SET removed_modseq = 1, removed_at_s = ?", (NOW_S,))
+    database.execute("UPDATE mailbox SET modseq = 1, entry_count = 0, octets = 0")
+    database.close()
+    store = SqliteStore(folder)
+    octets = len(RETURN_PATH + PREFIX + HEAD + BODY)
+    assert store.removed_room() == RemovedRoom(1, octets)
+    (found,) = store.list_removed(BOX, since_s=0.0, limit=9)
+    assert (found.item.uid, found.by) == (1, None)
+    assert store.restore_removed(BOX, [Uid(1)], as_new=False) == [1]
+    assert unique_ids_of(store, BOX) == [b"e.1"]
+    assert store.removed_room() == RemovedRoom(0, 0)
     store.close()
 
 
