@@ -41,15 +41,10 @@ from mailserver.store.private import make_private_folder, open_private
 from mailserver.store.sql.clock import SqlClock
 from mailserver.store.sql.directory import SqlDirectory
 from mailserver.store.sql.journeys import SqlJourneys
-from mailserver.store.sql.kinds import SqlKinds
 from mailserver.store.sql.lists import SqlLists
 from mailserver.store.sql.mailbox_list import SqlMailboxContents
 from mailserver.store.sql.mailboxes import SqlMailboxes
 from mailserver.store.sql.moments import SqlMoments
-from mailserver.store.sql.people import SqlPeople
-from mailserver.store.sql.people_names import SqlNames
-from mailserver.store.sql.people_relations import SqlRelations
-from mailserver.store.sql.people_search import SqlPeopleSearch
 from mailserver.store.sql.policies import SqlPolicies
 from mailserver.store.sql.queue_acts import SqlQueueActs
 from mailserver.store.sql.queue_agents import SqlAgents
@@ -65,6 +60,7 @@ from mailserver.store.sql.writes import SqlWrites
 from mailserver.store.sqlite.engine import SqliteEngine
 from mailserver.store.sqlite.locks import MaildropLocks
 from mailserver.store.sqlite.migrate import migrate
+from mailserver.store.sqlite.people import SqliteStoreOfPeople
 from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.store.sqlite.slots import AgentSlots
 from mailserver.store.sqlite.trace_index import SqliteTraceIndex
@@ -97,7 +93,7 @@ def open_store(settings: Settings) -> SqliteStore:
     )
 
 
-class SqliteStore:
+class SqliteStore(SqliteStoreOfPeople):
     """The `Store` port.  Its parts are made here and handed out as methods."""
 
     def __init__(
@@ -235,44 +231,6 @@ class SqliteStore:
         self.count_numen_passwords = first_passwords.count_numen_passwords
         self.read_quick_numens = first_passwords.read_quick_numens
         self.replace_numens = first_passwords.replace_numens
-
-    def _bind_people(self) -> None:
-        names = SqlNames(self._engine)
-        self.who_had = names.who_had
-        self.last_homonym = names.last_homonym
-        self.given_to = names.given_to
-        people = SqlPeople(self._engine)
-        self.read_subjects = people.read_subjects
-        self.read_person = people.read_person
-        self.read_unit = people.read_unit
-        self.find_doc = people.find_doc
-        self.due_lives = people.due_lives
-        self.begin_import = people.begin_import
-        self.apply_changes = people.apply_changes
-        self.end_import = people.end_import
-        self.last_import = people.last_import
-        self.read_changes = people.read_changes
-        self.undo_changes = people.undo_changes
-        self.put = people.put
-
-    def _bind_directory(self) -> None:
-        search = SqlPeopleSearch(self._engine)
-        self.find_unit = search.find_unit
-        self.child_units = search.child_units
-        self.search_people = search.search_people
-        self.search_units = search.search_units
-        self.find_person = search.find_person
-        relations = SqlRelations(self._engine)
-        self.relate = relations.relate
-        self.end_relation = relations.end_relation
-        self.relations_of = relations.relations_of
-        self.relations_over = relations.relations_over
-        self.is_below = relations.is_below
-        self.note = relations.note
-        self.history = relations.history
-        kinds = SqlKinds(self._engine)
-        self.set_kind = kinds.set_kind
-        self.name_over = kinds.name_over
 
     def _prepare_folder(self) -> None:
         if not self._folder.is_dir():
