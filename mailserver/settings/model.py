@@ -171,6 +171,8 @@ class DeliverySettings(Section):
     port: int = Field(default=25, ge=1, le=65535)  # of the hosts that MX records name
     ip: Literal["both", "ipv4", "ipv6"] = "both"
     source_addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+    own_addresses: tuple[IPv4Address | IPv6Address, ...] = ()  # that a gateway translates to us
+    internal_networks: tuple[Network, ...] = ()  # not public, and mail may go there
     max_connections: int = Field(default=200, ge=1)  # of one process
     destination_connections: int = Field(default=20, ge=1)  # to one set of hosts
     destination_pause_s: float = Field(default=0, ge=0)  # between messages to one set of hosts

@@ -156,7 +156,12 @@ def open_wayfinder(
     # Where DANE is not wanted nobody is to be warned that it is off.
     validates = settings.dns.validates if settings.delivery.dane else "no"
     validation = Validation(resolver, servers=resolver.servers, validates=validates, log=log)
-    fetch = HttpsPolicies(resolver=resolver, port=https_port, context=https_context)
+    fetch = HttpsPolicies(
+        resolver=resolver,
+        port=https_port,
+        context=https_context,
+        internal=settings.delivery.internal_networks,
+    )
     pool = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="policies")
     return Wayfinder(
         settings,

@@ -6,6 +6,8 @@
 | MX: the root alone                         | 5.1.10, for good (RFC 7505)  |
 | MX, A and AAAA: no data                    | 5.1.2, for good              |
 | the best host is ourselves                 | 5.4.6, for good              |
+| hosts at loopback, link-local ... only     | 5.4.4, for good              |
+| hosts at private addresses only            | 4.4.4                        |
 | no host with an address, none unanswered   | 4.4.4                        |
 | no host with an address, some unanswered   | 4.4.3                        |
 | hosts, but none that its policy allows     | 4.7.5                        |
@@ -15,12 +17,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from dns.rdtypes.ANY.MX import MX
 
 from mailserver.routing.mx import MxRecord, NullMx, cut_loop, order_hosts, parse_literal
+from mailserver.routing.reach import Reach, reach_of
 from mailserver.routing.rules import match_domain
 from mailserver.settings.model import RouteSettings, Settings
 from mailserver.store.queueing import StsPolicy
@@ -44,6 +48,8 @@ from smtp_relay.delivery.plan import (
 from smtp_relay.delivery.security.dane import NoDane
 from smtp_relay.delivery.security.demand import Untrusted, decide_demand, settings_demand
 from smtp_relay.delivery.security.sts_keeper import StsKeeper
+
+_SHOWN_ADDRESSES = 3
 
 
 class _NoWay(Exception):
@@ -165,12 +171,37 @@ class MxFinder:
             words = f"mail for {domain} loops back to this server"
             raise _NoWay("5.4.6", words, is_permanent=True)
         pairs = [(r, one) for r, one in zip(records, located, strict=True) if r in kept]
-        usable = [(record, one) for record, one in pairs if one.addresses]
+        refused: list[tuple[str, Reach]] = []
+        usable = []
+        for record, one in pairs:
+            reached = self._reached(one, refused, inquiry)
+            if reached.addresses:
+                usable.append((record, reached))
         if usable:
             return usable
+        if refused and not any(one.is_unanswered for _, one in pairs):
+            has_all = all(one.all_addresses for _, one in pairs)
+            raise _out_of_reach(f"the mail hosts of {domain} have", refused, has_all=has_all)
         if any(one.is_unanswered for _, one in pairs):
             raise _NoWay("4.4.3", f"name servers did not answer for the mail hosts of {domain}")
         raise _NoWay("4.4.4", f"no mail host of {domain} has an address that we may use")
+
+    def _reached(
+        self, located: Located, refused: list[tuple[str, Reach]], inquiry: Inquiry
+    ) -> Located:
+        """Without the addresses to which the DNS of others may not send us."""
+        out = dict(self._out_of_reach(located.addresses))
+        for address, reach in out.items():
+            refused.append((address, reach))
+            inquiry.say(f"{located.host}: {address} left out, {_NOT_PUBLIC[reach]}")
+        kept = tuple(one for one in located.addresses if one not in out)
+        return replace(located, addresses=kept) if out else located
+
+    def _out_of_reach(self, addresses: Sequence[str]) -> Iterator[tuple[str, Reach]]:
+        for address in addresses:
+            reach = reach_of(address, internal=self._settings.delivery.internal_networks)
+            if reach is not Reach.PUBLIC:
+                yield address, reach
 
     def _is_own(self, located: Located) -> bool:
         port = self._settings.delivery.port
@@ -263,16 +294,41 @@ class MxFinder:
             hops=tuple(hops),
             max_connections=rule.max_connections if rule is not None else 0,
             pause_s=rule.pause_s if rule is not None else 0,
+            is_by_dns=True,
             steps=tuple(inquiry.steps),
         )
 
     def _to_literal(self, next_hop: str, address: str, inquiry: Inquiry) -> Itinerary:
         if self._is_ours(address, self._settings.delivery.port):
             raise _NoWay("5.4.6", f"{next_hop} is this server", is_permanent=True)
+        if refused := list(self._out_of_reach((address,))):
+            raise _out_of_reach(f"{next_hop} is", refused, has_all=True, is_literal=True)
         located = Located(host=address, addresses=(address,), all_addresses=(address,))
         demand = settings_demand(self._settings.delivery, None, host=address)
         inquiry.say(f"{address}: an address literal; TLS {_words(demand)}")
         return self._itinerary(next_hop, [self._hop(located, demand, 0)], None, inquiry)
+
+
+_NOT_PUBLIC = {
+    Reach.NOWHERE: "not an address of another machine",
+    Reach.PRIVATE: "a private address that delivery.internal_networks does not name",
+}
+
+
+def _out_of_reach(
+    what: str, refused: Sequence[tuple[str, Reach]], *, has_all: bool, is_literal: bool = False
+) -> _NoWay:
+    """For good, unless a host may still get an address, or the network is one of ours."""
+    is_private = any(reach is Reach.PRIVATE for _, reach in refused)
+    addresses = ", ".join(address for address, _ in refused[:_SHOWN_ADDRESSES])
+    kind = "private addresses" if is_private else "addresses that are no other machine's"
+    if is_literal:
+        words = f"{what} {'a private address' if is_private else 'no address of another machine'}"
+    else:
+        words = f"{what} {kind} only ({addresses})"
+    if has_all and (is_literal or not is_private):
+        return _NoWay("5.4.4", f"{words}: no mail goes there", is_permanent=True)
+    return _NoWay("4.4.4", f"{words}: no mail goes there")
 
 
 def _parse_literal(next_hop: str) -> str | None:

@@ -1,44 +1,74 @@
-"""Are we the host that an MX record names?  A fact for `mailserver.routing.mx.cut_loop`."""
+"""Are we the host that an MX record, or a rule, names?  For `mailserver.routing.mx.cut_loop`.
+
+| the address                                      | is ours at            |
+| ------------------------------------------------ | --------------------- |
+| unspecified (0.0.0.0, ::): the system takes it for this machine | any port |
+| of this machine, where a listener of SMTP is bound to all of them | that listener's port |
+| to which a listener of SMTP is bound              | that listener's port |
+| `delivery.own_addresses`: what a gateway translates to us | the ports of SMTP |
+
+IPv4 addresses that are written as IPv6 ones are the same (`mailserver.routing.reach`).
+Behind a gateway that nobody named, our own name in the peer's greeting gives us away
+(`client.opening`).
+"""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv6Address
+from typing import Final
 
-from mailserver.settings.bind import Bind, parse_bind
+from mailserver.routing.reach import Ip, plain
+from mailserver.settings.bind import Bind
+from mailserver.settings.listeners import SMTP, wanted_listeners
 from mailserver.settings.model import Settings
 
 IsOurs = Callable[[str, int], bool]
+_SMTP_PORTS: Final = frozenset({25, 465, 587})
 
 
 def find_own(settings: Settings) -> IsOurs:
-    """Whether an address and port reach one of our own MX listeners.
+    """Whether an address and port reach one of our own listeners of SMTP."""
+    binds = tuple(one.bind for one in wanted_listeners(settings) if one.kind.door == SMTP)
+    known = {plain(one) for one in settings.delivery.own_addresses}
+    ports = _SMTP_PORTS | {settings.delivery.port} | {bind.port for bind in binds}
 
-    Behind a translated address only the host name gives us away.
-    """
-    binds = tuple(parse_bind(text) for text in settings.smtp.mx)
-    return lambda address, port: any(_reaches(bind, _plain(address), port) for bind in binds)
+    def is_ours(address: str, port: int) -> bool:
+        ip = plain(address)
+        if ip.is_unspecified or (ip in known and port in ports):
+            return True
+        return any(bind.port == port and _reaches(bind, ip) for bind in binds)
+
+    return is_ours
 
 
-def _plain(address: str) -> str:
-    """An IPv4 address that is written as an IPv6 one (RFC 4291 §2.5.5) reaches the same."""
-    mapped = getattr(ip_address(address), "ipv4_mapped", None)
-    return str(mapped or address)
+def _reaches(bind: Bind, ip: Ip) -> bool:
+    if bind.ip.is_unspecified:
+        return is_of_this_machine(str(ip))
+    return _without_scope(plain(bind.ip)) == _without_scope(ip)
 
 
-def _reaches(bind: Bind, address: str, port: int) -> bool:
-    if bind.port != port:
-        return False
-    return is_of_this_machine(address) if bind.ip.is_unspecified else bind.host == address
+def _without_scope(ip: Ip) -> str:
+    return str(ip).partition("%")[0]
 
 
 def is_of_this_machine(address: str) -> bool:
-    """Only the machine's own addresses can be bound; nothing is sent."""
+    """Only the machine's own addresses can be bound; nothing is sent.
+
+    A link-local address is one on some link: which one is not asked.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    host = address
+    if family == socket.AF_INET6:
+        ip = IPv6Address(address)
+        if ip.is_link_local and ip.scope_id is None:
+            return any(
+                is_of_this_machine(f"{address}%{number}") for number, _ in socket.if_nameindex()
+            )
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as trial:
-            trial.bind((address, 0))
+            trial.bind((host, 0))
     except OSError:
         return False
     return True

@@ -79,6 +79,7 @@ class Itinerary:
     site: connections and limits are shared by whatever has the same site: the
         set of hosts, and everything that binds a policy to them.
     steps: each look-up and decision in words, for `mailserver route`.
+    is_by_dns: the DNS of others says so, or an address literal: no rule of ours.
     valid_until_s: look again after it (monotonic).
     """
 
@@ -89,6 +90,7 @@ class Itinerary:
     login: Login | None = None
     max_connections: int = 0  # 0: the service's
     pause_s: float = 0
+    is_by_dns: bool = False
     steps: tuple[str, ...] = ()
     valid_until_s: float = 0
 
@@ -101,6 +103,7 @@ class Unroutable:
         5.1.2   no such domain, or nothing there that could take mail
         5.1.3   an address literal that is none
         5.1.10  the domain takes no mail (RFC 7505)
+        5.4.4   no host that has an address of another machine
         5.4.6   the best host is ourselves
         5.7.1   a rule refuses it
         4.4.3   name servers did not answer

@@ -336,6 +336,7 @@ def _opener(loop: asyncio.AbstractEventLoop, options: LinkOptions) -> OpenLink:
             loop=loop,
             listener=listener,
             may_pipeline=order.may_pipeline,
+            may_be_ourselves=not order.itinerary.is_by_dns,
         )
 
     return opened

@@ -93,6 +93,7 @@ def world(service: Path, run: Run, tmp_path: Path) -> Iterator[World]:
                 MAILSERVER_DNS__SERVERS=f"127.0.0.1:{names.resolver_port}",
                 MAILSERVER_DNS__VALIDATES="yes",
                 MAILSERVER_DELIVERY__PORT=str(postfix.port),
+                MAILSERVER_DELIVERY__INTERNAL_NETWORKS="127.0.0.0/8",
                 SSL_CERT_FILE=str(postfix.authority),
             )
             try:

@@ -46,6 +46,7 @@ class Outside:
                     "dns.validates": "no",
                     "delivery.mta_sts": False,
                     "delivery.port": peer.port,
+                    "delivery.internal_networks": ["127.0.0.0/8"],
                 }
             )
             await self._end.wait()

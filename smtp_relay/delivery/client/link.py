@@ -311,11 +311,13 @@ async def open_link(
     loop: asyncio.AbstractEventLoop,
     listener: LinkListener,
     may_pipeline: bool = True,
+    may_be_ourselves: bool = True,
 ) -> Link:
     """A connection that takes mail: greeted, secured as `hop.tls` demands, logged in.
 
     address: one of `hop.addresses`.
     may_pipeline: False for a host that has lost what was pipelined.
+    may_be_ourselves: False where others say where to go; see `opening`.
 
     Raises:
         LinkFailure: there is none; nothing else is raised, and nothing stays open.
@@ -327,6 +329,7 @@ async def open_link(
         login=login,
         may_log_in_clear=ip_address(address).is_loopback,
         may_pipeline=may_pipeline,
+        may_be_ourselves=may_be_ourselves,
     )
     conversation = Conversation(opening, protocol, is_still_ours=options.is_still_ours)
     link = Link(hop, address, conversation, options=options, loop=loop, listener=listener)

@@ -56,6 +56,7 @@ class Opening:
 
     may_log_in_clear: the peer is this machine, so a password crosses no wire.
     may_pipeline: False: one command at a time, whatever it offers.
+    may_be_ourselves: False: a peer that answers hello with our own name is us, behind a gateway.
     clear_note: why the connection is in clear, for the journey.
     """
 
@@ -68,6 +69,7 @@ class Opening:
         login: Login | None,
         may_log_in_clear: bool,
         may_pipeline: bool = True,
+        may_be_ourselves: bool = True,
     ) -> None:
         self._hostname = hostname.encode("ascii")
         self._protocol = protocol
@@ -75,6 +77,7 @@ class Opening:
         self._login = login
         self._may_log_in_clear = may_log_in_clear
         self._may_pipeline = may_pipeline
+        self._may_be_ourselves = may_be_ourselves
         self._is_encrypted = demand.is_implicit
         self.step = Step.GREETING
         self.offers = NO_OFFERS
@@ -118,6 +121,7 @@ class Opening:
             return b"HELO " + self._hostname + b"\r\n"
         if reply.code != 250:
             raise self._failure(reply)
+        self._look_for_ourselves(reply)
         offers = parse_offers(reply)
         self.offers = replace(offers, pipelining=offers.pipelining and self._may_pipeline)
         return self._secure()
@@ -125,7 +129,15 @@ class Opening:
     def _on_helo(self, reply: Reply) -> bytes:
         if reply.code != 250:
             raise self._failure(reply)
+        self._look_for_ourselves(reply)
         return self._secure()
+
+    def _look_for_ourselves(self, reply: Reply) -> None:
+        """RFC 5321 §5.1: mail that came back would go in circles."""
+        name = reply.lines[0].split(b" ", 1)[0].rstrip(b".").lower()
+        if not self._may_be_ourselves and name == self._hostname.lower():
+            words = f"it answers with our own name, {name.decode('ascii')}: it is this server"
+            raise LinkFailure(phase=Phase.HELLO, status="4.4.6", words=words)
 
     def _secure(self) -> bytes:
         """STARTTLS where it is wished for or demanded, else on."""

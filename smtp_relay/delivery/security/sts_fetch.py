@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any, Final, cast
 
 from mailserver.routing.mx import order_addresses
+from mailserver.routing.reach import Network, Reach, reach_of
 from smtp_relay.delivery.dns.answers import Answer, Found, RecordType, Resolver
 
 HTTPS_PORT: Final = 443
@@ -39,12 +40,17 @@ class Incomplete(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpsPolicies:
-    """Fetches policies.  context: None: the system's authorities."""
+    """Fetches policies.  context: None: the system's authorities.
+
+    internal: networks of ours where a policy may be; elsewhere, only at public addresses, since
+        the DNS of strangers says where to ask.
+    """
 
     resolver: Resolver
     port: int = HTTPS_PORT
     context: ssl.SSLContext | None = None
     timeout_s: float = TIMEOUT_S
+    internal: tuple[Network, ...] = ()
 
     async def fetch(self, domain: str) -> bytes:
         """The body of the policy.
@@ -67,7 +73,12 @@ class HttpsPolicies:
         found = order_addresses(_texts(ipv4), _texts(ipv6), choice="both")
         if not found:
             raise CannotFetch(f"{host} has no address")
-        return found
+        public = tuple(
+            one for one in found if reach_of(one, internal=self.internal) is Reach.PUBLIC
+        )
+        if not public:
+            raise CannotFetch(f"{host} has no public address")
+        return public
 
     async def _fetch_from(self, addresses: Sequence[str], host: str) -> bytes:
         context = self.context or system_context()

@@ -187,6 +187,7 @@ def _opener(
             loop=loop,
             listener=listener,
             may_pipeline=order.may_pipeline,
+            may_be_ourselves=not order.itinerary.is_by_dns,
         )
 
     return opened

@@ -337,6 +337,26 @@ def test_a_host_with_two_addresses_is_asked_at_the_second(tmp_path: Path) -> Non
     run(story)
 
 
+async def _be_us(wire: Wire) -> None:
+    await wire.say("220 us.test ESMTP")
+    await wire.line()
+    await wire.say("250 us.test")
+    await wire.rest()
+
+
+def test_a_host_that_is_this_service_behind_a_gateway_gets_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Peer(_be_us) as us, Peer(take_all) as other:
+            ways = replace(way(us.port, other.port), is_by_dns=True)
+            async with open_agency(tmp_path, ways) as agency:
+                agency.accept(*letters(1))
+                await agency.until_empty()
+                assert len(other.messages) == 1
+                assert us.heard == ["EHLO us.test"]
+
+    run(story)
+
+
 def test_each_dead_host_is_a_line_of_the_journey(tmp_path: Path) -> None:
     async def told(agency: Agency, first: Peer, second: Peer) -> None:
         (one,) = letters(1)

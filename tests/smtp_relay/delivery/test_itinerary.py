@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailserver.settings.bind import Bind
-from mailserver.settings.model import RouteSettings, Settings
+from mailserver.settings.model import RouteSettings, Settings, SmtpSettings
 from mailserver.telemetry.log import get_log
 from smtp_relay.delivery.dns.answers import Answer, Unanswered
 from smtp_relay.delivery.dns.validation import Validation
@@ -197,6 +197,127 @@ async def test_ourselves_in_disguise_are_ourselves(table: dict[str, Answer]) -> 
     way = await find(table)
     assert isinstance(way, Unroutable)
     assert (way.status, way.is_permanent) == ("5.4.6", True)
+
+
+WILD = "0.0.0.0:25"
+
+
+@pytest.mark.parametrize("port", [25, 2525])
+@pytest.mark.parametrize(
+    ("kind", "address"),
+    [
+        ("A", "0.0.0.0"),
+        ("AAAA", "::"),
+        ("AAAA", "::ffff:0.0.0.0"),
+        ("AAAA", "64:ff9b::0.0.0.0"),
+        ("AAAA", "2002::"),
+    ],
+)
+async def test_the_unspecified_address_is_ourselves_at_any_port(
+    kind: str, address: str, port: int
+) -> None:
+    table = {"MX a.test": found("MX", "10 mx.a.test."), f"{kind} mx.a.test": found(kind, address)}
+    way = await find(table, settings=settings_with(mx=("192.0.2.200:25",), port=port))
+    assert isinstance(way, Unroutable)
+    assert (way.status, way.is_permanent) == ("5.4.6", True)
+    assert "loops back to this server" in way.words
+
+
+@pytest.mark.parametrize(
+    ("mx", "address", "is_loop"),
+    [
+        (WILD, "127.0.0.1", True),
+        (WILD, "127.200.1.1", True),
+        (WILD, "::ffff:127.0.0.1", True),
+        (WILD, "64:ff9b::127.0.0.1", True),
+        ("[::]:25", "::1", True),
+        ("[::]:25", "127.0.0.1", True),
+        ("192.0.2.1:25", "::ffff:192.0.2.1", True),
+        ("[::ffff:192.0.2.1]:25", "192.0.2.1", True),
+        ("192.0.2.1:25", "192.0.2.2", False),
+        ("192.0.2.1:2525", "192.0.2.1", False),
+        (WILD, "192.0.2.1", False),
+    ],
+)
+async def test_our_listeners_are_ourselves_under_any_address_of_theirs(
+    mx: str, address: str, is_loop: bool
+) -> None:
+    kind = "AAAA" if ":" in address else "A"
+    table = {"MX a.test": found("MX", "10 mx.a.test."), f"{kind} mx.a.test": found(kind, address)}
+    way = await find(table, settings=settings_with(mx=(mx,)))
+    assert isinstance(way, Unroutable) is is_loop
+    assert not isinstance(way, Unroutable) or way.status == "5.4.6"
+
+
+async def test_what_a_gateway_translates_to_us_is_ourselves() -> None:
+    settings = settings_with(own_addresses=("192.0.2.1",))
+    way = await find(ONE, settings=settings)
+    assert isinstance(way, Unroutable)
+    assert way.status == "5.4.6"
+
+
+async def test_hosts_behind_the_unspecified_address_are_no_nearer_and_those_before_it_are() -> None:
+    table = {
+        "MX a.test": found("MX", "5 near.test.", "10 zero.test.", "20 far.test."),
+        "A near.test": found("A", "192.0.2.5"),
+        "A zero.test": found("A", "0.0.0.0"),
+        "A far.test": found("A", "192.0.2.6"),
+    }
+    way = await found_way(table)
+    assert [hop.host for hop in way.hops] == ["near.test"]
+    assert "far.test: left out, it is no nearer than this server" in way.steps
+
+
+@pytest.mark.parametrize(
+    ("addresses", "status", "is_permanent"),
+    [
+        (("127.0.0.1",), "5.4.4", True),
+        (("169.254.169.254",), "5.4.4", True),
+        (("224.0.0.1", "127.0.0.1"), "5.4.4", True),
+        (("10.1.2.3",), "4.4.4", False),
+        (("10.1.2.3", "127.0.0.1"), "4.4.4", False),
+    ],
+)
+async def test_the_dns_of_a_stranger_sends_us_nowhere_where_only_we_can_go(
+    addresses: tuple[str, ...], status: str, is_permanent: bool
+) -> None:
+    table = {**ONE, "A mx.a.test": found("A", *addresses)}
+    way = await find(table, settings=settings_with(internal_networks=()))
+    assert isinstance(way, Unroutable)
+    assert (way.status, way.is_permanent) == (status, is_permanent)
+    assert addresses[0] in way.words
+    assert any(step.startswith(f"mx.a.test: {addresses[0]} left out") for step in way.steps)
+
+
+async def test_of_a_host_with_public_addresses_only_those_are_asked() -> None:
+    table = {**ONE, "A mx.a.test": found("A", "10.0.0.1", "192.0.2.1", "127.0.0.1")}
+    way = await found_way(table, settings=settings_with(internal_networks=()))
+    assert way.hops[0].addresses == ("192.0.2.1",)
+
+
+async def test_networks_of_our_own_may_be_reached() -> None:
+    table = {**ONE, "A mx.a.test": found("A", "10.0.0.1", "10.9.0.1")}
+    way = await found_way(table, settings=settings_with(internal_networks=("10.0.0.0/16",)))
+    assert way.hops[0].addresses == ("10.0.0.1",)
+
+
+@pytest.mark.parametrize("next_hop", ["[127.0.0.1]", "[10.0.0.1]", "[IPv6:fe80::1]", "[IPv6:::1]"])
+async def test_a_literal_leads_nowhere_either(next_hop: str) -> None:
+    way = await find({}, next_hop, settings_with(internal_networks=()))
+    assert isinstance(way, Unroutable)
+    assert (way.status, way.is_permanent) == ("5.4.4", True)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "192.0.2.200", "mail.home.test"])
+async def test_a_rule_and_the_fall_back_do_not_lead_back_to_us(host: str) -> None:
+    rule = RouteSettings(name="provider", via="smarthost", host=host, port=587)
+    settings = settings_with(routes=(rule,), fallback="provider").model_copy(
+        update={"smtp": SmtpSettings(mx=(WILD,), submission=("0.0.0.0:587", "192.0.2.200:587"))}
+    )
+    way = await find({"A mail.home.test": found("A", "192.0.2.7")}, "route:provider", settings)
+    assert isinstance(way, Unroutable)
+    assert (way.status, way.is_permanent) == ("4.4.6", False)
+    assert "leads back to this server" in way.words
 
 
 async def test_a_wildcard_listener_is_every_address_of_this_machine() -> None:

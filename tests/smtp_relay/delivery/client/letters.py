@@ -75,6 +75,7 @@ class Side:
         demand: TlsDemand = IN_CLEAR,
         login: Login | None = None,
         may_log_in_clear: bool = True,
+        may_be_ourselves: bool = True,
     ) -> None:
         opening = Opening(
             hostname="us.test",
@@ -82,6 +83,7 @@ class Side:
             demand=demand,
             login=login,
             may_log_in_clear=may_log_in_clear,
+            may_be_ourselves=may_be_ourselves,
         )
         self.is_ours = True
         self.talk = Conversation(opening, protocol, is_still_ours=lambda: self.is_ours)

@@ -32,6 +32,32 @@ def test_the_plain_way_in() -> None:
     assert side.talk.clear_note == "STARTTLS not tried: test"
 
 
+@pytest.mark.parametrize("hello", ["250", "502"])
+@pytest.mark.parametrize("name", ["us.test", "US.Test.", "us.test at your service"])
+def test_who_answers_with_our_own_name_is_ourselves(hello: str, name: str) -> None:
+    side = Side(may_be_ourselves=False)
+    side.hear("220 peer.test")
+    if hello == "502":
+        side.hear("502 no EHLO here")
+    side.hear(f"250 {name}")
+    assert failure_of(side).status == "4.4.6"
+    assert "our own name" in failure_of(side).words
+
+
+def test_who_greets_us_by_our_name_behind_its_own_is_another() -> None:
+    side = Side(may_be_ourselves=False)
+    side.hear("220 peer.test")
+    side.hear("250 peer.test Hello us.test")
+    assert side.talk.is_open
+
+
+def test_a_host_of_our_own_rules_may_bear_our_name() -> None:
+    side = Side()
+    side.hear("220 us.test")
+    side.hear("250 us.test")
+    assert side.talk.is_open
+
+
 def test_lmtp_says_lhlo_and_never_helo() -> None:
     side = Side(protocol=Protocol.LMTP)
     assert side.hear("220 peer") == b"LHLO us.test\r\n"

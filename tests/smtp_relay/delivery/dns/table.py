@@ -74,6 +74,8 @@ def settings_with(
     dns: Mapping[str, Any] | None = None,
     **delivery: Any,
 ) -> Settings:
+    """Peers of tests are on loopback, which counts as ours unless the test says otherwise."""
+    delivery.setdefault("internal_networks", ("127.0.0.0/8",))
     return Settings(
         service=ServiceSettings(domain="home.test", hostname="mail.home.test"),
         smtp=SmtpSettings(mx=mx),

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 
 import pytest
 import trustme
@@ -68,7 +69,13 @@ async def fetch(
     context = ssl.create_default_context()
     authority.configure_trust(context)
     resolver = TableResolver({"A mta-sts.a.test": found("A", *addresses.split())})
-    policies = HttpsPolicies(resolver=resolver, port=port, context=context, timeout_s=timeout_s)
+    policies = HttpsPolicies(
+        resolver=resolver,
+        port=port,
+        context=context,
+        timeout_s=timeout_s,
+        internal=(ip_network("127.0.0.0/8"),),
+    )
     return await policies.fetch("a.test")
 
 
@@ -136,6 +143,14 @@ async def test_the_next_address_is_tried(authority: trustme.CA) -> None:
 async def test_a_host_without_address_has_no_policy() -> None:
     with pytest.raises(CannotFetch, match="has no address"):
         await HttpsPolicies(resolver=TableResolver({})).fetch("a.test")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254"])
+async def test_no_policy_is_asked_for_where_only_we_may_go(address: str) -> None:
+    table = {"A mta-sts.a.test": found("A", address)}
+    with pytest.raises(CannotFetch, match="no public address"):
+        await HttpsPolicies(resolver=TableResolver(table)).fetch("a.test")
 
 
 @pytest.mark.parametrize("whole", [PLAIN, CHUNKED])
