@@ -110,17 +110,13 @@ def _line(item: Item, facts: dict[str, Any]) -> str:
 
 
 def headers_of(block: bytes) -> tuple[str, str]:
-    """From and Subject, decoded; what is broken stands as it came."""
-    from email.header import decode_header, make_header
-    from email.parser import BytesHeaderParser
-    from email.policy import compat32
+    """From and Subject, decoded."""
+    from mailserver.lists.header import find_values, split_fields
+    from mailserver.values.header_text import decode_words
 
-    fields = BytesHeaderParser(policy=compat32).parsebytes(block)
-    told = []
-    for name in ("From", "Subject"):
-        raw = " ".join(str(fields.get(name, "")).split())
-        try:
-            told.append(str(make_header(decode_header(raw))))
-        except (ValueError, LookupError, UnicodeError):
-            told.append(raw)
-    return told[0], told[1]
+    fields, _ = split_fields(block)
+    author, subject = (
+        " ".join(decode_words(next(iter(find_values(fields, name)), b"")).split())
+        for name in (b"from", b"subject")
+    )
+    return author, subject

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from email.errors import HeaderParseError
-from email.header import decode_header
 
 from mailserver.dsn.encoding import CRLF, Measure, quoted_printable, visible
 from mailserver.dsn.facts import Task
 from mailserver.queue.reports import ReportKind
+from mailserver.values.header_text import decode_words
 
 FULL_LIMIT_OCTETS = 10 * 1024 * 1024
 """Larger ones come back as headers even where RET=FULL: the report must be deliverable."""
@@ -31,7 +30,6 @@ UNASKED_LIMIT_OCTETS = 64 * 1024
 _FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,800}@[!-;=?-~]{1,90}>")
 _MAX_SUBJECT = 100
-_MAX_RAW_SUBJECT_OCTETS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,21 +78,8 @@ def message_id_of(lines: list[bytes]) -> str:
 
 def subject_of(lines: list[bytes]) -> str:
     """The original's subject for people, on one line, cut; empty where there is none."""
-    raw = (find_field(lines, b"subject") or b"")[:_MAX_RAW_SUBJECT_OCTETS]
-    text = " ".join(visible(_decode_words(raw.decode("utf-8", "replace"))).split())
+    text = " ".join(visible(decode_words(find_field(lines, b"subject") or b"")).split())
     return text if len(text) <= _MAX_SUBJECT else text[: _MAX_SUBJECT - 1] + "…"
-
-
-def _decode_words(text: str) -> str:
-    """RFC 2047, leniently: what cannot be decoded is shown as it came."""
-    try:
-        parts = decode_header(text)
-        return "".join(
-            part if isinstance(part, str) else part.decode(charset or "latin-1", "replace")
-            for part, charset in parts
-        )
-    except (HeaderParseError, LookupError, ValueError):
-        return text
 
 
 def decide_return(task: Task) -> Returned:

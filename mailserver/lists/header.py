@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from email.utils import quote as quote_name
 
 from mailserver.lists.addresses import Purpose, address_for, id_of
-from mailserver.lists.words import decode_words, encode_words
+from mailserver.lists.words import encode_words
 from mailserver.store.lists import MailingList, Posting
+from mailserver.values.header_text import decode_words
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _MAX_LINE_OCTETS = 998  # RFC 5322 §2.1.1

@@ -169,6 +169,14 @@ def test_who_wrote_it_is_read_with_care(value: str, wanted: list[str]) -> None:
     assert [author.address for author in find_authors(fields)] == wanted
 
 
+def test_raw_latin_1_in_a_post_is_read_as_windows_1252() -> None:
+    block = b"From: Fr\xe9d\xe9ric \x8c <f@b.fr>\r\nSubject: l\x92\xe9t\xe9\r\n\r\n"
+    fields, _ = split_fields(block)
+    author = find_author(fields)
+    assert author is not None
+    assert (author.name, subject_of(fields)) == ("Frédéric Œ", "l’été")
+
+
 def test_a_notice_is_hard_only_where_an_address_failed_for_good() -> None:
     hard = b"Final-Recipient: RFC822; <paul@exemple.net>\r\nAction: failed\r\nStatus: 5.1.1\r\n"
     assert is_hard_bounce(hard)

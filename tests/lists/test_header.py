@@ -18,8 +18,9 @@ from mailserver.lists.header import (
     split_fields,
     with_prefix,
 )
-from mailserver.lists.words import decode_words, encode_words
+from mailserver.lists.words import encode_words
 from mailserver.store.lists import Posting
+from mailserver.values.header_text import decode_words
 from tests.lists.fakes import mailing_list
 
 HOW = Rewriting(which=mailing_list(), own_domains=frozenset({"ac-exemple.fr"}))

@@ -23,6 +23,7 @@ from mailserver.store.journeys import (
 from mailserver.store.queueing import Attempt, Lane
 from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.store.sql.tracing import SqlTracing
+from mailserver.values.header_text import decode_octets
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid
 
 _MESSAGE = f"""
@@ -98,7 +99,7 @@ class SqlJourneys:
             peer=peer,
             head=head,
             body_octets=octets,
-            header_id=self._tracing.header_id((head, *rest)).decode("utf-8", "backslashreplace"),
+            header_id=decode_octets(self._tracing.header_id((head, *rest))),
             copies=self._copies(message_id),
         )
 
