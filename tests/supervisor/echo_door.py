@@ -41,11 +41,13 @@ def serve(prepared: Settings, context: WorkerContext) -> None:
                     selector.unregister(listener.sock)
                     listener.sock.close()
             elif isinstance(key.data, str):
-                with suppress(BlockingIOError):
+                if draining:  # it was closed a moment ago, in this same round
+                    continue
+                with suppress(BlockingIOError, ConnectionError):
                     visitor, _ = key.fileobj.accept()  # type: ignore[union-attr]
-                    visitor.sendall(_greeting(prepared, context, key.data))
                     visitors.add(visitor)
                     selector.register(visitor, selectors.EVENT_READ, visitor)
+                    visitor.sendall(_greeting(prepared, context, key.data))
             elif not _obey(key.data):
                 selector.unregister(key.data)
                 visitors.discard(key.data)
@@ -65,9 +67,12 @@ def _greeting(settings: Settings, context: WorkerContext, listener: str) -> byte
 
 
 def _obey(visitor: socket.socket) -> bool:
-    octets = visitor.recv(4096)
-    if b"die" in octets:
-        os._exit(3)
-    if b"stay" in octets:
-        visitor.sendall(b"here\n")
+    try:
+        octets = visitor.recv(4096)
+        if b"die" in octets:
+            os._exit(3)
+        if b"stay" in octets:
+            visitor.sendall(b"here\n")
+    except ConnectionError:
+        return False
     return bool(octets) and b"quit" not in octets
