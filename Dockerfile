@@ -14,11 +14,12 @@ RUN /opt/melouvert/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.12-slim
 # 10001: a number of its own, so that the volume's owner is the same on every host.
-RUN useradd --uid 10001 --home-dir /var/lib/melouvert --create-home --shell /usr/sbin/nologin melouvert
+# A new volume is empty, as what `mailserver restore` fills must be.
+RUN useradd --uid 10001 --home-dir /var/lib/melouvert --no-create-home --shell /usr/sbin/nologin melouvert \
+ && install -d -o melouvert -g melouvert -m 700 /var/lib/melouvert /var/lib/melouvert-demo
 COPY --from=build /opt/melouvert /opt/melouvert
 
 ENV PATH=/opt/melouvert/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-RUN mkdir -p /var/lib/melouvert/demo && chown -R melouvert: /var/lib/melouvert
 USER 10001
 WORKDIR /var/lib/melouvert
 VOLUME /var/lib/melouvert

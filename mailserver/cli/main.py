@@ -15,6 +15,7 @@ from typer.models import CommandInfo
 from mailserver.cli import (
     account,
     account_history,
+    backup,
     browse,
     config,
     demo,
@@ -60,6 +61,8 @@ app.command("status")(status.status)
 app.command("route")(route.route)
 app.command("trace")(trace.trace)
 app.command("usage")(usage.usage)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(config.app, name="config")
 app.add_typer(account.app, name="account")
 app.add_typer(password.app, name="password")

@@ -28,6 +28,8 @@ from mailserver.settings.template import line_of, toml_value
 from mailserver.values.written import BadText, decode_utf_8
 
 FILE_NAME = "mailserver.toml"
+HALF_RESTORED = "half-restored"
+"""Stands in a service's folder while a backup is put back there."""
 SYSTEM_FILE = Path("/etc/mailserver/mailserver.toml")
 PREFIX = "MAILSERVER_"
 _DELIMITER = "__"

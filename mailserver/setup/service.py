@@ -25,7 +25,7 @@ from mailserver.dkim.keys import (
     make_key,
 )
 from mailserver.dkim.record import record_name, zone_text
-from mailserver.settings.load import FILE_NAME, load_settings
+from mailserver.settings.load import FILE_NAME, HALF_RESTORED, load_settings
 from mailserver.settings.model import Settings
 from mailserver.settings.service_user import service_user
 from mailserver.settings.template import Value, fill_in, read_config
@@ -91,6 +91,9 @@ def write_settings(folder: Path, wanted: NewService) -> Path:
     file = folder / FILE_NAME
     if os.path.lexists(file):
         raise ServiceExists(f"{file} exists: this folder already holds a service")
+    if (folder / HALF_RESTORED).exists():
+        told = f"{folder} holds half a restore, which was interrupted: empty it first"
+        raise ServiceExists(told)
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{FILE_NAME}.new"
     draft.unlink(missing_ok=True)  # of an attempt that was interrupted; also a link

@@ -5,23 +5,29 @@ where `xx` are the first two characters of the name.  A body is durable when
 its octets, its name and its folder are: fsync of the file, rename, fsync of
 the folder.  Only then may a row name it.  A file that no row names is an
 orphan of a crash, and is swept when it is older than any upload.
+
+A backup holds the files by a shared flock on `backup.lock`: meanwhile nothing is
+unlinked, and what its row lets go of becomes such an orphan.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mailserver.store.ports import StoreBroken, StoreUnavailable
-from mailserver.store.private import make_private_folder, new_private_file
+from mailserver.store.private import make_private_folder, new_private_file, open_private
 from mailserver.values.message import FiledBody
 
 NAME_OCTETS = 16
+HOLD_LOCK = "backup.lock"
+"""In the store's folder."""
 SHARDS = tuple(f"{n:02x}" for n in range(256))
 ORPHAN_AGE_S = 24 * 3600.0
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -88,14 +94,58 @@ class BodyFiles:
         except OSError as error:
             raise _as_ours(error) from error
 
-    def unlink(self, name: str) -> None:
-        """Harmless if it is gone."""
-        Path(self._path(name)).unlink(missing_ok=True)
+    def path_of(self, name: str) -> Path:
+        return Path(self._path(name))
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Nothing is unlinked meanwhile, in whatever process."""
+        fd = self._lock_file()
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def may_unlink(self) -> Iterator[bool]:
+        """While it lasts no backup begins to hold; False: one does already."""
+        fd = self._lock_file()
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+        finally:
+            os.close(fd)
+
+    def _lock_file(self) -> int:
+        """
+        Raises:
+            StoreUnavailable: no descriptor left, or no room for one more file.
+        """
+        path = f"{os.path.dirname(self._folder)}/{HOLD_LOCK}"
+        try:
+            return open_private(path)
+        except OSError as error:
+            raise StoreUnavailable(f"backup lock: {error}") from error
+
+    def unlink_all(self, names: Iterable[str]) -> None:
+        """Harmless where they are gone.  While a backup holds them they become orphans."""
+        with self.may_unlink() as may:
+            for name in names if may else ():
+                Path(self._path(name)).unlink(missing_ok=True)
 
     def orphans(
         self, shard: str, *, now_s: float, is_named: Callable[[str], bool]
     ) -> Iterator[str]:
         """Unlink what is old and unnamed in `tmp` or in one of `SHARDS`; yields the names."""
+        with self.may_unlink() as may:
+            if may:
+                yield from self._sweep(shard, now_s=now_s, is_named=is_named)
+
+    def _sweep(self, shard: str, *, now_s: float, is_named: Callable[[str], bool]) -> Iterator[str]:
         try:
             found = os.scandir(f"{self._folder}/{shard}")
         except FileNotFoundError:  # no large body has come yet

@@ -23,6 +23,7 @@ from enum import Enum
 from typing import Protocol
 
 from mailserver.store.attempts import Attempts
+from mailserver.store.backups import Backups
 from mailserver.store.contents import MailboxContents
 from mailserver.store.journeys import Collections, Journeys
 from mailserver.store.kinds import Kinds
@@ -438,5 +439,8 @@ class Store(
 
     @property
     def lists(self) -> Lists: ...
+
+    @property
+    def backups(self) -> Backups: ...
 
     def close(self) -> None: ...

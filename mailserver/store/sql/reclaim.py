@@ -19,7 +19,7 @@ and a log-in meets a taken lock only for the moment of the trial.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mailserver.queue.copies import FIRST_FINAL
@@ -35,6 +35,7 @@ COPIES_SLICE = 1_000
 """Copies that one turn forgets; one message may have as many."""
 
 LockMaildrop = Callable[[MailboxId], MaildropLock | None]
+UnlinkAll = Callable[[Sequence[str]], None]
 
 _REMOVED_ENTRIES = """
     SELECT removed_at_s, mailbox_id, uid, message_id FROM entry
@@ -121,11 +122,12 @@ class SqlReclaimer:
     """Used by the keeper only.  It remembers how far it came, so that nothing starves."""
 
     def __init__(
-        self, engine: Engine, *, lock_maildrop: LockMaildrop, unlink: Callable[[str], None]
+        self, engine: Engine, *, lock_maildrop: LockMaildrop, unlink_all: UnlinkAll
     ) -> None:
+        """unlink_all: gets names of body files; those that it leaves are orphans."""
         self._engine = engine
         self._lock_maildrop = lock_maildrop
-        self._unlink = unlink
+        self._unlink_all = unlink_all
         self._removed_after: tuple[float, int, int] = _START
         self._deleted_after = 0
         self._history_after = 0
@@ -140,8 +142,8 @@ class SqlReclaimer:
                 _delete_entries(connection, entries, freed, all_of_them=False)
         self._clear_deleted(freed)
         self._clear_spent(freed)
-        for name in freed.file_names:
-            self._unlink(name)
+        if freed.file_names:
+            self._unlink_all(freed.file_names)
         return Reclaimed(freed.entry_count, freed.message_count, len(freed.file_names))
 
     def expire(self, *, accepted_before_s: float, now_s: float) -> int:

@@ -93,7 +93,7 @@ class SqliteEngine:
         self._mover: apsw.Connection | None = None
         self._lock_fd = open_private(folder / "write.lock")
         # In turn: two processes that make one database at a time would find it locked.
-        with self.write_turn(), _translated():
+        with self.write_turn(), translated():
             make_private_file(self._path)  # SQLite gives its log the same mode and owner
             self._writer = self._open_writer()
             self._in_transaction = WriterConnection(self._writer)
@@ -128,7 +128,7 @@ class SqliteEngine:
         if self._broken is not None:
             raise StoreBroken("the disk failed before") from self._broken
         try:
-            with _translated():
+            with translated():
                 self._writer.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._in_transaction
@@ -145,7 +145,7 @@ class SqliteEngine:
 
     def script(self, statements: str) -> None:
         """Run the statements of a migration, inside the caller's transaction."""
-        with _translated():
+        with translated():
             self._writer.execute(statements)
 
     def log_octets(self) -> int:
@@ -161,7 +161,7 @@ class SqliteEngine:
         Returns the octets of log that are in use: a log that was moved whole starts over
         at the next commit, in the same file, whose blocks need not be allocated again.
         """
-        with _translated():
+        with translated():
             # A connection of its own: the writer may be in the middle of a transaction.
             if self._mover is None:
                 self._mover = self._open_writer()
@@ -224,7 +224,7 @@ class SqliteEngine:
         return connection
 
     def _open_reader(self) -> apsw.Connection:
-        with _translated():
+        with translated():
             connection = _connect(self._path, apsw.SQLITE_OPEN_READONLY)
             connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
         # Only the thread holds its connection, so that it closes when the thread ends.
@@ -269,7 +269,8 @@ def _translate(error: apsw.Error) -> Exception:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """The library's errors become ours."""
     try:
         yield
     except apsw.Error as error:

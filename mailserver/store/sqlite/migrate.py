@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from mailserver.store.ports import StoreUnavailable
 from mailserver.store.sql.engine import first
@@ -16,8 +17,7 @@ PEOPLE_MIGRATION = 3
 
 def migrate(engine: SqliteEngine) -> None:
     """Apply the numbered files that this store has not seen, once, under the write turn."""
-    schema = resources.files("mailserver.store.sql") / "schema"
-    names = [file.name for file in schema.iterdir()]
+    schema, names = _schema()
     if _version(engine) > len(migrations_to_run(0, names)):
         raise StoreUnavailable("this store was written by a newer version of the program")
     if not migrations_to_run(_version(engine), names):
@@ -34,6 +34,17 @@ def migrate(engine: SqliteEngine) -> None:
                     "INSERT INTO migration (number, applied_at_s) VALUES (?, ?)",
                     (int(name[:4]), time.time()),
                 )
+
+
+def last_migration() -> int:
+    """The number of the last one that this program knows."""
+    return len(migrations_to_run(0, _schema()[1]))
+
+
+def _schema() -> tuple[Traversable, list[str]]:
+    """(the folder of the files, their names)."""
+    schema = resources.files("mailserver.store.sql") / "schema"
+    return schema, [file.name for file in schema.iterdir()]
 
 
 def _in_dialect(text: str) -> str:

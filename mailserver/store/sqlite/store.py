@@ -8,6 +8,7 @@
     locks/agent-<n>                     delivery agents that live
     wakeup                              a FIFO that tells them that something is due
     write.lock, keeper.lock             the write turn; who keeps house
+    backup.lock                         held by a backup: no body's file is removed meanwhile
 
 Open it once per process, after the fork.  SQLite's rules hold: nothing else in
 the process opens these files by other means, and the folder is on a local disk.
@@ -63,6 +64,7 @@ from mailserver.store.sqlite.migrate import migrate
 from mailserver.store.sqlite.people import SqliteStoreOfPeople
 from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.store.sqlite.slots import AgentSlots
+from mailserver.store.sqlite.snapshot import SqliteBackups
 from mailserver.store.sqlite.trace_index import SqliteTraceIndex
 from mailserver.store.sqlite.wakeup import WakeupPipe
 from mailserver.store.upkeep import Reclaimed
@@ -131,8 +133,9 @@ class SqliteStore(SqliteStoreOfPeople):
         self._directory = SqlDirectory(self._engine, quarantine_s=quarantine_s)
         self.lists = SqlLists(self._engine, wake=self._wakeup.wake)
         self._reclaimer = SqlReclaimer(
-            self._engine, lock_maildrop=self._locks.lock_maildrop, unlink=self._files.unlink
+            self._engine, lock_maildrop=self._locks.lock_maildrop, unlink_all=self._files.unlink_all
         )
+        self.backups = SqliteBackups(folder, self._files)
         self._keeper_fd = -1
         self._next_shard = 0
         self._bind_hot_paths()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -75,13 +75,13 @@ def test_the_file_is_unlinked_only_after_the_commit(
     accept(store, letter_to(box, body=spool.commit()))
     remove(store, box, [1], at_s=NOW_S - 1)
     committed: list[bool] = []
-    unlink = store._files.unlink
+    unlink_all = store._files.unlink_all
 
-    def note(name: str) -> None:
-        committed.append(not store._reclaimer.is_named(name))
-        unlink(name)
+    def note(names: Sequence[str]) -> None:
+        committed.extend(not store._reclaimer.is_named(name) for name in names)
+        unlink_all(names)
 
-    monkeypatch.setattr(store._reclaimer, "_unlink", note)
+    monkeypatch.setattr(store._reclaimer, "_unlink_all", note)
     store.reclaim(now_s=NOW_S)
     assert committed == [True]
     assert names(bodies) == []

@@ -1,0 +1,6 @@
+"""Backups of a whole service, and what makes a service of one again.
+
+Owns the form of a backup on disk (`manifest`), what belongs to it (`places`),
+how it is made while the service runs (`making`) and put back (`restoring`).
+Called by the command line.  It knows no database: the store copies its own.
+"""

@@ -1,0 +1,1 @@
+"""Backups of a whole service, and what becomes of them."""
