@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
+from typing import Final
 
+KNOWN_BITS: Final = (24, 64)
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -19,6 +21,11 @@ def parse_address(peer: str) -> IpAddress | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def known_block_of(peer: str) -> str:
+    """The block whose people are remembered for having signed in there."""
+    return block_of(peer, *KNOWN_BITS)
 
 
 @lru_cache(maxsize=8192)

@@ -81,6 +81,7 @@ class SmtpSettings(Section):
     max_connections: int = Field(default=2000, ge=1)  # of one process
     command_timeout_s: float = Field(default=300, gt=0)
     data_timeout_s: float = Field(default=180, gt=0)
+    min_data_octets_per_s: float = Field(default=500, ge=0)  # 0: any pace will do
 
 
 class Pop3Settings(Section):
@@ -114,6 +115,14 @@ class ConnectionsSettings(Section):
     keepalive_probe_s: float = Field(default=15, ge=1)  # between two questions
     keepalive_probes: int = Field(default=4, ge=1)
     unacknowledged_s: float = Field(default=300, ge=300)  # shorter would end living peers
+    per_block: int = Field(default=100, ge=1)  # of strangers, at all processes of one door
+    per_known_block: int = Field(default=1000, ge=1)  # where people signed in within known_days
+    per_account: int = Field(default=50, ge=1)  # signed in; more count as strangers'
+    ipv4_bits: int = Field(default=32, ge=8, le=32)
+    ipv6_bits: int = Field(default=64, ge=16, le=128)
+    wide_ipv4_bits: int = Field(default=24, ge=8, le=32)
+    wide_ipv6_bits: int = Field(default=48, ge=16, le=128)
+    wide_factor: int = Field(default=4, ge=1)  # a wider block may hold so many times as many
 
 
 class AuthSettings(Section):

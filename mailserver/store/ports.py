@@ -389,6 +389,14 @@ class LastSeen:
     by_whom: str = ""  # the holder who signed in as themselves
 
 
+class KnownBlocks(Protocol):
+    """Where people signed in from; noted with `Scratch.note_seen`."""
+
+    def knows_block(self, peer: str, *, since_s: float) -> bool:
+        """Did anybody sign in lately from this address's /24, or /64 of IPv6?"""
+        ...
+
+
 class Scratch(Protocol):
     """Shared by all processes, costs no fsync, recreated when unreadable."""
 
@@ -423,6 +431,7 @@ class Store(
     Credentials,
     Policies,
     Scratch,
+    KnownBlocks,
     Attempts,
     Recovery,
     FirstPasswords,

@@ -24,33 +24,61 @@ from aiosmtpd.smtp import Session
 
 from mailserver.peers.foreign import begins_foreign, is_foreign
 from mailserver.peers.patience import Patience
+from mailserver.peers.seats import Seat
 from mailserver.store.ports import StoreBroken
 from mailserver.tls.failures import is_tls_record
 from smtp_relay.inbound import replies, sasl
 from smtp_relay.inbound.eager import FINISHED, begin, proceed
-from smtp_relay.inbound.idleness import Activity, Idleness, decide_idleness
+from smtp_relay.inbound.idleness import Activity
 from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.service import Listener, Service
-from smtp_relay.inbound.speaking import LOG, Speaker
+from smtp_relay.inbound.speaking import LOG
+from smtp_relay.inbound.watched import Watched
 
 MAX_COMMAND_OCTETS = 2048  # CRLF included
 MAX_BUFFERED_OCTETS = 64 * 1024
 MAX_TURN_COMMANDS = 100  # then the other connections have their turn
 
 
-class Connection(Speaker):
+class Connection(Watched):
     """The transport's side of a session; `SmtpDoor` adds the commands.
 
     The base class's constructor is not called: it spends a third of a
     millisecond per connection on looking at its own methods.
     """
 
-    __slots__ = ("_activity", "_buffer", "_has_eof", "_is_closing",
-                 "_is_reading_paused", "_is_receiving", "_is_skipping", "_is_uploading_behind",
-                 "_is_working", "_is_write_blocked", "_language", "_line_waiter", "_log", "_out",
-                 "_patience", "_repeats",
-                 "_scanned", "_task", "_turn_is_due", "envelope", "is_over_tls", "listener", "loop",
-                 "name", "peer", "service", "session", "transport")  # fmt: skip
+    __slots__ = (
+        "_activity",
+        "_buffer",
+        "_has_eof",
+        "_is_closing",
+        "_is_reading_paused",
+        "_is_receiving",
+        "_is_shaking_hands",
+        "_is_skipping",
+        "_is_uploading_behind",
+        "_is_working",
+        "_is_write_blocked",
+        "_language",
+        "_line_waiter",
+        "_log",
+        "_out",
+        "_patience",
+        "_repeats",
+        "_scanned",
+        "_seat",
+        "_task",
+        "_turn_is_due",
+        "envelope",
+        "is_over_tls",
+        "listener",
+        "loop",
+        "name",
+        "peer",
+        "service",
+        "session",
+        "transport",
+    )  # fmt: skip
 
     def __init__(self, service: Service, listener: Listener) -> None:
         self.loop = service.loop
@@ -69,6 +97,7 @@ class Connection(Speaker):
         self._is_skipping = False  # in a line that is too long
         self._out: list[bytes] = []
         self._is_working = False
+        self._is_shaking_hands = False
         self._is_receiving = False  # the data of a message, not commands
         self._is_uploading_behind = False
         self._is_write_blocked = False
@@ -81,18 +110,16 @@ class Connection(Speaker):
         self._patience = Patience(service.settings.smtp.max_errors)
         self._repeats = None
         self._activity = Activity(heard_at_s=service.clock_s())
+        self._seat: Seat | None = None
 
     # --- for the class that adds the commands ---------------------------------
 
     def _arrive(self) -> None:
-        """The connection is there, perhaps before its handshake."""
+        """A connection is here: a place for it, a handshake where there is one, a greeting."""
         raise NotImplementedError
 
-    async def _open_tls(self) -> None:
-        """The handshake where TLS comes first, and then the banner."""
-        raise NotImplementedError
-
-    def _greet(self) -> None:
+    def _greet(self, refusal: Phrase | None = None) -> None:
+        """The banner, or why not."""
         raise NotImplementedError
 
     def _turn_tls_away(self) -> None:
@@ -131,10 +158,6 @@ class Connection(Speaker):
         self.service.sessions.add(self)
         self.service.peers.note(self.peer)
         self._arrive()
-        if self.is_over_tls and self.listener.tls is not None:
-            self._begin(self._open_tls())
-            return
-        self._greet()
         self._flush()
 
     def data_received(self, data: bytes) -> None:
@@ -178,6 +201,8 @@ class Connection(Speaker):
         self._buffer.clear()
         self._out.clear()
         self.service.sessions.discard(self)
+        if self._seat is not None:
+            self.service.seats.leave(self._seat)
         if self._task is not None:
             self._task.cancel()
         self._note_repeats()
@@ -394,32 +419,7 @@ class Connection(Speaker):
         line = await self._line_waiter
         return None if line is None else line.rstrip(b"\r\n")
 
-    # --- the worker's sweep ---------------------------------------------------
-
-    def check_idleness(self, now_s: float) -> None:
-        """Close a connection that is silent, abort one that does not read."""
-        if self.transport is None:
-            return
-        smtp = self.service.settings.smtp
-        verdict = decide_idleness(
-            self._activity,
-            now_s=now_s,
-            unread_octets=self.transport.get_write_buffer_size(),
-            is_receiving=self._is_receiving,
-            is_working=(self._is_working and self._line_waiter is None)
-            or self._is_uploading_behind,
-            command_timeout_s=smtp.command_timeout_s,
-            data_timeout_s=smtp.data_timeout_s,
-        )
-        if verdict is Idleness.SAY_AND_CLOSE:
-            self._say(replies.IDLE_TOO_LONG)
-            self._close()
-        elif verdict is Idleness.ABORT:
-            self.transport.abort()
-
-    def abort(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
+    # --- the end of the process ---------------------------------------------------------
 
     def drain(self) -> None:
         """The process is to end: close now if no command or message is under way."""

@@ -39,6 +39,7 @@ class EncryptedConnection(Connection):
         is_first: nothing was said in clear before.
         """
         raw = self.transport
+        self._is_shaking_hands = True
         spare = spare_socket(raw.get_extra_info("socket").fileno())
         try:
             transport = await self.loop.start_tls(
@@ -58,6 +59,7 @@ class EncryptedConnection(Connection):
             self.connection_lost(None)
             return False
         self.transport = transport
+        self._is_shaking_hands = False
         self._is_reading_paused = False
         return True
 
@@ -89,4 +91,6 @@ class EncryptedConnection(Connection):
             listener=self.listener.name,
             now_s=self.service.clock_s(),
         )
+        self._note("another protocol", code=421)
+        self._say(replies.NOT_SMTP)
         self._close()

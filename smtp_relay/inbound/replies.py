@@ -83,6 +83,18 @@ TOO_MANY_CONNECTIONS = _phrase(
     "Trop de connexions ; reessayez dans quelques minutes",
     "Too many connections; try again in a few minutes",
 )
+TOO_MANY_FROM_THERE = _phrase(
+    421,
+    "4.7.0",
+    "Trop de connexions depuis votre reseau ; fermez-en ou reessayez dans quelques minutes",
+    "Too many connections from your network; close some or try again in a few minutes",
+)
+MAKE_ROOM = _phrase(
+    421,
+    "4.7.0",
+    "Toutes les places sont prises et cette connexion attend ; reessayez dans quelques minutes",
+    "All places are taken and this connection is idle; try again in a few minutes",
+)
 STOPPING = _phrase(
     421,
     "4.3.2",

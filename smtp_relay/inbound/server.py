@@ -26,6 +26,7 @@ from mailserver.values.address import Address
 from mailserver.values.ids import accept_id_text
 from mailserver.values.message import Body, Deposit
 from smtp_relay.inbound import replies
+from smtp_relay.inbound.arriving import Arriving
 from smtp_relay.inbound.commands import COMMANDS, Command, State, decide_order
 from smtp_relay.inbound.parameters import (
     NO_PARAMETERS,
@@ -58,7 +59,6 @@ from smtp_relay.inbound.reception import (
 )
 from smtp_relay.inbound.recipients import Forwarding
 from smtp_relay.inbound.service import Listener, Service
-from smtp_relay.inbound.session import SessionCommands
 from smtp_relay.inbound.trace import trace_beginning
 
 _MAIL = int(State.MAIL)
@@ -66,7 +66,7 @@ _RECIPIENT = int(State.RECIPIENT)
 _TRANSACTION = _MAIL | _RECIPIENT
 
 
-class SmtpDoor(SessionCommands):
+class SmtpDoor(Arriving):
     """One connection to one of our listeners."""
 
     __slots__ = ("_max_recipients", "_reception", "_unknown_count")
@@ -79,30 +79,8 @@ class SmtpDoor(SessionCommands):
 
     # --- coming and going -------------------------------------------------------
 
-    def _arrive(self) -> None:
-        if self.service.settings.relay.trusted_networks:
-            self._state = self._first_state()  # now that the peer is known
-        self.service.counters.connections += 1
-        self.service.counters.open_connections += 1
-
-    def _greet(self) -> None:
-        service, counters = self.service, self.service.counters
-        refusal = None
-        if not self.listener.admits(self.peer):
-            refusal = replies.NOT_FROM_THERE
-        elif self.listener.is_shut:
-            refusal = replies.SHUT
-        elif service.is_draining:
-            refusal = replies.STOPPING
-        elif counters.open_connections > service.settings.smtp.max_connections:
-            refusal = replies.TOO_MANY_CONNECTIONS
-        if refusal is None:
-            self._fill(replies.BANNER, "hostname", service.hostname)
-            return
-        counters.refused_connections += 1
-        self._note("connection refused", code=refusal.code)
-        self._say(refusal)
-        self._close()
+    def _received_octets(self) -> int:
+        return 0 if self._reception is None else self._reception.reader.size_octets
 
     def _lost(self) -> None:
         self.service.counters.open_connections -= 1
@@ -223,12 +201,16 @@ class SmtpDoor(SessionCommands):
         if recipients is not None and recipients.is_known:  # our own people: typing errors
             self._spend(share_of(smtp.max_errors, 2 * self._max_recipients))
             return
-        if phrase in replies.NOBODY_THERE:  # somebody guesses addresses, or has an old list
+        if self._counts_as_unknown(phrase):
             self._unknown_count += 1
             if self._unknown_count >= smtp.max_unknown_recipients and not self._is_closing:
                 self._say(replies.TOO_MANY_UNKNOWN)
                 self._close()
         self._spend(share_of(smtp.max_errors, smtp.max_unknown_recipients))
+
+    def _counts_as_unknown(self, phrase: replies.Phrase) -> bool:
+        """Somebody guesses addresses, or has an old list."""
+        return phrase in replies.NOBODY_THERE
 
     def _meant_by_literal(self, address: Address) -> Address:
         """A literal of the address that the peer has reached is ours (RFC 5321 §4.1.3)."""

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from mailserver.auth.gate import Authenticator, Granted
 from mailserver.dkim.signer import Signer
+from mailserver.peers.board import Board
 from mailserver.peers.notices import Notices
+from mailserver.peers.seats import Seats, says_who
 from mailserver.queue.schedule import Schedule
 from mailserver.queue.turns import Turns
 from mailserver.quota.classes import Classes
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 
 FREE_CHECK_S = 1.0
 SEEN_AGAIN_S = 60.0
+DAY_S = 86_400.0
+LOOK_AGAIN_S = 15.0
+"""How often TCP is asked whether a silent peer lives."""
 _RANDOM_OCTETS = 9
 _RANDOM_DRAW = _RANDOM_OCTETS * 256
 
@@ -88,6 +93,8 @@ class DoorStore(Bodies, Protocol):
     def holds(self, account_id: AccountId, mailbox_account: AccountId, *, now_s: float) -> bool: ...
 
     def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
+
+    def knows_block(self, peer: str, *, since_s: float) -> bool: ...
 
     def report(self, source: str, values: dict[str, float], *, now_s: float) -> None: ...
 
@@ -168,7 +175,10 @@ class Service:
     dates: DateText = field(default_factory=DateText)
     accept_ids: AcceptIds = field(default_factory=AcceptIds)
     peers: PeerWatch = field(default_factory=PeerWatch)
+    board: Board | None = None  # None: this process counts alone
+    listener_names: tuple[str, ...] = ()
     notices: Notices = field(init=False)
+    seats: Seats = field(init=False)
     turns: Turns = field(default_factory=Turns)
     handshakes: FailedHandshakes = field(default_factory=lambda: FailedHandshakes(get_log("smtp")))
     last_words: LastWords = field(default_factory=LastWords)
@@ -187,12 +197,22 @@ class Service:
     _session_count: int = 0
     _reserve_octets: int = field(init=False)
     _free_octets: int = 0
+    _looked_at_s: float = float("-inf")
     _free_at_s: float | None = None
     _seen_at_s: dict[tuple[AccountId, str, str, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.notices = Notices(get_log("smtp"), clock_s=self.clock_s)
+        uncounted = (*settings.auth.trusted_networks, *settings.relay.trusted_networks)
+        self.seats = Seats(
+            settings.connections,
+            most=settings.smtp.max_connections,
+            listeners=self.listener_names,
+            board=self.board or Board(None, now_s=self.clock_s()),
+            says_who=says_who(uncounted, self.gateways),
+            is_known=self._knows_block,
+        )
         self.hostname = settings.service.hostname
         self.max_octets = int(settings.smtp.max_message_mib * MIB)
         self._reserve_octets = settings.store.min_free_mib * MIB
@@ -234,6 +254,10 @@ class Service:
         address = read_address(peer)
         return any(address in network for network in networks)
 
+    def _knows_block(self, peer: str) -> bool:
+        since_s = self.wall_s() - self.settings.auth.known_days * DAY_S
+        return self.store.knows_block(peer, since_s=since_s)
+
     def is_gateway(self, peer: str) -> bool:
         """May anybody stand behind this address?"""
         if not peer:
@@ -267,8 +291,13 @@ class Service:
         """Look at every connection for silence."""
         now_s = self.clock_s()
         self.last_words.sweep(now_s=now_s)
+        looks = not 0 <= now_s - self._looked_at_s < LOOK_AGAIN_S
+        if looks:
+            self._looked_at_s = now_s
         for session in tuple(self.sessions):
             session.check_idleness(now_s)
+            if looks:
+                session.check_liveness(now_s)
         self.notices.sweep()
 
     def drain(self) -> None:

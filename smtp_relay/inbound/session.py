@@ -230,6 +230,8 @@ class SessionCommands(EncryptedConnection):
             counters.sign_ins += 1
             self._account = verdict
             self._state |= _SIGNED_IN
+            if self._seat is not None:
+                self.service.seats.sign_in(self._seat, verdict.by_account or verdict.account_id)
             self.session.authenticated = True
             self._forget_arrival()
             self.service.note_seen(verdict, door=self.listener.name, peer=self.peer)

@@ -104,6 +104,9 @@ class _QuietDoor(SmtpDoor):
     def _counts_as_unknown(self, phrase: Phrase) -> bool:  # noqa: ARG002 - the base's name
         return False
 
+    def _spend(self, cost: int) -> None:
+        pass
+
     def _note(self, event: str, **facts: Any) -> None:
         pass
 

@@ -29,6 +29,8 @@ import uvloop
 
 from mailserver.auth.gate import open_gate
 from mailserver.dkim.signer import Signer, open_signer
+from mailserver.peers.board import Board
+from mailserver.peers.liveness import keep_alive
 from mailserver.routing.relaying import Role
 from mailserver.routing.srs import Srs, open_srs_key
 from mailserver.settings.gateway import default_gateways
@@ -46,6 +48,7 @@ from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.stranger import find_leaks
 
 SWEEP_S = 1.0
+BEAT_S = 1.0
 REPORT_S = 5.0
 CERTIFICATE_CHECK_S = 30.0
 DRAIN_CHECK_S = 0.05  # polled: sessions end in many ways, and this happens once
@@ -126,6 +129,7 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._upkeep: list[asyncio.Task[None]] = []
         self._store = open_store(settings)
+        self._board = Board(settings.store.path / "locks" / "board-smtp", now_s=loop.time())
         peers, gateways = PeerWatch(), default_gateways()
         self._gate = open_gate(
             self._store, settings, context.auth_secret, peers=peers, gateways=gateways
@@ -153,6 +157,8 @@ class Worker:
             signer=prepared.signer,
             peers=peers,
             gateways=gateways,
+            board=self._board,
+            listener_names=tuple(listener.name for listener in context.listeners),
         )
         self._is_open_relay = False
 
@@ -169,6 +175,7 @@ class Worker:
             self._servers.append(await self._listen(listener, meaning))
         self._report()
         self._every(SWEEP_S, self._service.sweep)
+        self._every(BEAT_S, lambda: self._board.beat(now_s=self._loop.time()))
         self._every(REPORT_S, self._report)
         self._every(CERTIFICATE_CHECK_S, self._renew)
         await self._stopped.wait()
@@ -183,6 +190,7 @@ class Worker:
         self._pool.shutdown(wait=True)
         self._gate.close()
         self._store.close()
+        self._board.close()
 
     # --- beginning ----------------------------------------------------------------
 
@@ -218,6 +226,8 @@ class Worker:
                 minimum=legacy.minimum,
                 networks=[str(network) for network in legacy.networks],
             )
+        keep_alive(listener.sock, self._context.settings.connections)
+        # In clear, TLS from the first octet too: a connection counts before its handshake.
         return await self._loop.create_server(
             lambda: SmtpDoor(service, meaning), sock=listener.sock, backlog=BACKLOG
         )

@@ -22,6 +22,7 @@ from typing import Any
 
 import apsw
 
+from mailserver.peers.blocks import known_block_of
 from mailserver.quota.sending import SLOT_S
 from mailserver.store.attempts import LogIn
 from mailserver.store.journeys import Collection
@@ -48,6 +49,8 @@ CREATE TABLE IF NOT EXISTS sign_in (digest BLOB PRIMARY KEY, used_at_s REAL NOT 
 CREATE TABLE IF NOT EXISTS seen (
     account_id INTEGER NOT NULL, door TEXT NOT NULL, peer TEXT NOT NULL, at_s REAL NOT NULL,
     PRIMARY KEY (account_id, door)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS known_block (block TEXT PRIMARY KEY, at_s REAL NOT NULL)
+    STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS report (source TEXT PRIMARY KEY, at_s REAL NOT NULL,
     figures TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS collected (
@@ -91,8 +94,14 @@ class SqliteScratch:
             return
         if _is_news(self._listed, key, seen.at_s, LISTED_AGAIN_S):
             self.attempts.note_log_in(account_id, _as_log_in(seen))
+            known = (known_block_of(seen.peer), seen.at_s)
+            self._run("INSERT OR REPLACE INTO known_block VALUES (?, ?)", known)
         parameters = (account_id, seen.door, seen.peer, seen.at_s)
         self._run("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", parameters)
+
+    def knows_block(self, peer: str, *, since_s: float) -> bool:
+        row = (known_block_of(peer), since_s)
+        return bool(self._run("SELECT 1 FROM known_block WHERE block = ? AND at_s >= ?", row))
 
     def last_seen(self, account_id: AccountId) -> tuple[LastSeen, ...]:
         rows = self._run(
@@ -123,6 +132,7 @@ class SqliteScratch:
     def forget_collected(self, *, before_s: float) -> None:
         """Drop what is older than the history; called by the keeper."""
         self._run("DELETE FROM collected WHERE at_s < ?", (before_s,))
+        self._run("DELETE FROM known_block WHERE at_s < ?", (before_s,))
 
     def bound_moments(self, *, now_s: float) -> int:
         """Stamps that lie ahead become now; turns are over, and counts ahead are forgotten."""

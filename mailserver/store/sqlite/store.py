@@ -339,6 +339,9 @@ class SqliteStore(SqliteStoreOfPeople):
     def note_seen(self, account_id: AccountId, seen: LastSeen) -> None:
         self._scratch.note_seen(account_id, seen)
 
+    def knows_block(self, peer: str, *, since_s: float) -> bool:
+        return self._scratch.knows_block(peer, since_s=since_s)
+
     def last_seen(self, account_id: AccountId) -> tuple[LastSeen, ...]:
         return self._scratch.last_seen(account_id)
 

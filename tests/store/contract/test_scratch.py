@@ -79,3 +79,14 @@ def test_threads_may_use_it_together(store: Store) -> None:
     for thread in threads:
         thread.join(60)
     assert store.last_seen(AccountId(3))
+
+
+def test_the_block_of_a_sign_in_is_known_for_its_time(store: Store, place: Place) -> None:
+    store.note_seen(ACCOUNT, LastSeen(door="pop3s", peer="198.51.100.7", at_s=NOW_S))
+    store.note_seen(ACCOUNT, LastSeen(door="pop3s", peer="2001:db8:0:1::7", at_s=NOW_S))
+    other = place.open()
+    for peer in ("198.51.100.7", "198.51.100.200", "::ffff:198.51.100.9", "2001:db8:0:1::ffff"):
+        assert other.knows_block(peer, since_s=NOW_S - 1)
+        assert not other.knows_block(peer, since_s=NOW_S + 1)
+    for peer in ("198.51.101.7", "2001:db8:0:2::7", ""):
+        assert not other.knows_block(peer, since_s=NOW_S - 1)
