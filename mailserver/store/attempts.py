@@ -80,3 +80,11 @@ class Attempts(Protocol):
     def log_ins(self, account_id: AccountId) -> tuple[LogIn, ...]:
         """The latest first."""
         ...
+
+
+class KnownBlocks(Protocol):
+    """Where people signed in from; noted with `Scratch.note_seen`."""
+
+    def knows_block(self, peer: str, *, since_s: float) -> bool:
+        """Did anybody sign in lately from this address's /24, or /64 of IPv6?"""
+        ...

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from mailserver.store.attempts import Attempts
+from mailserver.store.attempts import Attempts, KnownBlocks
 from mailserver.store.backups import Backups
 from mailserver.store.contents import MailboxContents
 from mailserver.store.journeys import Collections, Journeys
@@ -387,14 +387,6 @@ class LastSeen:
     peer: str
     at_s: float
     by_whom: str = ""  # the holder who signed in as themselves
-
-
-class KnownBlocks(Protocol):
-    """Where people signed in from; noted with `Scratch.note_seen`."""
-
-    def knows_block(self, peer: str, *, since_s: float) -> bool:
-        """Did anybody sign in lately from this address's /24, or /64 of IPv6?"""
-        ...
 
 
 class Scratch(Protocol):
