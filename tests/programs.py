@@ -23,6 +23,7 @@ PACKAGES = {
     "dovecot": ("dovecot-core",),
     "certutil": ("libnss3-tools",),
     "pdftotext": ("poppler-utils",),
+    "faketime": ("faketime",),
     "pdffonts": ("poppler-utils",),
 }
 _MARK = "needs the program "

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from mailserver.settings.finding import Finding, error, warning
+from mailserver.settings.finding import Finding, error, error_to_live_with, warning
 from mailserver.settings.model import Settings
 from mailserver.values.address import fold_domain
 
@@ -79,16 +79,18 @@ def _read(path: Path, key: str) -> bytes | Finding:
 
 
 def _check_dates(certificate: x509.Certificate, path: Path, now_s: float) -> Iterator[Finding]:
+    """Neither forbids the start: it may be the clock that is wrong, before NTP has set it."""
     begins_s = certificate.not_valid_before_utc.timestamp()
     ends_s = certificate.not_valid_after_utc.timestamp()
     day = certificate.not_valid_after_utc.date()
     if ends_s <= now_s:
-        yield error(_CERTIFICATE, f"{path} has expired on {day}: renew it")
+        yield error_to_live_with(_CERTIFICATE, f"{path} has expired on {day}: renew it")
     elif ends_s <= now_s + EXPIRES_SOON_S:
         yield warning(_CERTIFICATE, f"{path} expires on {day}: renew it")
     if begins_s > now_s:
         day = certificate.not_valid_before_utc.date()
-        yield error(_CERTIFICATE, f"{path} is not valid before {day}: is the clock right?")
+        told = f"{path} is not valid before {day}: is the clock right?"
+        yield error_to_live_with(_CERTIFICATE, told)
 
 
 def _names_to_bear(settings: Settings) -> list[str]:

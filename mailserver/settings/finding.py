@@ -13,11 +13,15 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`key` is dotted, as in the settings file; the sentence says what to do."""
+    """`key` is dotted, as in the settings file; the sentence says what to do.
+
+    forbids_start: of an error; without it the service starts all the same.
+    """
 
     level: Level
     key: str
     sentence: str
+    forbids_start: bool = True
 
     def __str__(self) -> str:
         return f"{self.level.value}: {self.key}: {self.sentence}"
@@ -26,6 +30,11 @@ class Finding:
 def error(key: str, sentence: str) -> Finding:
     """The service would not start with this, or must not."""
     return Finding(Level.ERROR, key, sentence)
+
+
+def error_to_live_with(key: str, sentence: str) -> Finding:
+    """Wrong, and yet mail for everybody is better than none: it starts."""
+    return Finding(Level.ERROR, key, sentence, forbids_start=False)
 
 
 def warning(key: str, sentence: str) -> Finding:

@@ -8,9 +8,11 @@ by a clock that was ahead and has come back.  Two kinds of rows say so:
     counted     only the end stands there.  Further ahead than `longest_s`, it becomes that
 
 The keeper looks at its start, when the clock has jumped back, and twice again
-for what was on its way to the disk then.  Where a clock was behind and steps
-ahead (`Era`), what it stamped moves ahead by as much.  Messages and the queue
-have their own statements (`mailserver.store.sql.moments`).
+for what was on its way to the disk then.  While a clock is behind what is
+believed, it may be the clock that is wrong, and what was written before right:
+then waits for a next try are cut short, and nothing else is touched.  Where it
+steps ahead (`Era`), what it stamped moves ahead by as much.  Messages and the
+queue have their own statements (`mailserver.store.sql.moments`).
 """
 
 from __future__ import annotations
@@ -84,6 +86,7 @@ class Counted:
     rule: str
     what: str
     where: str = "1"
+    is_wait: bool = False  # for a try, which may come too early without harm
 
 
 STAMPED: Final = (
@@ -142,6 +145,15 @@ STAMPED: Final = (
     ),
 )
 COUNTED: Final = (
+    Counted(
+        table="destination",
+        key="destination_id",
+        column="not_before_s",
+        longest_s=lambda rules: rules.longest_wait_s(len(rules.schedule.retry_after_s)),
+        rule="the schedule's longest wait",
+        what="until when a next hop rests",
+        is_wait=True,
+    ),
     Counted(
         table="account",
         key="account_id",

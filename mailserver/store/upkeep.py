@@ -31,10 +31,13 @@ class Clock(Protocol):
         """Its number; 0 before the first one."""
         ...
 
-    def bound_moments(self, clock: Callable[[], float]) -> Iterator[int]:
+    def bound_moments(
+        self, clock: Callable[[], float], *, only_waits: bool = False
+    ) -> Iterator[int]:
         """Bring back what lies further ahead than its rule allows.
 
         clock: Unix time.  Each step is one short turn; it says how many moments it changed.
+        only_waits: for a next try; the clock may be wrong, and what else lies ahead right.
         """
         ...
 

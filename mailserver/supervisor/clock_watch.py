@@ -54,7 +54,8 @@ class ClockWatch:
         self._belief = tick.belief
         if tick.era is not None:
             self._repair = chain(self._repair, self.store.lift_moments(tick.era))
-        if is_first or tick.step_s < 0:
+        is_right_again = before is not None and before.is_behind and not tick.belief.is_behind
+        if is_first or tick.step_s < 0 or is_right_again:
             self._again_s = [clock_s + wait_s for wait_s in AGAIN_S]
             self._begin()
         elif self._again_s and clock_s >= self._again_s[0]:
@@ -68,7 +69,9 @@ class ClockWatch:
         return 0.0 if self._belief is None else self._belief.ends_s
 
     def _begin(self) -> None:
-        self._repair = chain(self._repair, self.store.bound_moments(self.wall_s))
+        only_waits = self._belief is not None and self._belief.is_behind
+        moments = self.store.bound_moments(self.wall_s, only_waits=only_waits)
+        self._repair = chain(self._repair, moments)
 
     def _mend(self, now_s: float) -> bool:
         count = next(self._repair, None)

@@ -65,8 +65,8 @@ def errors_at_start(
     """(what forbids the start, what deserves a line in the log)."""
     doors = frozenset(only_doors) or None
     findings = check_settings(settings, ports=ports, doors=doors)
-    errors = [finding for finding in findings if finding.level is Level.ERROR]
-    return errors, [finding for finding in findings if finding.level is Level.WARNING]
+    errors = [one for one in findings if one.level is Level.ERROR and one.forbids_start]
+    return errors, [one for one in findings if one not in errors]
 
 
 def _door_plan(settings: Settings, name: str) -> DoorPlan:

@@ -10,7 +10,7 @@ does, and is the machine's clock as long as both go together.
     both together                    believed = machine's
     the machine's jumped ahead       believed goes on as before; ends wait
     the machine's jumped back        ends follow the machine's: they wait, too
-    it has stood so for `STANDS_S`   it is right: believed = machine's again
+    it has stood so for `STANDS_S`   it is right: believed = machine's again; not before BEGINNING_S
     after a time without a service   as a jump ahead: a day with tries comes before any end
 
 A correction by less than `TOLERANCE_S` is no jump.  Where the machine's clock is
@@ -61,6 +61,11 @@ class Belief:
     def gap_s(self) -> float:
         """How far the machine's clock is ahead of what is believed; negative: behind."""
         return self.wall_s - self.believed_s
+
+    @property
+    def is_behind(self) -> bool:
+        """The machine's clock, or what was believed, is wrong: nobody knows which."""
+        return self.behind_from_s is not None
 
     @property
     def ends_s(self) -> float:
@@ -133,7 +138,7 @@ def _judge(now: Belief, before: Belief, newest: int) -> Belief:
     # Another jump begins the day anew; small corrections, which add up, do not.
     if strayed_at_s is None or gap_s * gap_before_s < 0 or abs(gap_s) > 2 * abs(gap_before_s):
         strayed_at_s = now.believed_s
-    elif now.believed_s - strayed_at_s >= STANDS_S:
+    elif now.believed_s - strayed_at_s >= STANDS_S and now.wall_s >= BEGINNING_S:
         return _together(now)
     now = replace(now, strayed_at_s=strayed_at_s)
     if gap_s > 0:

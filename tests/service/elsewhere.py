@@ -14,9 +14,9 @@ DOMAIN = "ailleurs.test"
 class Elsewhere:
     """Running from the start.  port: where it listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self._loop = asyncio.new_event_loop()
-        self._peer = Peer(take_all)
+        self._peer = Peer(take_all, port=port)
         self._end = asyncio.Event()
         opened: Future[int] = Future()
         self._thread = threading.Thread(

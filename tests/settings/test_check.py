@@ -17,6 +17,7 @@ from mailserver.settings.check_ports import Ports, bind_problem, is_absent_ipv6,
 from mailserver.settings.finding import Finding, Level
 from mailserver.settings.model import Settings
 from mailserver.setup.certificate import issue, make_authority
+from mailserver.supervisor.planning import errors_at_start
 
 HOST = "mail.a.test"
 
@@ -171,6 +172,15 @@ def test_an_expired_certificate_is_an_error_and_one_that_expires_soon_a_warning(
 def test_a_certificate_of_the_future_is_an_error(tmp_path: Path) -> None:
     certify(tmp_path, now=datetime.now(UTC) + timedelta(days=2))
     assert "is the clock right?" in sentences(settings_for(tmp_path))
+
+
+@pytest.mark.parametrize("days", [-900, 2])
+def test_a_certificate_whose_time_is_not_now_forbids_no_start(tmp_path: Path, days: int) -> None:
+    """The clock may be wrong, before NTP has set it; mail for everybody is better than none."""
+    certify(tmp_path, now=datetime.now(UTC) + timedelta(days=days))
+    errors, warnings = errors_at_start(settings_for(tmp_path), ports=Ports.NOT_LOOKED_AT)
+    assert errors == []
+    assert [finding.key for finding in warnings] == ["tls.certificate"]
 
 
 def test_a_certificate_for_another_name_is_a_warning(tmp_path: Path) -> None:

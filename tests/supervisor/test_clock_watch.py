@@ -148,6 +148,22 @@ def test_what_came_while_the_clock_said_1970_is_of_today_once_ntp_has_set_it(
     assert house.store.overdue(now_s=house.ends_s(), limit=9) == []
 
 
+def test_a_clock_that_is_behind_leaves_what_was_written_before_as_it_is(house: House) -> None:
+    accept(house.store, outgoing(at_s=house.now_s))
+    at_s = house.now_s
+    house.now_s -= 100 * DAY_S
+    house.run(60)
+    house.begin()
+    house.run(300)
+    assert house.store._engine.read("SELECT accepted_at_s FROM message") == [(at_s,)]
+    house.now_s += 100 * DAY_S
+    house.run(60)
+    assert house.store._engine.read("SELECT accepted_at_s FROM message") == [(at_s,)]
+    house.now_s -= 100 * DAY_S
+    house.run(30 * 3600, every_s=3600)  # it is believed: what lies ahead is wrong
+    assert house.store._engine.read("SELECT accepted_at_s FROM message")[0][0] <= house.now_s
+
+
 def test_where_nothing_happens_it_writes_every_ten_minutes(house: House) -> None:
     def written_s() -> float:
         belief = house.store.read_clock()

@@ -54,7 +54,9 @@ class FakeStore:
     def newest_message(self) -> int:
         return 0
 
-    def bound_moments(self, clock: Callable[[], float]) -> Iterator[int]:
+    def bound_moments(
+        self, clock: Callable[[], float], *, only_waits: bool = False
+    ) -> Iterator[int]:
         self.bound_count += 1
         yield from self.out_of_bounds
 

@@ -168,6 +168,14 @@ def test_a_new_service_that_starts_in_1970_knows_that_it_is_later() -> None:
     assert (era.from_s, era.by_s) == (60, NOW_S)
 
 
+def test_a_clock_of_before_there_was_any_service_is_never_believed() -> None:
+    machine = Machine(wall_s=60.0)
+    machine.look()
+    assert machine.run(3 * DAY_S).is_behind
+    machine.set(NOW_S)
+    assert [(era.from_s, era.by_s) for era in machine.eras] == [(60, NOW_S)]
+
+
 def test_after_a_time_without_a_service_a_day_passes_before_anything_ends() -> None:
     machine = running()
     stopped_s = machine.wall_s

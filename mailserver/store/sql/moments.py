@@ -69,15 +69,19 @@ class SqlMoments:
         self._rules = rules
         self._wake = wake
 
-    def bound_moments(self, clock: Callable[[], float]) -> Iterator[int]:
-        yield from self._bound_messages(clock)
-        yield from self._bound_queue(clock)
-        for stamped in STAMPED:
+    def bound_moments(
+        self, clock: Callable[[], float], *, only_waits: bool = False
+    ) -> Iterator[int]:
+        if not only_waits:
+            yield from self._bound_messages(clock)
+        yield from self._bound_queue(clock, only_waits=only_waits)
+        for stamped in () if only_waits else STAMPED:
             statement = _filled(_STAMPED, stamped, "{column} - ({stamp} - ?1)")
             yield from self._repeat(statement, 0.0, clock)
         for counted in COUNTED:
-            statement, longest_s = _counted(_COUNTED, counted), counted.longest_s(self._rules)
-            yield from self._repeat(statement, longest_s, clock)
+            if counted.is_wait or not only_waits:
+                statement, longest_s = _counted(_COUNTED, counted), counted.longest_s(self._rules)
+                yield from self._repeat(statement, longest_s, clock)
         self._wake()
 
     def lift_moments(self, era: Era) -> Iterator[int]:
@@ -85,7 +89,7 @@ class SqlMoments:
         yield from self._lift_messages(era)
         for stamped in STAMPED:
             yield self._lift(_filled(_LIFT_STAMPED, stamped, "{column} + ?3"), era, 0.0)
-        for counted in COUNTED:
+        for counted in (one for one in COUNTED if not one.is_wait):
             statement = _counted(_LIFT_COUNTED, counted)
             yield self._lift(statement, era, counted.longest_s(self._rules))
 
@@ -133,15 +137,21 @@ class SqlMoments:
 
     # --- the queue -------------------------------------------------------------------
 
-    def _bound_queue(self, clock: Callable[[], float]) -> Iterator[int]:
+    def _bound_queue(self, clock: Callable[[], float], *, only_waits: bool) -> Iterator[int]:
         after = (-1, -1)
         while rows := self._engine.read(_QUEUED, (*after, _SCANNED)):
             after, now_s = rows[-1][:2], clock()
-            moved = [one for one in (self._placed(row, now_s) for row in rows) if one is not None]
+            moved = [
+                one
+                for one in (self._placed(row, now_s, only_waits=only_waits) for row in rows)
+                if one is not None
+            ]
             for start in range(0, len(moved), SLICE):
                 yield self._place(moved[start : start + SLICE], now_s)
 
-    def _placed(self, row: Row, now_s: float) -> tuple[int, int, int, float, float] | None:
+    def _placed(
+        self, row: Row, now_s: float, *, only_waits: bool
+    ) -> tuple[int, int, int, float, float] | None:
         """(message, copy, destination, due, tell), where one of the two lies too far ahead."""
         message_id, copy_no, hop, lane, due_at_s, tell_at_s, attempt_count = row
         rules = self._rules
@@ -149,7 +159,7 @@ class SqlMoments:
         wait_s = rules.longest_turn_s if is_turn else rules.longest_wait_s(attempt_count)
         tell_s = max(rules.schedule.expire_after_s, RELEASED_FOR_S)
         due = min(due_at_s, now_s + wait_s + SKEW_S)
-        tell = min(tell_at_s, now_s + tell_s + SKEW_S)
+        tell = tell_at_s if only_waits else min(tell_at_s, now_s + tell_s + SKEW_S)
         if (due, tell) == (due_at_s, tell_at_s):
             return None
         return message_id, copy_no, hop, due, tell

@@ -398,9 +398,12 @@ class SqliteStore(SqliteStoreOfPeople):
         self._scratch.attempts.forget(before_s=now_s - DAY_S)
         return self._reclaimer.expire(accepted_before_s=now_s - self._keep_history_s, now_s=now_s)
 
-    def bound_moments(self, clock: Callable[[], float]) -> Iterator[int]:
-        yield self._scratch.bound_moments(now_s=clock())
-        yield from self._moments.bound_moments(clock)
+    def bound_moments(
+        self, clock: Callable[[], float], *, only_waits: bool = False
+    ) -> Iterator[int]:
+        if not only_waits:
+            yield self._scratch.bound_moments(now_s=clock())
+        yield from self._moments.bound_moments(clock, only_waits=only_waits)
 
     def index_journeys(self) -> int:
         return self._tracing.follow()

@@ -156,7 +156,8 @@ Script = Callable[[Wire], Awaitable[None]]
 class Peer:
     """wires: one for each connection so far.  tls: from the first octet."""
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+        self._wanted_port = port
         self._scripts = list(scripts)
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
@@ -176,7 +177,7 @@ class Peer:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(
-            self._play, LOOPBACK, 0, ssl=self._tls, limit=64 * 1024 * 1024
+            self._play, LOOPBACK, self._wanted_port, ssl=self._tls, limit=64 * 1024 * 1024
         )
         self.port = self._server.sockets[0].getsockname()[1]
         return self

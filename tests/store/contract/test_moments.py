@@ -28,8 +28,8 @@ AHEAD = pytest.mark.parametrize("ahead_s", [3600.0, 2 * YEAR_S], ids=["hour", "y
 EXPIRES_S = DeliverySettings().expire_hours * 3600.0
 
 
-def bound(store: Store, now_s: float = NOW_S) -> int:
-    return sum(store.bound_moments(lambda: now_s))
+def bound(store: Store, now_s: float = NOW_S, *, only_waits: bool = False) -> int:
+    return sum(store.bound_moments(lambda: now_s, only_waits=only_waits))
 
 
 def value(place: Place, statement: str) -> Any:
@@ -105,6 +105,30 @@ def test_what_is_within_its_rules_stays_as_it_is(store: Store, place: Place) -> 
     store.suspend("b.fr", until_s=NOW_S + YEAR_S, now_s=NOW_S)
     assert bound(store) == 0
     assert bound(store) == 0
+
+
+def test_while_the_clock_may_be_wrong_only_waits_are_cut_short(store: Store, place: Place) -> None:
+    """A start in 1970: what was written in this year is right."""
+    (box,) = people(store, 1)
+    accept(store, outgoing(at_s=NOW_S), letter_to(box))
+    remove(store, box, [1])
+    agent = Agent(store)
+    agent.settle(deferred(agent.lease()[0], NOW_S + 300))
+    hop_id = value(place, "SELECT destination_id FROM destination")
+    one(
+        store,
+        HopNote(
+            destination_id=hop_id, not_before_s=NOW_S + 300, failure_count=1, error="", at_s=NOW_S
+        ),
+    )
+    tables = ("message", "entry", "given_name", "account")
+    before = [place.rows(f"SELECT * FROM {table}") for table in tables]
+    tell_at_s = value(place, "SELECT tell_at_s FROM queue")
+    assert bound(store, 500.0, only_waits=True) == 2
+    assert [place.rows(f"SELECT * FROM {table}") for table in tables] == before
+    assert value(place, "SELECT tell_at_s FROM queue") == tell_at_s
+    assert value(place, "SELECT due_at_s FROM queue") < 1000
+    assert value(place, "SELECT not_before_s FROM destination") < 50_000
 
 
 @AHEAD
