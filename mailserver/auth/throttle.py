@@ -225,3 +225,13 @@ class Throttle:
             address in network for network in self._limits.trusted
         )
         return ANYWHERE if is_nobodys else block
+
+
+def account_waits_until_s(
+    attempts: Attempts, account_id: AccountId, limits: Limits, *, now_s: float
+) -> float:
+    """Until when one account waits for what was tried from anywhere; a past moment: it does not."""
+    whose, free_count = f"account:{account_id}", limits.free_count * KNOWN_FACTOR
+    failures = attempts.read_failures(whose, ANYWHERE, since_s=now_s - WINDOW_S)
+    pause = wait_s(failures.distinct_count, free_count)
+    return min(failures.last_at_s, now_s) + pause if pause else 0.0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,15 +22,17 @@ from mailserver.cli.account_profile import (
     change_addresses,
     rename,
 )
+from mailserver.cli.account_show import list_accounts, show
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import (
     ConfigOption,
     IdentifierArgument,
-    JsonOption,
     NumenOption,
     PasswordStdinOption,
 )
+from mailserver.cli.reserved_names import check_not_reserved
 from mailserver.cli.subjects import by_whom
+from mailserver.texts.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from mailserver.values.ids import AccountId
 
 app = typer.Typer(help="The people of the service.", no_args_is_help=True)
+app.command("list")(list_accounts)
+app.command()(show)
 
 AddressOption = Annotated[
     list[str],
@@ -140,37 +142,12 @@ def rename_account(
     _check_name(given_name, "--given-name")
     _check_name(surname, "--surname")
     checked = None if address is None else _own_address(address, settings)
+    if checked is not None:
+        check_not_reserved(identifier, [checked], settings, is_role=False)
     with opened_store(settings) as store:
         rename(store, settings, identifier, (given_name.strip(), surname.strip()), checked)
         told = account_named(store, identifier)
     print(f"{identifier}: {told.name}, {', '.join(told.addresses)}")
-
-
-@app.command("list")
-def list_accounts(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List every account: one line each."""
-    with opened_store(read_settings(config)) as store:
-        for account in store.list_accounts():
-            if as_json:
-                print(json.dumps(_as_json(account), ensure_ascii=False))
-            else:
-                told = ", ".join(account.addresses)
-                print(
-                    f"{account.identifier:<20} {account.state.value:<10} {account.name:<24} {told}"
-                )
-
-
-@app.command()
-def show(
-    identifier: IdentifierArgument, *, config: ConfigOption = None, as_json: JsonOption = False
-) -> None:
-    """Show one account: state, addresses, mailbox, last log-ins at each listener."""
-    with opened_store(read_settings(config)) as store:
-        facts = _facts(store, account_named(store, identifier))
-    if as_json:
-        print(json.dumps(facts, ensure_ascii=False))
-    else:
-        _print_facts(facts)
 
 
 @app.command()
@@ -230,8 +207,8 @@ def delete(
 def _confirm(store: Store, account: Account) -> None:
     if not sys.stdin.isatty():
         raise Mistake("nobody to ask: add --yes to delete the account and its mail")
-    count = store.open_maildrop(account.inbox_id).count
-    typer.confirm(f"Delete {account.name} and {count} messages, for good?", abort=True)
+    messages = counted(store.open_maildrop(account.inbox_id).count, "message")
+    typer.confirm(f"Delete {account.name} and {messages}, for good?", abort=True)
 
 
 def _set_state(identifier: str, config: Any, state: str) -> None:
@@ -250,16 +227,18 @@ def _set_state(identifier: str, config: Any, state: str) -> None:
 
 
 def checked_names(
-    identifier: str, name: str, addresses: list[str], settings: Settings
+    identifier: str, name: str, address: list[str], settings: Settings, *, is_role: bool = False
 ) -> list[str]:
-    """The addresses as they will be given.
+    """The addresses as they will be given.  is_role: to the account of a function.
 
     Raises:
         Mistake: one of the names cannot be used.
     """
     _check_identifier(identifier)
     _check_name(name)
-    return [_own_address(text, settings) for text in addresses]
+    addresses = [_own_address(text, settings) for text in address]
+    check_not_reserved(identifier, [identifier, *addresses], settings, is_role=is_role)
+    return addresses
 
 
 def _check_identifier(identifier: str) -> None:
@@ -273,8 +252,14 @@ def _check_identifier(identifier: str) -> None:
 
 def _check_name(name: str, option: str = "--name") -> None:
     """A name is one line of text: it is shown in lists and written in headers."""
+    from mailserver.values.written import spoilt_words
+
     if not name.strip() or not name.isprintable():
         raise Mistake(f"{option}: write the person's name on one line, as 'Frédéric Marot'")
+    if (words := spoilt_words(name)) is not None:
+        raise Mistake(f"{option}: {words}")
+    if name.lstrip().startswith(("=", "@")):
+        raise Mistake(f"{option}: a name that begins as a formula does: write the person's name")
 
 
 def _own_address(text: str, settings: Settings) -> str:
@@ -343,56 +328,3 @@ def _read_password() -> str:
         return sys.stdin.buffer.readline().rstrip(b"\r\n").decode("utf-8")
     except UnicodeDecodeError:
         raise Mistake("the password on standard input is not UTF-8") from None
-
-
-# --- what a person reads -----------------------------------------------------------
-
-
-def _as_json(account: Account) -> dict[str, Any]:
-    return {
-        "identifier": account.identifier,
-        "name": account.name,
-        "state": account.state.value,
-        "addresses": list(account.addresses),
-        "created_at": _moment(account.created_at_s),
-    }
-
-
-def _facts(store: Store, account: Account) -> dict[str, Any]:
-    credential = store.read_credential(account.account_id)
-    maildrop = store.open_maildrop(account.inbox_id)
-    seen = sorted(store.last_seen(account.account_id), key=lambda one: -one.at_s)
-    return {
-        **_as_json(account),
-        "has_password": credential is not None and credential.verifier is not None,
-        "must_change_password": credential is not None and credential.must_change,
-        "messages": maildrop.count,
-        "octets": maildrop.octets,
-        "last_log_ins": [
-            {"listener": one.door, "peer": one.peer, "at": _moment(one.at_s)} for one in seen
-        ],
-        "uses_legacy": any(one.door.startswith("legacy") for one in seen),
-    }
-
-
-def _print_facts(facts: dict[str, Any]) -> None:
-    password = "set" if facts["has_password"] else "none: `mailserver account passwd` sets one"
-    if facts["must_change_password"]:
-        password += ", to be changed by its owner"
-    print(f"identifier  {facts['identifier']}")
-    print(f"name        {facts['name']}")
-    print(f"state       {facts['state']}")
-    print(f"addresses   {', '.join(facts['addresses'])}")
-    print(f"password    {password}")
-    print(f"mailbox     {facts['messages']} messages, {facts['octets']} octets")
-    print(f"made        {facts['created_at']}")
-    for one in facts["last_log_ins"]:
-        print(f"log-in      {one['at']} {one['listener']} from {one['peer']}")
-    if not facts["last_log_ins"]:
-        print("log-in      none yet")
-    if facts["uses_legacy"]:
-        print("legacy      uses a listener for old programs: help them to a newer one")
-
-
-def _moment(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -9,6 +9,7 @@ import typer
 
 from mailserver.cli.access import moment_for
 from mailserver.cli.mistake import Mistake
+from mailserver.cli.reserved_names import check_not_reserved
 from mailserver.cli.subjects import doc_named, person_named, put, unit_named
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ def change_addresses(
     from mailserver.store.people import Change, Kind
 
     person, now_s = person_named(store, identifier), moment_for(store)
+    if not remove:
+        is_role = person.kind is Kind.FUNCTION
+        check_not_reserved(person.identifier, [address], settings, is_role=is_role)
     if person.kind is not Kind.PERSON and not remove:
         store.add_address(person.account_id, address, now_s=now_s)
         return

@@ -161,7 +161,7 @@ def add_function(
     from mailserver.store.people import Kind, RelationKind
 
     settings, now_s = read_settings(config), time.time()
-    addresses = checked_names(identifier, name, address, settings)
+    addresses = checked_names(identifier, name, address, settings, is_role=True)
     with opened_store(settings) as store:
         people = [person_named(store, one) for one in holders or ()]
         account = store.add_account(
@@ -230,6 +230,7 @@ def _relate(
     now_s: float,
     until_s: float | None = None,
 ) -> None:
+    from mailserver.directory.life import last_day
     from mailserver.store.people import Event
 
     store.relate(
@@ -240,7 +241,7 @@ def _relate(
         since_s=now_s,
         until_s=until_s,
     )
-    until = "" if until_s is None else f" until {clock(until_s)}"
+    until = "" if until_s is None else f" until {last_day(until_s)}"
     event = Event(at_s=now_s, by_whom=by_whom(), what=f"became {kind.value}", details=until.strip())
     store.note(person.account_id, event)
     if of is not None:
@@ -310,5 +311,13 @@ def _list(kind: str, identifier: str, *, of: str = "", unit: str = "", config: P
 
 def _line(store: Store, relation: Relation) -> str:
     over = store.name_over(relation)
-    until = "" if relation.until_s is None else f" until {clock(relation.until_s)}"
+    until = "" if relation.until_s is None else f" until {_end_words(relation.until_s)}"
     return f"{relation.identifier:<20} {over:<24} since {clock(relation.since_s)}{until}"
+
+
+def _end_words(until_s: float) -> str:
+    """The last day of what ends at midnight; the moment of what a person ended at once."""
+    from mailserver.cli.subjects import DAY_S
+    from mailserver.directory.life import last_day
+
+    return clock(until_s) if until_s % DAY_S else last_day(until_s)

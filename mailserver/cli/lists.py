@@ -15,6 +15,7 @@ from mailserver.cli.lists_words import as_json, print_facts
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.queue_acts import whoever
+from mailserver.cli.reserved_names import check_not_reserved
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
@@ -226,6 +227,7 @@ def _own_address(text: str, settings: Settings) -> str:
     if fold_domain(domain) not in map(fold_domain, settings.service.domains):
         known = ", ".join(settings.service.domains)
         raise Mistake(f"{text}: mail for {domain} does not come here, only for {known}")
+    check_not_reserved("", [f"{local}@{domain}"], settings, is_role=True)
     return f"{local}@{domain}"
 
 

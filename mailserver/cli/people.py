@@ -179,9 +179,14 @@ def _act(identifier: str, config: Path | None, decide: Decide, *, then: Then | N
 
 
 def _until(doc: PersonDoc) -> str:
-    from mailserver.cli.moments import clock
+    from mailserver.directory.life import last_day
+    from mailserver.store.people import Life
 
-    return "" if doc.life_until_s is None else f" until {clock(doc.life_until_s)}"
+    if doc.life_until_s is None:
+        return ""
+    if doc.life is Life.EXPECTED:
+        return f" until {last_day(doc.life_until_s)}, present on the day after"
+    return f" until {last_day(doc.life_until_s)}"
 
 
 def _today() -> date:

@@ -16,6 +16,7 @@ from typing import Final
 from mailserver.directory.columns import KIND_WORDS, LANGUAGE_WORDS, NO_WORDS, YES_WORDS
 from mailserver.directory.problems import BadCell, holds_numen, told
 from mailserver.directory.shields import is_shielded
+from mailserver.people.spelling import name_fault
 from mailserver.people.uai import BadUai, parse_uai
 from mailserver.values.numen import parse_numen
 from mailserver.values.words import search_key, split_words
@@ -78,7 +79,8 @@ def parse_text(text: str) -> str:
 def parse_name(text: str) -> str:
     """Of a person: must leave a letter once folded."""
     if not split_words(text):
-        raise BadCell("holds no letter: write the name as on the person's papers")
+        fault = name_fault(text)
+        raise BadCell(fault or "holds no letter: write the name as on the person's papers")
     return parse_text(text)
 
 

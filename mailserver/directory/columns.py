@@ -64,6 +64,7 @@ PERSON_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "language": ("language", "langue", "lang"),
     "correspondent": ("correspondent", "correspondant", "est correspondant",
                       "correspondant etablissement"),
+    "confirmed": ("confirmed", "confirme", "confirmee", "verifie", "verifiee", "nom confirme"),
 }  # fmt: skip
 RECORD: Final = ("record", "enregistrement", "type enregistrement", "ligne", "row kind")
 """The column by which one file may hold both kinds of rows."""

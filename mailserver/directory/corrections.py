@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from mailserver.directory.columns import ERROR, RowKind, field_of, is_named
+from mailserver.directory.columns import ERROR, PERSON_COLUMNS, RowKind, field_of, is_named
 from mailserver.directory.plan import Refused, Step
 from mailserver.directory.problems import without_numen
 from mailserver.directory.shields import shielded_row
@@ -27,8 +27,9 @@ CONFLICT_HEADER: Final = ("subject", "name", "place", "error")
 def correction_octets(table: Table, refused: Sequence[Refused]) -> bytes:
     """The refused rows of one table, in the form of its file."""
     keep = [index for index, one in enumerate(table.header) if not is_named(one, ERROR)]
-    header = [*(table.header[index] for index in keep), ERROR[0]]
-    rows = [_cells(table, one, keep) for one in refused]
+    asks = _asks(table, refused)
+    header = [*(table.header[index] for index in keep), *asks, ERROR[0]]
+    rows = [_cells(table, one, keep, asks) for one in refused]
     if table.delimiter:
         return _csv([header, *rows], table.delimiter, mark=_MARK)
     trees = [dict(zip(header, row, strict=True)) for row in rows]
@@ -42,7 +43,15 @@ def conflict_octets(conflicts: Iterable[tuple[Step, str]], *, with_header: bool)
     return _csv([*head, *rows], ";", mark=_MARK if with_header else "")
 
 
-def _cells(table: Table, refused: Refused, keep: Sequence[int]) -> list[str]:
+def _asks(table: Table, refused: Sequence[Refused]) -> list[str]:
+    """The column to confirm a doubtful name in, where one is asked for and there is none."""
+    words = PERSON_COLUMNS["confirmed"]
+    is_asked = any(problem.may_confirm for one in refused for problem in one.problems)
+    has_column = any(is_named(header, words) for header in table.header)
+    return [words[0]] if is_asked and not has_column else []
+
+
+def _cells(table: Table, refused: Refused, keep: Sequence[int], asks: Sequence[str]) -> list[str]:
     row = table.rows[refused.origin.row_no].cells
     row = (*row, *("" for _ in range(len(table.header) - len(row))))
     secret = {index for index in keep if field_of(table.header[index], RowKind.PERSON) == "numen"}
@@ -50,7 +59,7 @@ def _cells(table: Table, refused: Refused, keep: Sequence[int]) -> list[str]:
     words = [f"{one.column}: {one.words}" if one.column else one.words for one in refused.problems]
     if any(row[index] for index in secret):
         words.append(f"its NUMEN stands in {refused.origin.place}")
-    return [*cells, "; ".join(words)]
+    return [*cells, *("" for _ in asks), "; ".join(words)]
 
 
 def _conflict(step: Step, words: str) -> list[str]:

@@ -71,7 +71,7 @@ def decide(read: Read, kept: Kept, facts: Facts) -> Plan:
         refused=tuple(refused),
         kept_units=units.kept_count,
         kept_people=people.kept_count,
-        notes=(*units.notes, *_why_nobody_leaves(read, bad, facts)),
+        notes=(*units.notes, *people.notes, *_why_nobody_leaves(read, bad, facts)),
     )
 
 

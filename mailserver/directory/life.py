@@ -15,7 +15,7 @@ The end is the earlier of departure and retirement, whose days are the last ones
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 
 from mailserver.directory.cells import Absence, after, begin
 from mailserver.store.people import Life
@@ -51,6 +51,11 @@ def decide_life(dates: Dates, *, now_s: float, left_s: float) -> tuple[Life, flo
     if absence is not None and (absence.until_s is None or absence.until_s > now_s):
         return Life.ON_LEAVE, absence.until_s
     return Life.PRESENT, None
+
+
+def last_day(until_s: float) -> str:
+    """The last day of what ends at a moment, as 2026-12-31: people read `until` with that day."""
+    return datetime.fromtimestamp(until_s - 1, UTC).date().isoformat()
 
 
 def leave(end_s: float, *, now_s: float, left_s: float) -> tuple[Life, float | None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailserver.people.names import address_base, identifier_base, is_numbered, numbered
+from mailserver.people.reserved import is_reserved
 from mailserver.store.people import Doc, Names
 from mailserver.values.address import fold_domain, fold_local
 
@@ -88,7 +89,7 @@ class NameGiver:
         while True:
             number += 1
             name, key = shape(numbered(base, number))
-            if key in self._given:
+            if key in self._given or is_reserved(name):
                 continue
             if self._names.who_had(key, now_s=_EVER_S) is None:
                 break

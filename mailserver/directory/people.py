@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final
 
+from mailserver.directory.codes import Guesses, hint
 from mailserver.directory.facts import Facts
 from mailserver.directory.imports import Kept
 from mailserver.directory.life import SERVING, Dates, decide_life, leave
@@ -28,18 +29,22 @@ from mailserver.directory.problems import Problem
 from mailserver.directory.reasons import person_reasons
 from mailserver.directory.rows import BadRow, Origin, PersonRow
 from mailserver.people.names import address_base
+from mailserver.people.spelling import has_particle, name_doubt, name_fault
 from mailserver.store.people import Change, Life, PersonDoc, PostDoc
+from mailserver.texts.plurals import noun
 from mailserver.values.secret import Secret
 from mailserver.values.words import BadName
 
 _DATES: Final = frozenset({"arrival", "departure", "retirement", "leave"})
 _ID_PREFIX: Final = "id:"
+SHOWN_PARTICLES: Final = 5
 
 
 @dataclass(slots=True)
 class PeopleDecided:
     steps: list[Step] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     kept_count: int = 0
 
 
@@ -84,6 +89,8 @@ class _People:
         self._identities = Identities(facts)
         subjects = kept.read_subjects(PersonDoc)
         self._kept = {one.source_key: one for one in subjects if isinstance(one, PersonDoc)}
+        self._guesses = Guesses()
+        self._particles: list[PersonDoc] = []
         self._aliases: dict[str, str] = {}  # a digest of a NUMEN -> the id that stood beside it
         serving = sum(one.life in SERVING for one in self._kept.values())
         self._out = PeopleDecided(kept_count=serving)
@@ -91,16 +98,22 @@ class _People:
     def decide(
         self, rows: Sequence[PersonRow], bad: Sequence[BadRow], *, may_leave: bool
     ) -> PeopleDecided:
-        grouped = self._grouped(rows)
+        grouped = self._grouped(map(self._with_unit, rows))
         spoilt = self._keys_of_bad(bad)
         for key, group in grouped.items():
             if key in spoilt:
                 self._refuse_all(group, f"waits for {spoilt[key].place}, of the same person")
-            elif not self._is_refused(group):
+            elif not (self._is_refused(group) or self._is_doubtful(key, group)):
                 self._decide_one(key, group)
         if may_leave:
             self._let_missing_leave({*grouped, *spoilt})
+        self._out.notes += [*self._guesses.notes(), *particle_notes(self._particles)]
         return self._out
+
+    def _with_unit(self, row: PersonRow) -> PersonRow:
+        typed = str(row.values.get("unit", ""))
+        unit = self._guesses.known(typed, self._codes, row.origin.place)
+        return row if unit == typed else replace(row, values={**row.values, "unit": unit})
 
     # --- whose rows
 
@@ -155,7 +168,8 @@ class _People:
             return "numen", "another line has the same NUMEN beside another id: which is right?"
         unit = row.values.get("unit", "")
         if unit and unit not in self._codes:
-            return "unit", f"there is no unit {unit}: add it to the units, or correct the code"
+            words = f"there is no unit {unit}: add it to the units, or correct the code{hint(unit)}"
+            return "unit", words
         if not unit and row.values.get("correspondent"):
             return "unit", "is empty: write the unit whose correspondent this is"
         try:
@@ -164,8 +178,38 @@ class _People:
             return "surname", str(error)
         return "", ""
 
-    def _refuse(self, origin: Origin, column: str, words: str) -> None:
-        problem = Problem(place=origin.place, column=column, words=words)
+    def _is_doubtful(self, key: str, group: Sequence[PersonRow]) -> bool:
+        """A name that makes an identifier and an address, and should be another one."""
+        row = group[0]
+        fault = next(
+            (
+                (column, words)
+                for column, text in (("surname", row.surname), ("given_name", row.given_name))
+                if (words := name_fault(text)) is not None
+            ),
+            None,
+        )
+        doubt = fault or name_doubt(row.given_name, row.surname)
+        is_confirmed = any(one.values.get("confirmed") for one in group)
+        if doubt is None or (fault is None and is_confirmed) or self._is_called_so(key, row):
+            return False
+        column, words = doubt
+        if fault is None:
+            words += ", or, where it is right, oui under the header confirmed"
+        self._refuse(row.origin, column, words, may_confirm=fault is None)
+        self._refuse_all(group[1:], f"waits for {row.origin.place}, of the same person")
+        return True
+
+    def _is_called_so(self, key: str, row: PersonRow) -> bool:
+        """They have the names already that come from this one."""
+        known = self._kept.get(key) or self._store.read_person(key)
+        name = (row.given_name, row.surname)
+        return known is not None and (known.given_name, known.surname) == name
+
+    def _refuse(
+        self, origin: Origin, column: str, words: str, *, may_confirm: bool = False
+    ) -> None:
+        problem = Problem(place=origin.place, column=column, words=words, may_confirm=may_confirm)
         self._out.refused.append(Refused(origin, (problem,)))
 
     def _refuse_all(self, rows: Iterable[PersonRow], words: str) -> None:
@@ -215,13 +259,16 @@ class _People:
             identifier, of_identifier = self._names.identifier(given, family)
             address, of_address = self._names.address(given, family)
             homonyms += [of_identifier, of_address]
-            return PersonDoc(
+            new = PersonDoc(
                 source_key=key,
                 identifier=identifier,
                 given_name=given,
                 surname=family,
                 addresses=(address,),
             )
+            if has_particle(family):
+                self._particles.append(new)
+            return new
         named = replace(known, given_name=given, surname=family)
         if not named.identifier:
             identifier, homonym = self._names.identifier(given, family)
@@ -329,3 +376,13 @@ def _first(group: Sequence[PersonRow], name: str) -> Any:
     """What the first row says that says anything."""
     values: list[Mapping[str, Any]] = [row.values for row in group]
     return next((one[name] for one in values if one.get(name)), None)
+
+
+def particle_notes(docs: Sequence[PersonDoc]) -> list[str]:
+    """Whoever is asked about `de` should hear it before the first identifier is printed."""
+    if not docs:
+        return []
+    shown = ", ".join(f"{one.surname}: {one.identifier}" for one in docs[:SHOWN_PARTICLES])
+    more = f" and {len(docs) - SHOWN_PARTICLES} more" if len(docs) > SHOWN_PARTICLES else ""
+    begin = noun(len(docs), "surname begins", "surnames begin")
+    return [f"{len(docs)} new {begin} with a particle, which is part of the names: {shown}{more}"]

@@ -27,11 +27,15 @@ class BadFile(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """place: `people.csv, line 12`.  column: its header as it stands in the file, or empty."""
+    """place: `people.csv, line 12`.  column: its header as it stands in the file, or empty.
+
+    may_confirm: it goes in as it is where somebody says so (the column `confirmed`).
+    """
 
     place: str
     column: str
     words: str
+    may_confirm: bool = False
 
     def __str__(self) -> str:
         where = f"{self.place}, column {self.column}" if self.column else self.place

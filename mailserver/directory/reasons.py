@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+from mailserver.directory.life import last_day
 from mailserver.store.people import Life, PersonDoc, UnitDoc
 
 _SHOWN: Final = 3
@@ -76,6 +77,7 @@ def _new_addresses(before: tuple[str, ...], after: tuple[str, ...]) -> list[str]
 def _life(doc: PersonDoc) -> str:
     if doc.life_until_s is None:
         return doc.life.value
-    day = datetime.fromtimestamp(doc.life_until_s, UTC).date()
-    word = "from" if doc.life is Life.EXPECTED else "until"
-    return f"{doc.life.value} {word} {day.isoformat()}"
+    if doc.life is Life.EXPECTED:
+        day = datetime.fromtimestamp(doc.life_until_s, UTC).date()
+        return f"{doc.life.value} from {day.isoformat()}"
+    return f"{doc.life.value} until {last_day(doc.life_until_s)}"

@@ -62,6 +62,7 @@ PERSON_PARSERS: Final[Mapping[str, Parser]] = {
     "class_name": cells.parse_class,
     "language": cells.parse_language,
     "correspondent": cells.parse_bool,
+    "confirmed": cells.parse_bool,
 }
 _PARSERS: Final = {RowKind.UNIT: UNIT_PARSERS, RowKind.PERSON: PERSON_PARSERS}
 _NEEDED: Final = {

@@ -15,11 +15,12 @@ cell empties it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from mailserver.directory.codes import Guesses, hint
 from mailserver.directory.facts import Facts
 from mailserver.directory.imports import Kept
 from mailserver.directory.naming import Homonym, NameGiver
@@ -27,7 +28,8 @@ from mailserver.directory.plan import Refused, Step, unit_act
 from mailserver.directory.problems import Problem
 from mailserver.directory.reasons import unit_reasons
 from mailserver.directory.rows import Origin, UnitRow
-from mailserver.people.uai import official_locals
+from mailserver.people.reserved import is_reserved
+from mailserver.people.uai import find_lookalike, has_letter, official_locals
 from mailserver.store.people import Change, UnitDoc
 from mailserver.values.address import fold_domain
 
@@ -71,12 +73,15 @@ class _Units:
         self._out = UnitsDecided(kept_count=sum(not one.is_closed for one in self._kept.values()))
         self._homonyms: dict[str, Homonym] = {}
         self._unknown_natures: set[str] = set()
+        self._guesses = Guesses()
 
     def decide(
         self, rows: Sequence[UnitRow], *, spoilt: AbstractSet[str], may_close: bool
     ) -> UnitsDecided:
+        rows = [self._with_code(row) for row in rows]
         named = {*spoilt, *(row.code for row in rows)}
         good = self._of_good_kind(self._firsts(rows))
+        good = {code: self._with_parent(row, {*self._kept, *good}) for code, row in good.items()}
         aliases = self._claim_aliases(good)
         good = self._below_good_parents({code: good[code] for code in aliases})
         docs = {code: self._document(row, aliases[code]) for code, row in good.items()}
@@ -87,6 +92,7 @@ class _Units:
         for code in _parents_first(docs):
             self._step(docs[code], good.get(code))
         self._note_natures()
+        self._out.notes.extend(self._guesses.notes())
         return self._out
 
     # --- which rows go in
@@ -94,6 +100,21 @@ class _Units:
     def _refuse(self, origin: Origin, column: str, words: str) -> None:
         problem = Problem(place=origin.place, column=column, words=words)
         self._out.refused.append(Refused(origin, (problem,)))
+
+    def _with_code(self, row: UnitRow) -> UnitRow:
+        """A school's code that was mistyped is guessed where its key letter proves it."""
+        guess = None if _UAI.fullmatch(row.code) else find_lookalike(row.code)
+        kept = self._kept.get(row.code)
+        kind = row.values.get("kind") or (kept.kind if kept else "")
+        if guess is None or kind not in {"", ESTABLISHMENT} or not has_letter(row.code):
+            return row
+        self._guesses.made(row.code, guess, row.origin.place)
+        return replace(row, code=guess, values={**row.values, "code": guess})
+
+    def _with_parent(self, row: UnitRow, codes: Container[str]) -> UnitRow:
+        typed = str(row.values.get("parent", ""))
+        parent = self._guesses.known(typed, codes, row.origin.place)
+        return row if parent == typed else replace(row, values={**row.values, "parent": parent})
 
     def _firsts(self, rows: Iterable[UnitRow]) -> dict[str, UnitRow]:
         firsts: dict[str, UnitRow] = {}
@@ -128,9 +149,11 @@ class _Units:
     def _kind_problem(self, row: UnitRow) -> tuple[str, str]:
         kind = self._kind(row)
         if not kind:
-            return "kind", "is missing: write academy, department, district, sector or service"
+            words = "is missing: write academy, department, district, sector or service"
+            return "kind", words + hint(row.code)
         if kind == ESTABLISHMENT and not _UAI.fullmatch(row.code):
-            return "code", "an establishment has a UAI code: write 7 digits and a letter"
+            words = "an establishment has a UAI code: write 7 digits and a letter"
+            return "code", words + hint(row.code)
         return "", ""
 
     def _kind(self, row: UnitRow) -> str:
@@ -146,7 +169,9 @@ class _Units:
         if not parent:
             return ""
         if parent not in good and parent not in self._kept:
-            return f"there is no unit {parent}: add a line for it, or correct its line"
+            return (
+                f"there is no unit {parent}: add a line for it, or correct its line{hint(parent)}"
+            )
         seen: set[str] = set()
         while parent:
             if parent == row.code:
@@ -187,6 +212,8 @@ class _Units:
         kept = self._kept.get(code)
         if kept is not None and address in kept.addresses:
             return ""
+        if is_reserved(address):
+            return f"{address} is a name of the service's own: write another alias"
         if self._names.is_free(address) or self._was_theirs(code, address):
             return ""
         return f"{address} belongs to another: write another alias"

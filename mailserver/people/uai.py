@@ -13,6 +13,9 @@ from typing import Final
 
 KEY_LETTERS: Final = "ABCDEFGHJKLMNPRSTUVWXYZ"
 _UAI = re.compile(r"([0-9]{7})([A-Z])?", re.ASCII)
+DIGIT_COUNT: Final = 7
+_LOOKS_LIKE = re.compile(r"[0-9OQILSB]{5,7}", re.ASCII)  # two noughts in front: 0010016W
+_AS_DIGITS = str.maketrans("OQILSB", "001158")
 _NAME = re.compile(r"(?:CE\.)?([0-9]{7}[A-Z]?)", re.ASCII | re.IGNORECASE)
 
 
@@ -43,6 +46,30 @@ def parse_uai(text: str) -> str:
             " unless a digit is wrong"
         )
     return digits + right
+
+
+def find_lookalike(typed: str) -> str | None:
+    """The code that was perhaps meant, in lower case: a lost nought, O for 0, l for 1.
+
+    Where a letter was typed it must be the right one; without a letter, nothing but the
+    directory can tell whether the guess is good.  None: it looks like none.
+    """
+    bare = re.sub(r"[\s.\-_/]", "", typed).upper().removeprefix("CE")
+    readings = [(bare, "")]
+    if bare[-1:].isalpha():
+        readings.insert(0, (bare[:-1], bare[-1]))
+    for digits, letter in readings:
+        if _LOOKS_LIKE.fullmatch(digits) is None:
+            continue
+        number = digits.translate(_AS_DIGITS).zfill(DIGIT_COUNT)
+        if not letter or key_letter(number) == letter:
+            return f"{number}{key_letter(number)}".lower()
+    return None
+
+
+def has_letter(typed: str) -> bool:
+    """Does the key letter stand behind it?  Then it proves a guess."""
+    return typed[-1:].isalpha()
 
 
 def official_locals(uai: str) -> tuple[str, str]:

@@ -32,7 +32,7 @@ from mailserver.values.address import (
 from mailserver.values.ids import MailboxId
 from mailserver.values.message import Deposit
 
-ALWAYS_DELIVERABLE = frozenset({"postmaster", "abuse"})
+ALWAYS_DELIVERABLE = frozenset({"postmaster", "abuse", "mailer-daemon"})
 _ROUTING_MARKS = frozenset("%!@")
 
 Found = TypeVar("Found")

@@ -28,7 +28,7 @@ from mailserver.store.contents import MailboxContents
 from mailserver.store.journeys import Collections, Journeys
 from mailserver.store.kinds import Kinds
 from mailserver.store.lists import AddCopies, BeginPost, HoldPost, Lists
-from mailserver.store.people import People
+from mailserver.store.people import Life, People
 from mailserver.store.queueing import (
     HopNote,
     Lease,
@@ -272,6 +272,9 @@ class Account:
     inbox_id: MailboxId
     created_at_s: float
     addresses: tuple[str, ...] = field(default=())  # as given; the first is the canonical one
+    life: Life = Life.PRESENT
+    life_since_s: float | None = None
+    life_until_s: float | None = None  # when its next step is due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

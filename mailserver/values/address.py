@@ -15,11 +15,9 @@ from functools import lru_cache
 
 import idna
 
+from mailserver.values.letters import fold_letters
+
 PLUS = "+"
-# Letters that NFKD leaves whole although every keyboard without them folds them.
-_FOLDED_LETTERS = str.maketrans(
-    {"œ": "oe", "æ": "ae", "ø": "o", "ß": "ss", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +89,13 @@ def quote_mailbox(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def fold_local(local: str) -> str:
-    """Lower case, accents removed, ligatures written out."""
+    """Lower case, accents removed, letters and ligatures beyond a to z as `values.letters` says."""
     if local.isascii():
         return local.lower()
     lowered = unicodedata.normalize("NFKC", local).casefold()
     parts = unicodedata.normalize("NFKD", lowered)
     # Letters last: `ǽ` is an `æ` only once its accent is gone.
-    return "".join(c for c in parts if not unicodedata.combining(c)).translate(_FOLDED_LETTERS)
+    return fold_letters("".join(c for c in parts if not unicodedata.combining(c)))
 
 
 @lru_cache(maxsize=4096)

@@ -2,10 +2,11 @@
 
 accents, cedillas     dropped: Frédéric -> frederic, Françoise -> francoise
 ligatures             written out: Lecœur -> lecoeur, Læticia -> laeticia
+other Latin letters   as the table of `mailserver.values.letters` says: Yıldız -> yildiz
 apostrophes           dropped: D'Artagnan -> dartagnan, whatever the apostrophe
 spaces and hyphens    part words: Jean Pierre and Jean-Pierre are jean, pierre
 particles             are words like others: de La Tour -> de, la, tour
-everything else       dropped: dots, parentheses, letters outside a-z and 0-9
+everything else       dropped: dots, parentheses, letters of other scripts
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import re
 
 from mailserver.values.address import fold_local
 
-_APOSTROPHES = str.maketrans("", "", "'’‘`´ʼʹ")
+APOSTROPHES = "'’‘`´ʼʹʻʽʾʿˈ′‛＇ꞌ"
+_WITHOUT_APOSTROPHES = str.maketrans("", "", APOSTROPHES)
 _NOT_LETTERS = re.compile(r"[^a-z0-9]")
-_BETWEEN = re.compile(r"[\s\-‐‑‒–—_/]+")
+BETWEEN = re.compile(r"[\s\-‐‑‒–—_/]+")
 
 
 class BadName(ValueError):
@@ -25,8 +27,8 @@ class BadName(ValueError):
 
 def split_words(text: str) -> list[str]:
     """The words of a name, each of a-z and 0-9 only; may be empty."""
-    folded = fold_local(text.translate(_APOSTROPHES))
-    words = (_NOT_LETTERS.sub("", word) for word in _BETWEEN.split(folded))
+    folded = fold_local(text.translate(_WITHOUT_APOSTROPHES))
+    words = (_NOT_LETTERS.sub("", word) for word in BETWEEN.split(folded))
     return [word for word in words if word]
 
 

@@ -339,3 +339,39 @@ def test_dkim_keys_makes_the_next_ones_ahead(service: Path, run: Run) -> None:
     assert told["made"] == [str(service.parent / f"dkim/{name}.pem") for name in ("mo3", "mo4")]
     assert [record.split(".")[0] for record in told["records"]] == ["mo3", "mo4"]
     assert is_mistake(run("dkim", "keys", "../x", "--config", service), "no selector")
+
+
+@pytest.mark.parametrize(
+    "name", ["admin", "root", "abuse", "webmaster", "no-reply", "Info", "postmaster2", "sécurité"]
+)
+def test_names_of_the_service_are_given_to_nobody(service: Path, run: Run, name: str) -> None:
+    if name == "postmaster2":
+        assert add(run, service, name, "p2@a.test").status == 0
+        return
+    assert is_mistake(add(run, service, name, "x@a.test"), f"{name} is ")
+    assert is_mistake(add(run, service, "zmarot", f"{name}@a.test"), f"{name}@a.test is ")
+    assert add(run, service, "fmarot", "fred@a.test").status == 0
+    alias = ("account", "alias", "fmarot", f"{name}@a.test", "--config", service)
+    assert is_mistake(run(*alias), f"{name}@a.test is ")
+
+
+def test_a_function_may_be_webmaster_and_never_the_postmasters(service: Path, run: Run) -> None:
+    words = ("directory", "function", "add", "webmaster", "--name", "Site", "--config", service)
+    for local in ("postmaster", "mailer-daemon", "Abuse"):
+        said = run(*words, "--address", f"{local}@a.test")
+        assert is_mistake(said, "its mail goes to the account postmaster")
+        listed = run("list", "add", local, "--owner", "postmaster", "--config", service)
+        assert is_mistake(listed, "its mail goes to the account postmaster")
+    assert run(*words, "--address", "webmaster@a.test").status == 0
+    assert "deposited here" in run("route", "mailer-daemon@a.test", "--config", service).out
+
+
+def test_a_name_that_was_spoilt_on_its_way_is_refused(service: Path, run: Run) -> None:
+    words = ("account", "add", "fmarot", "--address", "f@a.test", "--config", service)
+    for name, told in (
+        ("FrÃ©dÃ©ric", "is perhaps 'Frédéric', saved as UTF-8 twice"),
+        ("Fr\ufffdd", "a letter was lost here"),
+        ("=1+1", "begins as a formula does"),
+    ):
+        said = run(*words, "--name", name, "--password-stdin", stdin=b"x\n")
+        assert is_mistake(said, told)

@@ -68,3 +68,13 @@ def test_json_comes_back_as_json(store: SqliteStore) -> None:
 def test_a_row_with_too_many_cells_is_kept_as_far_as_its_header_goes(store: SqliteStore) -> None:
     corrected = _corrected(store, f"{HEADER}\n{numen(1)};Duc;Zoé;;a;b;c\n")
     assert "7 cells under 5 headers" in corrected
+
+
+def test_a_doubtful_name_comes_back_with_the_column_to_confirm_it(store: SqliteStore) -> None:
+    text = f"id;{HEADER}\n7;;Durand dit Leroy;Zoé;0170705Z;a\n"
+    corrected = _corrected(store, text)
+    header, row = list(csv.reader(io.StringIO(corrected), delimiter=";"))
+    assert header[-2:] == ["confirmed", "error"]
+    assert row[-2] == ""
+    fixed = corrected.replace(";a;;", ";a;oui;")
+    assert len(put(store, fixed).steps) == 1

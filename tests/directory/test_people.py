@@ -224,3 +224,63 @@ def test_the_first_password_is_given_once(store: SqliteStore) -> None:
     assert numen(1) not in verifier
     plan = put(store, file_of([f"{numen(1)};Durand;Anne;;"]))
     assert plan.steps[0].change.verifier is None
+
+
+# --- names that become addresses for ever --------------------------------------------------
+
+
+def test_a_doubtful_name_waits_until_somebody_confirms_it(store: SqliteStore) -> None:
+    row = f"{numen(1)};Durand (née Martin);Zoé;0170705Z;prof"
+    (told,) = words(plan_of(store, file_of([row])))
+    assert told == (
+        "1.csv, line 2, column nom: ( stands in no identifier: write the one name that is theirs,"
+        " or, where it is right, oui under the header confirmed"
+    )
+    confirmed = file_of([f"{row};oui"], header="numen;nom;prenom;uai;fonction;confirmé")
+    (step,) = plan_of(store, confirmed).steps
+    assert step.doc.identifier == "zdurandneemartin"
+
+
+def test_who_has_such_a_name_already_keeps_it_without_a_question(store: SqliteStore) -> None:
+    header = "numen;nom;prenom;uai;fonction;confirmed"
+    put(store, file_of([f"{numen(1)};Durand dit Leroy;Zoé;0170705Z;prof;oui"], header=header))
+    moved = file_of([f"{numen(1)};Durand dit Leroy;Zoé;0170706A;prof"])
+    assert acts(plan_of(store, moved)) == [Act.MOVED]
+    renamed = file_of([f"{numen(1)};Durand épouse Leroy;Zoé;0170706A;prof"])
+    assert "'epouse' stands between two names" in words(plan_of(store, renamed))[0]
+
+
+def test_a_name_in_another_script_is_asked_for_as_in_the_passport(store: SqliteStore) -> None:
+    rows = [f"{numen(1)};Иванов;Иван;0170705Z;prof", f"{numen(2)};Ivanоv;Ivan;0170705Z;prof"]
+    told = words(plan_of(store, file_of(rows)))
+    assert len(told) == 3
+    assert all("write the name in Latin letters, as in the passport" in one for one in told)
+
+
+def test_no_rule_gives_a_name_of_the_services_own(store: SqliteStore) -> None:
+    rows = [f"{numen(1)};Dmin;Aline;0170705Z;prof", f"{numen(2)};Oot;Rémi;0170705Z;prof"]
+    identifiers = [step.doc.identifier for step in put(store, file_of(rows)).steps]
+    assert identifiers == ["admin2", "root2"]
+
+
+def test_a_particle_is_said_before_its_identifier_is_printed(store: SqliteStore) -> None:
+    rows = [f"{numen(1)};de La Tour;Anne;0170705Z;p", f"{numen(2)};Van Gogh;Theo;0170705Z;p"]
+    (note,) = plan_of(store, file_of(rows)).notes
+    assert note.startswith("2 new surnames begin with a particle, which is part of the names: ")
+    assert note.endswith("de La Tour: adelatour, Van Gogh: tvangogh")
+
+
+def test_a_code_of_a_known_school_is_guessed_aloud(store: SqliteStore) -> None:
+    rows = [
+        f"{numen(n)};Duc;Zoé;{code};prof"
+        for n, code in enumerate(["170705Z", "170705", "O17O7O5Z", "170705Z"])
+    ]
+    plan = plan_of(store, file_of(rows))
+    assert not plan.refused
+    assert plan.notes == (
+        "1.csv, line 2: 170705z is read as 0170705Z (2 lines)",
+        "1.csv, line 3: 170705 is read as 0170705Z (1 line)",
+        "1.csv, line 4: o17o7o5z is read as 0170705Z (1 line)",
+    )
+    unknown = plan_of(store, file_of([f"{numen(1)};Duc;Zoé;170707B;prof"]))
+    assert words(unknown)[0].endswith("or correct the code; perhaps 0170707B?")

@@ -136,3 +136,29 @@ def test_one_file_may_hold_both_kinds(store: SqliteStore) -> None:
     plan = plan_of(store, text)
     assert acts(plan) == [Act.CREATED, Act.CREATED]
     assert words(plan) == ["1.csv, line 4, column record: write unit or person"]
+
+
+def test_a_mistyped_code_is_read_where_its_letter_proves_it_and_said(store: SqliteStore) -> None:
+    text = "code;nature;nom;ville;parent\n170707B;collège;Rosa Parks;Saintes;D17\n"
+    plan = plan_of(store, text)
+    assert [step.doc.identifier for step in plan.steps] == ["0170707b"]
+    assert plan.notes == ("1.csv, line 2: 170707b is read as 0170707B (1 line)",)
+
+
+def test_a_mistyped_code_without_its_letter_is_asked_for(store: SqliteStore) -> None:
+    text = "code;type;nature;nom;ville;parent\n170707;établissement;collège;Rosa;Saintes;D17\n"
+    (told,) = words(plan_of(store, text))
+    assert told.endswith("write 7 digits and a letter; perhaps 0170707B?")
+
+
+def test_the_code_of_a_service_is_nobody_elses(store: SqliteStore) -> None:
+    plan = plan_of(store, "code;type;nom;parent\n170707b;service;Paie;D17\n")
+    assert [step.doc.code for step in plan.steps] == ["170707b"]  # type: ignore[union-attr]
+    assert not plan.notes
+
+
+@pytest.mark.parametrize("alias", ["info", "Webmaster", "no-reply", "postmaster", "mailer-daemon"])
+def test_a_school_gets_no_alias_of_the_services_own(store: SqliteStore, alias: str) -> None:
+    text = f"code;nom;ville;alias;parent\n0170707B;Rosa;Saintes;{alias};D17\n"
+    (told,) = words(plan_of(store, text))
+    assert "is a name of the service's own: write another alias" in told

@@ -76,6 +76,8 @@ def deposit(mailbox: int) -> Deposit:
         ("POSTMASTER", "académie.fr", deposit(1)),
         ("abuse", "ac-exemple.fr", deposit(1)),
         ("abuse+spam", "ac-exemple.fr", deposit(1)),
+        ("MAILER-DAEMON", "ac-exemple.fr", deposit(1)),
+        ("mailer-daemon", "all.example", deposit(1)),
         ("postmaster", "", deposit(1)),
         ("PostMaster", "", deposit(1)),
         ("abuse", "", Unknown()),

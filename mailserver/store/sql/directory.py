@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 
+from mailserver.store.people import Life
 from mailserver.store.ports import (
     Account,
     AccountState,
@@ -36,7 +37,8 @@ INBOX = "INBOX"
 _SLICE = 500
 _EPOCH_OCTETS = 5
 
-_ACCOUNT = "account_id, identifier, name, state, inbox_id, created_at_s"
+_ACCOUNT = """account_id, identifier, name, state, inbox_id, created_at_s,
+    life, life_since_s, life_until_s"""
 # Life may forbid to sign in; a suspension by a person is another matter, and stays.
 _STATE = "CASE WHEN life IN ('expected', 'left', 'gone') THEN 'suspended' ELSE state END"
 _FIND_MAILBOX = "SELECT mailbox_id FROM address WHERE address_key = ?"
@@ -206,7 +208,7 @@ class SqlDirectory:
             connection.execute(_REPLACE_VERIFIER, (verifier, account_id, version))
 
     def _account(self, row: Row) -> Account:
-        account_id, identifier, name, state, inbox_id, created_at_s = row
+        account_id, identifier, name, state, inbox_id, created_at_s, life, *moments = row
         addresses = self._engine.read(_ADDRESSES, (account_id,))
         return Account(
             account_id=account_id,
@@ -216,6 +218,9 @@ class SqlDirectory:
             inbox_id=inbox_id,
             created_at_s=created_at_s,
             addresses=tuple(address for (address,) in addresses),
+            life=Life(life),
+            life_since_s=moments[0],
+            life_until_s=moments[1],
         )
 
 

@@ -287,7 +287,7 @@ def _note_units(state: Slice, member: Member, new: PersonDoc) -> None:
 
 
 def _life_words(doc: PersonDoc) -> str:
-    until = "" if doc.life_until_s is None else f" until {day(doc.life_until_s)}"
+    until = "" if doc.life_until_s is None else f" until {day(doc.life_until_s - 1)}"
     words = {Life.LEFT: "left: may not sign in", Life.EXPECTED: "expected: may not sign in yet"}
     return words.get(doc.life, doc.life.value) + until
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import Final
 
 from mailserver.store.ports import StoreUnavailable
-from mailserver.store.sql.engine import first
+from mailserver.store.sql.engine import Connection, first
 from mailserver.store.sql.people_names import fold_account_names
+from mailserver.store.sql.refold import fold_again
 from mailserver.store.sqlite.engine import DIALECT, SqliteEngine, migrations_to_run
 
-PEOPLE_MIGRATION = 3
-"""Gives accounts the folded form of their names, which SQL cannot make."""
+STEPS: Final[dict[str, Callable[[Connection], None]]] = {
+    "people": fold_account_names,
+    "letters": fold_again,
+}
+"""By the name in a migration's file: what SQL cannot do, after its statements."""
 
 
 def migrate(engine: SqliteEngine) -> None:
@@ -28,8 +34,8 @@ def migrate(engine: SqliteEngine) -> None:
             text = (schema / name).read_text(encoding="utf-8")
             with engine.transaction() as connection:
                 engine.script(_in_dialect(text))
-                if int(name[:4]) == PEOPLE_MIGRATION:
-                    fold_account_names(connection)
+                if (step := STEPS.get(name[5:].removesuffix(".sql"))) is not None:
+                    step(connection)
                 connection.execute(
                     "INSERT INTO migration (number, applied_at_s) VALUES (?, ?)",
                     (int(name[:4]), time.time()),

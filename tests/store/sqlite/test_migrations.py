@@ -14,6 +14,7 @@ from mailserver.store.removed import RemovedRoom
 from mailserver.store.sqlite import migrate
 from mailserver.store.sqlite.engine import SqliteEngine, migrations_to_run
 from mailserver.store.sqlite.store import SqliteStore
+from mailserver.values.address import Address
 from mailserver.values.ids import MailboxId, Uid
 from tests.store.letters import (
     BODY,
@@ -31,6 +32,7 @@ from tests.store.queued import Agent, outgoing
 PREFIX = b"Delivered-To: un@d\r\n"
 BOX = MailboxId(1)
 NONCE_MIGRATION = 8
+LISTS_MIGRATION = 4
 
 
 def trunk_store(folder: Path, monkeypatch: pytest.MonkeyPatch, *, up_to: int = 1) -> None:
@@ -166,4 +168,36 @@ def test_accounts_older_than_the_directory_keep_their_names_and_are_found(
     assert sign_in.credential.state is AccountState.ACTIVE
     with pytest.raises(NameTaken, match="already taken, by un"):
         store.add_account(identifier="un", name="", addresses=(), now_s=NOW_S)
+    store.close()
+
+
+def test_names_that_fold_further_than_before_are_found_under_both_spellings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys as they were written before: `ı` whole in names, and dropped from words of search."""
+    folder = tmp_path / "store"
+    trunk_store(folder, monkeypatch, up_to=LISTS_MIGRATION)
+    engine = SqliteEngine(folder, log_limit_octets=1_000_000)
+    with engine.write_turn(), engine.transaction() as connection:
+        for statement in (
+            "UPDATE account SET identifier_key = 'ayıldız', name = 'Ali Yıldız', name_key = 'yldz'",
+            "UPDATE address SET address_key = 'ali.yıldız@d', address = 'ali.Yıldız@d'",
+            "INSERT INTO given_name (name_key, account_id, given_at_s) VALUES ('ayıldız', 1, 1.0)",
+            """INSERT INTO given_name (name_key, account_id, given_at_s)
+                VALUES ('ali.yıldız@d', 1, 1)""",
+            """INSERT INTO list_member (list_id, address, address_key, gets_mail, stopped_why,
+                bounce_count) VALUES (1, 'ŋa@e', 'ŋa@e', 1, '', 0)""",
+        ):
+            connection.execute(statement)
+    engine.close()
+    store = SqliteStore(folder)
+    for spelling in ("ayildiz", "ayıldız"):
+        assert store.find_account(spelling) is not None
+    for key in ("ali.yildiz@d", Address("Ali.Yıldız", "d").key):
+        assert store.find_mailbox(key) == BOX
+    assert [one.name for one in store.search_people(Search(name="yıld"), after="", limit=9)] == [
+        "Ali Yıldız"
+    ]
+    assert store.who_had("ayildiz", now_s=NOW_S) == 1
+    assert store._engine.read("SELECT address_key FROM list_member") == [("na@e",)]
     store.close()
