@@ -26,6 +26,7 @@ from __future__ import annotations
 import re
 
 from mailserver.values.message import BodyFacts
+from smtp_relay.inbound.cleaning import Cleaning
 from smtp_relay.inbound.headers import HeaderBlock
 from smtp_relay.inbound.opening import read_opening
 
@@ -74,10 +75,12 @@ class DataReader:
         keep_header: bool,
         mends_line_ends: bool = False,
         drops_separators: bool = False,
+        cleaning: Cleaning | None = None,
     ) -> None:
         """mends_line_ends: a bare LF becomes CR LF, and is no reason to refuse the message.
 
         drops_separators: lines of a mailbox file above the header go.
+        cleaning: what goes out of the header; None: nothing.
         """
         self._drops_separators = drops_separators
         self._max_octets = max_octets
@@ -92,7 +95,7 @@ class DataReader:
         self.has_nul = False
         self.has_header = False  # or an empty line in its place
         self.begins_with_separator = False  # which stands above the header
-        self.header = HeaderBlock(max_octets=max_header_octets, keep=keep_header)
+        self.header = HeaderBlock(max_octets=max_header_octets, keep=keep_header, cleaning=cleaning)
         self.has_bare_cr_or_lf = False
         self.is_too_large = False
         self.size_octets = 0
@@ -190,7 +193,9 @@ class DataReader:
         if b"\0" in octets:
             self.has_nul = True
         if not self.header.is_complete:
-            self.header.feed(octets)
+            self.size_octets -= len(octets)
+            octets = self.header.feed(octets, is_last=self.rest is not None)
+            self.size_octets += len(octets)
         return b"" if self.header.is_too_large else octets
 
     def _measure_lines(self, octets: bytes) -> None:

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from mailserver.values.address import Address
+from smtp_relay.inbound.cleaning import Cleaning, FieldFilter
 from smtp_relay.inbound.paths import BadPath, parse_reverse_path
 
 _EMPTY_LINE = b"\r\n\r\n"
@@ -23,19 +24,20 @@ MAX_AUTHORS_OCTETS = 64 * 1024  # of one field: reading it must not keep the oth
 
 
 class HeaderBlock:
-    """Looks for the end of the header block.
+    """Looks for the end of the header block, and takes out what does not go on.
 
-    octets: its length, empty line included.  received_count: its Received fields,
-        one for each server that the message has passed.
+    octets: the length of what stays, empty line included.  received_count: its Received
+        fields, one for each server that the message has passed.
     is_complete: set from outside where there is none at all.
     """
 
-    __slots__ = ("_keep", "_kept", "_max_octets", "_tail", "is_complete",
+    __slots__ = ("_filter", "_keep", "_kept", "_max_octets", "_tail", "is_complete",
                  "is_too_large", "octets", "received_count")  # fmt: skip
 
-    def __init__(self, *, max_octets: int, keep: bool) -> None:
+    def __init__(self, *, max_octets: int, keep: bool, cleaning: Cleaning | None = None) -> None:
         self._max_octets = max_octets
         self._keep = keep
+        self._filter = None if cleaning is None else FieldFilter(cleaning)
         self._kept: list[bytes] = []
         self._tail = b"\r\n"  # an empty first line ends the block too
         self.octets = 0
@@ -43,24 +45,31 @@ class HeaderBlock:
         self.is_complete = False
         self.is_too_large = False
 
-    def feed(self, piece: bytes) -> None:
-        """Take the next octets of the message, dot-unstuffed; not called once complete."""
+    def feed(self, piece: bytes, *, is_last: bool = False) -> bytes:
+        """Take the next octets of the message, dot-unstuffed; what stays of them.
+
+        Not called once complete.  is_last: nothing follows.
+        """
         window = self._tail + piece
+        text = b""
         found = window.find(_EMPTY_LINE)
         if found >= 0:
             taken = found + len(_EMPTY_LINE) - len(self._tail)
             self.is_complete = True
-            piece = piece[:taken]
+            piece, text = piece[:taken], piece[taken:]
             window = window[:found]
         else:
             self._tail = window[-_TAIL_OCTETS:]
         self.received_count += window.lower().count(_RECEIVED)
+        if self._filter is not None:
+            piece = self._filter.feed(piece, is_last=is_last or self.is_complete)
         self.octets += len(piece)
         if self.octets > self._max_octets:
             self.is_too_large = True
             self._kept = []
         elif self._keep:
             self._kept.append(piece)
+        return piece + text if text else piece
 
     def take(self) -> bytes:
         """The kept block; forgets it."""

@@ -115,6 +115,7 @@ class Reception:
             keep_header=is_submission or signer is not None or bool(marks),
             mends_line_ends=is_from_us,
             drops_separators=is_submission,
+            cleaning=service.cleaning(is_submission=is_submission, is_from_us=is_from_us),
         )
         self.signing = None if signer is None else Signing(signer, self.reader.header)
         self.upload = Upload(service.spooling, on_progress=on_progress)

@@ -38,8 +38,10 @@ from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
 from mailserver.tls.failures import FailedHandshakes
 from mailserver.tls.parting import LastWords
+from mailserver.values.address import fold_domain
 from mailserver.values.clock import Belief
 from mailserver.values.ids import AcceptId, AccountId, make_accept_id
+from smtp_relay.inbound.cleaning import Cleaning
 from smtp_relay.inbound.trace import DateText
 from smtp_relay.inbound.upload import Memory, Spooling
 
@@ -193,6 +195,7 @@ class Service:
     classes: Classes = field(init=False)
     size_offer: str = field(init=False)  # as EHLO says it
     schedule: Schedule = field(init=False)
+    _cleanings: dict[bool, Cleaning] = field(init=False, repr=False)
     _process: int = field(default_factory=os.getpid)
     _session_count: int = 0
     _reserve_octets: int = field(init=False)
@@ -219,6 +222,11 @@ class Service:
         self.size_offer = f"SIZE {self.max_octets}"
         self.max_header_octets = settings.smtp.max_header_kib * KIB
         self.ours = OurDomains.of(settings)
+        own_names = {fold_domain(self.hostname), *self.ours.names}
+        self._cleanings = {
+            is_submission: Cleaning(own_names, is_submission=is_submission)
+            for is_submission in (True, False)
+        }
         self.classes = Classes(settings.classes, grace_percent=settings.quota.grace_percent)
         self.schedule = make_schedule(settings.delivery)
         self.spooling = Spooling(
@@ -245,6 +253,12 @@ class Service:
     def first_tell(self, accepted_at_s: float) -> float:
         """When the sender of a copy that is still queued must hear of it first."""
         return self.schedule.next_tell(accepted_at_s=accepted_at_s, now_s=accepted_at_s)
+
+    def cleaning(self, *, is_submission: bool, is_from_us: bool) -> Cleaning | None:
+        """What goes out of a header block; a trusted network at mx may be our own filter."""
+        if is_submission:
+            return self._cleanings[True]
+        return None if is_from_us else self._cleanings[False]
 
     def is_trusted(self, peer: str) -> bool:
         """Is it in a network that may relay without signing in?"""
