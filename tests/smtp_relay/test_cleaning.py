@@ -78,8 +78,8 @@ def test_bcc_stays_where_nobody_submits() -> None:
 @given(
     words=st.lists(
         st.sampled_from(
-            b"Bcc|bcc:| |:|\r\n|Authentication-Results:|a|\t|ac-|ac-exemple.fr|;|(|\n|Resent-".split(
-                b"|"
+            b"Bcc bcc: : \r\n Authentication-Results: a ac- ac-exemple.fr ; ( \t \n Resent-".split(
+                b" "
             )
         ),
         max_size=40,
