@@ -84,11 +84,7 @@ class Entrance(Factory):
             lobby.desk.note("peer outside the legacy networks", door=self._door, peer=peer)
             return None
         if lobby.is_full or lobby.is_draining:
-            lobby.desk.note("connection turned away", door=self._door, peer=peer)
-            # Before a handshake no reply can be read.
-            if self._is_implicit_tls:
-                return None
-            return TurnedAway(lobby.desk.replies[Say.TOO_MANY_SESSIONS])
+            return self._turn_away(peer, Say.TOO_MANY_SESSIONS)
         circuit = Circuit(
             session_id=lobby.next_session_id(),
             door=self._door,
@@ -101,4 +97,12 @@ class Entrance(Factory):
                 peer_host=peer,
             ),
         )
-        return Pop3Protocol(lobby, circuit, self._tls)
+        protocol = Pop3Protocol(lobby, circuit, self._tls)
+        refusal = lobby.seat(protocol, door=self._door, peer=peer)
+        return protocol if refusal is None else self._turn_away(peer, refusal)
+
+    def _turn_away(self, peer: str, say: Say) -> Protocol | None:
+        """Before a handshake no reply can be read."""
+        desk = self._lobby.desk
+        desk.note("connection turned away", door=self._door, peer=peer, why=say.name.lower())
+        return None if self._is_implicit_tls else TurnedAway(desk.replies[say])

@@ -9,12 +9,15 @@ idle session is closed without a word and deletes nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from mailserver.auth.gate import Authenticator
 from mailserver.peers.liveness import Vitals, has_vanished
+from mailserver.peers.seats import Guest as Seatable
+from mailserver.peers.seats import Refusal, Seat, Seats
 from mailserver.settings.model import ConnectionsSettings
 from mailserver.store.commit import Submitter
 from mailserver.telemetry.log import get_log
@@ -23,6 +26,7 @@ from mailserver.tls.failures import FailedHandshakes
 from mailserver.values.ids import MailboxId
 from pop3_store.desk import Desk
 from pop3_store.notes import Notebook
+from pop3_store.texts import Say
 from pop3_store.waiting import TICK_S, Applicant, MaildropQueue
 
 SWEEP_S = 5.0
@@ -74,6 +78,10 @@ class Guest(Protocol):
     def abort(self, reason: str) -> None: ...
 
 
+class SeatedGuest(Seatable, Protocol):
+    seat: Seat | None
+
+
 @dataclass(slots=True, kw_only=True)
 class Lobby:
     desk: Desk
@@ -87,6 +95,8 @@ class Lobby:
     guests: set[Guest] = field(default_factory=set)
     queue: MaildropQueue | None = None  # None: nobody waits for a maildrop
     connections: ConnectionsSettings = field(default_factory=ConnectionsSettings)
+    seats: Seats | None = None  # None: everybody has a place
+    clock_s: Callable[[], float] = time.monotonic
     pending_removals: int = 0
     is_draining: bool = False
     peers: PeerWatch = field(default_factory=PeerWatch)
@@ -108,6 +118,21 @@ class Lobby:
     def next_session_id(self) -> str:
         self._numbered += 1
         return f"{self.worker_name}-{self._numbered}"
+
+    def seat(self, guest: SeatedGuest, *, door: str, peer: str) -> Say | None:
+        """A place for who connects, which `leave` gives back; or why there is none."""
+        if self.seats is None:
+            return None
+        seat = self.seats.admit(guest, listener=door, peer=peer, now_s=self.clock_s())
+        if isinstance(seat, Seat):
+            guest.seat = seat
+            return None
+        is_full = seat is Refusal.FULL
+        return Say.TOO_MANY_SESSIONS if is_full else Say.TOO_MANY_FROM_THERE
+
+    def leave(self, seat: Seat | None) -> None:
+        if self.seats is not None and seat is not None:
+            self.seats.leave(seat)
 
     def sweep(self, *, now_s: float) -> None:
         """Close what has made no progress.  `now_s`: any clock that never steps back."""

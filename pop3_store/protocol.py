@@ -23,6 +23,7 @@ from zope.interface import implementer  # type: ignore[import-untyped]
 
 from mailserver.auth.gate import Unavailable, Verdict
 from mailserver.peers.liveness import Vitals, is_suspect, read_vitals
+from mailserver.peers.seats import Seat
 from mailserver.store.ports import Failed, MaildropLock, Outcome, StoreError
 from mailserver.tls.failures import TLS_RECORD, Reason
 from mailserver.values.ids import MailboxId
@@ -47,6 +48,7 @@ class Pop3Protocol(Protocol):
     def __init__(self, lobby: Lobby, circuit: Circuit, tls: ServerTls) -> None:
         self.mark: Mark | None = None
         self.is_closing = False
+        self.seat: Seat | None = None
         self._lobby = lobby
         self._circuit = circuit
         self._tls = tls
@@ -97,6 +99,7 @@ class Pop3Protocol(Protocol):
         self._is_lost = True
         self._lobby.guests.discard(self)
         self._lobby.forget_waiting(self)
+        self._lobby.leave(self.seat)
         self._session.lose()
         self._note_end()
 
@@ -135,7 +138,27 @@ class Pop3Protocol(Protocol):
     def conclude_waiting(self, lock: MaildropLock | StoreError | None) -> None:
         """The lobby's answer to a session that waits for its maildrop."""
         self._session.conclude_waiting(lock)
+        self._note_sign_in()
         self._pump()
+
+    def idle_s(self, now_s: float) -> float | None:
+        """For who needs its place: since when it waits for its peer; None: it is at work."""
+        if not self._session.is_a_strangers or self.is_closing:
+            return None
+        return 0.0 if self.mark is None else now_s - self.mark.at_s
+
+    def make_room(self) -> None:
+        """Somebody else needs its place."""
+        if self.is_shaking_hands:
+            self.abort("made room")
+            return
+        self._session.turn_out()
+        self._pump()
+
+    def _note_sign_in(self) -> None:
+        account_id = self._session.account_id
+        if self.seat is not None and account_id is not None and self._lobby.seats is not None:
+            self._lobby.seats.sign_in(self.seat, account_id)
 
     def drain(self) -> None:
         self._session.is_draining = True
@@ -219,12 +242,14 @@ class Pop3Protocol(Protocol):
             verdict = Unavailable()
         if verdict is not None:
             self._session.conclude_sign_in(verdict)
+            self._note_sign_in()
 
     def _verdict_from_thread(self, verdict: Verdict) -> None:
         self._lobby.loop.callFromThread(self._verdict, verdict)
 
     def _verdict(self, verdict: Verdict) -> None:
         self._session.conclude_sign_in(verdict)
+        self._note_sign_in()
         self._pump()
 
     def _remove(self, wanted: Remove) -> None:

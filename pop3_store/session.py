@@ -34,7 +34,7 @@ from mailserver.store.ports import (
     StoreBroken,
 )
 from mailserver.store.removed import RemovedBy
-from mailserver.values.ids import MailboxId, Uid
+from mailserver.values.ids import AccountId, MailboxId, Uid
 from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Row
 from pop3_store.desk import Circuit, Desk
 from pop3_store.entering import Entering
@@ -106,6 +106,24 @@ class Session(Entering):
     @property
     def has_unread_octets(self) -> bool:
         return self._at < len(self._inbox)
+
+    @property
+    def is_a_strangers(self) -> bool:
+        """Nobody has signed in, and nothing of ours is under way."""
+        return self.state is State.AUTHORIZATION and not self._waits
+
+    @property
+    def account_id(self) -> AccountId | None:
+        """Who has signed in."""
+        return None if self._signed_in is None else self._signed_in.account_id
+
+    def turn_out(self) -> None:
+        """Somebody else needs the place."""
+        self.desk.note(
+            "pop3 session made room", session=self.circuit.session_id, peer=self.circuit.peer
+        )
+        self.say(Say.MAKE_ROOM)
+        self._next = self.end(Signal.CLOSE)
 
     @property
     def maildrop_id(self) -> MailboxId | None:

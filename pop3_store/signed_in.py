@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailserver.auth.gate import Granted, SignInsStore, is_over
 from mailserver.store.removed import RemovedBy
+from mailserver.values.ids import AccountId
 
 CHECK_AGAIN_S = 1.0
 """A session ends at its first command after this time, or at QUIT, which deletes."""
@@ -22,6 +23,11 @@ class SignedIn:
     def as_remover(self, *, door: str, peer: str) -> RemovedBy:
         """For what its QUIT removes."""
         return RemovedBy(door, peer, self._granted.by_whom)
+
+    @property
+    def account_id(self) -> AccountId:
+        """Whose password it was."""
+        return self._granted.by_account or self._granted.account_id
 
     def has_ended(self, *, now_s: float, is_last: bool) -> bool:
         """One indexed read, once in a while.  is_last: look now."""

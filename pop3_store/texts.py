@@ -149,6 +149,20 @@ class Say(Enum):
             fr="Trop de connexions, reessayez plus tard", en="Too many connections, try again later"
         ),
     )
+    TOO_MANY_FROM_THERE = (
+        "-ERR [SYS/TEMP]",
+        Text(
+            fr="Trop de connexions depuis votre reseau, reessayez dans quelques minutes",
+            en="Too many connections from your network, try again in a few minutes",
+        ),
+    )
+    MAKE_ROOM = (
+        "-ERR [SYS/TEMP]",
+        Text(
+            fr="Toutes les places sont prises et cette connexion attend, reessayez plus tard",
+            en="All places are taken and this connection is idle, try again later",
+        ),
+    )
     NOTHING_REMOVED = (
         "-ERR [SYS/TEMP]",
         Text(

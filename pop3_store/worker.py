@@ -33,6 +33,7 @@ from mailserver.auth.gate import open_gate
 from mailserver.peers.board import Board
 from mailserver.peers.liveness import keep_alive
 from mailserver.peers.notices import Notices
+from mailserver.peers.seats import Seats, says_who
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
@@ -54,6 +55,7 @@ from pop3_store.transport import EagerServer
 from pop3_store.waiting import LOOK_S, MaildropQueue
 
 BEAT_S = 1.0
+DAY_S = 86_400.0
 REPORT_S = 5.0
 CERTIFICATE_CHECK_S = 30.0
 DRAIN_CHECK_S = 0.05
@@ -148,6 +150,7 @@ class Worker:
         self._lobby = Lobby(
             desk=self._make_desk(settings, queue),
             queue=queue,
+            seats=self._make_seats(settings),
             connections=settings.connections,
             gate=open_gate(
                 self._store,
@@ -206,6 +209,18 @@ class Worker:
             is_waited_for=queue.is_waited_for,
             on_unlock=self._unlocked,
             notices=Notices(self._log, clock_s=time.monotonic),
+        )
+
+    def _make_seats(self, settings: Settings) -> Seats:
+        uncounted = (*settings.auth.trusted_networks, *settings.relay.trusted_networks)
+        known_s = settings.auth.known_days * DAY_S
+        return Seats(
+            settings.connections,
+            most=settings.pop3.max_connections,
+            listeners=[listener.name for listener in self._context.listeners],
+            board=self._board,
+            says_who=says_who(uncounted, default_gateways()),
+            is_known=lambda peer: self._store.knows_block(peer, since_s=time.time() - known_s),
         )
 
     def _unlocked(self, mailbox_id: MailboxId) -> None:

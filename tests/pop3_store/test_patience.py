@@ -37,7 +37,7 @@ def answers_until_the_end(line: bytes, *, before: bytes = b"") -> int:
         (b"STLS\r\n", 20),
         (b"AUTH PLAIN\r\n", 20),
         (b"APOP frot c4c9334bac560ecc979e58001b3e22fb\r\n", 20),
-        (b"CAPA\n", 20),
+        (b"CAPA\n", 100),
         (b"x" * 3000 + b"\r\n", 20),
         (b"CAPA\r\n", 100),
         (b"USER frot\r\n", 100),
