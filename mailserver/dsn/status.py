@@ -12,7 +12,7 @@ from email.utils import format_datetime
 
 from mailserver.dsn.encoding import ascii_only, decode_xtext, field, visible
 from mailserver.dsn.facts import House, Task
-from mailserver.queue.reports import ReportKind
+from mailserver.queue.reports import PHASE_FIELD, ReportKind
 from mailserver.store.queueing import Attempt, OwedCopy
 
 ACTIONS = {
@@ -78,6 +78,8 @@ def _attempt_fields(task: Task, attempt: Attempt) -> str:
     if attempt.words:
         kind = "smtp" if is_reply(attempt.words) else OWN_WORDS
         fields += field("Diagnostic-Code", f"{kind}; {written(attempt.words)}")
+        if kind == "smtp" and attempt.phase:
+            fields += field(PHASE_FIELD, attempt.phase)
     return fields + field("Last-Attempt-Date", date(task.house, attempt.at_s))
 
 

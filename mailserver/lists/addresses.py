@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from mailserver.lists.tokens import Subscriber, sign_subscriber
+from mailserver.lists.tokens import Subscriber, sign_probe, sign_subscriber
 from mailserver.store.lists import MailingList
 from mailserver.values.address import fold_local, split_plus
 from mailserver.values.ids import ListId
@@ -78,6 +78,11 @@ def bounces_address(which: MailingList, who: Subscriber | None = None) -> str:
     """The reverse-path of what goes to one reader; None: to several."""
     detail = "" if who is None else sign_subscriber(which.secret, who)
     return address_for(which.address, Purpose.BOUNCES, detail)
+
+
+def probe_address(which: MailingList, member_id: int) -> str:
+    """The reverse-path of what shows whether a member can be reached."""
+    return address_for(which.address, Purpose.BOUNCES, sign_probe(which.secret, member_id))
 
 
 def id_of(which: MailingList) -> str:

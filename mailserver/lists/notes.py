@@ -1,7 +1,8 @@
 """What a list writes by itself: to moderators, to who joins or leaves, to owners.
 
 Plain text, in the list's language.  Every note says `Auto-Submitted` and has
-the null sender, so that no program answers it (RFC 3834 §3.1.4, §5).
+the null sender, so that no program answers it (RFC 3834 §3.1.4, §5); all but a
+probe, whose sender is there for what comes back.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Note(Enum):
     LEFT = "left"
     CLOSED = "closed"
     HELP = "help"
+    PROBE = "probe"
     STOPPED = "stopped"
     NOT_UNDERSTOOD = "not-understood"
     NOT_POSTED = "not-posted"
@@ -40,6 +42,9 @@ _SUBJECTS = {
     Note.LEFT: Text("Vous avez quitté {address}", "You have left {address}"),
     Note.CLOSED: Text("Inscription impossible à {address}", "You cannot join {address}"),
     Note.HELP: Text("Comment utiliser {address}", "How to use {address}"),
+    Note.PROBE: Text(
+        "Nous n'arrivons pas à vous écrire de {address}", "We could not reach you from {address}"
+    ),
     Note.STOPPED: Text("Envois suspendus pour {member}", "Mail stopped for {member}"),
     Note.NOT_UNDERSTOOD: Text("Réponse non comprise", "Your answer was not understood"),
     Note.NOT_POSTED: Text("Non publié sur {address}", "Not posted to {address}"),
@@ -87,10 +92,26 @@ _TEXTS = {
         "S'inscrire : {join}\nQuitter : {leave}\nResponsables : {owner}\n",
         "List {address}: {description}\n\nJoin: {join}\nLeave: {leave}\nOwners: {owner}\n",
     ),
+    Note.PROBE: Text(
+        "Des messages de la liste {address} n'ont pas pu être remis à votre adresse, {member} :\n"
+        "le serveur qui s'en occupe répond qu'elle n'existe pas, ou qu'elle est fermée.\n\n"
+        "Si vous lisez ceci, elle fonctionne : il n'y a rien à faire, et vous restez membre.\n"
+        "Si ce message revient lui aussi, vous ne recevrez plus la liste.\n"
+        "Pour la quitter, écrivez à {leave}. Questions : {owner}\n",
+        "Messages of the list {address} could not be delivered to your address, {member}:\n"
+        "the server in charge of it says that it does not exist, or is closed.\n\n"
+        "If you read this, it works: there is nothing to do, and you stay a member.\n"
+        "If this message comes back, too, you will get the list no more.\n"
+        "To leave it, write to {leave}. Questions: {owner}\n",
+    ),
     Note.STOPPED: Text(
-        "Plusieurs messages de la liste {address} n'ont pas pu être remis à {member}.\n"
+        "Plusieurs messages de la liste {address} n'ont pas pu être remis à {member},\n"
+        "parce que cette adresse n'existe pas ou est fermée ; un dernier message d'essai\n"
+        "est revenu lui aussi.\n"
         "Ce membre ne reçoit plus rien. Pour rétablir les envois, inscrivez-le à nouveau.\n",
-        "Several messages of the list {address} could not be delivered to {member}.\n"
+        "Several messages of the list {address} could not be delivered to {member},\n"
+        "because that address does not exist or is closed; a last message to try it\n"
+        "came back, too.\n"
         "This member gets nothing more. To start again, add the member again.\n",
     ),
     Note.NOT_UNDERSTOOD: Text(

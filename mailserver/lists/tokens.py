@@ -2,7 +2,8 @@
 
 A token of a note or a wish is random and used once; the store keeps its digest.
 That of a bounces address is not kept: it is the number of the member (an `a` and that
-of the account, for one by rule) and a keyed digest of it under the list's own secret, so
+of the account, for one by rule; a `p` before it, for what a list writes to see whether
+a member can be reached) and a keyed digest of it under the list's own secret, so
 that only who got a post can have one, and only for themselves.
 """
 
@@ -19,6 +20,7 @@ from mailserver.values.ids import AccountId
 
 TOKEN_OCTETS = 10
 _SIGNATURE_LENGTH = 10  # 50 bits; a local part has 64 octets at most
+_PROBE = re.compile(r"(p([1-9][0-9]{0,17}))\.([a-z2-7]{10})")
 _SIGNED = re.compile(r"((a?)([1-9][0-9]{0,17}))\.([a-z2-7]{10})")
 
 
@@ -68,6 +70,22 @@ def verify_subscriber(secret: bytes, text: str) -> Subscriber | None:
     if not hmac.compare_digest(_signature(secret, claim), signature):
         return None
     return ByRule(AccountId(int(number))) if kind else ByHand(int(number))
+
+
+def sign_probe(secret: bytes, member_id: int) -> str:
+    """Of the one message that tells whether this member can be reached: `p17.SIGN`."""
+    claim = f"p{member_id}"
+    return f"{claim}.{_signature(secret, claim)}"
+
+
+def verify_probe(secret: bytes, text: str) -> int | None:
+    """The number of the member who was written to; None: no such address of ours."""
+    found = _PROBE.fullmatch(text.lower())
+    if found is None:
+        return None
+    claim, number, signature = found.groups()
+    is_ours = hmac.compare_digest(_signature(secret, claim), signature)
+    return int(number) if is_ours else None
 
 
 def _signature(secret: bytes, claim: str) -> str:

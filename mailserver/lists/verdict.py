@@ -1,4 +1,4 @@
-"""What a moderator answered, and what a notice of non-delivery says: read with care, bounded.
+"""What a moderator answered: read with care, bounded.
 
 The verdict is the first word of the Subject (`mailto:` links set it), else the
 first word of the first line that is not a quotation.
@@ -21,8 +21,6 @@ REJECTED = "rejected"
 _YES = frozenset({"approve", "approved", "accept", "oui", "yes", "ok", "approuver", "accepter"})
 _NO = frozenset({"reject", "rejected", "refuse", "non", "no", "refuser", "rejeter"})
 _WORD = re.compile(r"[^\W\d_]+")
-_FAILED = re.compile(rb"^action[ \t]*:[ \t]*failed", re.IGNORECASE | re.MULTILINE)
-_HARD = re.compile(rb"^status[ \t]*:[ \t]*5\.", re.IGNORECASE | re.MULTILINE)
 
 
 def read_verdict(octets: bytes) -> str:
@@ -42,24 +40,6 @@ def deed_of(verdict: str, *, by: str, at_s: float) -> Deed:
     """An approved post goes out, another one back to its author."""
     act = Act.RELEASE if verdict == APPROVED else Act.RETURN
     return Deed(act=act, by=by, reason=f"a moderator of the list: {verdict}", at_s=at_s)
-
-
-_RECIPIENT = re.compile(
-    rb"^(?:final|original)-recipient[ \t]*:[ \t]*rfc822[ \t]*;[ \t]*<?([^\s<>;]+@[^\s<>;]+)",
-    re.IGNORECASE | re.MULTILINE,
-)
-_MAX_ADDRESSES = 100
-
-
-def is_hard_bounce(octets: bytes) -> bool:
-    """Does it say that an address failed for good? (RFC 3464 §2.3.3, §2.3.4)"""
-    return bool(_FAILED.search(octets) and _HARD.search(octets))
-
-
-def failed_addresses(octets: bytes) -> list[str]:
-    """The recipients that a notice names (RFC 3464 §2.3.1, §2.3.2), each once."""
-    found = _RECIPIENT.findall(octets)[:_MAX_ADDRESSES]
-    return list(dict.fromkeys(one.decode("utf-8", "replace") for one in found))
 
 
 def _text_of(message: EmailMessage) -> str:

@@ -29,6 +29,8 @@ class ReportKind(IntEnum):
     EXPANDED = 5
 
 
+PHASE_FIELD: Final = "X-Mel-Ouvert-Phase"
+"""Of our own reports (RFC 3464 §2.4): to which command the remote's words are the answer."""
 REPORT_COPIES: Final = 1_000
 """Recipients that one report names at most."""
 

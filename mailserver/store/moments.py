@@ -141,6 +141,12 @@ STAMPED: Final = (
         what="a list member's last bounce, and the first one counted",
     ),
     Stamped(
+        table="list_member",
+        key="member_id",
+        stamp="probed_at_s",
+        what="a probe of whether a list's member can be reached",
+    ),
+    Stamped(
         table="relation", key="relation_id", stamp="since_s", what="since when somebody holds a box"
     ),
 )

@@ -71,6 +71,7 @@ class Attempt(NamedTuple):
     host: str = ""
     address: str = ""  # with its port, as [192.0.2.1]:25
     tls: str = ""
+    phase: str = ""  # what a remote answered so: MAIL, RCPT, ...; empty: our words, or unknown
 
 
 class LeasedCopy(NamedTuple):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import formatdate
 
 from mailserver.dkim.body_hash import BodyHash
+from mailserver.lists.addresses import probe_address
 from mailserver.lists.notes import Facts, Note, compose_note
-from mailserver.store.lists import Lists, MailingList, Reader
+from mailserver.store.lists import Lists, MailingList, Member, Reader
 from mailserver.store.people import Life, Target
 from mailserver.store.ports import Outcome, Write
 from mailserver.values.ids import AcceptId, AccountId, accept_id_text
-from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy
+from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy, Notify
 from smtp_relay.delivery.expander_copies import Copies
 from smtp_relay.delivery.expander_post import DOOR, Workshop, longest_of, with_copies
 
@@ -77,6 +79,17 @@ class Notes:
         octets = compose_note(note, which, facts, post=post)
         accepted = self._accepted(octets, facts, accept_id, now_s)
         return with_copies(accepted, *map(_unsent_by_list, copies.of(reader, now_s)))
+
+    def probe(self, which: MailingList, member: Member) -> Acceptance:
+        """To a member whose mail fails; what comes back comes to an address of its own."""
+        made = self.make(Note.PROBE, which, _outside(member.address), member=member.address)
+        sender = probe_address(which, member.member_id)
+        copies = [replace(copy, notify=Notify.FAILURE) for copy in made.copies]
+        return replace(
+            with_copies(made, *copies),
+            reverse_path=sender,
+            return_path=f"Return-Path: <{sender}>\r\n".encode(),
+        )
 
     def _accepted(
         self, octets: bytes, facts: Facts, accept_id: AcceptId, now_s: float

@@ -9,8 +9,10 @@
 | `-confirm+TOKEN` | anybody who has it       | the wish is done                              |
 | `-moderate+TOKEN`| an owner's or moderator's| the verdict is done                           |
 |                  | own account              |                                               |
-| `-bounces+N.SIGN`| anybody: SIGN is the proof| counted for member N, not for one by rule    |
-| `-bounces`       | our own reports only     | counted for those that they name              |
+| `-bounces+N.SIGN`| anybody: SIGN is the proof| counted for member N, not for one by rule,   |
+|                  |                          | where the address failed (`lists.notices`)    |
+| `-bounces`       | our own reports only     | the same, for those that they name            |
+| `-bounces+pN.SIGN`| anybody: SIGN is the proof| the probe came back: member N gets no more  |
 | `-help`          | an account; anybody,     | told how it works                             |
 |                  | where it lets anyone in  |                                               |
 
@@ -27,14 +29,15 @@ from mailserver.lists.author import find_author, subject_of
 from mailserver.lists.header import Field, split_fields
 from mailserver.lists.loops import why_not
 from mailserver.lists.notes import Note
-from mailserver.lists.tokens import ByHand, digest_of, make_token, verify_subscriber
-from mailserver.lists.verdict import (
-    MAX_READ_OCTETS,
-    deed_of,
-    failed_addresses,
-    is_hard_bounce,
-    read_verdict,
+from mailserver.lists.notices import Failure, is_of_address, read_failures
+from mailserver.lists.tokens import (
+    ByHand,
+    digest_of,
+    make_token,
+    verify_probe,
+    verify_subscriber,
 )
+from mailserver.lists.verdict import MAX_READ_OCTETS, deed_of, read_verdict
 from mailserver.store.lists import (
     HoldPost,
     Joining,
@@ -55,6 +58,8 @@ from smtp_relay.delivery.report_maker import DOOR as REPORTS_DOOR
 
 MAX_BOUNCES = 3
 BOUNCES_WITHIN_S = 14 * 86_400.0
+PROBE_S = 14 * 86_400.0
+"""A probe that comes back later says nothing, and no other one is sent before."""
 
 
 class Requests:
@@ -235,17 +240,20 @@ class Requests:
     # --- bounces --------------------------------------------------------------------------------
 
     def _bounced(self, which: MailingList, detail: str, message: QueuedMessage) -> str:
-        octets = _beginning(message)
-        if not is_hard_bounce(octets):
-            return "a notice, and not of a failure for good"
-        found = self._bounced_members(which, detail, message, octets)
+        failures = [one for one in read_failures(_beginning(message)) if is_of_address(one)]
+        if not failures:
+            return "a notice, and not that an address failed for good"
+        probed_id = verify_probe(which.secret, detail)
+        if probed_id is not None:
+            return self._probe_came_back(which, probed_id)
+        found = self._bounced_members(which, detail, message, failures)
         members = [one for one in found if self._is_elsewhere(one)]
         for member in members:
             self._count_bounce(which, member)
-        return f"a failure for good of {len(members)} members"
+        return f"the address of {len(members)} members failed for good"
 
     def _bounced_members(
-        self, which: MailingList, detail: str, message: QueuedMessage, octets: bytes
+        self, which: MailingList, detail: str, message: QueuedMessage, failures: list[Failure]
     ) -> list[Member]:
         """Whom a notice is about.  Anybody can write one: the address proves it, or we made it."""
         if detail:
@@ -254,25 +262,33 @@ class Requests:
             return [] if one is None else [one]
         if message.door != REPORTS_DOOR:
             return []
-        named = (
-            self._lists.member_with(which.list_id, key_of(address))
-            for address in failed_addresses(octets)
-        )
-        return [one for one in named if one is not None]
+        named = dict.fromkeys(key_of(one.address) for one in failures if "@" in one.address)
+        members = (self._lists.member_with(which.list_id, key) for key in named)
+        return [one for one in members if one is not None]
 
     def _is_elsewhere(self, member: Member) -> bool:
         """One with an account has a mailbox here: what failed is where they forward."""
         return member.account_id is None and self._lists.find_list(key_of(member.address)) is None
 
     def _count_bounce(self, which: MailingList, member: Member) -> None:
+        """After several, the member is written to: nobody is lost to somebody's mistake."""
         now_s = self._wall_s()
         count = self._lists.note_bounce(member.member_id, now_s=now_s, within_s=BOUNCES_WITHIN_S)
         if count < MAX_BOUNCES or not member.gets_mail:
             return
+        if self._lists.begin_probe(member.member_id, now_s=now_s, within_s=PROBE_S):
+            self._write(self._notes.probe(which, member))
+
+    def _probe_came_back(self, which: MailingList, member_id: int) -> str:
+        member = self._lists.find_member(member_id)
+        now_s = self._wall_s()
+        if member is None or not self._lists.end_probe(member_id, now_s=now_s, within_s=PROBE_S):
+            return "nothing done: nobody waits for what became of that probe"
         self._lists.stop_mail(which.list_id, "bounces", address_key=key_of(member.address))
         owners = self._lists.with_role(which.list_id, ListRole.OWNER)
         for reader in self._lists.readers_of(owners):
             self._write(self._notes.make(Note.STOPPED, which, reader, member=member.address))
+        return f"{member.address} cannot be reached, and gets nothing more"
 
 
 def _beginning(message: QueuedMessage) -> bytes:

@@ -261,6 +261,7 @@ def _attempt(verdict: Verdict, facts: LinkFacts, now_s: float) -> Attempt:
         tls=facts.tls,
         status=verdict.status,
         words=words,
+        phase=verdict.phase.value,
     )
 
 

@@ -15,6 +15,7 @@ from mailserver.dsn.encoding import Measure
 from mailserver.dsn.facts import HEADER_LIMIT_OCTETS, Task, cut_block
 from mailserver.dsn.original import FULL_LIMIT_OCTETS, UNASKED_LIMIT_OCTETS
 from mailserver.dsn.report import compose
+from mailserver.lists.notices import is_of_address, read_failures
 from mailserver.queue.reports import ReportKind
 from mailserver.store.queueing import Attempt
 from mailserver.texts.catalogue import Language
@@ -180,6 +181,16 @@ def test_each_kind_in_each_language_has_the_same_bones(
         assert is_french_first == (languages[0] == "fr")
     assert read(asked)["Content-Language"] == ", ".join(languages)
     assert octets_of(asked).isascii()
+
+
+@pytest.mark.parametrize(("phase", "counts"), [("RCPT", True), ("DATA", False)])
+def test_a_list_reads_in_our_own_report_whether_an_address_failed(
+    phase: str, *, counts: bool
+) -> None:
+    tried = REFUSED._replace(status="5.0.0", words="550 not here", phase=phase)
+    (failure,) = read_failures(octets_of(task(None, copy(attempt=tried))))
+    assert failure.address == "paul@example.net"
+    assert is_of_address(failure) is counts
 
 
 def test_a_delay_says_until_when_and_that_there_is_nothing_to_do() -> None:

@@ -19,6 +19,7 @@ from mailserver.lists.addresses import (
 from mailserver.lists.author import find_author, find_authors, subject_of
 from mailserver.lists.dmarc import is_strict, names_to_ask
 from mailserver.lists.header import split_fields
+from mailserver.lists.notices import is_of_address, read_failures
 from mailserver.lists.posting import Permission, Sender, decide_post
 from mailserver.lists.tokens import (
     ByHand,
@@ -28,7 +29,7 @@ from mailserver.lists.tokens import (
     sign_subscriber,
     verify_subscriber,
 )
-from mailserver.lists.verdict import failed_addresses, is_hard_bounce, read_verdict
+from mailserver.lists.verdict import read_verdict
 from mailserver.store.lists import ListRole, Posting, Standing
 from mailserver.values.ids import AccountId, ListId
 from tests.lists.fakes import mailing_list
@@ -145,7 +146,7 @@ def test_what_a_moderator_answered(answer: bytes, wanted: str) -> None:
 @given(st.binary(max_size=400))
 def test_no_answer_and_no_notice_makes_the_reader_fail(octets: bytes) -> None:
     assert read_verdict(octets) in {"", "approved", "rejected"}
-    assert is_hard_bounce(octets) in {True, False}
+    assert all(is_of_address(one) in {True, False} for one in read_failures(octets))
     fields, _ = split_fields(octets)
     find_author(fields)
     subject_of(fields)
@@ -175,14 +176,6 @@ def test_raw_latin_1_in_a_post_is_read_as_windows_1252() -> None:
     author = find_author(fields)
     assert author is not None
     assert (author.name, subject_of(fields)) == ("Frédéric Œ", "l’été")
-
-
-def test_a_notice_is_hard_only_where_an_address_failed_for_good() -> None:
-    hard = b"Final-Recipient: RFC822; <paul@exemple.net>\r\nAction: failed\r\nStatus: 5.1.1\r\n"
-    assert is_hard_bounce(hard)
-    assert failed_addresses(hard) == ["paul@exemple.net"]
-    assert not is_hard_bounce(hard.replace(b"failed", b"delayed"))
-    assert not is_hard_bounce(hard.replace(b"5.1.1", b"4.4.7"))
 
 
 def test_a_bounces_address_names_its_member_and_cannot_be_made_up() -> None:

@@ -63,7 +63,8 @@ _ADD_MEMBER = """
         bounce_count)
     VALUES (?, ?, ?, ?, 1, '', 0)
     ON CONFLICT (list_id, address_key) DO UPDATE SET gets_mail = 1, stopped_why = '',
-        bounce_count = 0, bounced_at_s = NULL, bounce_since_s = NULL WHERE gets_mail = 0
+        bounce_count = 0, bounced_at_s = NULL, bounce_since_s = NULL, probed_at_s = NULL
+        WHERE gets_mail = 0
     RETURNING member_id"""
 _REMOVE_MEMBER = """
     DELETE FROM list_member WHERE list_id = ? AND address_key = ? RETURNING member_id"""
@@ -89,6 +90,12 @@ _NOTE_BOUNCE = """
         bounce_since_s = CASE WHEN bounce_since_s > ? THEN bounce_since_s ELSE ? END,
         bounced_at_s = ?
     WHERE member_id = ? AND (bounced_at_s IS NULL OR bounced_at_s <= ?)"""
+_BEGIN_PROBE = """
+    UPDATE list_member SET probed_at_s = ?, bounce_count = 0, bounce_since_s = NULL
+    WHERE member_id = ? AND (probed_at_s IS NULL OR probed_at_s <= ?) RETURNING member_id"""
+_END_PROBE = """
+    UPDATE list_member SET probed_at_s = NULL
+    WHERE member_id = ? AND probed_at_s > ? AND gets_mail = 1 RETURNING member_id"""
 _BOUNCES = "SELECT bounce_count FROM list_member WHERE member_id = ?"
 _ADD_RULE = """
     INSERT INTO list_rule (list_id, unit_code, is_below, who, function, nature)
@@ -228,6 +235,12 @@ class SqlLists(SqlReaders, SqlListPosts):
             connection.execute(_NOTE_BOUNCE, values)
             row = first(connection.execute(_BOUNCES, (member_id,)))
         return 0 if row is None else int(row[0])
+
+    def begin_probe(self, member_id: int, *, now_s: float, within_s: float) -> bool:
+        return self._write(_BEGIN_PROBE, (now_s, member_id, now_s - within_s)) is not None
+
+    def end_probe(self, member_id: int, *, now_s: float, within_s: float) -> bool:
+        return self._write(_END_PROBE, (member_id, now_s - within_s)) is not None
 
     # Rules
 

@@ -23,7 +23,7 @@ _OLDEST = """
 _LINES = """
     SELECT owed_report.copy_no, owed_report.kind, owed_at_s, recipient, original_recipient,
         CASE WHEN queue.message_id IS NULL THEN NULL ELSE accepted_at_s END,
-        at_s, host, address, tls, status, words
+        at_s, host, address, tls, status, words, phase
     FROM owed_report
         JOIN copy ON copy.message_id = owed_report.message_id
             AND copy.copy_no = owed_report.copy_no
@@ -96,5 +96,13 @@ class SqlOwedReports:
 
 
 def _attempt(row: Sequence[Any]) -> Attempt:
-    at_s, host, address, tls, status, words = row
-    return Attempt(at_s=at_s, host=host, address=address, tls=tls, status=status, words=words)
+    at_s, host, address, tls, status, words, phase = row
+    return Attempt(
+        at_s=at_s,
+        host=host,
+        address=address,
+        tls=tls,
+        status=status,
+        words=words,
+        phase=phase or "",
+    )

@@ -44,7 +44,7 @@ _FINISH = """
     WHERE copy.message_id = finished.message_id AND copy.copy_no = finished.copy_no"""
 _INSERT_ATTEMPTS = """
     INSERT INTO attempt (message_id, copy_no, number, at_s, outcome, host, address, tls, status,
-        words)
+        words, phase)
     VALUES {rows}"""
 INSERT_SPENT = """
     WITH done (message_id) AS (VALUES {rows})
@@ -163,6 +163,7 @@ class QueueRows:
                 attempt.tls,
                 attempt.status,
                 attempt.words,
+                attempt.phase or None,
             )
         )
 

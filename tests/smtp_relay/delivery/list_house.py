@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from email import message_from_bytes
+from email.policy import default
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from mailserver.store.lists import AddCopies, Joining, MailingList, Member, Post
 from mailserver.store.ports import Accepted, Write
 from mailserver.store.queueing import CopyRef, Lane, QueueFilter
 from mailserver.store.sqlite.store import SqliteStore
+from mailserver.texts.catalogue import Language
 from mailserver.values.ids import (
     AcceptId,
     AccountId,
@@ -76,7 +79,9 @@ class ListHouse:
         forwards: bool = True,
         quotas: Sequence[ClassSettings] = (),
         offers_one_click: bool = False,
+        language: Language = "fr",
     ) -> None:
+        self._language = language
         self.store = SqliteStore(put_new_store(folder))
         self.now_s = NOW_S
         self._numbers = count(1)
@@ -131,7 +136,7 @@ class ListHouse:
             address=address,
             prefix=address.partition("@")[0],
             description="Les animateurs",
-            language="fr",
+            language=self._language,
             posting=posting,
             joining=joining,
             is_hidden=False,
@@ -251,6 +256,19 @@ class ListHouse:
         """(recipient, next hop) of what waits."""
         for one in self.store.list_queue(QueueFilter(), after=None, limit=100):
             yield one.recipient, one.next_hop
+
+    def written_to(self, recipient: str) -> list[tuple[str, str]]:
+        """(reverse-path, subject) of each message that waits for this address."""
+        found = []
+        for one in self.store.list_queue(QueueFilter(), after=None, limit=100):
+            if one.recipient == recipient:
+                message = self.store.open_queued(one.ref.message_id)
+                assert message is not None
+                assert message.octets is not None
+                subject = message_from_bytes(message.octets, policy=default)["subject"]
+                found.append((message.reverse_path, str(subject)))
+                message.close()
+        return found
 
     def ref(self, message_id: MessageId) -> CopyRef:
         return CopyRef(message_id, 0)

@@ -188,7 +188,7 @@ def test_what_is_refused_is_returned_and_its_report_is_owed(tmp_path: Path) -> N
             attempt = owed.copies[0].attempt
             assert owed.kind is ReportKind.FAILED
             assert attempt is not None
-            assert attempt.status == "5.1.1"
+            assert (attempt.status, attempt.phase) == ("5.1.1", "RCPT")
             assert "nobody of that name" in attempt.words
             assert attempt.address == f"[127.0.0.1]:{peer.port}"
             await agency.until(lambda: bool(agency.told))

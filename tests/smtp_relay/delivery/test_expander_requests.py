@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
@@ -14,6 +15,7 @@ from mailserver.lists.verdict import deed_of
 from mailserver.queue.copies import CopyState
 from mailserver.store.lists import Joining, ListRole, Posting
 from mailserver.store.queueing import QueueFilter
+from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId
 from tests.smtp_relay.delivery.list_house import DOMAIN, POST, ListHouse, OpenHouse
 
@@ -190,19 +192,29 @@ BOUNCE = (
 )
 
 
-def _bounce_for_days(house: ListHouse, address: str, door: str = "mx") -> None:
+def _bounce_for_days(
+    house: ListHouse, address: str, door: str = "mx", notice: bytes = BOUNCE
+) -> None:
     for day in range(3):
         house.now_s += 86_400 + day
         for _ in range(2):  # the second of a day does not count
-            house.send(BOUNCE, to=address, reverse_path="", door=door)
+            house.send(notice, to=address, reverse_path="", door=door)
             house.expand()
 
 
+def _probe_of(house: ListHouse) -> str:
+    """Where what came of the probe comes back to."""
+    ((probe, _),) = house.written_to("paul@exemple.net")
+    assert re.fullmatch(rf"animateurs-bounces\+p[0-9]+\.[a-z2-7]{{10}}@{DOMAIN}", probe)
+    return probe
+
+
 @pytest.mark.parametrize("is_ours", [True, False])
-def test_a_member_whose_mail_bounces_on_three_days_gets_no_more(
-    open_house: OpenHouse, is_ours: bool
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_member_whose_address_fails_on_three_days_is_written_to_before_the_end(
+    open_house: OpenHouse, language: Language, *, is_ours: bool
 ) -> None:
-    house = open_house()
+    house = open_house(language=language)
     house.outside("paul@exemple.net")
     (member,) = house.members()
     if is_ours:  # our own report, about several members
@@ -210,9 +222,74 @@ def test_a_member_whose_mail_bounces_on_three_days_gets_no_more(
     else:
         _bounce_for_days(house, bounces_address(house.which, ByHand(member.member_id)))
     (member,) = house.members()
+    assert member.gets_mail
+    assert house.read("chef") == []
+    said = {"fr": "arrivons pas", "en": "could not reach you"}[language]
+    probe = _probe_of(house)
+    assert said in house.written_to("paul@exemple.net")[0][1]
+    house.send(BOUNCE, to=probe, reverse_path="")
+    house.expand()
+    (member,) = house.members()
     assert (member.gets_mail, member.stopped_why) == (False, "bounces")
     (note,) = house.read("chef")
     assert b"paul@exemple.net" in note
+
+
+def test_a_member_whose_probe_does_not_come_back_stays_one_and_is_not_written_to_again(
+    open_house: OpenHouse,
+) -> None:
+    house = open_house()
+    house.outside("paul@exemple.net")
+    address = bounces_address(house.which, ByHand(house.members()[0].member_id))
+    _bounce_for_days(house, address)
+    probe = _probe_of(house)
+    _bounce_for_days(house, address)
+    assert house.members()[0].gets_mail
+    assert len(house.written_to("paul@exemple.net")) == 1
+    house.now_s += 30 * 86_400.0
+    house.send(BOUNCE, to=probe, reverse_path="")
+    house.expand()
+    assert house.members()[0].gets_mail, "it came back too late to say anything"
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        BOUNCE.replace(b"5.1.1", b"5.7.1"),
+        BOUNCE.replace(b"5.1.1", b"4.4.7"),
+        BOUNCE.replace(b"failed\r\nStatus", b"delayed\r\nStatus"),
+    ],
+)
+def test_what_says_nothing_of_the_address_neither_probes_nor_ends(
+    open_house: OpenHouse, notice: bytes
+) -> None:
+    house = open_house()
+    house.outside("paul@exemple.net")
+    address = bounces_address(house.which, ByHand(house.members()[0].member_id))
+    _bounce_for_days(house, address, notice=notice)
+    assert house.members()[0].gets_mail
+    assert house.written_to("paul@exemple.net") == []
+
+
+def test_a_probe_that_is_refused_for_its_content_ends_nothing(open_house: OpenHouse) -> None:
+    house = open_house()
+    house.outside("paul@exemple.net")
+    _bounce_for_days(house, bounces_address(house.which, ByHand(house.members()[0].member_id)))
+    refused = BOUNCE.replace(b"5.1.1", b"5.7.1")
+    house.send(refused, to=_probe_of(house), reverse_path="")
+    house.expand()
+    assert house.members()[0].gets_mail
+
+
+def test_a_forged_probe_ends_nothing(open_house: OpenHouse) -> None:
+    house = open_house()
+    house.outside("paul@exemple.net")
+    number = house.members()[0].member_id
+    honest = bounces_address(house.which, ByHand(number))
+    for made_up in (honest.replace("+", "+p"), f"animateurs-bounces+p{number}.aaaaaaaaaa@{DOMAIN}"):
+        house.send(BOUNCE, to=made_up, reverse_path="")
+        house.expand()
+    assert house.members()[0].gets_mail
 
 
 def test_a_member_of_ours_who_forwards_where_mail_bounces_still_gets_it_here(

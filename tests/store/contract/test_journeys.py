@@ -92,7 +92,7 @@ def test_a_journey_tells_each_attempt_and_why_a_copy_waits(store: Store, place: 
     for number, state in ((1, CopyState.QUEUED), (2, CopyState.HELD)):
         place.write(
             "INSERT INTO attempt VALUES (?, 1, ?, ?, ?, 'mx.e', '192.0.2.9:25', 'TLSv1.3', '4.7.1',"
-            " 'come back later', NULL)",
+            " 'come back later', NULL, NULL)",
             (message_id, number, NOW_S + number, state.value),
         )
     place.write("INSERT INTO owed_report VALUES (?, 1, 2, ?)", (message_id, NOW_S))
