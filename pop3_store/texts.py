@@ -63,6 +63,13 @@ class Say(Enum):
             en="No password in the clear, send STLS first",
         ),
     )
+    CANNOT_SERVE = (
+        "-ERR [SYS/TEMP]",
+        Text(
+            fr="Service momentanement indisponible, reessayez dans quelques minutes",
+            en="The service cannot answer for now, try again in a few minutes",
+        ),
+    )
     TLS_FROM_THE_START = (
         "-ERR [SYS/PERM]",
         Text(

@@ -43,6 +43,7 @@ from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
 from mailserver.telemetry.log import Log, get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import CERTIFICATE_REFUSED
+from mailserver.tls.failures import ALERT
 from mailserver.values.ids import MailboxId
 from pop3_store import reactor as reactor_of_ours
 from pop3_store.desk import Desk, Tally
@@ -86,6 +87,14 @@ def prepare(settings: Settings) -> Prepared:
         is_legacy=True,
     )
     return Prepared(tls=tls, legacy_tls=legacy)
+
+
+def sorry(settings: Settings, listener: str) -> bytes:
+    """For a peer who comes while no worker can serve."""
+    if listener != "pop3":
+        return ALERT
+    service = settings.service
+    return speak(service.language, hostname=service.hostname)[Say.CANNOT_SERVE]
 
 
 def serve(prepared: Prepared, context: WorkerContext) -> None:
@@ -178,10 +187,12 @@ class Worker:
             signal.signal(signal_number, lambda *_: self._reactor.callFromThread(self._drain))
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._renew))
         self._renew()
+        self._context.beat()
         self._report()
         self._every(SWEEP_S, self._sweep)
         self._every(BEAT_S, lambda: self._board.beat(now_s=time.monotonic()))
         self._every(LOOK_S, self._lobby.look_at_holders)
+        self._every(BEAT_S, self._context.beat)
         self._every(REPORT_S, self._report)
         self._every(CERTIFICATE_CHECK_S, self._renew)
         try:
@@ -296,6 +307,7 @@ class Worker:
         counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
         if self._lobby.peers.is_news():
             self._log.warning(GATEWAY_WARNING)
+        self._context.tell(counters)
         try:
             self._store.report(f"pop3.{self._context.index}", counters, now_s=time.time())
         except StoreError as error:

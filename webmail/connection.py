@@ -44,6 +44,11 @@ IN_CLEAR: Final = (
     b"Connection: close\r\n\r\nThis port speaks https: write https:// before the address.\r\n"
 )
 """To who speaks http to https."""
+UNAVAILABLE: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Retry-After: 120\r\nConnection: close\r\n\r\n"
+    b"Service momentan\xc3\xa9ment indisponible. The service cannot answer for now.\r\n"
+)
 
 
 def make_config(app: ASGIApp, *, proxies: tuple[Network, ...] | None) -> Config:

@@ -33,16 +33,24 @@ from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import CERTIFICATE_REFUSED, CONNECTIONS, source_name
 from mailserver.tls.contexts import Contexts, make_contexts, watch_certificate
-from mailserver.tls.failures import FailedHandshakes
+from mailserver.tls.failures import ALERT, FailedHandshakes
 from mailserver.tls.parting import LastWords
 from webmail.application import make_application
-from webmail.connection import Connection, Reception, hush_libraries, is_proxy, make_config
+from webmail.connection import (
+    UNAVAILABLE,
+    Connection,
+    Reception,
+    hush_libraries,
+    is_proxy,
+    make_config,
+)
 from webmail.errands import Errands
 from webmail.guard import CLOSE, Tally
 from webmail.lobby import Lobby
 from webmail.pages import Pages
 
 SWEEP_S: Final = 1.0
+BEAT_S: Final = 1.0
 REPORT_S: Final = 5.0
 CERTIFICATE_CHECK_S: Final = 30.0
 DRAIN_CHECK_S: Final = 0.05  # polled: connections end in many ways, and this happens once
@@ -66,6 +74,11 @@ def prepare(settings: Settings) -> Prepared:
     """
     contexts = make_contexts(settings, with_legacy=False, protocols=["http/1.1"])
     return Prepared(contexts, Pages())
+
+
+def sorry(_settings: Settings, listener: str) -> bytes:
+    """For a peer who comes while no worker can serve."""
+    return ALERT if listener == HTTPS else UNAVAILABLE
 
 
 def serve(prepared: Prepared, context: contract.WorkerContext) -> None:
@@ -133,8 +146,10 @@ class Worker:
             self._loop.create_task(self._reception(listener).run())
             for listener in self._context.listeners
         ]
+        self._context.beat()
         self._report()
         self._every(SWEEP_S, self._sweep)
+        self._every(BEAT_S, self._context.beat)
         self._every(REPORT_S, self._report)
         self._every(CERTIFICATE_CHECK_S, self._renew)
         await self._stopped.wait()
@@ -192,6 +207,7 @@ class Worker:
         counters[CONNECTIONS] = float(len(self._lobby))
         counters |= self._peers.counters() | self._handshakes.counters()
         counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
+        self._context.tell(counters)
         self._errands.begin(lambda: self._report_counters(counters))
 
     def _report_counters(self, counters: dict[str, float]) -> None:

@@ -11,12 +11,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from mailserver.supervisor.backoff import Backoff
+from mailserver.supervisor.board import Seat, Waits
 from mailserver.supervisor.family import die_with_parent
+from mailserver.supervisor.vigil import LOOK_S, SILENT_S, Verdict, Vigil, read_condition
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
 
 _OURS = (signal.SIGTERM, signal.SIGCHLD)
@@ -30,11 +32,13 @@ class _Place:
     started_at_s: float = 0.0
     due_at_s: float = 0.0
     backoff: Backoff = field(default_factory=Backoff)
+    vigil: Vigil | None = None
+    was_killed: bool = False  # by us, because it did not answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Death:
-    """A child that ended by itself; its place is filled again after `back_in_s`."""
+    """A child that ended; its place is filled again after `back_in_s`."""
 
     index: int
     pid: int
@@ -42,20 +46,43 @@ class Death:
     back_in_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """A child that has not answered for so long.  is_replaced: it was killed."""
+
+    index: int
+    pid: int
+    silent_s: float
+    is_replaced: bool
+    waits: Waits
+
+
 class Children:
     """One child for each place."""
 
-    def __init__(self, count: int, become: Callable[[int], int], *, life_fd: int) -> None:
-        """become: what the child of this place does, in the child; its answer is the exit status.
+    def __init__(
+        self,
+        seats: Sequence[Seat],
+        become: Callable[[int], int],
+        *,
+        life_fd: int,
+        patience_s: float = SILENT_S,
+    ) -> None:
+        """seats: one for each child, on the board.
 
+        become: what the child of this place does, in the child; its answer is the exit status.
         life_fd: reads end-of-file when this process's own parent is gone.
+        patience_s: with a child that is silent and not stopped.
         """
         self.must_end = False
         """SIGTERM came, or the parent is gone."""
         self._become = become
         self._parent_life_fd = life_fd
         self._signals = SignalPipe(_OURS)
-        self._places = [_Place() for _ in range(count)]
+        self._seats = seats
+        self._patience_s = patience_s
+        self._looked_at_s = 0.0
+        self._places = [_Place() for _ in seats]
         # Only this process holds the write end: its death is the children's end-of-file.
         self.life_read_fd, self._life_write_fd = os.pipe2(os.O_CLOEXEC)
 
@@ -64,12 +91,17 @@ class Children:
         now_s = time.monotonic()
         for index, place in enumerate(self._places):
             if place.pid is None and place.due_at_s <= now_s:
+                self._seats[index].begin(now_s=now_s)
+                place.vigil, place.was_killed = Vigil(patience_s=self._patience_s), False
                 place.pid, place.started_at_s = self._fork(index), now_s
+                self._seats[index].fill(place.pid)
 
     def wait(self, *other_fds: int) -> set[int]:
-        """Until a child ended, we must, a place is due, or one of these is readable: which are."""
+        """Until a child ended, we must, a place is due, it is time for a look, or one of these is
+        readable: which are.
+        """
         due = [place.due_at_s for place in self._places if place.pid is None]
-        wait_s = max(0.0, min(due) - time.monotonic()) if due else None
+        wait_s = max(0.0, min([*due, self._looked_at_s + LOOK_S]) - time.monotonic())
         readable = wait_readable([self._signals.fd, self._parent_life_fd, *other_fds], wait_s)
         self.must_end = self._parent_life_fd in readable or signal.SIGTERM in self._signals.take()
         return readable
@@ -87,8 +119,51 @@ class Children:
             wait_s = place.backoff.after_death(lived_s=now_s - place.started_at_s)
             place.pid, place.due_at_s = None, now_s + wait_s
             exit_code = os.waitstatus_to_exitcode(status)
+            self._seats[index].bury(exit_code, was_replaced=place.was_killed)
             deaths.append(Death(index=index, pid=pid, status=exit_code, back_in_s=wait_s))
         return deaths
+
+    def watch(self) -> list[Silence]:
+        """Once a second: look whether they still answer, and kill who never will again.
+
+        Told are those that are killed, and, each time its cause changes, whom we let be.
+        """
+        now_s = time.monotonic()
+        if now_s - self._looked_at_s < LOOK_S:
+            return []
+        self._looked_at_s = now_s
+        return [
+            silence
+            for index in range(len(self._places))
+            if (silence := self._look(index, now_s)) is not None
+        ]
+
+    def _look(self, index: int, now_s: float) -> Silence | None:
+        place, seat = self._places[index], self._seats[index]
+        if place.pid is None or place.vigil is None or place.was_killed:
+            return None
+        pid = place.pid
+        verdict, waits = place.vigil.look(
+            seat.beat_at_s, now_s=now_s, condition=lambda: read_condition(pid)
+        )
+        is_news = seat.wait_for(waits)
+        place.was_killed = verdict is Verdict.REPLACE
+        if place.was_killed:
+            os.kill(pid, signal.SIGKILL)
+        elif not is_news or waits is Waits.NOTHING:
+            return None
+        return Silence(
+            index=index,
+            pid=pid,
+            silent_s=place.vigil.silent_s,
+            is_replaced=place.was_killed,
+            waits=waits,
+        )
+
+    def waiting_s(self, index: int) -> float:
+        """How long until this place is filled again; 0 where it is."""
+        place = self._places[index]
+        return 0.0 if place.pid is not None else max(0.0, place.due_at_s - time.monotonic())
 
     def drain(self, drain_s: float) -> list[int]:
         """SIGTERM to all, patience, then SIGKILL to those whose ids it returns."""

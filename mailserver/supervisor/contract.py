@@ -9,10 +9,12 @@ until SIGTERM or until `life_fd` reads end-of-file (the supervisor is gone).
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mailserver.settings.model import Settings
+from mailserver.supervisor.board import Seat
 from mailserver.supervisor.plan import DRAIN_S
 from mailserver.values.secret import Secret
 
@@ -39,9 +41,22 @@ class WorkerContext:
     listeners: tuple[Listener, ...]
     life_fd: int
     auth_secret: Secret[bytes]  # keys the cache of successful log-ins; 32 octets
+    seat: Seat | None = None  # on the supervisor's board; None: without a supervisor
+
+    def beat(self) -> None:
+        """To be called once a second, by the loop that serves; see `vigil`."""
+        if self.seat is not None:
+            self.seat.beat(now_s=time.monotonic())
+
+    def tell(self, report: dict[str, float]) -> None:
+        """What the worker counts, where no disk is needed to read it."""
+        if self.seat is not None:
+            self.seat.tell(report, now_s=time.monotonic())
 
 
 class Door(Protocol):
+    """Also, if it likes, `sorry(settings, listener) -> bytes`: the words when no worker serves."""
+
     def prepare(self, settings: Settings) -> Any: ...
 
     def serve(self, prepared: Any, context: WorkerContext) -> None: ...

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mailserver.supervisor.backoff import Backoff
+from mailserver.supervisor.board import Board, Slot, make_board_memory, slot_names
 from mailserver.supervisor.halls import HallProcess, WaitingHall, employ_hall, start_hall
 from mailserver.supervisor.keyring import Keyring
 from mailserver.supervisor.orders import DoorOrders, Orders
@@ -51,6 +52,9 @@ class Generation:
         self._started_at_s = 0.0
         self._kill_at_s: float | None = None
         self._backoff = Backoff()
+        names = slot_names([(door.name, door.workers) for door in plan.doors])
+        self._board_fd = make_board_memory(len(names))
+        self._board = Board(self._board_fd, names)
 
     @property
     def pid(self) -> int | None:
@@ -59,6 +63,10 @@ class Generation:
     @property
     def is_retired(self) -> bool:
         return self._kill_at_s is not None
+
+    def slots(self) -> list[Slot]:
+        """What the board says."""
+        return self._board.slots(now_s=time.monotonic())
 
     def start(self) -> None:
         """Start the hall process; `status_fd` becomes readable when it has something to say."""
@@ -90,6 +98,7 @@ class Generation:
             settings=self.plan.settings,
             life_fd=self._heritage.life_read_fd,
             status_fd=status_fd,
+            board_fd=self._board_fd,
             auth_secret_hex=self._heritage.auth_secret.hex(),
             drain_s=self.plan.drain_s,
             user_id=self.plan.user_id,
@@ -133,6 +142,10 @@ class Generation:
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+    def forget(self) -> None:
+        """It has ended for good: its board is nobody's any more."""
+        os.close(self._board_fd)
 
     def next_at_s(self) -> float | None:
         """When `tick` has something to do, on the monotonic clock; None: not by itself."""

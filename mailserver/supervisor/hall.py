@@ -21,7 +21,7 @@ from mailserver.settings.model import Settings
 from mailserver.supervisor.children import Children
 from mailserver.supervisor.family import die_with_parent, is_orphaned, name_process
 from mailserver.supervisor.orders import Orders, receive_orders
-from mailserver.supervisor.parent import DoorParent
+from mailserver.supervisor.parent import DoorParent, tell_silence
 from mailserver.supervisor.privileges import forget_environment, give_up
 from mailserver.telemetry.log import configure, get_log
 from mailserver.values.secret import Secret
@@ -38,7 +38,9 @@ class Hall:
         self._orders = orders
         self._settings = settings
         self._log = get_log("supervisor")
-        self._children = Children(len(orders.doors), self._open, life_fd=orders.life_fd)
+        self._board = orders.open_board()
+        seats = [self._board.seat(f"{door.name} parent") for door in orders.doors]
+        self._children = Children(seats, self._open, life_fd=orders.life_fd)
         # Each door's parent writes its number here once its workers are forked.
         self._ready_fd, self._tell_fd = os.pipe2(os.O_CLOEXEC)
         self._not_ready = set(range(len(orders.doors)))
@@ -49,6 +51,7 @@ class Hall:
         while not self._children.must_end:
             if self._ready_fd in self._children.wait(self._ready_fd):
                 self._note_ready()
+            self._watch()
             self._bury()
             self._children.fill()
         self._children.drain(self._orders.drain_s + PARENT_MARGIN_S)
@@ -60,6 +63,10 @@ class Hall:
             if not self._not_ready:
                 self._tell_supervisor(READY)
                 os.close(self._orders.status_fd)
+
+    def _watch(self) -> None:
+        for silence in self._children.watch():
+            tell_silence(self._log, silence, door=self._orders.doors[silence.index].name)
 
     def _bury(self) -> None:
         for death in self._children.bury():
@@ -94,6 +101,7 @@ class Hall:
             auth_secret=Secret(bytes.fromhex(self._orders.auth_secret_hex)),
             drain_s=self._orders.drain_s,
             life_fd=self._children.life_read_fd,
+            board=self._board,
         )
         return parent.run(tell_ready)
 

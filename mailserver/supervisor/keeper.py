@@ -68,6 +68,7 @@ def serve(prepared: Settings, context: WorkerContext) -> None:
 
     def pause(seconds: float) -> bool:
         """Wait; False: it is time to end."""
+        context.beat()
         ended = wait_readable([context.life_fd, signals.fd], seconds)
         return not ended
 
@@ -79,6 +80,7 @@ def serve(prepared: Settings, context: WorkerContext) -> None:
             wal_limit_octets=prepared.store.wal_limit_mib * MIB,
             left_s=prepared.directory.left_days * DAY_S,
             quarantine_s=prepared.directory.quarantine_years * YEAR_S,
+            tell=context.tell,
         )
         wait_for_turn(store, pause, log)
         chores.start()
@@ -111,6 +113,7 @@ class Keeper:
     wal_limit_octets: int
     left_s: float
     quarantine_s: float
+    tell: Callable[[dict[str, float]], None] = field(default=lambda _report: None)
     _round_at_s: float = 0.0
     _report_at_s: float = 0.0
     _index_at_s: float = 0.0
@@ -132,9 +135,9 @@ class Keeper:
                 wait_s = min(wait_s, self._clean(self.watch.ends_s, clock_s))
             if clock_s >= self._report_at_s:
                 self._report_at_s = clock_s + REPORT_S
-                self.store.report(
-                    source_name("keeper", 0), {WAL_OCTETS: float(used_octets)}, now_s=now_s
-                )
+                report = {WAL_OCTETS: float(used_octets)}
+                self.tell(report)
+                self.store.report(source_name("keeper", 0), report, now_s=now_s)
             if clock_s >= self._index_at_s:
                 wait_s = min(wait_s, self._index(clock_s))
         except StoreUnavailable as error:

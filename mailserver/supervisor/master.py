@@ -16,6 +16,9 @@ import secrets
 import signal
 import sys
 import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from mailserver.supervisor.events import Events
 from mailserver.supervisor.generation import Generation, Heritage
@@ -27,6 +30,7 @@ from mailserver.supervisor.plan import DoorPlan, Plan
 from mailserver.supervisor.reload import BadSettings, Reading
 from mailserver.supervisor.sockets import PortInUse, Sockets, inherited_sockets
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
+from mailserver.supervisor.window import Window
 
 AUTH_SECRET_OCTETS = 32
 READY_WITHIN_S = 60.0
@@ -54,6 +58,10 @@ class Master:
         self._reading: Reading | None = None
         self._wants_reload = False
         self._is_ready = False
+        self._started_at_s = time.monotonic()
+        store = Path(str(plan.settings.get("store", {}).get("path", "")) or os.devnull)
+        users = () if plan.user_id is None else (plan.user_id,)
+        self._window = Window(store, users=users)
         self._is_stopping = False
         self._had_terminal = _has_terminal()
 
@@ -96,10 +104,12 @@ class Master:
 
     def _wait(self) -> None:
         ready_fds = {g.status_fd: g for g in self._generations() if g.status_fd is not None}
-        fds = [self._signals.fd, *ready_fds]
+        fds = [self._signals.fd, *self._window.fds, *ready_fds]
         for fd in wait_readable(fds, self._patience_s()):
             if fd in ready_fds:
                 ready_fds[fd].read_status()
+            elif fd in self._window.fds:
+                self._window.answer(self._facts())
         self._heed(self._signals.take())
         self._reap()
         self._take_over()
@@ -143,9 +153,24 @@ class Master:
                 self._events.warning("hall died", status=status, back_in_s=wait_s)
                 if generation is self._coming:
                     self._give_up(f"the hall process ended with status {status}")
+        for generation in self._leaving:
+            if generation.pid is None:
+                generation.forget()
         self._leaving = [generation for generation in self._leaving if generation.pid is not None]
         if self._reading is not None and self._reading.has_ended():
             self._end_reading(self._reading)
+
+    def _facts(self) -> dict[str, Any]:
+        """For whoever looks through the window: see `telemetry.processes`."""
+        return {
+            "pid": os.getpid(),
+            "config_file": self._serving.plan.config_file,
+            "lived_s": time.monotonic() - self._started_at_s,
+            "is_ready": self._is_ready,
+            "is_stopping": self._is_stopping,
+            "listeners": self._sockets.addresses(),
+            "processes": [asdict(slot) for slot in self._serving.slots()],
+        }
 
     def _generations(self) -> list[Generation]:
         coming = [self._coming] if self._coming else []

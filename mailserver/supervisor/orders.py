@@ -13,6 +13,8 @@ import struct
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from mailserver.supervisor.board import Board, slot_names
+
 _HEAD = struct.Struct("!II")  # octets of JSON, descriptors
 _AT_A_TIME = 250  # the kernel takes 253
 
@@ -49,6 +51,7 @@ class Orders:
     common: modules that the doors share, imported before they are forked.
     life_fd reads end-of-file when the supervisor is gone; to status_fd go
     lines: one for each door that ended before all were ready, and "ready".
+    board_fd: the memory of the board (see `board`).
     user_id, group_id: whom to become before anything else; None: stay who we are.
     """
 
@@ -57,10 +60,17 @@ class Orders:
     settings: dict[str, Any]
     life_fd: int
     status_fd: int
+    board_fd: int
     auth_secret_hex: str
     drain_s: float
     user_id: int | None = None
     group_id: int | None = None
+
+    def open_board(self) -> Board:
+        """In the hall process; what it forks has it too."""
+        board = Board(self.board_fd, slot_names([(d.name, len(d.workers)) for d in self.doors]))
+        os.close(self.board_fd)
+        return board
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode("ascii")
@@ -68,7 +78,7 @@ class Orders:
     def descriptors(self) -> list[int]:
         """Everything that goes with them, each once."""
         of_doors = [fd for door in self.doors for fd in door.descriptors()]
-        return list(dict.fromkeys([self.life_fd, self.status_fd, *of_doors]))
+        return list(dict.fromkeys([self.life_fd, self.status_fd, self.board_fd, *of_doors]))
 
     def renumbered(self, received: list[int]) -> Orders:
         """With the numbers that `descriptors()` have where they arrived."""
@@ -78,6 +88,7 @@ class Orders:
             doors=[door.renumbered(number) for door in self.doors],
             life_fd=number[self.life_fd],
             status_fd=number[self.status_fd],
+            board_fd=number[self.board_fd],
         )
 
 

@@ -10,16 +10,21 @@ import gc
 import importlib
 import os
 import socket
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
 from mailserver.keys.files import adopt
 from mailserver.settings.model import Settings
-from mailserver.supervisor.children import Children
+from mailserver.supervisor.board import Board
+from mailserver.supervisor.children import Children, Silence
 from mailserver.supervisor.contract import Door, Listener, WorkerContext
+from mailserver.supervisor.doors import PATIENCE_S
 from mailserver.supervisor.family import name_process, watch_life
 from mailserver.supervisor.orders import DoorOrders
-from mailserver.telemetry.log import configure, get_log
+from mailserver.supervisor.porter import WORTH_IT_S, Porter
+from mailserver.supervisor.vigil import SILENT_S
+from mailserver.telemetry.log import Log, configure, get_log
 from mailserver.values.secret import Secret
 
 
@@ -34,13 +39,23 @@ class DoorParent:
         auth_secret: Secret[bytes],
         drain_s: float,
         life_fd: int,
+        board: Board,
     ) -> None:
         self._orders = orders
         self._settings = settings
         self._auth_secret = auth_secret
         self._drain_s = drain_s
         self._log = get_log("supervisor")
-        self._children = Children(len(orders.workers), self._serve, life_fd=life_fd)
+        self._seat = board.seat(f"{orders.name} parent")
+        self._seats = [board.seat(f"{orders.name}.{index}") for index in range(len(orders.workers))]
+        self._children = Children(
+            self._seats,
+            self._serve,
+            life_fd=life_fd,
+            patience_s=PATIENCE_S.get(orders.name, SILENT_S),
+        )
+        self._porter: Porter | None = None
+        self._made_listeners: list[tuple[Listener, ...]] = []
         self._door: Door
         self._prepared: Any
 
@@ -59,15 +74,50 @@ class DoorParent:
             return 1
         gc.collect()
         gc.freeze()
+        words = getattr(self._door, "sorry", None)
+        if words is not None:
+            self._porter = Porter(lambda name: words(self._settings, name))
         self._children.fill()
         tell_ready()
         while not self._children.must_end:
-            self._children.wait()
+            self._children.wait(*self._orphaned_fds())
+            self._watch()
             self._bury()
             self._children.fill()
         for pid in self._children.drain(self._drain_s):
             self._log.warning("worker killed: it did not drain", pid=pid)
         return 0
+
+    def _watch(self) -> None:
+        now_s = time.monotonic()
+        self._seat.beat(now_s=now_s)
+        for silence in self._children.watch():
+            tell_silence(self._log, silence, worker=silence.index)
+        if self._porter is not None:
+            self._porter.answer(self._orphaned_listeners(), now_s=now_s)
+
+    def _orphaned_listeners(self) -> list[Listener]:
+        """Of workers that will not come back at once."""
+        waiting = [
+            index
+            for index in range(len(self._seats))
+            if self._children.waiting_s(index) >= WORTH_IT_S
+        ]
+        if self._porter is None or not waiting:
+            return []
+        return [listener for index in waiting for listener in self._listeners()[index]]
+
+    def _orphaned_fds(self) -> list[int]:
+        return [listener.sock.fileno() for listener in self._orphaned_listeners()]
+
+    def _listeners(self) -> list[tuple[Listener, ...]]:
+        """Of each worker; made once."""
+        if not self._made_listeners:
+            self._made_listeners = [
+                tuple(Listener(name=name, sock=_adopt(os.dup(fd))) for name, fd in worker)
+                for worker in self._orders.workers
+            ]
+        return self._made_listeners
 
     def _bury(self) -> None:
         for death in self._children.bury():
@@ -109,7 +159,17 @@ class DoorParent:
             ),
             life_fd=self._children.life_read_fd,
             auth_secret=self._auth_secret,
+            seat=self._seats[index],
         )
+
+
+def tell_silence(log: Log, silence: Silence, **who: Any) -> None:
+    """In the log."""
+    facts = {**who, "pid": silence.pid, "silent_s": round(silence.silent_s)}
+    if silence.is_replaced:
+        log.error("replaced: it did not answer", **facts)
+    else:
+        log.warning("does not answer", waits_for=silence.waits.name.lower(), **facts)
 
 
 def _adopt(fd: int) -> socket.socket:

@@ -67,6 +67,8 @@ WORTH_A_LOOK: Final = frozenset(
 )
 """Many of these are programs that are set up wrongly, or our certificate; the rest is weather."""
 
+ALERT: Final = b"\x15\x03\x03\x00\x02\x02\x50"
+"""RFC 8446 §6.2: a fatal internal_error, which may be said before any handshake."""
 TLS_RECORD: Final = (
     b"\x16\x03"  # RFC 8446 §5.1: handshake, and the first octet of every version so far
 )

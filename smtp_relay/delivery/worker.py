@@ -61,6 +61,7 @@ from smtp_relay.delivery.timekeeper import SLICE_COPIES, Timekeeper
 
 DOOR: Final = "delivery"
 REPORT_S: Final = 5.0
+BEAT_S: Final = 1.0
 OVERDUE_S: Final = 30.0
 REPORTER_S: Final = 60.0
 DRAIN_CHECK_S: Final = 0.05
@@ -207,6 +208,7 @@ class Worker:
         self._store.take_over(now_s=time.time(), clock_s=time.monotonic())
         self._agent.start()
         self._begin_upkeep()
+        self._context.beat()
         self._report()
         await self._stopped.wait()
         await self._drain()
@@ -229,6 +231,7 @@ class Worker:
 
     def _begin_upkeep(self) -> None:
         self._upkeep.append(self._loop.create_task(self._test_resolver()))
+        self._every(BEAT_S, self._context.beat)
         self._every(REPORT_S, self._report)
         self._every(LEASE_S / 3, lambda: self._in_pool(self._renew))
         self._every(LEASE_S / 2, lambda: self._in_pool(self._take_over))
@@ -287,6 +290,7 @@ class Worker:
         counters |= {"links": self._agent.link_count, "leased": self._agent.held_count}
         counters[DANE_STATE] = self._wayfinder.dane_state
         source = source_name(DOOR, self._context.index)
+        self._context.tell(counters)
         self._in_pool(lambda: self._store.report(source, counters, now_s=time.time()))
 
     # --- ending -------------------------------------------------------------------

@@ -183,6 +183,12 @@ NO_TLS = _phrase(
     "TLS is not available here",
 )
 
+CANNOT_SERVE = _phrase(
+    421,
+    "4.3.0",
+    "Le service est momentanement indisponible ; reessayez dans quelques minutes",
+    "The service cannot answer for now; try again in a few minutes",
+)
 IMPLICIT_TLS = _phrase(
     421,
     "4.7.0",

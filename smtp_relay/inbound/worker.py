@@ -43,6 +43,8 @@ from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import CERTIFICATE_REFUSED, OPEN_RELAY
 from mailserver.tls.contexts import Contexts, make_contexts, watch_certificate
+from mailserver.tls.failures import ALERT
+from smtp_relay.inbound import replies
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.stranger import find_leaks
@@ -90,6 +92,13 @@ def serve(prepared: Prepared, context: contract.WorkerContext) -> None:
     finally:
         worker.close()
         loop.close()
+
+
+def sorry(settings: Settings, listener: str) -> bytes:
+    """For a peer who comes while no worker can serve."""
+    if listener in {LEGACY, "submissions"}:
+        return ALERT
+    return replies.CANNOT_SERVE.octets["en" if listener == "mx" else settings.service.language]
 
 
 def make_listener(listener: contract.Listener, settings: Settings, contexts: Contexts) -> Listener:
@@ -173,9 +182,11 @@ class Worker:
         self._renew()
         for listener, meaning in self._meanings():
             self._servers.append(await self._listen(listener, meaning))
+        self._context.beat()
         self._report()
         self._every(SWEEP_S, self._service.sweep)
         self._every(BEAT_S, lambda: self._board.beat(now_s=self._loop.time()))
+        self._every(BEAT_S, self._context.beat)
         self._every(REPORT_S, self._report)
         self._every(CERTIFICATE_CHECK_S, self._renew)
         await self._stopped.wait()
@@ -255,6 +266,7 @@ class Worker:
         counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
         if self._is_open_relay:
             counters[OPEN_RELAY] = 1.0
+        self._context.tell(counters)
         self._pool.submit(self._report_counters, counters)
 
     def _report_counters(self, counters: dict[str, float]) -> None:

@@ -64,7 +64,7 @@ def test_a_plan_survives_its_journey_as_json() -> None:
     assert plan_from_json(wanted.to_json()) == wanted
 
 
-def orders(*sockets: int, life_fd: int = 3, status_fd: int = 4) -> Orders:
+def orders(*sockets: int, life_fd: int = 3, status_fd: int = 4, board_fd: int = 5) -> Orders:
     half = len(sockets) // 2
     return Orders(
         doors=[
@@ -75,6 +75,7 @@ def orders(*sockets: int, life_fd: int = 3, status_fd: int = 4) -> Orders:
         settings={"a": 1},
         life_fd=life_fd,
         status_fd=status_fd,
+        board_fd=board_fd,
         auth_secret_hex="00" * 32,
         drain_s=10.0,
     )
@@ -83,7 +84,7 @@ def orders(*sockets: int, life_fd: int = 3, status_fd: int = 4) -> Orders:
 def test_orders_survive_their_journey_as_json() -> None:
     wanted = orders(7, 8, 9)
     assert orders_from_json(wanted.to_json()) == wanted
-    assert wanted.descriptors() == [3, 4, 7, 8, 9]
+    assert wanted.descriptors() == [3, 4, 5, 7, 8, 9]
 
 
 def test_orders_take_their_descriptors_along_however_many() -> None:
@@ -91,8 +92,8 @@ def test_orders_take_their_descriptors_along_however_many() -> None:
     ours, theirs = socket.socketpair()
     files = [os.memfd_create(str(number)) for number in range(600)]
     try:
-        life_fd, status_fd, *sockets = files
-        wanted = orders(*sockets, life_fd=life_fd, status_fd=status_fd)
+        life_fd, status_fd, board_fd, *sockets = files
+        wanted = orders(*sockets, life_fd=life_fd, status_fd=status_fd, board_fd=board_fd)
         sender = threading.Thread(target=send_orders, args=(ours, wanted))
         sender.start()
         received = receive_orders(theirs)

@@ -1,0 +1,97 @@
+"""When a child that lives in name only is to be replaced.  A core: what is seen comes in.
+
+A worker beats once a second while its loop turns.  Silence is counted in the watcher's own looks:
+a look that comes late counts for no more than two, so that a suspended laptop, a frozen container
+or a machine that gives nobody the processor never looks like a hung worker.  After 30 s:
+
+| the silent process                                  | is                                  |
+| --------------------------------------------------- | ----------------------------------- |
+| is stopped (SIGSTOP, a debugger)                    | replaced, also while it starts      |
+| does not serve yet: it migrates, it waits its turn  | let be                              |
+| waits in the kernel for the disk, in any thread     | let be, and said: a kill would wait |
+| can run and did not get half of the time            | let be, and said: a busy machine    |
+| computed for half of the time, or sleeps            | replaced: it waits for itself       |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from mailserver.supervisor.board import Waits
+
+LOOK_S: Final = 1.0
+SILENT_S: Final = 30.0
+_FAIR: Final = 0.5
+_STOPPED: Final = frozenset("Tt")
+_TICKS_S: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What proc(5) says of a process: the states of its threads, the processor time it used."""
+
+    states: frozenset[str]
+    cpu_s: float
+
+
+class Verdict(Enum):
+    WELL = "well"
+    LET_BE = "let be"
+    REPLACE = "replace"
+
+
+class Vigil:
+    """Over one child, from its start."""
+
+    def __init__(self, *, patience_s: float = SILENT_S) -> None:
+        """patience_s: with one that is not stopped."""
+        self.silent_s = 0.0
+        self._patience_s = patience_s
+        self._beat_at_s = 0.0
+        self._looked_at_s: float | None = None
+        self._cpu_s = 0.0  # at the beginning of the silence
+
+    def look(
+        self, beat_at_s: float, *, now_s: float, condition: Callable[[], Condition]
+    ) -> tuple[Verdict, Waits]:
+        """Once a second.  beat_at_s: 0 while it does not serve yet."""
+        last_s, self._looked_at_s = self._looked_at_s, now_s
+        if last_s is None or beat_at_s != self._beat_at_s:
+            self._beat_at_s, self.silent_s = beat_at_s, 0.0
+            return Verdict.WELL, Waits.NOTHING
+        if not self.silent_s:
+            self._cpu_s = condition().cpu_s
+        self.silent_s += min(now_s - last_s, 2 * LOOK_S)
+        if self.silent_s < SILENT_S:
+            return Verdict.WELL, Waits.NOTHING
+        return self._decide(condition())
+
+    def _decide(self, seen: Condition) -> tuple[Verdict, Waits]:
+        if seen.states and seen.states <= _STOPPED:
+            return Verdict.REPLACE, Waits.NOTHING
+        if not self._beat_at_s or self.silent_s < self._patience_s:
+            return Verdict.LET_BE, Waits.NOTHING
+        if "D" in seen.states:
+            return Verdict.LET_BE, Waits.DISK
+        if "R" in seen.states and seen.cpu_s - self._cpu_s < self.silent_s * _FAIR:
+            return Verdict.LET_BE, Waits.PROCESSOR
+        return Verdict.REPLACE, Waits.NOTHING
+
+
+def read_condition(pid: int) -> Condition:
+    """From proc(5); nothing for what has ended."""
+    states: set[str] = set()
+    cpu_s = 0.0
+    for task in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            after_name = task.read_text("ascii", "replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        states.add(after_name[0])
+        cpu_s += (int(after_name[11]) + int(after_name[12])) / _TICKS_S
+    return Condition(frozenset(states), cpu_s)
