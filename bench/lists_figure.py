@@ -141,6 +141,7 @@ def _open_expander(store: SqliteStore, committer: Committer, pool: ThreadPoolExe
         is_strict=lambda _domain: False,
         make_id=_make_id,
         wall_s=time.time,
+        ends_s=time.time,
         on_broken=lambda: None,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from bench.side import DOMAIN, BenchError, Ports
 from mailserver.settings.template import Value, fill_in
 
 _CLI = (sys.executable, "-c", "import sys; from mailserver.cli.main import main; sys.exit(main())")
+SERVICE_USER = "nobody"
 _START_TIMEOUT_S = 30.0
 _RELAY_TIMEOUT_S = 120.0
 _QUEUED_FOR_SINK = """
@@ -67,13 +69,24 @@ class Ours:
         """
         new = self._folder.parent / "new"
         if not new.exists():
-            run([*_CLI, "init", str(new), "--domain", DOMAIN, "--high-ports"])
+            # Root serves no address that others reach: its service runs as another user.
+            user = ["--user", SERVICE_USER] if os.geteuid() == 0 else []
+            run([*_CLI, "init", str(new), "--domain", DOMAIN, "--high-ports", *user])
         shutil.copytree(new, self._folder)
+        self._give_store()
         text = fill_in(self.config.read_text("utf-8"), self._choose())
         self.config.write_text(text + self._routes(), "utf-8")
         if self._names:
             command = [sys.executable, "-m", "bench.fill", "accounts", str(self.config)]
             run(command, stdin="\n".join(self._names))
+
+    def _give_store(self) -> None:
+        """A copy that root makes is root's."""
+        if os.geteuid() == 0:
+            self._folder.chmod(0o711)
+            store = self._folder / "store"
+            for path in (store, *store.rglob("*")):
+                shutil.chown(path, SERVICE_USER, group=None)
 
     def _choose(self) -> Mapping[str, Value]:
         submission, submissions, pop3s = self._other_ports
@@ -83,6 +96,7 @@ class Ours:
             "smtp.submissions": [f"127.0.0.1:{submissions}"],
             "pop3.pop3": [f"127.0.0.1:{self.ports.pop3}"],
             "pop3.pop3s": [f"127.0.0.1:{pop3s}"],
+            "classes.quota_mib": 0,  # the peer has none
             "dkim.enabled": self._signs,
             "dns.servers": ["127.0.0.1:9"],  # nobody: no traffic beyond this machine
         }

@@ -296,7 +296,7 @@ def make_groups(scale: Scale) -> dict[str, Group]:
 def make_rows(scale: Scale) -> list[DeliverRow | CollectRow]:
     """The rows, in the order of the table.  The titles are what the report says."""
     groups = make_groups(scale)
-    rows = [
+    rows: list[DeliverRow | CollectRow] = [
         *_small_rows(groups["boite"], scale),
         *_bulky_rows(groups["boite"]),
         *_collect_rows(groups, scale),

@@ -123,6 +123,21 @@ def _identifier(text: str) -> str:
         raise Mistake(f"--postmaster: {error}") from error
 
 
+def _limits_told(settings: Settings) -> str:
+    """What an account may do until somebody says otherwise."""
+    from mailserver.quota.classes import DEFAULT, Classes
+
+    limits = Classes(settings.classes, grace_percent=settings.quota.grace_percent).of(DEFAULT)
+    mib = limits.quota_octets // (1024 * 1024)
+    kept = f"{mib} MiB" if mib else "as much as it gets"
+    return (
+        f"Each account keeps {kept}, and sends to {limits.recipients_per_minute} recipients"
+        f" elsewhere in a minute, {limits.recipients_per_10_minutes} in ten,\n"
+        f"{limits.recipients_per_hour} in an hour, {limits.recipients_per_10_hours} in ten hours;"
+        " more waits for a person (`mailserver limits`). Section [[classes]] changes that."
+    )
+
+
 def _tell(file: Path, settings: Settings, *, is_self_signed: bool) -> None:
     """What was made, what to publish, what to type next."""
     from mailserver.setup.service import dns_records
@@ -134,6 +149,7 @@ def _tell(file: Path, settings: Settings, *, is_self_signed: bool) -> None:
             f"{settings.tls.certificate} is self-signed: mail programs will ask.\n"
             "Put the one of an authority in its place; it is noticed within a minute."
         )
+    print(_limits_told(settings))
     print("\nPublish in the DNS, beside the address of this machine:\n")
     for record in dns_records(settings):
         print(f"    {record}")

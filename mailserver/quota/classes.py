@@ -28,6 +28,10 @@ class Limits:
     quota_count: int = 0
     hard_octets: int = 0
     hard_count: int = 0
+    recipients_per_minute: int = 0
+    recipients_per_10_minutes: int = 0
+    recipients_per_hour: int = 0
+    recipients_per_10_hours: int = 0
     sends_per_hour: int = 0
     sends_per_day: int = 0
     recipients_per_day: int = 0
@@ -42,6 +46,10 @@ class Limits:
     def limits_sending(self) -> bool:
         """Must what this account sends be counted?"""
         counted = (
+            self.recipients_per_minute,
+            self.recipients_per_10_minutes,
+            self.recipients_per_hour,
+            self.recipients_per_10_hours,
             self.sends_per_hour,
             self.sends_per_day,
             self.recipients_per_day,
@@ -58,7 +66,8 @@ class Classes:
     def __init__(self, settings: Sequence[ClassSettings], *, grace_percent: float) -> None:
         """grace_percent: of the quota, at least 100: what is below it is told to try again."""
         self._by_name = {one.name: _limits(one, grace_percent) for one in settings}
-        self._default = self._by_name.setdefault(DEFAULT, Limits(name=DEFAULT))
+        plain = _limits(ClassSettings(name=DEFAULT), grace_percent)
+        self._default = self._by_name.setdefault(DEFAULT, plain)
 
     @property
     def has_quotas(self) -> bool:
@@ -77,6 +86,10 @@ def _limits(one: ClassSettings, grace_percent: float) -> Limits:
         quota_count=one.quota_messages,
         hard_octets=int(quota_octets * grace_percent / 100),
         hard_count=ceil(one.quota_messages * grace_percent / 100),
+        recipients_per_minute=one.recipients_per_minute,
+        recipients_per_10_minutes=one.recipients_per_10_minutes,
+        recipients_per_hour=one.recipients_per_hour,
+        recipients_per_10_hours=one.recipients_per_10_hours,
         sends_per_hour=one.sends_per_hour,
         sends_per_day=one.sends_per_day,
         recipients_per_day=one.recipients_per_day,

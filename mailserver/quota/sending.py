@@ -1,6 +1,6 @@
 """What an account sent elsewhere of late, against the limits of its class.
 
-Counted in slots of five minutes, so an hour and a day slide.  What passes a
+Counted in slots of a quarter of a minute, so that minutes, hours and a day slide.  What passes a
 limit is accepted and held, copies for mailboxes here go through; it counts
 like the rest, so a program that goes on stays over its limit until a person
 releases the account.
@@ -15,7 +15,10 @@ from typing import Final
 from mailserver.quota.classes import Limits
 from mailserver.texts.catalogue import Language, Text
 
-SLOT_S: Final = 300
+SLOT_S: Final = 15
+MINUTE_S: Final = 60
+TEN_MINUTES_S: Final = 600
+TEN_HOURS_S: Final = 36_000
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
 
@@ -24,6 +27,10 @@ DAY_S: Final = 86_400
 class Sent:
     """This message included."""
 
+    minute_recipients: int = 0
+    ten_minutes_recipients: int = 0
+    hour_recipients: int = 0
+    ten_hours_recipients: int = 0
     hour_messages: int = 0
     day_messages: int = 0
     day_recipients: int = 0
@@ -37,6 +44,10 @@ HELD_PREFIX: Final = "sending limit of "
 class Counted(Enum):
     """What is limited, as a person reads it."""
 
+    MINUTE_RECIPIENTS = Text("destinataires en une minute", "recipients in a minute")
+    TEN_MINUTES_RECIPIENTS = Text("destinataires en dix minutes", "recipients in ten minutes")
+    HOUR_RECIPIENTS = Text("destinataires en une heure", "recipients in an hour")
+    TEN_HOURS_RECIPIENTS = Text("destinataires en dix heures", "recipients in ten hours")
     HOUR_MESSAGES = Text("messages en une heure", "messages in an hour")
     DAY_MESSAGES = Text("messages en un jour", "messages in a day")
     DAY_RECIPIENTS = Text("destinataires en un jour", "recipients in a day")
@@ -62,6 +73,14 @@ class Passed:
 def decide_held(limits: Limits, sent: Sent) -> Passed | None:
     """None: what this account sends now may leave."""
     measured = (
+        (Counted.MINUTE_RECIPIENTS, sent.minute_recipients, limits.recipients_per_minute),
+        (
+            Counted.TEN_MINUTES_RECIPIENTS,
+            sent.ten_minutes_recipients,
+            limits.recipients_per_10_minutes,
+        ),
+        (Counted.HOUR_RECIPIENTS, sent.hour_recipients, limits.recipients_per_hour),
+        (Counted.TEN_HOURS_RECIPIENTS, sent.ten_hours_recipients, limits.recipients_per_10_hours),
         (Counted.HOUR_MESSAGES, sent.hour_messages, limits.sends_per_hour),
         (Counted.DAY_MESSAGES, sent.day_messages, limits.sends_per_day),
         (Counted.DAY_RECIPIENTS, sent.day_recipients, limits.recipients_per_day),

@@ -241,6 +241,11 @@ class ClassSettings(Section):
     name: Annotated[str, AfterValidator(check_route_name)]
     quota_mib: float = Field(default=0, ge=0)
     quota_messages: int = Field(default=0, ge=0)
+    # What an académie uses: room for a circular to all families of a school, none for a worm.
+    recipients_per_minute: int = Field(default=500, ge=0)
+    recipients_per_10_minutes: int = Field(default=800, ge=0)
+    recipients_per_hour: int = Field(default=2000, ge=0)
+    recipients_per_10_hours: int = Field(default=5000, ge=0)
     sends_per_hour: int = Field(default=0, ge=0)
     sends_per_day: int = Field(default=0, ge=0)
     recipients_per_day: int = Field(default=0, ge=0)

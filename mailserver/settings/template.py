@@ -43,10 +43,13 @@ def fill_in(text: str, values: Mapping[str, Value]) -> str:
         KeyError: the text has no such key, not even commented out.
     """
     wanted = dict(values)
+    sections = {dotted.partition(".")[0] for dotted in wanted}
     section = ""
     lines = []
     for line in text.splitlines():
         section, key = _place(line, section)
+        if not key and line == f"#[[{section}]]" and section in sections:
+            line = line.removeprefix("#")  # noqa: PLW2901 - an example becomes an entry
         dotted = f"{section}.{key}"
         lines.append(f"{key} = {toml_value(wanted.pop(dotted))}" if dotted in wanted else line)
     if wanted:

@@ -25,6 +25,7 @@ from mailserver.dkim.keys import (
     make_key,
 )
 from mailserver.dkim.record import record_name, zone_text
+from mailserver.quota.classes import DEFAULT as DEFAULT_CLASS
 from mailserver.settings.load import FILE_NAME, HALF_RESTORED, load_settings
 from mailserver.settings.model import Settings
 from mailserver.settings.service_user import service_user
@@ -43,6 +44,8 @@ HIGH_PORTS = {
     "pop3.pop3": 2110,
     "pop3.pop3s": 2995,
 }
+QUOTA_MIB = 2048
+"""Of every account of a new service: a mailbox without end is a disk that fills."""
 ROLE_NAMES = ("postmaster", "abuse")  # RFC 5321 §4.5.1, RFC 2142 §4
 
 
@@ -65,6 +68,8 @@ class NewService:
     def values(self) -> dict[str, Value]:
         """Dotted key -> value, for the settings file."""
         values: dict[str, Value] = {
+            "classes.name": DEFAULT_CLASS,
+            "classes.quota_mib": QUOTA_MIB,
             "service.domain": self.domain,
             "service.hostname": self.hostname,
             "service.language": self.language,

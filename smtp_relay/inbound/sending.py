@@ -1,8 +1,8 @@
 """Sending limits at the final dot: count what leaves, hold what is too much, tell the people once.
 
-Only accounts whose class has limits cost anything here: three statements on the
-scratch database, which all workers share; it may be lost and never decides
-whether mail is kept.
+Three statements on the scratch database, which all workers share, for a message that
+leaves; it may be lost and never decides whether mail is kept.  Accounts whose class has
+no limits cost nothing here.
 
     a recipient elsewhere    counted, and held over the limit
     a list                   the same, as one recipient: whom it has, nobody says here
@@ -34,7 +34,7 @@ def why_over_limit(
     service: Service, account: Granted | None, transaction: Transaction, now_s: float
 ) -> str:
     """Why the copies that the account itself sends elsewhere are held; empty: they are not."""
-    if account is None or not service.settings.classes:
+    if account is None:
         return ""
     limits = service.classes.of(service.store.read_class(account.account_id))
     recipients = list(_recipients_elsewhere(transaction)) if limits.limits_sending else []

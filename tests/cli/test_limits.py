@@ -113,6 +113,14 @@ def test_usage_shows_every_account_and_only_those_over(held: Path, run: Run) -> 
     said = run("usage", "--json", "--config", held)
     facts = [json.loads(line) for line in said.out.splitlines()]
     assert [one["identifier"] for one in facts] == ["jean", "postmaster"]
-    assert facts[0]["percent"] is None
+    assert (facts[0]["percent"], facts[0]["quota_octets"]) == (0.0, 2048 * 1024 * 1024)
     assert run("usage", "--over", "80", "--config", held).out == ""
+    assert "0.0 %" in run("usage", "--config", held).out
+
+
+def test_usage_says_where_there_is_no_quota(held: Path, run: Run) -> None:
+    text = held.read_text("utf-8")
+    held.write_text(text.replace("quota_mib = 2048", "quota_mib = 0"), "utf-8")
+    (facts, _) = map(json.loads, run("usage", "--json", "--config", held).out.splitlines())
+    assert facts["percent"] is None
     assert "no quota" in run("usage", "--config", held).out

@@ -93,4 +93,12 @@ def test_bulk_is_not_counted() -> None:
     classes = Classes([limited, bulk], grace_percent=110)
     assert classes.of("a").limits_sending
     assert not classes.of("b").limits_sending
-    assert not classes.of("").limits_sending
+
+
+def test_an_account_without_a_class_has_the_limits_of_sending_that_are_the_default() -> None:
+    limits = Classes([], grace_percent=110).of("")
+    assert limits.limits_sending
+    assert limits.recipients_per_minute == 500
+    assert limits.recipients_per_10_minutes == 800
+    assert limits.recipients_per_hour == 2000
+    assert limits.recipients_per_10_hours == 5000

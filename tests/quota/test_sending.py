@@ -11,7 +11,15 @@ from mailserver.values.ids import AcceptId, MailboxId
 from mailserver.values.message import InlineBody
 
 LIMITS = Limits(
-    name="t", sends_per_hour=2, sends_per_day=4, recipients_per_day=8, new_recipients_per_day=6
+    name="t",
+    recipients_per_minute=20,
+    recipients_per_10_minutes=30,
+    recipients_per_hour=40,
+    recipients_per_10_hours=50,
+    sends_per_hour=2,
+    sends_per_day=4,
+    recipients_per_day=8,
+    new_recipients_per_day=6,
 )
 
 
@@ -26,6 +34,10 @@ def passed(sent: Sent, limits: Limits = LIMITS) -> Passed:
     [
         (Sent(hour_messages=3, day_messages=9), "3 messages in an hour, 2 allowed"),
         (Sent(hour_messages=2, day_messages=5), "5 messages in a day, 4 allowed"),
+        (Sent(minute_recipients=21), "21 recipients in a minute, 20 allowed"),
+        (Sent(ten_minutes_recipients=31), "31 recipients in ten minutes, 30 allowed"),
+        (Sent(hour_recipients=41), "41 recipients in an hour, 40 allowed"),
+        (Sent(ten_hours_recipients=51), "51 recipients in ten hours, 50 allowed"),
         (Sent(day_recipients=9), "9 recipients in a day, 8 allowed"),
         (Sent(day_new_recipients=7), "7 new recipients in a day, 6 allowed"),
     ],
@@ -38,7 +50,16 @@ def test_the_first_limit_that_is_passed_is_named(sent: Sent, words: str) -> None
     "limits", [LIMITS, Limits(name="none"), Limits(name="bulk", sends_per_hour=1, is_bulk=True)]
 )
 def test_up_to_a_limit_without_one_and_in_bulk_nothing_is_held(limits: Limits) -> None:
-    at_limit = Sent(hour_messages=2, day_messages=4, day_recipients=8, day_new_recipients=6)
+    at_limit = Sent(
+        minute_recipients=20,
+        ten_minutes_recipients=30,
+        hour_recipients=40,
+        ten_hours_recipients=50,
+        hour_messages=2,
+        day_messages=4,
+        day_recipients=8,
+        day_new_recipients=6,
+    )
     assert decide_held(limits, at_limit) is None
 
 

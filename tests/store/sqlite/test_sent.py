@@ -8,7 +8,15 @@ import apsw
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.quota.sending import DAY_S, HOUR_S, SLOT_S, Sent
+from mailserver.quota.sending import (
+    DAY_S,
+    HOUR_S,
+    MINUTE_S,
+    SLOT_S,
+    TEN_HOURS_S,
+    TEN_MINUTES_S,
+    Sent,
+)
 from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.store.sqlite.sent import SCHEMA, SqliteSent
 from mailserver.values.ids import AccountId
@@ -24,16 +32,24 @@ def counts() -> SqliteSent:
 
 
 @given(st.lists(st.integers(0, int(DAY_S)), min_size=1, max_size=30).map(sorted))
-def test_an_hour_and_a_day_slide_by_slots(offsets_s: list[int]) -> None:
+def test_every_window_slides_by_slots(offsets_s: list[int]) -> None:
     sent = counts()
     found = Sent()
     for offset_s in offsets_s:
         found = sent.count_sent(JEAN, ["a", "b"], meets=False, now_s=START_S + offset_s)
     last = (START_S + offsets_s[-1]) // SLOT_S
     slots = [(START_S + one) // SLOT_S for one in offsets_s]
-    assert found.hour_messages == sum(last - slot < HOUR_S // SLOT_S for slot in slots)
-    assert found.day_messages == sum(last - slot < DAY_S // SLOT_S for slot in slots)
+
+    def within(window_s: int) -> int:
+        return sum(last - slot < window_s // SLOT_S for slot in slots)
+
+    assert found.hour_messages == within(HOUR_S)
+    assert found.day_messages == within(DAY_S)
     assert found.day_recipients == 2 * found.day_messages
+    assert found.minute_recipients == 2 * within(MINUTE_S)
+    assert found.ten_minutes_recipients == 2 * within(TEN_MINUTES_S)
+    assert found.hour_recipients == 2 * within(HOUR_S)
+    assert found.ten_hours_recipients == 2 * within(TEN_HOURS_S)
 
 
 def test_a_recipient_is_new_once() -> None:
