@@ -12,13 +12,25 @@ import typer
 
 from mailserver.cli import directory_work as work
 from mailserver.cli.access import opened_store, read_settings
-from mailserver.cli.directory_words import plan_facts, print_plan, run_facts, run_words, say_done
+from mailserver.cli.directory_words import (
+    blocked_words,
+    plan_facts,
+    print_plan,
+    run_facts,
+    run_words,
+    say_done,
+    say_undone,
+    unfinished_words,
+)
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.queue_acts import whoever
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailserver.settings.model import Settings
+    from mailserver.store.people import ImportRun
     from mailserver.store.ports import Store
 
 app = typer.Typer(help="People and units, from the files of an office.", no_args_is_help=True)
@@ -39,6 +51,10 @@ CompleteOption = Annotated[
     typer.Option(
         "--complete", help="Who is not in the files leaves; units that are not in them close."
     ),
+]
+RunArgument = Annotated[
+    int | None,
+    typer.Argument(metavar="RUN", help="Number of the import, as `directory imports` lists it."),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it, however many it takes away.")]
 
@@ -96,42 +112,89 @@ def apply(
 
 @app.command()
 def undo(
-    *, yes: YesOption = False, config: ConfigOption = None, as_json: JsonOption = False
+    run: RunArgument = None,
+    *,
+    yes: YesOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Take back the last apply: every subject is again what it was before."""
-    from mailserver.directory.applying import count_undo, undo_run
+    """Take back one apply: every subject is again what it was before. Again, it changes nothing."""
+    from mailserver.directory.applying import LaterRuns, count_undo, undo_run
     from mailserver.directory.service import quarantine_s
+    from mailserver.store.clock import ServiceClock
 
     settings = read_settings(config)
     with opened_store(settings) as store:
-        run = store.last_import()
-        if run is None:
-            raise Mistake("no import to take back")
-        count = count_undo(store, run)
+        wanted = _run_named(store.list_imports(), run)
+        if wanted.state == "undone":
+            say_undone(wanted, count=0, undone=None, as_json=as_json)
+            return
+        count = count_undo(store, wanted)
         if not yes:
-            _ask(f"Take back {count} changes of {run_words(run)}?")
-        with work.bar("undoing", count) as progress:
-            undone = undo_run(store, run, quarantine_s=quarantine_s(settings), progress=progress)
-    if as_json:
-        facts = {"run": run.run_id, "undone": undone.done_count, "conflicts": undone.conflicts}
-        print(json.dumps(facts, ensure_ascii=False))
-    else:
-        print(f"{undone.done_count} of {count} changes taken back")
-        for words in undone.conflicts:
-            print(f"left as it is: {words}", file=sys.stderr)
+            _ask(f"Take back {count} changes of {run_words(wanted)}?")
+        try:
+            with work.bar("undoing", count) as progress:
+                undone = undo_run(
+                    store,
+                    wanted,
+                    quarantine_s=quarantine_s(settings),
+                    progress=progress,
+                    clock=ServiceClock(store).ends_s,
+                )
+        except LaterRuns as later:
+            raise Mistake(blocked_words(wanted, later.runs)) from later
+    say_undone(wanted, count=count, undone=undone, as_json=as_json)
     if undone.conflicts:
         raise Failure
 
 
 @app.command()
 def last(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show the last apply: when, by whom, how far; what `undo` would take back."""
+    """Show the last apply that was not taken back: when, by whom, how far."""
     with opened_store(read_settings(config)) as store:
         run = store.last_import()
     if as_json:
         print(json.dumps(None if run is None else run_facts(run), ensure_ascii=False))
+    elif run is None:
+        print("no import yet, or all were taken back: `mailserver directory imports`")
     else:
-        print("no import yet" if run is None else run_words(run))
+        print(f"{run_words(run)}; `mailserver directory undo {run.run_id}` takes it back")
+
+
+@app.command()
+def imports(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List every apply, the latest first, with the number that `undo` wants."""
+    with opened_store(read_settings(config)) as store:
+        runs = store.list_imports()
+    if as_json:
+        print(json.dumps([run_facts(run) for run in runs], ensure_ascii=False))
+        return
+    for run in runs:
+        print(run_words(run))
+    if not runs:
+        print("no import yet", file=sys.stderr)
+
+
+def _run_named(runs: Sequence[ImportRun], number: int | None) -> ImportRun:
+    """
+    Raises:
+        Mistake: there is no such run; or none was named, because the same words typed twice
+            would take back the one before as well.
+    """
+    if not runs:
+        raise Mistake("no import to take back")
+    if number is None:
+        last_run = next((one for one in runs if one.state != "undone"), None)
+        if last_run is None:
+            raise Mistake("every import was taken back before")
+        raise Mistake(
+            f"which import?  The last one is {run_words(last_run)}:"
+            f" `mailserver directory undo {last_run.run_id}`; `directory imports` lists all"
+        )
+    found = next((one for one in runs if one.run_id == number), None)
+    if found is None:
+        raise Mistake(f"no import {number}: `mailserver directory imports` lists them")
+    return found
 
 
 def _apply(
@@ -156,10 +219,7 @@ def _apply(
     try:
         applied = work.apply_plan(store, settings, made, by_whom=f"cli:{whoever()}")
     except OtherRun as other:
-        raise Mistake(
-            f"{run_words(other.run)}: apply its plan again to end it, or"
-            " `mailserver directory undo` to take it back"
-        ) from other
+        raise Mistake(f"{run_words(other.run)}: {unfinished_words(other.run)}") from other
     say_done(applied, made, took_s=time.monotonic() - began_s, as_json=as_json)
     if applied.conflict_count:
         raise Failure

@@ -10,8 +10,10 @@ from mailserver.cli.moments import clock, iso
 from mailserver.values.escaping import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailserver.cli.directory_work import MadePlan
-    from mailserver.directory.applying import Applied
+    from mailserver.directory.applying import Applied, Undone
     from mailserver.directory.plan import Act, Step
     from mailserver.store.people import ImportRun
 
@@ -84,6 +86,36 @@ def say_done(applied: Applied, made: MadePlan, *, took_s: float, as_json: bool) 
             f"{applied.conflict_count} not made: why stands in {made.conflicts_path}",
             file=sys.stderr,
         )
+
+
+def say_undone(run: ImportRun, *, count: int, undone: Undone | None, as_json: bool) -> None:
+    """undone: None: it was taken back before, and nothing was done now."""
+    conflicts = () if undone is None else undone.conflicts
+    if as_json:
+        done_count = 0 if undone is None else undone.done_count
+        print(json.dumps({"run": run.run_id, "undone": done_count, "conflicts": conflicts}))
+        return
+    if undone is None:
+        print(f"import {run.run_id} was taken back before: nothing to do")
+        return
+    print(f"import {run.run_id}: {undone.done_count} of {count} changes taken back")
+    for words in conflicts:
+        print(f"left as it is: {words}", file=sys.stderr)
+
+
+def blocked_words(run: ImportRun, later: Sequence[ImportRun]) -> str:
+    """What to type first, in order."""
+    numbers = ", then ".join(f"`mailserver directory undo {one.run_id}`" for one in later)
+    came = f"import {later[0].run_id} came" if len(later) == 1 else "other imports came"
+    return f"{came} after import {run.run_id}: first {numbers}"
+
+
+def unfinished_words(run: ImportRun) -> str:
+    """How a run ends that stands half done."""
+    undo = f"`mailserver directory undo {run.run_id}`"
+    if run.state == "undoing":
+        return f"{undo} goes on taking it back"
+    return f"apply its plan again to end it, or {undo} to take it back"
 
 
 def run_words(run: ImportRun) -> str:

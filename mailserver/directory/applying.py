@@ -41,6 +41,14 @@ class Undone:
     conflicts: tuple[str, ...]
 
 
+class LaterRuns(Exception):
+    """Others came after that one and go first; nothing was done.  `runs`: the latest first."""
+
+    def __init__(self, runs: Sequence[ImportRun]) -> None:
+        super().__init__(f"the import {runs[0].run_id} came later")
+        self.runs = tuple(runs)
+
+
 class OtherRun(Exception):
     """Another import stands half applied; nothing was done.  `run` says which."""
 
@@ -102,7 +110,14 @@ def undo_run(
     progress: Progress,
     clock: Callable[[], float] = time.time,
 ) -> Undone:
-    """The last change first.  Goes on where an earlier undo of the same run stopped."""
+    """The last change first.  Goes on where an earlier undo of the same run stopped.
+
+    Raises:
+        LaterRuns: they go first.
+        StoreUnavailable: it was taken back before.
+    """
+    if later := store.begin_undo(run.run_id):
+        raise LaterRuns(later)
     numbers = _numbers(store, run)[::-1]
     conflicts: list[str] = []
     for start in range(0, len(numbers), SLICE):

@@ -315,6 +315,20 @@ class People(Names, Protocol):
         """The latest that was not undone: what an undo takes back, or goes on taking back."""
         ...
 
+    def list_imports(self) -> list[ImportRun]:
+        """Every run, the latest first."""
+        ...
+
+    def begin_undo(self, run_id: int) -> list[ImportRun]:
+        """This run is being taken back from now on; `end_import` says that all of it was.
+
+        Returns the later runs of which something is in, the latest first: then nothing was done.
+
+        Raises:
+            StoreUnavailable: there is no such run, or it was taken back before.
+        """
+        ...
+
     def read_changes(self, run_id: int, *, after: int, limit: int) -> list[tuple[int, Change]]:
         """(number, change) of what is in and was not undone; numbers above `after`, ascending.
 

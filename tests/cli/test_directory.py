@@ -44,12 +44,41 @@ def test_plan_apply_last_and_undo(
     assert "applied, 6 of 6" in run("directory", "last", *where).out
     assert "done before: import 1" in run("directory", "apply", plan, *where).out
     assert "nothing to change" in run("directory", "apply", *files, *where).out
-    asked = run("directory", "undo", *where)
+    asked = run("directory", "undo", "1", *where)
     assert asked.status == 2
     assert "Take back 6 changes" in asked.err
-    assert "6 of 6 changes taken back" in run("directory", "undo", "--yes", *where).out
-    assert "no import yet" in run("directory", "last", *where).out
-    assert run("directory", "undo", "--yes", *where).status == 2
+    assert "6 of 6 changes taken back" in run("directory", "undo", "1", "--yes", *where).out
+    assert "all were taken back" in run("directory", "last", *where).out
+
+
+def test_undo_names_its_import_and_a_second_time_changes_nothing(
+    run: Run, service: Path, files: tuple[Path, Path]
+) -> None:
+    where = ("--config", service)
+    assert "no import to take back" in run("directory", "undo", "--yes", *where).err
+    run("directory", "apply", *files, *where)
+    more = files[1].with_name("more.csv")
+    more.write_text(HEADER + "13E0200077ABC;Duc;Zoé;0170705Z;prof;\n", "utf-8")
+    run("directory", "apply", more, *where)
+    unnamed = run("directory", "undo", "--yes", *where)
+    assert unnamed.status == 2
+    assert "which import?" in unnamed.err
+    assert "`mailserver directory undo 2`" in unnamed.err
+    blocked = run("directory", "undo", "1", "--yes", *where)
+    assert blocked.status == 2
+    assert "import 2 came after import 1: first `mailserver directory undo 2`" in blocked.err
+    assert run("directory", "undo", "9", "--yes", *where).status == 2
+    done = run("directory", "undo", "2", "--yes", *where)
+    assert (done.status, "1 of 1 changes taken back" in done.out) == (0, True)
+    again = run("directory", "undo", "2", "--yes", *where)
+    assert (again.status, "taken back before: nothing to do" in again.out) == (0, True)
+    assert run("account", "show", "znom", *where).status == 0
+    told = run("directory", "undo", "2", "--yes", "--json", *where)
+    assert json.loads(told.out) == {"run": 2, "undone": 0, "conflicts": []}
+    assert "6 of 6" in run("directory", "undo", "1", "--yes", *where).out
+    listed = run("directory", "imports", *where).out.splitlines()
+    assert [line.split(" of ")[0] for line in listed] == ["import 2", "import 1"]
+    assert all("undone" in line for line in listed)
 
 
 def test_the_json_of_a_plan_has_counts_reasons_and_problems(
@@ -135,7 +164,7 @@ def test_an_apply_that_died_goes_on_by_the_same_words(
     other.write_text(HEADER + f"{NUMENS[0]};Duc;Zoé;;;\n", "utf-8")
     said = run("directory", "apply", other, *where)
     assert said.status == 2
-    assert "apply its plan again to end it, or `mailserver directory undo`" in said.err
+    assert "apply its plan again to end it, or `mailserver directory undo 1`" in said.err
     said = run("directory", "apply", *files, *where)
     assert "goes on first" in said.err
     assert "nothing to change" in said.out

@@ -6,16 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mailserver.demo.generator import make_academy
 from mailserver.directory import applying
-from mailserver.directory.applying import OtherRun, apply_steps, count_undo
+from mailserver.directory.applying import LaterRuns, OtherRun, apply_steps, count_undo, undo_run
 from mailserver.directory.plan import Act, Plan, Step
 from mailserver.directory.plan_file import digest_of, read_plan, write_plan
 from mailserver.store.people import Change, Life
+from mailserver.store.ports import StoreUnavailable
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import (
     DOMAIN,
@@ -249,3 +251,66 @@ def test_a_plan_keeps_what_the_store_needs(tmp_path: Path, store: SqliteStore) -
     assert back.steps == plan.steps
     assert isinstance(back.steps[0].change, Change)
     assert numen(1) not in file.read_text("utf-8")
+
+
+def test_an_import_whose_only_change_is_a_conflict_is_in_nobodys_way(store: SqliteStore) -> None:
+    """It has nothing in; so it can be passed, and taken back, and then it is."""
+    put(store, file_of([f"{numen(1)};Martin;Anne;;;"], HEADER))
+    before = docs(store)
+    first = store.last_import()
+    plan = plan_of(store, file_of([f"{numen(1)};Durand;Anne;;;"], HEADER))
+    (doc,) = people(store)
+    change = Change(before=doc, after=replace(doc, telephone="0500000000"))
+    assert store.put(change, by_whom="test", now_s=NOW_S, quarantine_s=QUARANTINE_S) is None
+    changed = docs(store)
+    told: list[list[tuple[Step, str]]] = []
+    applied = apply_steps(
+        store,
+        plan.steps,
+        digest="conflict",
+        by_whom="test",
+        quarantine_s=QUARANTINE_S,
+        progress=lambda _count: None,
+        tell=told.append,
+        clock=lambda: NOW_S,
+    )
+    assert (applied.conflict_count, len(told)) == (1, 1)
+    assert first is not None
+    assert store.begin_undo(first.run_id) == []  # it is passed
+    undone = undo_run(
+        store,
+        applied.run,
+        quarantine_s=QUARANTINE_S,
+        progress=lambda _count: None,
+        clock=lambda: NOW_S,
+    )
+    assert (undone.done_count, undone.conflicts) == (0, ())
+    states = {run.run_id: run.state for run in store.list_imports()}
+    assert states[applied.run.run_id] == "undone"
+    assert docs(store) == changed
+    assert before != changed
+
+
+def test_an_earlier_import_waits_for_the_later_ones_and_is_reached_in_order(
+    store: SqliteStore,
+) -> None:
+    states = [docs(store)]
+    for number in range(3):
+        put(store, file_of([f"{numen(number)};Nom;Anne;;;"], HEADER))
+        states.append(docs(store))
+    runs = store.list_imports()[:3]
+    with pytest.raises(LaterRuns) as caught:
+        undo_run(store, runs[2], quarantine_s=QUARANTINE_S, progress=lambda _count: None)
+    assert [run.run_id for run in caught.value.runs] == [runs[0].run_id, runs[1].run_id]
+    assert docs(store) == states[3]
+    for number, run in enumerate(runs):
+        undo_run(
+            store,
+            run,
+            quarantine_s=QUARANTINE_S,
+            progress=lambda _count: None,
+            clock=lambda: NOW_S,
+        )
+        assert docs(store) == states[2 - number]
+        with pytest.raises(StoreUnavailable):
+            store.begin_undo(run.run_id)

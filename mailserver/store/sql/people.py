@@ -49,6 +49,19 @@ _DUE = f"""
 _RUN = "SELECT run_id, at_s, by_whom, digest, state, done, total FROM import_run "
 _UNFINISHED = _RUN + "WHERE digest = ? AND state = 'applying' ORDER BY run_id DESC LIMIT 1"
 _LAST = _RUN + "WHERE state <> 'undone' ORDER BY run_id DESC LIMIT 1"
+_ALL_RUNS = _RUN + "ORDER BY run_id DESC"
+# Of a run that changed nothing, or whose changes were all taken back, nothing is in the way.
+_LATER = (
+    _RUN
+    + """
+    WHERE run_id > ? AND (state IN ('applying', 'undoing') OR (state = 'applied' AND EXISTS (
+        SELECT 1 FROM import_change
+        WHERE import_change.run_id = import_run.run_id AND undone = 0)))
+    ORDER BY run_id DESC"""
+)
+_BEGIN_UNDO = """
+    UPDATE import_run SET state = 'undoing' WHERE run_id = ? AND state <> 'undone'
+    RETURNING 1"""
 _BEGIN = """
     INSERT INTO import_run (at_s, by_whom, digest, state, done, total)
     VALUES (?, ?, ?, 'applying', 0, ?)
@@ -154,6 +167,16 @@ class SqlPeople:
     def last_import(self) -> ImportRun | None:
         row = first(self._engine.read(_LAST))
         return None if row is None else _run(row)
+
+    def list_imports(self) -> list[ImportRun]:
+        return [_run(row) for row in self._engine.read(_ALL_RUNS)]
+
+    def begin_undo(self, run_id: int) -> list[ImportRun]:
+        with self._engine.write_turn(), self._engine.transaction() as connection:
+            later = [_run(row) for row in connection.execute(_LATER, (run_id,))]
+            if not later and first(connection.execute(_BEGIN_UNDO, (run_id,))) is None:
+                raise StoreUnavailable(f"import {run_id} is not there to be undone")
+            return later
 
     def read_changes(self, run_id: int, *, after: int, limit: int) -> list[tuple[int, Change]]:
         rows = self._engine.read(_CHANGES, (run_id, after, limit))

@@ -30,6 +30,8 @@ class SqliteStoreOfPeople:
         self.apply_changes = people.apply_changes
         self.end_import = people.end_import
         self.last_import = people.last_import
+        self.list_imports = people.list_imports
+        self.begin_undo = people.begin_undo
         self.read_changes = people.read_changes
         self.undo_changes = people.undo_changes
         self.put = people.put
