@@ -231,6 +231,7 @@ class QueuedMessage:
     fd: int | None
     body_octets: int
     door: str = ""  # what took it in: a listener, or what of ours made it
+    has_nul: bool = False  # in its text: it is sent to nobody
 
     @property
     def size_octets(self) -> int:

@@ -13,8 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntFlag
+from typing import Final
 
 from mailserver.values.ids import AcceptId, AccountId, MailboxId
+
+HOLDS_NUL: Final = "it holds a NUL character, which other servers have no way to take"
+"""Why a message stays here that came in with one (RFC 5321 §2.3.8, RFC 5322 §4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,7 @@ class NewCopy:
     original_recipient: ORCPT as it was typed, `rfc822;...` in xtext, or empty.
     owes_report: a Deposit whose sender asked to hear of success, and may be told.
     sender: the reverse-path under which this copy leaves; None: the message's.
+    note: a line of its journey, of what was decided about it when it was accepted.
     """
 
     recipient: str
@@ -103,6 +108,7 @@ class NewCopy:
     original_recipient: str = ""
     owes_report: bool = False
     sender: str | None = None
+    note: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -29,9 +29,11 @@ from mailserver.store.queueing import (
     Leased,
     LeasedCopy,
     Queue,
+    QueuedMessage,
 )
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AgentId, DestinationId
+from mailserver.values.message import HOLDS_NUL
 from smtp_relay.delivery.agent_links import Carrier, OpenLink
 from smtp_relay.delivery.dispatch import Dispatch
 from smtp_relay.delivery.dispatch_orders import (
@@ -72,6 +74,7 @@ TICK_S: Final = 0.1
 DUE_MARGIN: Final = 200
 _WAKEUP_OCTETS: Final = 65_536
 
+_HAS_NUL = Trouble(status="5.6.0", words=f"it was not sent: {HOLDS_NUL}")
 _NO_BODY = Trouble(status="4.3.0", words="the message could not be read from our own store")
 _BUG = Unroutable(
     next_hop="", is_permanent=False, status="4.3.0", words="the way could not be looked up"
@@ -317,16 +320,23 @@ class Agent:
         except StoreError as error:
             self._log.error("message not read", message=bundle.message_id, error=str(error))
             message = None
-        if message is None:
-            self._settler.add(
-                self._means.judge.unsent(bundle.copies, _NO_BODY, self._means.wall_s())
-            )
+        if message is None or message.has_nul:
+            self._give_up(message, bundle)
             self._dispatch.parcel_done(number, bundle, Result.OURS, self._loop.time())
             return
         sender = bundle.copies[0].sender
         if sender is not None and self._means.head_for is not None:
             message.head = self._means.head_for(message, sender)
         self._carriers[number].offer(Parcel(message=message, copies=bundle.copies), bundle)
+
+    def _give_up(self, message: QueuedMessage | None, bundle: Bundle) -> None:
+        """It cannot be sent: its body is not there now, or no server has to take it."""
+        now_s = self._means.wall_s()
+        if message is None:
+            self._settler.add(self._means.judge.unsent(bundle.copies, _NO_BODY, now_s))
+            return
+        message.close()
+        self._settler.add(unroutable(bundle.copies, _HAS_NUL, message.reverse_path, now_s))
 
     def parcel_done(
         self, carrier: Carrier, parcel: Parcel, bundle: Bundle, verdicts: Sequence[Verdict]

@@ -50,6 +50,7 @@ from mailserver.store.queueing import (
 from mailserver.telemetry.log import get_log
 from mailserver.values.address import key_of
 from mailserver.values.ids import AcceptId, AgentId, MessageId, accept_id_text
+from mailserver.values.message import HOLDS_NUL
 from smtp_relay.delivery.expander_copies import Copies
 from smtp_relay.delivery.expander_notes import Notes
 from smtp_relay.delivery.expander_post import DOOR, Workshop, derive, header_of
@@ -287,14 +288,15 @@ class Expander:
             ),
         )
         match decide_post(which, sender):
-            case Permission.YES:
-                return None
-            case Permission.HELD:
-                self._requests.hold(which, copy.ref, message, fields)
-                reason = f"waits for a moderator of {which.address}"
-                return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
             case Permission.NO:
                 return self._not_posted(which, copy, message, fields)
+            case Permission.YES if not message.has_nul:
+                return None
+            case _:
+                self._requests.hold(which, copy.ref, message, fields)
+                reason = f"waits for a moderator of {which.address}"
+                reason += f": {HOLDS_NUL}" if message.has_nul else ""
+                return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
 
     def _not_posted(
         self,

@@ -121,7 +121,7 @@ class Requests:
                 Note.MODERATE,
                 which,
                 reader,
-                post=_beginning(message),
+                post=_beginning(message).replace(b"\0", b"?"),  # the note itself must leave
                 author=author.address if author is not None else message.reverse_path,
                 subject=subject_of(fields),
                 reply_to=reply_to,

@@ -42,6 +42,7 @@ class Onward:
     recipient: who gets the copy instead of who was named.
     sender: under which it leaves; None: as the message came.
     is_counted: against the sending limits of the account.
+    home: where a forwarded copy stays that may not leave; None: there is no such place.
     """
 
     next_hop: str
@@ -49,6 +50,7 @@ class Onward:
     recipient: str = ""
     sender: str | None = None
     is_counted: bool = True
+    home: Deposit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from mailserver.queue.turns import turn_key
 from mailserver.values.address import Address
 from mailserver.values.ids import AcceptId
 from mailserver.values.message import (
+    HOLDS_NUL,
     Acceptance,
     Body,
     Deposit,
@@ -209,7 +210,7 @@ def build_acceptance(
         envelope_id=transaction.envelope_id,
         return_content=transaction.return_content,
         by_account=None if stamp.account is None else stamp.account.by_account,
-        copies=_copies(transaction, plan_relay),
+        copies=_copies(transaction, plan_relay, has_nul=reader.has_nul),
     )
 
 
@@ -251,8 +252,12 @@ def _head(stamp: Stamp, transaction: Transaction, fields: SubmittedFields | None
     return head
 
 
-def _copies(transaction: Transaction, plan_relay: PlanRelay | None) -> tuple[NewCopy, ...]:
+def _copies(
+    transaction: Transaction, plan_relay: PlanRelay | None, *, has_nul: bool
+) -> tuple[NewCopy, ...]:
     """One for each route; what was never asked for is not written."""
+    if has_nul and transaction.has_onward:
+        return _copies_that_stay(transaction, plan_relay)
     return tuple(
         [
             NewCopy(recipient=recipient, route=route)
@@ -263,6 +268,22 @@ def _copies(transaction: Transaction, plan_relay: PlanRelay | None) -> tuple[New
             )
         ]
     )
+
+
+def _copies_that_stay(
+    transaction: Transaction, plan_relay: PlanRelay | None
+) -> tuple[NewCopy, ...]:
+    """What was to be sent on stays in its holder's mailbox, which gets it once in any case."""
+    copies = []
+    routes = zip(transaction.rcpt_tos, transaction.routes, transaction.wishes, strict=True)
+    for recipient, route, wishes in routes:
+        if isinstance(route, Onward) and route.home is not None:
+            copy = _copy(transaction, recipient, route.home, wishes, plan_relay)
+            copy.note = f"not sent on to {route.recipient}: {HOLDS_NUL}"
+        else:
+            copy = _copy(transaction, recipient, route, wishes, plan_relay)
+        copies.append(copy)
+    return tuple(copies)
 
 
 def _copy(

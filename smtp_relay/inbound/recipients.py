@@ -11,7 +11,7 @@ recipients of one domain elsewhere, or one for each sender where a rule asks who
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mailserver.auth.gate import Granted
@@ -171,6 +171,10 @@ class Recipients:
         """Once, to where the account's holder wants it; where that fails, the mailbox keeps it."""
         local, _, domain = target.forward_to.rpartition("@")
         onward = self._onward(transaction, Address(local, domain), target)
+        if isinstance(onward, Onward) and target.life is not Life.LEFT:
+            mailbox_id = target.mailbox_id
+            home = keep or (Deposit(mailbox_id=mailbox_id) if mailbox_id is not None else None)
+            onward = replace(onward, home=home)
         if onward is not None:
             return Forwarding(onward, keep, self._service.srs.mark(str(target.account_id)))
         if keep is not None:

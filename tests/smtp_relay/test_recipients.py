@@ -209,6 +209,24 @@ def test_who_keeps_nothing_has_one_copy_with_the_senders_wishes(hall: Hall) -> N
     assert away.notify is Notify.FAILURE
 
 
+WITH_NUL = TEXT.replace(b"\r\n.\r\n", b"a\0b\r\n.\r\n")
+
+
+@pytest.mark.parametrize("keeps_copy", [True, False])
+def test_a_message_with_nul_stays_in_the_mailbox_of_who_forwards_and_its_journey_says_why(
+    hall: Hall, *, keeps_copy: bool
+) -> None:
+    hall.store.targets[SOMEBODY] = make_target(
+        7, forward_to="home@provider.example", keeps_copy=keeps_copy
+    )
+    copies = accepted(hall, text=WITH_NUL)
+    assert len(copies) == 1 + keeps_copy
+    assert {copy.recipient for copy in copies} == {SOMEBODY}
+    assert len({copy.route.mailbox_id for copy in copies if isinstance(copy.route, Deposit)}) == 1
+    assert all(isinstance(copy.route, Deposit) for copy in copies)
+    assert "not sent on to home@provider.example: it holds a NUL" in copies[0].note
+
+
 def test_who_has_left_is_followed_and_keeps_nothing(hall: Hall) -> None:
     hall.store.targets[SOMEBODY] = make_target(
         7, life=Life.LEFT, forward_to="home@provider.example"

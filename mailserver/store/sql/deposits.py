@@ -16,6 +16,7 @@ from mailserver.store.ports import StoreError
 from mailserver.store.sql.bulk import chunks, insert
 from mailserver.store.sql.engine import Connection
 from mailserver.store.sql.queue_accept import NewQueue
+from mailserver.store.sql.queue_rows import INSERT_ATTEMPTS
 from mailserver.values.ids import MailboxId
 from mailserver.values.message import NewCopy, Relay, delivered_to_line
 
@@ -60,6 +61,7 @@ class Rows:
     nonce: int
     copies: list[Sequence[Any]] = field(default_factory=list)
     entries: list[Sequence[Any]] = field(default_factory=list)
+    notes: list[Sequence[Any]] = field(default_factory=list)
     queue: NewQueue = field(default_factory=NewQueue)
 
 
@@ -134,11 +136,15 @@ def add_copies(
             place = (_DEPOSITED, route.mailbox_id, uids[route.mailbox_id], at_s)
             rows.queue.add_owed(message_id, copy_no, copy, at_s)
         rows.copies.append((message_id, copy_no, copy.recipient, *place, *said))
+        if copy.note:
+            nobody = ("", "", "", "")  # no host, no address, no TLS, no status
+            rows.notes.append((message_id, copy_no, 1, at_s, _QUEUED, *nobody, copy.note, None))
 
 
 def write_deposits(connection: Connection, rows: Rows) -> None:
     """In the transaction that reserved the UIDs."""
     insert(connection, _INSERT_COPIES, rows.copies, largest=128)
     insert(connection, _INSERT_ENTRIES, rows.entries, largest=128)
+    insert(connection, INSERT_ATTEMPTS, rows.notes)
     if rows.queue.has_work:
         rows.queue.write(connection)

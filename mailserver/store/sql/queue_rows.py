@@ -42,7 +42,7 @@ _FINISH = """
     UPDATE copy SET state = finished.state, settled_at_s = finished.at_s
     FROM finished
     WHERE copy.message_id = finished.message_id AND copy.copy_no = finished.copy_no"""
-_INSERT_ATTEMPTS = """
+INSERT_ATTEMPTS = """
     INSERT INTO attempt (message_id, copy_no, number, at_s, outcome, host, address, tls, status,
         words, phase)
     VALUES {rows}"""
@@ -179,7 +179,7 @@ class QueueRows:
         insert(connection, _DELETE, [row[:2] for row in self._finished])
         insert(connection, _FINISH, self._finished)
         insert(connection, _KEEP, [row.values() for row in self._kept.values()])
-        insert(connection, _INSERT_ATTEMPTS, self._attempts)
+        insert(connection, INSERT_ATTEMPTS, self._attempts)
         insert(connection, INSERT_OWED, self._owed)
         queue_places.lower(connection, self._due)
         insert(connection, INSERT_SPENT, [(m,) for m in sorted({row[0] for row in self._finished})])

@@ -213,7 +213,7 @@ class ListHouse:
                 header_octets=len(header) + 4,
                 ends_with_crlf=True,
                 is_8bit=not body.isascii(),
-                has_nul=False,
+                has_nul=b"\0" in body,
                 longest_line_octets=0,
                 dotted_line_count=body.count(b"\r\n."),
             ),

@@ -485,3 +485,21 @@ def test_a_single_letter_is_not_held_up_by_a_mass_mailing(tmp_path: Path) -> Non
             assert place < 900
 
     run(story)
+
+
+def test_a_message_with_nul_is_sent_to_nobody_and_its_sender_hears_why(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Peer(take_all) as peer, open_agency(tmp_path, way_to(HOP, peer.port)) as agency:
+            bad, good = letters(2)
+            agency.accept(replace(bad, facts=replace(FACTS, has_nul=True)), good)
+            await agency.until_empty()
+            assert state_of(agency, bad) == [CopyState.RETURNED]
+            assert state_of(agency, good) == [CopyState.RELAYED]
+            (owed,) = agency.store.owed_reports(limit=10)
+            assert owed.copies[0].attempt is not None
+            assert owed.copies[0].attempt.status == "5.6.0"
+            assert "NUL" in owed.copies[0].attempt.words
+            assert len(peer.messages) == 1
+            assert all(one.last_error == "" for one in agency.store.list_destinations())
+
+    run(story)

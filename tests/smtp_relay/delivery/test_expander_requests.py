@@ -321,3 +321,23 @@ def test_mail_to_the_owner_reaches_the_owners_as_it_was(open_house: OpenHouse) -
     house.expand()
     (got,) = house.read("chef")
     assert got.endswith(POST)
+
+
+def test_a_post_with_nul_waits_for_a_moderator_and_leaves_for_nobody_outside(
+    open_house: OpenHouse,
+) -> None:
+    house = open_house()
+    author = house.member("jean.petit")
+    house.member("anne.durand")
+    house.outside("paul@exemple.net")
+    sent = house.send(POST + b"a\0b\r\n", account_id=author)
+    house.expand()
+    (reason,) = house.held()
+    assert "NUL" in reason
+    (note,) = house.read("chef")
+    assert b"\0" not in note
+    assert b"a?b" in note
+    deed = deed_of("approved", by="chef", at_s=house.now_s)
+    assert house.store.lists.decide_hold(house.ref(sent), "approved", deed)
+    house.expand()
+    assert len(house.read("anne.durand")) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mailserver.cli.trace_words import journey_lines
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.journeys import Waiting
@@ -53,6 +54,22 @@ def test_a_journey_tells_which_holder_wrote_for_a_mailbox(store: Store) -> None:
     journey = store.journey(accept_id)
     assert journey is not None
     assert (journey.submitter, journey.holder) == ("0170705z", "jpetit")
+
+
+def test_what_was_decided_of_a_copy_when_it_came_is_a_line_before_where_it_is(
+    store: Store,
+) -> None:
+    (box,) = people(store, 1)
+    accept_id = new_accept_id()
+    sent = letter(("un@d", box), ("un@d", box), accept_id=accept_id)
+    sent.copies[0].note = "not sent on to a@b.test: it holds a NUL character"
+    accept(store, sent)
+    journey = store.journey(accept_id)
+    assert journey is not None
+    assert [copy.uid for copy in journey.copies] == [1, 1]
+    told = list(journey_lines(journey))
+    place = next(n for n, line in enumerate(told) if "not sent on to a@b.test" in line)
+    assert "deposited in personne0 INBOX, uid 1" in told[place + 1]
 
 
 def test_a_journey_goes_on_to_the_removal(store: Store) -> None:
