@@ -97,6 +97,20 @@ class Say(Enum):
             en="This message was just removed elsewhere",
         ),
     )
+    BODY_LOST = (
+        "-ERR [SYS/PERM]",
+        Text(
+            fr="Le contenu de ce message manque sur le serveur, prevenez votre administrateur",
+            en="The content of this message is missing on the server, tell your administrator",
+        ),
+    )
+    BODY_UNREADABLE = (
+        "-ERR [SYS/TEMP]",
+        Text(
+            fr="Le serveur ne peut pas lire ce message en ce moment, reessayez plus tard",
+            en="The server cannot read this message at this moment, try again later",
+        ),
+    )
     WRONG_PASSWORD = (
         "-ERR [AUTH]",
         Text(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mailserver.peers.patience import ERROR, TRIFLE
+from mailserver.store.body_faults import BodyError, BodyLost
 from mailserver.store.ports import StoredMessage
 from mailserver.values.ids import Uid
 from pop3_store.listing import OpenMaildrop
@@ -142,7 +143,12 @@ def _fetch(session: Session, word: bytes) -> tuple[Uid, StoredMessage] | None:
     if number is None:
         return None
     uid = drop.uid(number)
-    message = session.desk.store.fetch(drop.maildrop.mailbox_id, uid)
+    try:
+        message = session.desk.store.fetch(drop.maildrop.mailbox_id, uid)
+    except BodyError as error:  # the store has said so in the log
+        session.tally.fault_count += 1
+        session.say(Say.BODY_LOST if isinstance(error, BodyLost) else Say.BODY_UNREADABLE)
+        return None
     if message is None:
         session.say(Say.MESSAGE_GONE)
         return None

@@ -31,7 +31,7 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
         settings = load_settings(file)
         findings = check_settings(settings)
         if not any(one.level is Level.ERROR for one in findings):
-            findings += _check_numen_key(settings)
+            findings += _check_store(settings)
     except SettingsError as error:
         findings = [Finding(Level.ERROR, "", problem) for problem in error.problems]
     if as_json:
@@ -45,9 +45,10 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
         print("nothing would fail at start")
 
 
-def _check_numen_key(settings: Settings) -> list[Finding]:
-    """Asks the store, if there is one: the key is needed where NUMENs are kept."""
+def _check_store(settings: Settings) -> list[Finding]:
+    """Asks the store, if there is one: is what it needs beside the database there?"""
     from mailserver.auth.numen_key import lost_key_warning
+    from mailserver.cli.status_bodies import body_warnings
     from mailserver.settings.finding import warning
     from mailserver.store.sqlite.engine import DATABASE
 
@@ -55,7 +56,8 @@ def _check_numen_key(settings: Settings) -> list[Finding]:
         return []
     with opened_store(settings) as store:
         lost = lost_key_warning(settings.auth.numen_key, store)
-    return [] if lost is None else [warning("auth.numen_key", lost)]
+        found = [warning("store.path", words) for words in body_warnings(store)]
+    return found if lost is None else [*found, warning("auth.numen_key", lost)]
 
 
 @app.command("print")

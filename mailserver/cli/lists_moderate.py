@@ -72,7 +72,7 @@ def _decide(store: Store, hold: Hold, verdict: str) -> None:
 def _name_of(store: Store, hold: Hold) -> str:
     from mailserver.values.ids import accept_id_text
 
-    message = store.open_queued(hold.ref.message_id)
+    message = store.open_queued(hold.ref.message_id, without_body=True)
     if message is None:
         return str(hold.ref.message_id)
     message.close()
@@ -103,8 +103,13 @@ def _octets(message: QueuedMessage, begin: int, count: int) -> bytes:
 def _print(store: Store, name: str, hold: Hold, *, as_json_: bool) -> None:
     from mailserver.lists.author import find_author, subject_of
     from mailserver.lists.header import split_fields
+    from mailserver.store.body_faults import BodyError
 
-    message = store.open_queued(hold.ref.message_id)
+    try:
+        message = store.open_queued(hold.ref.message_id)
+    except BodyError as error:  # it is decided without being read, or put back from a backup
+        print(f"warning: {name}: {error}", file=sys.stderr)
+        message = store.open_queued(hold.ref.message_id, without_body=True)
     if message is None:
         return
     try:

@@ -50,8 +50,9 @@ def status(
 
 
 def _from_store(settings: Settings) -> tuple[Reports, list[str]]:
-    """(what the workers reported of late, warnings of a lost key and of the clock)."""
+    """(what the workers reported of late, warnings of keys, bodies and the clock)."""
     from mailserver.auth.numen_key import lost_key_warning
+    from mailserver.cli.status_bodies import body_warnings
     from mailserver.cli.status_clock import clock_warnings
     from mailserver.store.clock import ServiceClock
     from mailserver.telemetry.reports import FRESH_S
@@ -60,9 +61,9 @@ def _from_store(settings: Settings) -> tuple[Reports, list[str]]:
     with opened_store(settings) as store:
         found = store.read_reports()
         lost = lost_key_warning(settings.auth.numen_key, store)
-        of_the_clock = clock_warnings(ServiceClock(store).belief())
+        others = [*clock_warnings(ServiceClock(store).belief()), *body_warnings(store)]
     fresh = {name: values for name, (at_s, values) in found.items() if 0 <= now_s - at_s < FRESH_S}
-    return fresh, [*of_the_clock, *([] if lost is None else [lost])]
+    return fresh, [*others, *([] if lost is None else [lost])]
 
 
 def _door_facts(settings: Settings, name: str, reports: Reports, *, apart: bool) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What a backup asks of a store: one moment of its database, and bodies that stay meanwhile."""
+"""What a backup asks of a store: one moment of its database, and bodies that stay meanwhile.
+
+Also who can be helped by one: bodies that are not in their files any more.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mailserver.values.ids import MessageId
+
+if TYPE_CHECKING:
+    from mailserver.store.body_faults import FaultyBody
 
 Told = Callable[[int, int], None]
 """Gets octets that are done, and octets in all as far as is known."""
@@ -54,6 +60,13 @@ class Backups(Protocol):
         Raises:
             StoreUnavailable: no room, or the database was migrated meanwhile; try again.
             StoreBroken: it cannot be read, or not be written.
+        """
+        ...
+
+    def faulty_bodies(self, *, sample: int, shown: int) -> tuple[int, list[FaultyBody]]:
+        """(how many are known to be lost or unreadable, so many of them in full).
+
+        What readers have met is looked at again, and so many others, chosen by chance.
         """
         ...
 

@@ -30,7 +30,7 @@ HOLD_LOCK = "backup.lock"
 """In the store's folder."""
 SHARDS = tuple(f"{n:02x}" for n in range(256))
 ORPHAN_AGE_S = 24 * 3600.0
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 def sync_folder(folder: str) -> None:
@@ -81,18 +81,13 @@ class BodyFiles:
         stat = os.statvfs(self._folder)
         return stat.f_bavail * stat.f_frsize
 
-    def open_file(self, name: str) -> int | None:
-        """A descriptor for reading, or None if the body was reclaimed.
+    def open_file(self, name: str) -> int:
+        """A descriptor for reading.
 
         Raises:
-            StoreUnavailable: no descriptor left.
+            OSError: as the system says it; `SqlBodies` knows what it means.
         """
-        try:
-            return os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise _as_ours(error) from error
+        return os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
 
     def path_of(self, name: str) -> Path:
         return Path(self._path(name))
@@ -218,5 +213,5 @@ class BodySpool:
 
 def _as_ours(error: OSError) -> StoreUnavailable | StoreBroken:
     """Want of room passes; anything else that a disk says is a fault to stop for."""
-    kind = StoreUnavailable if error.errno in _NO_ROOM else StoreBroken
+    kind = StoreUnavailable if error.errno in NO_ROOM else StoreBroken
     return kind(f"body file: {error}")

@@ -251,7 +251,7 @@ class Mailboxes(Protocol):
     def list_maildrop(self, maildrop: Maildrop) -> Listing: ...
 
     def fetch(self, mailbox_id: MailboxId, uid: Uid) -> StoredMessage | None:
-        """None: another door has removed it, and its body is gone."""
+        """None: another door has removed it.  Raises the errors of `body_faults`."""
         ...
 
 

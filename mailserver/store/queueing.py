@@ -380,8 +380,10 @@ class Queue(Protocol):
         """When anything is due next (a copy or a hop); None: nothing waits."""
         ...
 
-    def open_queued(self, message_id: MessageId) -> QueuedMessage | None:
-        """None: no such message, or its body is gone: never while a report of it is owed."""
+    def open_queued(
+        self, message_id: MessageId, *, without_body: bool = False
+    ) -> QueuedMessage | None:
+        """None: its body was freed.  Raises `body_faults`; without_body: as if it were empty."""
         ...
 
     def read_small(self, message_ids: Sequence[MessageId]) -> list[QueuedMessage]:

@@ -15,11 +15,12 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final, Protocol, assert_never
 
 from mailserver.lists.addresses import list_of_hop
+from mailserver.store.body_faults import BodyLost
 from mailserver.store.commit import Submitter
 from mailserver.store.ports import Outcome, StoreError
 from mailserver.store.queueing import (
@@ -57,6 +58,7 @@ from smtp_relay.delivery.outcomes import (
     excess_of,
     given_back,
     held,
+    lost_words,
     may_any_go_on,
     onward_of,
     result_of,
@@ -315,13 +317,8 @@ class Agent:
     # --- parcels ------------------------------------------------------------------------------
 
     def _give(self, number: int, bundle: Bundle) -> None:
-        try:
-            message = self._messages.open(bundle.message_id)
-        except StoreError as error:
-            self._log.error("message not read", message=bundle.message_id, error=str(error))
-            message = None
-        if message is None or message.has_nul:
-            self._give_up(message, bundle)
+        message = self._opened(bundle)
+        if message is None:
             self._dispatch.parcel_done(number, bundle, Result.OURS, self._loop.time())
             return
         sender = bundle.copies[0].sender
@@ -329,14 +326,25 @@ class Agent:
             message.head = self._means.head_for(message, sender)
         self._carriers[number].offer(Parcel(message=message, copies=bundle.copies), bundle)
 
-    def _give_up(self, message: QueuedMessage | None, bundle: Bundle) -> None:
-        """It cannot be sent: its body is not there now, or no server has to take it."""
-        now_s = self._means.wall_s()
+    def _opened(self, bundle: Bundle) -> QueuedMessage | None:
+        """None: our store does not give it, or no server has to take it; that is settled."""
+        trouble, message = _NO_BODY, None
+        try:
+            message = self._messages.open(bundle.message_id)
+        except BodyLost as error:  # the store has said so in the log
+            self._settler.add(held(bundle.copies, lost_words(error.fault)))
+            return None
+        except StoreError as error:
+            trouble = replace(_NO_BODY, words=f"{_NO_BODY.words}: {error}")
+            self._log.error("message not read", message=bundle.message_id, error=str(error))
+        wall_s = self._means.wall_s()
         if message is None:
-            self._settler.add(self._means.judge.unsent(bundle.copies, _NO_BODY, now_s))
-            return
-        message.close()
-        self._settler.add(unroutable(bundle.copies, _HAS_NUL, message.reverse_path, now_s))
+            self._settler.add(self._means.judge.unsent(bundle.copies, trouble, wall_s))
+        elif message.has_nul:
+            message.close()
+            self._settler.add(unroutable(bundle.copies, _HAS_NUL, message.reverse_path, wall_s))
+            return None
+        return message
 
     def parcel_done(
         self, carrier: Carrier, parcel: Parcel, bundle: Bundle, verdicts: Sequence[Verdict]
@@ -400,7 +408,7 @@ class Agent:
         """Whom to tell stands with the message."""
         for message_id, some in groupby(copies, key=lambda copy: copy.ref.message_id):
             try:
-                message = self._means.store.open_queued(message_id)
+                message = self._means.store.open_queued(message_id, without_body=True)
             except StoreError:
                 message = None
             if message is None:

@@ -26,6 +26,7 @@ from mailserver.lists.posting import Permission, Sender, decide_post
 from mailserver.lists.verdict import APPROVED, REJECTED
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind, is_owed
+from mailserver.store.body_faults import BodyLost, BodyUnreadable
 from mailserver.store.commit import Done
 from mailserver.store.lists import (
     DONE,
@@ -56,6 +57,7 @@ from smtp_relay.delivery.expander_notes import Notes
 from smtp_relay.delivery.expander_post import DOOR, Workshop, derive, header_of
 from smtp_relay.delivery.expander_requests import Requests
 from smtp_relay.delivery.expander_slices import Interrupted, Slices
+from smtp_relay.delivery.outcomes import lost_words
 
 LEASE_COPIES = 20
 DEFER_S = 300.0
@@ -69,7 +71,9 @@ class ExpanderStore(Protocol):
     @property
     def lists(self) -> Lists: ...
 
-    def open_queued(self, message_id: MessageId, /) -> QueuedMessage | None: ...
+    def open_queued(
+        self, message_id: MessageId, /, *, without_body: bool = False
+    ) -> QueuedMessage | None: ...
 
     def find_target(self, address_key: str, /) -> Target | None: ...
 
@@ -209,6 +213,11 @@ class Expander:
             return self._expand(next_hop, copy)
         except Interrupted:
             return CopyOutcome(ref=copy.ref, state=CopyState.QUEUED)
+        except BodyLost as error:  # the store has said so in the log
+            reason = lost_words(error.fault)
+            return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
+        except BodyUnreadable as error:
+            return self._deferred(copy, "4.3.0", f"the post cannot be read: {error}")
         except StoreBroken:
             raise
         except Exception as error:  # noqa: BLE001 - one bad post must not stop the others
@@ -375,7 +384,7 @@ class Expander:
         *,
         full_count: int,
     ) -> CopyOutcome:
-        derived = self._store.open_queued(progress.derived_id)
+        derived = self._store.open_queued(progress.derived_id, without_body=True)
         name = ""
         if derived is not None:
             name = f" under {accept_id_text(derived.accept_id)}"

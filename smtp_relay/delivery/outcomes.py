@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind, is_owed
 from mailserver.queue.schedule import Schedule
+from mailserver.store.body_faults import BodyFault
 from mailserver.store.queueing import Attempt, CopyOutcome, LeasedCopy, Relayed
 from smtp_relay.delivery.dispatch_orders import Result, Trouble
 from smtp_relay.delivery.verdicts import Kind, LinkFacts, Parcel, Scope, Verdict
@@ -100,6 +101,11 @@ def unroutable(
     """Returned for good: there is no way to their domain.  Copies of one message."""
     attempt, before = _attempts_of(trouble, now_s)
     return [_returned(_with(copy, before), attempt, reverse_path) for copy in copies]
+
+
+def lost_words(fault: BodyFault) -> str:
+    """Why a copy is held whose body is not in the store any more."""
+    return f"{fault}: put the file back from a backup, then release"
 
 
 def held(copies: Iterable[LeasedCopy], reason: str) -> list[CopyOutcome]:

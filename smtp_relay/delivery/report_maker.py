@@ -33,6 +33,7 @@ from mailserver.routing.local import (
 from mailserver.routing.relaying import held_for, make_schedule
 from mailserver.routing.rules import match_own, match_rule, next_hop_of
 from mailserver.settings.model import KIB, RouteSettings, Settings
+from mailserver.store.body_faults import BodyError
 from mailserver.store.lists import ListLookUps, MailingList
 from mailserver.store.people import Person
 from mailserver.store.ports import Account, SignIn, Spool
@@ -76,7 +77,9 @@ class ReportStore(Protocol):
 
     def owed_reports(self, *, limit: int) -> list[OwedReport]: ...
 
-    def open_queued(self, message_id: MessageId) -> QueuedMessage | None: ...
+    def open_queued(
+        self, message_id: MessageId, *, without_body: bool = False
+    ) -> QueuedMessage | None: ...
 
     def find_mailbox(self, address_key: str) -> MailboxId | None: ...
 
@@ -134,15 +137,26 @@ class ReportMaker:
             OriginalGone: see there.
             StoreUnavailable, StoreBroken: see `mailserver.store.ports`.
         """
-        message = self._store.open_queued(owed.message_id)
+        try:
+            acceptance = self._about(owed, without_body=False)
+        except (BodyError, OSError) as error:  # who wrote is told all the same
+            self._log.error(
+                "a report goes without its original, which cannot be read",
+                message_id=owed.message_id,
+                error=str(error),
+            )
+            acceptance = self._about(owed, without_body=True)
+        cleared = tuple((copy.ref, copy.kind) for copy in owed.copies)
+        return ReportMade(acceptance=acceptance, cleared=cleared)
+
+    def _about(self, owed: OwedReport, *, without_body: bool) -> Acceptance | None:
+        message = self._store.open_queued(owed.message_id, without_body=without_body)
         if message is None or not owed.copies:
             raise OriginalGone(f"message {owed.message_id}")
         try:
-            acceptance = self._acceptance(owed, message)
+            return self._acceptance(owed, message)
         finally:
             message.close()
-        cleared = tuple((copy.ref, copy.kind) for copy in owed.copies)
-        return ReportMade(acceptance=acceptance, cleared=cleared)
 
     def _acceptance(self, owed: OwedReport, message: QueuedMessage) -> Acceptance | None:
         now_s = self._wall_s()

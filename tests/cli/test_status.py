@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,9 @@ from mailserver.settings.load import load_settings
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.doors import DOOR_MODULES
 from mailserver.telemetry.dane import DaneState
+from mailserver.values.ids import accept_id_text
 from tests.cli.conftest import Run
+from tests.store.letters import accept, letter_to, person
 
 pytestmark = pytest.mark.slow
 
@@ -212,3 +214,37 @@ def test_of_dane_nothing_is_said_before_the_agent_reports(service: Path, run: Ru
 @pytest.mark.parametrize("command", ["run", "status"])
 def test_the_help_names_every_door(command: str, run: Run) -> None:
     assert set(DOOR_MODULES) <= set(re.findall(r"\w+", run(command, "--help").out))
+
+
+def test_a_message_whose_body_is_missing_is_named_by_status_and_by_config_check(
+    service: Path, run: Run
+) -> None:
+    with closing(open_store(load_settings(service))) as store:
+        box = person(store, "jmartin", addresses=["jeanne@a.test"]).inbox_id
+        spool = store.open_spool()
+        spool.write(b"Subject: a\r\n\r\nb\r\n")
+        letter = letter_to(box, body=spool.commit())
+        accept(store, letter)
+        assert "cannot be read" not in run("status", "--config", service).out
+        store.backups.body_file(letter.body.name).unlink()  # type: ignore[union-attr]
+    for command in (("status",), ("config", "check")):
+        said = run(*command, "--config", service).out
+        (line,) = [line for line in said.splitlines() if "cannot be read" in line]
+        assert accept_id_text(letter.accept_id) in line
+        assert "mailbox jmartin" in line
+        assert "docs/backup.md" in line
+
+
+def test_many_missing_bodies_are_counted_and_not_all_listed(service: Path, run: Run) -> None:
+    with closing(open_store(load_settings(service))) as store:
+        box = person(store, "jmartin", addresses=["jeanne@a.test"]).inbox_id
+        for _ in range(8):
+            spool = store.open_spool()
+            spool.write(b"Subject: a\r\n\r\nb\r\n")
+            body = spool.commit()
+            accept(store, letter_to(box, body=body))
+            store.backups.body_file(body.name).unlink()
+    said = run("config", "check", "--json", "--config", service).out
+    (words,) = [one["sentence"] for one in json.loads(said) if "cannot be read" in one["sentence"]]
+    assert words.startswith("8 messages")
+    assert "and 3 more" in words

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mailserver.auth.gate import FirstPasswordEnded, Unavailable
+from mailserver.store.body_faults import BodyError, BodyFault, BodyLost, BodyUnreadable
 from mailserver.store.ports import Removal, StoreBroken, StoreUnavailable
 from mailserver.store.removed import RemovedBy
-from mailserver.values.ids import Uid
+from mailserver.values.ids import MessageId, Uid
 from pop3_store.commands import COMMANDS, MAX_PASSWORD_LINE_OCTETS
 from pop3_store.session import BATCH_OCTETS
 from pop3_store.signed_in import CHECK_AGAIN_S
@@ -430,3 +431,26 @@ def test_every_command_of_the_table_is_known_in_both_cases() -> None:
         shell.said = b""
         shell.feed(word.lower() + b" 1 2 3\r\n")
         assert b"Unknown command" not in shell.said
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (BodyLost, b"-ERR [SYS/PERM] The content of this message is missing on the server"),
+        (BodyUnreadable, b"-ERR [SYS/TEMP] The server cannot read this message at this moment"),
+    ],
+)
+@pytest.mark.parametrize("command", [b"RETR 2\r\n", b"TOP 2 0\r\n"])
+def test_a_body_that_the_store_does_not_give_is_said_and_the_session_goes_on(
+    command: bytes, kind: type[BodyError], said: bytes
+) -> None:
+    store = store_of(*BODIES)
+    shell = signed_in(store)
+    fault = BodyFault(message_id=MessageId(1), name="ab", why="is not there", is_lost=True)
+    store.broken["fetch"] = kind(fault)
+    shell.feed(command)
+    assert shell.said.startswith(said)
+    assert shell.said.count(b"\r\n") == 1
+    del store.broken["fetch"]
+    shell.feed(b"STAT\r\nRETR 1\r\n")
+    assert b"+OK 3 140\r\n+OK " in shell.said

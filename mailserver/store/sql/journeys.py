@@ -99,7 +99,7 @@ class SqlJourneys:
             peer=peer,
             head=head,
             body_octets=octets,
-            header_id=decode_octets(self._tracing.header_id((head, *rest))),
+            header_id=decode_octets(self._tracing.header_id(message_id, (head, *rest))),
             copies=self._copies(message_id),
         )
 

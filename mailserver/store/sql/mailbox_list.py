@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mailserver.store.contents import MAX_HEADER_OCTETS, Item, Span
+from mailserver.store.sql.bodies import ReadBeginning
 from mailserver.store.sql.engine import Engine, Row
 from mailserver.values.ids import MailboxId, Uid
-
-OpenFile = Callable[[str], int | None]
 
 _LAST_UID = (1 << 63) - 1
 ITEM_COLUMNS = """entry.uid, message.accepted_at_s, entry.octets, message.account_id,
         account.identifier, substr(message.body, 1, min(message.header_octets, ?)),
-        message.header_octets, message.file_name"""
+        message.header_octets, message.file_name, message.message_id"""
 """What `SqlMailboxContents.as_item` reads; its `?` is MAX_HEADER_OCTETS."""
 ITEM_TABLES = """entry
     JOIN message ON message.message_id = entry.message_id
@@ -30,10 +28,9 @@ _NEVER_S = 1e18
 
 
 class SqlMailboxContents:
-    def __init__(self, engine: Engine, open_file: OpenFile) -> None:
-        """`open_file`: name of a filed body -> a descriptor, or None if it is gone."""
+    def __init__(self, engine: Engine, read_beginning: ReadBeginning) -> None:
         self._engine = engine
-        self._open_file = open_file
+        self._read_beginning = read_beginning
 
     def list_items(
         self,
@@ -56,9 +53,11 @@ class SqlMailboxContents:
 
     def as_item(self, row: Row) -> Item:
         """Of a row of `ITEM_COLUMNS`."""
-        uid, accepted_at_s, octets, account_id, identifier, header, header_octets, file_name = row
+        uid, accepted_at_s, octets, account_id, identifier, header, *filed = row
+        header_octets, file_name, message_id = filed
         if header is None and file_name is not None:
-            header = self._filed_header(file_name, min(header_octets, MAX_HEADER_OCTETS))
+            wanted_octets = min(header_octets, MAX_HEADER_OCTETS)
+            header = self._read_beginning(message_id, file_name, wanted_octets)
         return Item(
             uid=uid,
             accepted_at_s=accepted_at_s,
@@ -67,13 +66,3 @@ class SqlMailboxContents:
             submitter_identifier=identifier or "",
             header=header or b"",
         )
-
-    def _filed_header(self, name: str, octets: int) -> bytes:
-        """Empty where the file is gone: a removed message, a moment ago."""
-        fd = self._open_file(name)
-        if fd is None:
-            return b""
-        try:
-            return os.pread(fd, octets, 0)
-        finally:
-            os.close(fd)

@@ -9,15 +9,13 @@ leaves alone a mailbox that a session has locked.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
 from itertools import chain
 
 from mailserver.store.ports import Listing, Maildrop, StoredMessage, StoreUnavailable
+from mailserver.store.sql.bodies import OpenBody
 from mailserver.store.sql.engine import Engine, first
 from mailserver.store.sql.flags import ENDS_WITH_CRLF
 from mailserver.values.ids import MailboxId, Uid
-
-OpenFile = Callable[[str], int | None]
 
 _OPEN = """
     SELECT entry_count, octets, next_uid, modseq, epoch FROM mailbox WHERE mailbox_id = ?"""
@@ -27,7 +25,7 @@ _LIST = """
     ORDER BY uid"""
 _FETCH = """
     SELECT entry.prefix, message.return_path, message.head, message.body, message.file_name,
-        message.body_octets, message.dotted_line_count, message.flags
+        message.message_id, message.body_octets, message.dotted_line_count, message.flags
     FROM entry JOIN message ON message.message_id = entry.message_id
     WHERE entry.mailbox_id = ? AND entry.uid = ?"""
 
@@ -35,10 +33,9 @@ _FETCH = """
 class SqlMailboxes:
     """The reading half of the `Mailboxes` port."""
 
-    def __init__(self, engine: Engine, open_file: OpenFile) -> None:
-        """`open_file`: name of a filed body -> a descriptor, or None if it is gone."""
+    def __init__(self, engine: Engine, open_body: OpenBody) -> None:
         self._engine = engine
-        self._open_file = open_file
+        self._open_body = open_body
 
     def open_maildrop(self, mailbox_id: MailboxId) -> Maildrop:
         row = first(self._engine.read(_OPEN, (mailbox_id,)))
@@ -69,8 +66,8 @@ class SqlMailboxes:
         row = first(self._engine.read(_FETCH, (mailbox_id, uid)))
         if row is None:
             return None
-        prefix, return_path, head, body, file_name, body_octets, dotted, flags = row
-        fd = None if file_name is None else self._open_file(file_name)
+        prefix, return_path, head, body, file_name, message_id, body_octets, dotted, flags = row
+        fd = None if file_name is None else self._open_body(message_id, file_name, body_octets)
         if body is None and fd is None:
             return None
         return StoredMessage(

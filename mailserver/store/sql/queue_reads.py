@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from mailserver.store.queueing import (
     SMALL_OCTETS,
@@ -12,6 +13,7 @@ from mailserver.store.queueing import (
     OverdueCopy,
     QueuedMessage,
 )
+from mailserver.store.sql.bodies import OpenBody
 from mailserver.store.sql.bulk import LARGEST, chunks
 from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.store.sql.flags import ENDS_WITH_CRLF, HAS_NUL, IS_8BIT, SMTPUTF8
@@ -60,13 +62,11 @@ _OVERDUE = """
     WHERE queue.reason IS NULL AND queue.tell_at_s <= ? AND queue.lane < 2
     ORDER BY queue.tell_at_s LIMIT ?"""
 
-OpenFile = Callable[[str], int | None]
-
 
 class SqlQueueReads:
-    def __init__(self, engine: Engine, *, open_file: OpenFile) -> None:
+    def __init__(self, engine: Engine, *, open_body: OpenBody) -> None:
         self._engine = engine
-        self._open_file = open_file
+        self._open_body = open_body
 
     def due_destinations(self, *, now_s: float, limit: int) -> list[DueDestination]:
         rows = self._engine.read(_DUE, (now_s, now_s, now_s, limit))
@@ -88,14 +88,20 @@ class SqlQueueReads:
         earliest = min(due, default=None)
         return None if earliest is None or math.isinf(earliest) else earliest
 
-    def open_queued(self, message_id: MessageId) -> QueuedMessage | None:
+    def open_queued(
+        self, message_id: MessageId, *, without_body: bool = False
+    ) -> QueuedMessage | None:
         row = first(self._engine.read(_MESSAGE, (message_id,)))
         if row is None:
             return None
-        body, file_name = row[12:14]
+        body, file_name, body_octets = row[12:15]
+        if body is None and file_name is None:
+            return None
+        if without_body:
+            return _without_body(_queued_message(row, None))
         fd = None
         if body is None:
-            fd = None if file_name is None else self._open_file(file_name)
+            fd = self._open_body(message_id, file_name, body_octets)
             if fd is None:
                 return None
         return _queued_message(row, fd)
@@ -138,6 +144,12 @@ def _queued_message(row: Row, fd: int | None) -> QueuedMessage:
         body_octets=body_octets,
         door=door,
         has_nul=bool(flags & HAS_NUL),
+    )
+
+
+def _without_body(message: QueuedMessage) -> QueuedMessage:
+    return replace(
+        message, octets=b"", fd=None, body_octets=0, header_octets=0, dotted_line_count=0
     )
 
 

@@ -12,13 +12,13 @@ to another history (a store that was put back) and starts over.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from mailserver.store import fingerprints
 from mailserver.store.journeys import UNINDEXED_LIMIT
+from mailserver.store.sql.bodies import ReadBeginning
 from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.values.ids import AcceptId, MessageId
 
@@ -81,12 +81,10 @@ class TraceIndex(Protocol):
 class SqlTracing:
     """See the module."""
 
-    def __init__(
-        self, engine: Engine, index: TraceIndex, *, open_file: Callable[[str], int | None]
-    ) -> None:
+    def __init__(self, engine: Engine, index: TraceIndex, *, read_beginning: ReadBeginning) -> None:
         self._engine = engine
         self._index = index
-        self._open_file = open_file
+        self._read_beginning = read_beginning
 
     # --- by the keeper ------------------------------------------------------------
 
@@ -177,11 +175,16 @@ class SqlTracing:
             found += [one for one in older if one <= lowest][: limit - len(found)]
         return found, max(0, lowest - indexed)
 
-    def header_id(self, row: Row) -> bytes:
-        """The Message-ID of a row of (head, file name, header octets, beginning of the body)."""
+    def header_id(self, message_id: MessageId, row: Row) -> bytes:
+        """The Message-ID of a row of (head, file name, header octets, beginning of the body).
+
+        Empty where the body is gone, or its file cannot be read.
+        """
         head, file_name, header_octets, block = row
-        if block is None:
-            block = self._read_file(file_name, header_octets)
+        if block is None and file_name is not None:
+            wanted_octets = min(header_octets, fingerprints.HEADER_LIMIT_OCTETS)
+            block = self._read_beginning(message_id, file_name, wanted_octets)
+        block = block or b""
         return fingerprints.find_header_id(block) or fingerprints.find_header_id(head)
 
     def _look(self, digest: int, lowest: int, last: int, limit: int) -> list[MessageId]:
@@ -203,20 +206,10 @@ class SqlTracing:
             after = progress.message_id
 
     def _keys(self, row: Row, recipients: list[str]) -> set[int]:
-        _, accept_id, reverse_path, *rest = row
+        message_id, accept_id, reverse_path, *rest = row
         return fingerprints.of_message(
-            accept_id, reverse_path, recipients, self.header_id(tuple(rest))
+            accept_id, reverse_path, recipients, self.header_id(message_id, tuple(rest))
         )
-
-    def _read_file(self, file_name: str | None, header_octets: int) -> bytes:
-        """The header block of a filed body; nothing where it has been freed."""
-        fd = None if file_name is None else self._open_file(file_name)
-        if fd is None:
-            return b""
-        try:
-            return os.pread(fd, min(header_octets, fingerprints.HEADER_LIMIT_OCTETS), 0)
-        finally:
-            os.close(fd)
 
     def _last_message(self) -> int:
         row = first(self._engine.read(_LAST_MESSAGE))

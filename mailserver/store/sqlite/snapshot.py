@@ -27,9 +27,12 @@ from urllib.parse import quote
 import apsw
 
 from mailserver.store.backups import FiledName, Snapshot, Told
+from mailserver.store.body_faults import FaultyBody
 from mailserver.store.files import BodyFiles
 from mailserver.store.ports import StoreUnavailable
+from mailserver.store.sql.bodies import SqlBodies
 from mailserver.store.sqlite.engine import DATABASE, PAGE_OCTETS, translated
+from mailserver.store.sqlite.faults import SqliteFaults
 from mailserver.values.ids import MessageId
 
 SLICE_OCTETS = 4 * 1024 * 1024
@@ -80,8 +83,12 @@ _BODIES = """
 class SqliteBackups:
     """The `Backups` port."""
 
-    def __init__(self, folder: Path, files: BodyFiles) -> None:
+    def __init__(
+        self, folder: Path, files: BodyFiles, bodies: SqlBodies, faults: SqliteFaults
+    ) -> None:
         self._database = folder / DATABASE
+        self._bodies = bodies
+        self._faults = faults
         self.hold_bodies = files.hold
         self.body_file = files.path_of
 
@@ -95,6 +102,17 @@ class SqliteBackups:
     def copy_database(self, target: Path, told: Told) -> Snapshot:
         with translated(), closing(DatabaseCopy(self._database, target, told)) as copy:
             return copy.run()
+
+    def faulty_bodies(self, *, sample: int, shown: int) -> tuple[int, list[FaultyBody]]:
+        found = {fault.name: fault for fault in self._bodies.look_at(sample)}
+        for noted in self._faults.known():
+            fault = self._bodies.look_again(noted.name)
+            if fault is None:
+                self._faults.forget(noted.name)
+            else:
+                found[fault.name] = fault
+        described = map(self._bodies.describe, list(found.values())[:shown])
+        return len(found), [one for one in described if one is not None]
 
 
 class DatabaseCopy:

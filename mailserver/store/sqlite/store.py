@@ -39,6 +39,7 @@ from mailserver.store.ports import (
     Write,
 )
 from mailserver.store.private import make_private_folder, open_private
+from mailserver.store.sql.bodies import SqlBodies
 from mailserver.store.sql.clock import SqlClock
 from mailserver.store.sql.directory import SqlDirectory
 from mailserver.store.sql.journeys import SqlJourneys
@@ -126,16 +127,19 @@ class SqliteStore(SqliteStoreOfPeople):
         self._wakeup = WakeupPipe(folder / "wakeup")
         self._slots = AgentSlots(folder / "locks")
         self._writes = SqlWrites(self._engine, wake=self._wakeup.wake)
-        self._mailboxes = SqlMailboxes(self._engine, self._files.open_file)
+        self._bodies = SqlBodies(self._engine, self._files, note=self._scratch.faults.note)
+        self._mailboxes = SqlMailboxes(self._engine, self._bodies.open)
         self._index = SqliteTraceIndex(folder / "trace.db")
-        self._tracing = SqlTracing(self._engine, self._index, open_file=self._files.open_file)
+        self._tracing = SqlTracing(
+            self._engine, self._index, read_beginning=self._bodies.read_beginning
+        )
         self._journeys = SqlJourneys(self._engine, self._tracing, collected=self._scratch.collected)
         self._directory = SqlDirectory(self._engine, quarantine_s=quarantine_s)
         self.lists = SqlLists(self._engine, wake=self._wakeup.wake)
         self._reclaimer = SqlReclaimer(
             self._engine, lock_maildrop=self._locks.lock_maildrop, unlink_all=self._files.unlink_all
         )
-        self.backups = SqliteBackups(folder, self._files)
+        self.backups = SqliteBackups(folder, self._files, self._bodies, self._scratch.faults)
         self._keeper_fd = -1
         self._next_shard = 0
         self._bind_hot_paths()
@@ -165,7 +169,7 @@ class SqliteStore(SqliteStoreOfPeople):
         self.fetch = self._mailboxes.fetch
         self.open_maildrop = self._mailboxes.open_maildrop
         self.lock_maildrop: Callable[[MailboxId], MaildropLock | None] = self._locks.lock_maildrop
-        contents = SqlMailboxContents(self._engine, self._files.open_file)
+        contents = SqlMailboxContents(self._engine, self._bodies.read_beginning)
         self.list_items = contents.list_items
         removed = SqlRemoved(self._engine, as_item=contents.as_item)
         self.list_removed = removed.list_removed
@@ -179,7 +183,7 @@ class SqliteStore(SqliteStoreOfPeople):
         self.renew_agent = agents.renew_agent
         self.take_over = agents.take_over
         self.resign_agent = agents.resign_agent
-        reads = SqlQueueReads(self._engine, open_file=self._files.open_file)
+        reads = SqlQueueReads(self._engine, open_body=self._bodies.open)
         self.due_destinations = reads.due_destinations
         self.next_due = reads.next_due
         self.open_queued = reads.open_queued
@@ -388,6 +392,7 @@ class SqliteStore(SqliteStoreOfPeople):
         shard = ("tmp", *SHARDS)[self._next_shard]
         self._next_shard = (self._next_shard + 1) % (len(SHARDS) + 1)
         swept = self._files.orphans(shard, now_s=now_s, is_named=self._reclaimer.is_named)
+        self._bodies.check_slice()  # the other way round: rows without their file
         return Reclaimed(
             reclaimed.entry_count, reclaimed.message_count, reclaimed.file_count + len(list(swept))
         )

@@ -34,7 +34,7 @@ from mailserver.values.ids import (
     MessageId,
     make_accept_id,
 )
-from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy, Relay
+from mailserver.values.message import Acceptance, BodyFacts, FiledBody, InlineBody, NewCopy, Relay
 from smtp_relay.delivery.expander import Expander, IsStrict
 from smtp_relay.delivery.expander_post import Sign, Workshop
 from tests.store.letters import NOW_S, fetch, new_accept_id, uids_of
@@ -195,6 +195,7 @@ class ListHouse:
         account_id: AccountId | None = None,
         reverse_path: str = "jean.petit@ac-exemple.fr",
         door: str = "submission",
+        filed: FiledBody | None = None,
     ) -> MessageId:
         """Accept a message for one of the list's addresses, as RCPT routes it."""
         header, _, _ = body.partition(b"\r\n\r\n")
@@ -208,7 +209,7 @@ class ListHouse:
             accepted_at_s=self.now_s,
             return_path=f"Return-Path: <{reverse_path}>\r\n".encode(),
             head=b"Received: from poste by mail.ac-exemple.fr; Mon, 1 Jan 2029 00:00:00 +0000\r\n",
-            body=InlineBody(body),
+            body=filed or InlineBody(body),
             facts=BodyFacts(
                 header_octets=len(header) + 4,
                 ends_with_crlf=True,
@@ -235,7 +236,7 @@ class ListHouse:
 
     def state_of(self, message_id: MessageId) -> tuple[CopyState, str]:
         """(the state of the copy that came for the list, the words of its last attempt)."""
-        message = self.store.open_queued(message_id)
+        message = self.store.open_queued(message_id, without_body=True)
         assert message is not None
         message.close()
         journey = self.store.journey(message.accept_id)

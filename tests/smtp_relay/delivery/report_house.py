@@ -140,7 +140,9 @@ class FakeStore:
             raise self.error
         return list(self.owed.values())[:limit]
 
-    def open_queued(self, message_id: MessageId) -> QueuedMessage | None:
+    def open_queued(
+        self, message_id: MessageId, *, without_body: bool = False
+    ) -> QueuedMessage | None:
         if message_id in self.gone:
             return None
         message = self.messages[message_id]

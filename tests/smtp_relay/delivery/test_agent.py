@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.journeys import PastAttempt
-from mailserver.store.queueing import LEASE_S, Lease
+from mailserver.store.queueing import LEASE_S, Act, Deed, Lane, Lease
 from mailserver.values.ids import make_accept_id
-from mailserver.values.message import Acceptance, Deposit, NewCopy, Notify, Relay
+from mailserver.values.message import Acceptance, Deposit, FiledBody, NewCopy, Notify, Relay
 from smtp_relay.delivery.dispatch_fleet import LOSES_PAST_DOT
 from smtp_relay.delivery.dispatch_orders import Limits
 from smtp_relay.delivery.outcomes import MAY_HAVE_ARRIVED
@@ -501,5 +501,69 @@ def test_a_message_with_nul_is_sent_to_nobody_and_its_sender_hears_why(tmp_path:
             assert "NUL" in owed.copies[0].attempt.words
             assert len(peer.messages) == 1
             assert all(one.last_error == "" for one in agency.store.list_destinations())
+
+    run(story)
+
+
+def filed(agency: Agency) -> FiledBody:
+    spool = agency.store.open_spool()
+    spool.write(b"Subject: grand\r\n\r\nx\r\n")
+    return spool.commit()
+
+
+def test_a_copy_whose_body_is_lost_waits_for_a_person_and_goes_once_it_is_back(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with Peer(take_all) as peer, open_agency(tmp_path, way_to(HOP, peer.port)) as agency:
+            lost, whole = letters(2)
+            body = filed(agency)
+            lost = replace(lost, body=body)
+            path = agency.store.backups.body_file(body.name)
+            octets = path.read_bytes()
+            path.unlink()
+            agency.accept(lost, whole)
+            await agency.until(lambda: [one.lane for one in agency.queued()] == [Lane.HELD])
+            assert state_of(agency, whole) == [CopyState.RELAYED]
+            (copy,) = agency.queued()
+            assert body.name in copy.reason
+            assert "put the file back from a backup" in copy.reason
+            path.write_bytes(octets)
+            release = Deed(act=Act.RELEASE, at_s=agency.clock(), by="root", reason="")
+            assert agency.store.act_on([copy.ref], release)
+            await agency.until_empty()
+            assert state_of(agency, lost) == [CopyState.RELAYED]
+            assert b"Subject: grand" in peer.messages[-1]
+
+    run(story)
+
+
+def test_a_copy_whose_body_cannot_be_read_now_is_tried_later_and_others_go(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Peer(take_all) as peer, open_agency(tmp_path, way_to(HOP, peer.port)) as agency:
+            closed, whole = letters(2)
+            body = filed(agency)
+            path = agency.store.backups.body_file(body.name)
+            path.unlink()
+            path.symlink_to(path.name)
+            agency.accept(replace(closed, body=body), whole)
+            await agency.until(lambda: state_of(agency, whole) == [CopyState.RELAYED])
+            await agency.until_settled()
+            assert "cannot be read" in words_of(agency)
+            assert len(peer.messages) == 1
+
+    run(story)
+
+
+def test_a_copy_without_a_way_is_returned_though_its_body_is_lost(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with open_agency(tmp_path) as agency:
+            (lost,) = letters(1)
+            body = filed(agency)
+            agency.store.backups.body_file(body.name).unlink()
+            agency.accept(replace(lost, body=body))
+            await agency.until_empty()
+            assert state_of(agency, lost) == [CopyState.RETURNED]
+            assert agency.store.owed_reports(limit=1)
 
     run(story)

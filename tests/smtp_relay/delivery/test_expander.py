@@ -11,7 +11,10 @@ import pytest
 
 from mailserver.queue.copies import CopyState
 from mailserver.settings.model import ClassSettings
+from mailserver.store.body_faults import BodyFault, BodyLost
 from mailserver.store.lists import DONE, AddCopies, ListRole, Posting, Stage
+from mailserver.store.queueing import QueuedMessage
+from mailserver.values.ids import MessageId
 from tests.smtp_relay.delivery.list_house import LIST, POST, ListHouse, OpenHouse
 from tests.store.letters import accept, letter_to
 
@@ -460,3 +463,51 @@ def test_history_that_ends_takes_the_progress_of_posts_along(open_house: OpenHou
     while house.store.expire_history(now_s=house.now_s + 60 * 86_400):
         pass
     assert house.store.lists.post_progress(house.ref(sent)) is None
+
+
+def post_in_a_file(house: ListHouse) -> tuple[MessageId, Path]:
+    spool = house.store.open_spool()
+    spool.write(POST)
+    body = spool.commit()
+    account_id = house.member("alice")
+    message_id = house.send(account_id=account_id, filed=body)
+    return message_id, house.store.backups.body_file(body.name)
+
+
+def test_a_post_whose_body_is_lost_waits_for_a_person(open_house: OpenHouse) -> None:
+    house = open_house()
+    _, path = post_in_a_file(house)
+    path.unlink()
+    house.expand()
+    (reason,) = house.held()
+    assert path.name in reason
+    assert "put the file back" in reason
+
+
+def test_a_post_whose_body_cannot_be_read_now_is_tried_later(open_house: OpenHouse) -> None:
+    house = open_house()
+    message_id, path = post_in_a_file(house)
+    path.unlink()
+    path.symlink_to(path.name)
+    house.expand()
+    state, words = house.state_of(message_id)
+    assert state is CopyState.QUEUED
+    assert "cannot be read" in words
+
+
+def test_a_post_that_went_out_is_settled_though_what_was_made_of_it_is_lost(
+    open_house: OpenHouse,
+) -> None:
+    """Only the name that it went out under is read there."""
+    house = open_house()
+    message_id, _ = post_in_a_file(house)
+    open_queued = house.store.open_queued
+
+    def lost(wanted: MessageId, *, without_body: bool = False) -> QueuedMessage | None:
+        if wanted != message_id and not without_body:
+            raise BodyLost(BodyFault(message_id=wanted, name="ab", why="", is_lost=True))
+        return open_queued(wanted, without_body=without_body)
+
+    house.store.open_queued = lost  # type: ignore[assignment]
+    house.expand()
+    assert house.state_of(message_id)[0] is CopyState.EXPANDED

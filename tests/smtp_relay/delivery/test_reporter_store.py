@@ -323,3 +323,26 @@ def test_a_report_that_waits_for_another_hop_is_never_reported(house: House) -> 
     house.report()
     assert house.store.owed_reports(limit=10) == []
     assert house.store.due_destinations(now_s=NOW_S + 3, limit=10) == []
+
+
+@pytest.mark.parametrize("how", ["missing", "cut", "closed"])
+def test_who_wrote_is_told_though_the_original_cannot_be_read(house: House, how: str) -> None:
+    spool = house.store.open_spool()
+    spool.write(b"Subject: grand\r\n\r\n" + b"x\r\n" * 10)
+    large = spool.commit()
+    house.send("paul@example.net", body=large)
+    house.send("pierre@example.net")
+    house.refuse_all()
+    path = house.store.backups.body_file(large.name)
+    octets = path.read_bytes()
+    path.unlink()
+    if how == "cut":
+        path.write_bytes(octets[:-5])
+    elif how == "closed":
+        path.symlink_to(path.name)
+    house.report()
+    assert house.store.owed_reports(limit=9) == []
+    told = sorted(str(report) for report in house.reports())
+    assert len(told) == 2
+    assert sum("550 5.1.1 Unknown" in text for text in told) == 2
+    assert sum("Subject: grand" in text for text in told) == 0

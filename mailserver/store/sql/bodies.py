@@ -1,0 +1,167 @@
+"""Bodies in files: opened for readers, and looked after.
+
+A row that names a file and no file: either the reclaimer has let go of both a
+moment ago, and then the row says so by now, or the body is lost.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from mailserver.store.body_faults import BodyFault, BodyLost, BodyUnreadable, FaultyBody
+from mailserver.store.files import NO_ROOM, BodyFiles
+from mailserver.store.ports import StoreUnavailable
+from mailserver.store.sql.engine import Engine, first
+from mailserver.values.ids import MessageId
+
+CHECKED_AT_ONCE = 100
+"""Files that one slice of the keeper looks at: well under a millisecond."""
+NAMED_MAILBOXES = 3
+
+_IS_NAMED = "SELECT 1 FROM message WHERE file_name = ?"
+_NEXT = """
+    SELECT message_id, file_name, body_octets FROM message
+    WHERE file_name > ? ORDER BY file_name LIMIT ?"""
+_ONE = "SELECT message_id, file_name, body_octets FROM message WHERE file_name = ?"
+_ACCEPT_ID = "SELECT accept_id FROM message WHERE message_id = ?"
+_HOLDERS = """
+    SELECT account.identifier FROM entry
+    JOIN mailbox ON mailbox.mailbox_id = entry.mailbox_id
+    JOIN account ON account.account_id = mailbox.account_id
+    WHERE entry.message_id = ? AND entry.removed_modseq IS NULL
+    ORDER BY account.identifier LIMIT ?"""
+_QUEUED = "SELECT count(*) FROM queue WHERE message_id = ?"
+
+OpenBody = Callable[[MessageId, str, int], int | None]
+"""`SqlBodies.open`."""
+ReadBeginning = Callable[[MessageId, str, int], bytes]
+"""`SqlBodies.read_beginning`."""
+
+
+class SqlBodies:
+    """note: hears of each fault that a reader meets."""
+
+    def __init__(
+        self, engine: Engine, files: BodyFiles, *, note: Callable[[BodyFault], None]
+    ) -> None:
+        self._engine = engine
+        self._files = files
+        self._note = note
+        self._checked_after = ""
+
+    def open(self, message_id: MessageId, name: str, octets: int) -> int | None:
+        """A descriptor for reading, or None if the body was reclaimed a moment ago.
+
+        octets: what the row says; a file of another size is none.
+
+        Raises:
+            BodyLost, BodyUnreadable: see there.
+            StoreUnavailable: no descriptor left.
+        """
+        fd, fault = self._open(message_id, name, octets)
+        if fault is not None:
+            self._note(fault)
+            raise BodyLost(fault) if fault.is_lost else BodyUnreadable(fault)
+        return fd
+
+    def read_beginning(self, message_id: MessageId, name: str, octets: int) -> bytes:
+        """At most so many of the first ones, for who shows a header: nothing where there are none.
+
+        Raises:
+            StoreUnavailable: no descriptor left.
+        """
+        fd, fault = self._open(message_id, name, None)
+        if fault is not None:
+            self._note(fault)
+        if fd is None:
+            return b""
+        try:
+            return os.pread(fd, octets, 0)
+        except OSError as error:
+            self._note(_unreadable(message_id, name, error))
+            return b""
+        finally:
+            os.close(fd)
+
+    def _open(
+        self, message_id: MessageId, name: str, octets: int | None
+    ) -> tuple[int | None, BodyFault | None]:
+        try:
+            fd = self._files.open_file(name)
+        except FileNotFoundError:
+            return None, self._missing(message_id, name)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise StoreUnavailable(f"body file: {error}") from error
+            return None, _unreadable(message_id, name, error)
+        fault = None if octets is None else _fault_of(fd, message_id, name, octets)
+        if fault is not None:
+            os.close(fd)
+            return None, fault
+        return fd, None
+
+    def _missing(self, message_id: MessageId, name: str) -> BodyFault | None:
+        """None: the row names it no more."""
+        if not self._engine.read(_IS_NAMED, (name,)):
+            return None
+        return BodyFault(message_id=message_id, name=name, why="is not there", is_lost=True)
+
+    # --- looking after them ---------------------------------------------------------
+
+    def check_slice(self) -> int:
+        """Look at the next few files, by the keeper; how many faults were found."""
+        rows = self._engine.read(_NEXT, (self._checked_after, CHECKED_AT_ONCE))
+        self._checked_after = rows[-1][1] if len(rows) == CHECKED_AT_ONCE else ""
+        found = [fault for row in rows if (fault := self._look(*row)) is not None]
+        for fault in found:
+            self._note(fault)
+        return len(found)
+
+    def look_at(self, count: int) -> list[BodyFault]:
+        """Faults among so many bodies; names are chance, so these are a sample of all."""
+        rows = self._engine.read(_NEXT, ("", count))
+        return [fault for row in rows if (fault := self._look(*row)) is not None]
+
+    def look_again(self, name: str) -> BodyFault | None:
+        """None: it is well by now, or nobody needs it any more."""
+        row = first(self._engine.read(_ONE, (name,)))
+        return None if row is None else self._look(*row)
+
+    def _look(self, message_id: MessageId, name: str, octets: int) -> BodyFault | None:
+        fd, fault = self._open(message_id, name, octets)
+        if fd is not None:
+            os.close(fd)
+        return fault
+
+    def describe(self, fault: BodyFault) -> FaultyBody | None:
+        """None: the message is gone."""
+        row = first(self._engine.read(_ACCEPT_ID, (fault.message_id,)))
+        if row is None:
+            return None
+        holders = self._engine.read(_HOLDERS, (fault.message_id, NAMED_MAILBOXES))
+        queued = first(self._engine.read(_QUEUED, (fault.message_id,)))
+        return FaultyBody(
+            fault=fault,
+            accept_id=row[0],
+            mailboxes=tuple(identifier for (identifier,) in holders),
+            queued_count=0 if queued is None else queued[0],
+        )
+
+
+def _fault_of(fd: int, message_id: MessageId, name: str, octets: int) -> BodyFault | None:
+    """Size, and one octet: a disk that gives nothing says so before we promise anything."""
+    try:
+        size = os.fstat(fd).st_size
+        if size == octets:
+            os.pread(fd, 1, 0)
+            return None
+    except OSError as error:
+        return _unreadable(message_id, name, error)
+    why = f"has {size} octets where {octets} were written"
+    return BodyFault(message_id=message_id, name=name, why=why, is_lost=True)
+
+
+def _unreadable(message_id: MessageId, name: str, error: OSError) -> BodyFault:
+    why = f"cannot be read: {error.strerror or error}"
+    return BodyFault(message_id=message_id, name=name, why=why, is_lost=False)
