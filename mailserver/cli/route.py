@@ -15,8 +15,8 @@ from mailserver.cli.options import ConfigOption, JsonOption
 if TYPE_CHECKING:
     from mailserver.settings.model import RouteSettings, Settings
     from mailserver.store.people import Target
+    from mailserver.store.policies import Policies
     from mailserver.store.ports import Store
-    from mailserver.store.queueing import Policies
     from mailserver.values.address import Address
 
 # The door that answers; by name, since the hall imports no door.

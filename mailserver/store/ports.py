@@ -29,16 +29,8 @@ from mailserver.store.journeys import Collections, Journeys
 from mailserver.store.kinds import Kinds
 from mailserver.store.lists import AddCopies, BeginPost, HoldPost, Lists
 from mailserver.store.people import Life, People
-from mailserver.store.queueing import (
-    HopNote,
-    Lease,
-    Leased,
-    Policies,
-    Queue,
-    ReportMade,
-    Settled,
-    Settlement,
-)
+from mailserver.store.policies import Policies
+from mailserver.store.queueing import HopNote, Lease, Leased, Queue, ReportMade, Settled, Settlement
 from mailserver.store.recovery import FirstPasswords, Recovery
 from mailserver.store.removed import RemovedBy, RemovedMail
 from mailserver.store.sending import SentLedger

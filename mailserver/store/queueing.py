@@ -429,23 +429,3 @@ class Queue(Protocol):
     def resume(self, next_hop: str) -> bool:
         """False: it was not suspended.  What came due meanwhile is due at once."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StsPolicy:
-    """One cached MTA-STS policy (RFC 8461)."""
-
-    domain: str
-    policy_id: str
-    mode: str
-    hosts: tuple[str, ...]
-    max_age_s: int
-    fetched_at_s: float
-
-
-class Policies(Protocol):
-    def read_sts_policy(self, domain: str) -> StsPolicy | None: ...
-
-    def write_sts_policy(self, policy: StsPolicy) -> None: ...
-
-    def forget_sts_policy(self, domain: str) -> None: ...

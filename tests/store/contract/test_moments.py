@@ -14,8 +14,9 @@ from mailserver.store import moments
 from mailserver.store.lists import Wish
 from mailserver.store.moments import COUNTED, DEFAULT_RULES, STAMPED, WISH_S
 from mailserver.store.people import RelationKind
+from mailserver.store.policies import StsPolicy
 from mailserver.store.ports import LastSeen, Store
-from mailserver.store.queueing import HopNote, StsPolicy
+from mailserver.store.queueing import HopNote
 from mailserver.store.recovery import NewCode, Purpose
 from mailserver.values.clock import Belief, Era
 from mailserver.values.ids import AccountId, ListId

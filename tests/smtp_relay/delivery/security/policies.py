@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailserver.store.queueing import StsPolicy
+from mailserver.store.policies import StsPolicy
 from smtp_relay.delivery.security.sts_fetch import CannotFetch
 
 
