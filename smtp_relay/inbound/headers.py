@@ -83,34 +83,45 @@ class SubmittedFields:
 
     authors: tuple[bytes, ...]  # each From field
     senders: tuple[bytes, ...]  # each Sender field
+    resenders: tuple[bytes, ...]  # each Resent-From and Resent-Sender field
     has_date: bool
     has_message_id: bool
+    has_bad_line: bool  # neither a field nor folded; or with controls, which some read as line ends
 
 
-_WANTED = (b"from", b"sender", b"date", b"message-id")
+_WANTED = (b"from", b"sender", b"resent-from", b"resent-sender", b"date", b"message-id")
+_FIELD = re.compile(rb"[!-9;-~]++:[^\x00-\x08\x0a-\x1a\x1c-\x1f]*+")  # RFC 5322 §2.2
+_FOLDED = re.compile(rb"[ \t][^\x00-\x08\x0a-\x1a\x1c-\x1f]*+")
 
 
 def find_fields(block: bytes) -> SubmittedFields:
     """Read the block by lines; folded lines are joined to their field."""
     values: dict[bytes, list[list[bytes]]] = {name: [] for name in _WANTED}
     current: list[bytes] | None = None  # the lines of the field that may be folded
+    has_bad_line = False
     for line in block.split(b"\r\n"):
         if not line:
             break
         if line[:1] in b" \t":
+            has_bad_line = has_bad_line or _FOLDED.fullmatch(line) is None
             if current is not None:
+                has_bad_line = has_bad_line or not line.strip()  # some end the header here
                 current.append(line)
             continue
+        has_bad_line = has_bad_line or _FIELD.fullmatch(line) is None
         name, _, value = line.partition(b":")
         fields = values.get(name.rstrip(b" \t").lower())
         current = None if fields is None else [value]
         if fields is not None and current is not None:
             fields.append(current)
+    joined = {name: tuple(b"".join(lines) for lines in found) for name, found in values.items()}
     return SubmittedFields(
-        authors=tuple(b"".join(lines) for lines in values[b"from"]),
-        senders=tuple(b"".join(lines) for lines in values[b"sender"]),
-        has_date=bool(values[b"date"]),
-        has_message_id=bool(values[b"message-id"]),
+        authors=joined[b"from"],
+        senders=joined[b"sender"],
+        resenders=joined[b"resent-from"] + joined[b"resent-sender"],
+        has_date=bool(joined[b"date"]),
+        has_message_id=bool(joined[b"message-id"]),
+        has_bad_line=has_bad_line,
     )
 
 

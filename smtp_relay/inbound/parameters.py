@@ -60,8 +60,13 @@ _XTEXT = re.compile(r"<>|(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")
 # RFC 3461 §4.2, §4.4: printable once decoded, which is 20 to 7E.
 _PRINTABLE_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+(?:[2-6][0-9A-F]|7[0-9A-E]))+")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9!#$%&'*/?^_`{|}~-]++")
-# RFC 6533 §3: utf-8-addr-unitext, with \x{HEX} for what may not stand there itself.
-_UNITEXT = re.compile(r"(?:[!-*,-<>-\[\]-~\u00a0-\U0010ffff]|\\x\{[0-9A-F]{2,6}\})+")
+# RFC 6533 §3: utf-8-addr-unitext, with \x{HEXPOINT} for what may not stand there itself: a space,
+# `+`, `=`, `\`, or a letter outside ASCII, without leading zeros; no control, no half of a pair.
+_HEXPOINT = r"20|2B|3D|5C|[A-F][0-9A-F]|[1-9A-F][0-9A-F]{2}|[1-9A-F][0-9A-F]{3,4}|10[0-9A-F]{4}"
+_UNITEXT = re.compile(
+    r"(?:[!-*,-<>-\[\]-~\u00a0-\U0010ffff]"
+    rf"|\\x\{{(?!D[89A-F][0-9A-F]{{2}}\}})(?:{_HEXPOINT})\}})+"
+)
 _NOTIFY = {"SUCCESS": Notify.SUCCESS, "FAILURE": Notify.FAILURE, "DELAY": Notify.DELAY}
 
 

@@ -7,7 +7,7 @@ The open-relay decision is `mailserver.routing.relaying.decide_relaying`;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -27,7 +27,8 @@ from mailserver.settings.model import RouteSettings
 from mailserver.values.address import Address
 from mailserver.values.message import Deposit
 from smtp_relay.inbound import replies
-from smtp_relay.inbound.headers import BadAddressList, SubmittedFields, parse_authors
+from smtp_relay.inbound.authors import names_another, read_strictly
+from smtp_relay.inbound.headers import BadAddressList, SubmittedFields
 from smtp_relay.inbound.parameters import MailParameters
 from smtp_relay.inbound.paths import Path
 from smtp_relay.inbound.replies import Phrase
@@ -169,21 +170,27 @@ def decide_body(
     return replies.TOO_MANY_HOPS if has_too_many_hops else None
 
 
-def decide_authors(fields: SubmittedFields, owns_address: OwnsAddress) -> Phrase | None:
-    """Every address in From and Sender must be the account's.
+def decide_authors(
+    fields: SubmittedFields, owns_address: OwnsAddress, own_domains: Collection[str]
+) -> Phrase | None:
+    """Every author that any program may see must be the account's.
 
     From must be there once, Sender at most once (RFC 5322 §3.6): with two, each
-    program shows another one.
+    program shows another one.  What no line of a header is, some read as one.
     """
-    if len(fields.authors) != 1 or len(fields.senders) > 1:
-        return replies.NOT_YOUR_FROM
+    if not any(map(bytes.strip, fields.authors)):
+        return replies.NO_FROM
+    if len(fields.authors) > 1 or len(fields.senders) > 1:
+        return replies.TWO_FROMS
     try:
-        for value in (*fields.authors, *fields.senders):
-            if not all(owns_address(author) for author in parse_authors(value)):
+        for value in (*fields.authors, *fields.senders, *fields.resenders):
+            if not all(owns_address(author) for author in read_strictly(value)):
                 return replies.NOT_YOUR_FROM
+            if names_another(value, owns_address=owns_address, own_domains=own_domains):
+                return replies.NOT_YOUR_NAME
     except BadAddressList:
-        return replies.NOT_YOUR_FROM
-    return None
+        return replies.UNREADABLE_FROM
+    return replies.BAD_HEADER_LINE if fields.has_bad_line else None
 
 
 def may_sign_in(*, role: Role, has_tls: bool, plaintext_allowed: bool) -> Phrase | None:

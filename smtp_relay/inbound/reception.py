@@ -96,7 +96,16 @@ class Transaction(Envelope):
 class Reception:
     """The data of one message while it comes."""
 
-    __slots__ = ("_is_submission", "_marks", "_max_hops", "fields", "reader", "signing", "upload")
+    __slots__ = (
+        "_is_submission",
+        "_marks",
+        "_max_hops",
+        "_own_domains",
+        "fields",
+        "reader",
+        "signing",
+        "upload",
+    )
 
     def __init__(
         self,
@@ -121,6 +130,7 @@ class Reception:
         self.signing = None if signer is None else Signing(signer, self.reader.header)
         self.upload = Upload(service.spooling, on_progress=on_progress)
         self._is_submission = is_submission
+        self._own_domains = service.ours.names
         self._marks = marks
         self._max_hops = service.settings.relay.max_hops
         self.fields: SubmittedFields | None = None
@@ -154,7 +164,9 @@ class Reception:
         if not self._is_submission:
             return None
         self.fields = find_fields(block)
-        return None if owns_address is None else decide_authors(self.fields, owns_address)
+        if owns_address is None:
+            return None
+        return decide_authors(self.fields, owns_address, self._own_domains)
 
 
 @dataclass(slots=True, kw_only=True)

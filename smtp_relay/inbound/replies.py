@@ -360,6 +360,36 @@ NOT_YOUR_FROM = _phrase(
     "Le champ De (From) doit porter une de vos adresses, et elle seule",
     "The From field must hold one of your own addresses and no other",
 )
+NO_FROM = _phrase(
+    550,
+    "5.7.1",
+    "Il n'y a pas de champ De (From) ; indiquez votre adresse dans votre logiciel",
+    "There is no From field; give your address to your mail program",
+)
+TWO_FROMS = _phrase(
+    550,
+    "5.7.1",
+    "Le champ De (From) ou Sender est en double ; gardez-en un",
+    "The From or Sender field stands there twice; keep one",
+)
+UNREADABLE_FROM = _phrase(
+    550,
+    "5.7.1",
+    "Le champ De (From) est illisible ; mettez le nom entre guillemets et l'adresse entre < >",
+    "The From field cannot be read; put the name in quotes and the address in < >",
+)
+NOT_YOUR_NAME = _phrase(
+    550,
+    "5.7.1",
+    "Le nom dans le champ De (From) est l'adresse d'un autre ; ecrivez votre nom",
+    "The name in the From field is somebody else's address; write your own name",
+)
+BAD_HEADER_LINE = _phrase(
+    550,
+    "5.6.0",
+    "Une ligne de l'en-tete n'est pas un champ ; separez l'en-tete du texte par une ligne vide",
+    "A line of the header is no field; put an empty line between header and text",
+)
 BARE_CR_OR_LF = _phrase(
     550,
     "5.6.0",

@@ -233,6 +233,9 @@ def test_a_malformed_wish_of_mail_is_bad(text: str) -> None:
         ("NOTIFY=FAILURE ORCPT=X400;a+3Db", Notify.FAILURE, "X400;a+3Db"),
         ("ORCPT=utf-8;fr\\x{E9}d@b.fr", Notify.UNSAID, "utf-8;fr\\x{E9}d@b.fr"),
         ("ORCPT=UTF-8;fréd@b.fr", Notify.UNSAID, "UTF-8;fréd@b.fr"),
+        ("ORCPT=utf-8;a\\x{20}b\\x{2B}c@b.fr", Notify.UNSAID, "utf-8;a\\x{20}b\\x{2B}c@b.fr"),
+        ("ORCPT=utf-8;\\x{5C}\\x{3D}\\x{20AC}@b", Notify.UNSAID, "utf-8;\\x{5C}\\x{3D}\\x{20AC}@b"),
+        ("ORCPT=utf-8;\\x{1F33B}\\x{10FFFF}@b", Notify.UNSAID, "utf-8;\\x{1F33B}\\x{10FFFF}@b"),
     ],
 )
 def test_what_rcpt_asks_of_reports_is_read_and_kept_as_typed(
@@ -253,6 +256,16 @@ def test_what_rcpt_asks_of_reports_is_read_and_kept_as_typed(
 def test_a_malformed_wish_of_rcpt_is_bad(text: str) -> None:
     with pytest.raises(BadParameter):
         parse_rcpt_parameters(text, smtputf8=False)
+
+
+@pytest.mark.parametrize(
+    "hexpoint",
+    ["0A", "0D", "00", "09", "1F", "7F", "41", "80", "85", "9F", "0", "00E9", "000A", "e9", "D800",
+     "DFFF", "110000", "FFFFFF", "10FFFFF", ""],
+)  # fmt: skip
+def test_an_original_recipient_hides_no_control_and_no_plain_letter(hexpoint: str) -> None:
+    with pytest.raises(BadParameter):
+        parse_rcpt_parameters(f"ORCPT=utf-8;a\\x{{{hexpoint}}}b@c.fr", smtputf8=True)
 
 
 @given(st.text(max_size=200), st.booleans())
