@@ -165,7 +165,6 @@ class Worker:
                 self._store,
                 settings,
                 context.auth_secret,
-                peers=peers,
                 gateways=default_gateways(),
             ),
             peers=peers,
@@ -230,7 +229,7 @@ class Worker:
             most=settings.pop3.max_connections,
             listeners=[listener.name for listener in self._context.listeners],
             board=self._board,
-            says_who=says_who(uncounted, default_gateways()),
+            says_who=says_who(uncounted, {*default_gateways(), *settings.connections.gateways}),
             is_known=lambda peer: self._store.knows_block(peer, since_s=time.time() - known_s),
         )
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mailserver.lists.one_click import LEAVE_PATH
+from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.lists import Lists
 from mailserver.store.ports import StoreBroken, StoreError
@@ -62,7 +63,13 @@ def make_application(
     names = {settings.service.hostname, urlsplit(web.url).hostname or ""} - {""}
     return Guard(
         app,
-        entry=Entry(names=names, pace=Pace(web.requests_per_minute), peers=peers, clock_s=clock_s),
+        entry=Entry(
+            names=names,
+            pace=Pace(web.requests_per_minute),
+            peers=peers,
+            clock_s=clock_s,
+            gateways=[*default_gateways(), *settings.connections.gateways],
+        ),
         pages=pages,
         language=settings.service.language,
         tally=tally,

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mailserver.peers.blocks import parse_address
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
 from webmail.pace import Pace
@@ -61,11 +62,16 @@ class Entry:
         pace: Pace,
         peers: PeerWatch,
         clock_s: Callable[[], float],
+        gateways: Collection[object] = (),
     ) -> None:
-        """names: hosts that we are, folded; loopback is always ours."""
+        """names: hosts that we are, folded; loopback is always ours.
+
+        gateways: addresses behind which anybody may stand; a client cannot become one.
+        """
         self._names = frozenset(names) | {"localhost", "127.0.0.1", "[::1]"}
         self._pace = pace
         self._peers = peers
+        self._gateways = frozenset(gateways)
         self._clock_s = clock_s
 
     def refusal(
@@ -74,7 +80,7 @@ class Entry:
         """The status of a refusal; None: come in.  Header fields as they came, or empty."""
         self._peers.note(client)
         is_paced = self._pace.allows(client, now_s=self._clock_s())
-        if not is_paced and not self._peers.is_gateway(client):
+        if not is_paced and parse_address(client) not in self._gateways:
             return 429
         if host_name(host) not in self._names:
             return 421

@@ -24,20 +24,28 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from mailserver.auth.backend import CredentialBackend, open_backend, text_of_name, user_name_key
+from mailserver.auth.backend import (
+    HOLDER_SIGN,
+    CredentialBackend,
+    open_backend,
+    text_of_name,
+    user_name_key,
+)
 from mailserver.auth.passwords import MAX_PASSWORD_OCTETS
-from mailserver.auth.throttle import Caller, Throttle, caller_of, limits_of
+from mailserver.auth.throttle import Admission, Caller, Throttle, caller_of, limits_of
+from mailserver.peers.notices import Notices
 from mailserver.settings.model import Settings
 from mailserver.store.clock import ServiceClock
 from mailserver.store.ports import AccountState, Credential, Scratch, SignIn, Store, StoreError
 from mailserver.telemetry.log import get_log
-from mailserver.telemetry.peers import PeerWatch
 from mailserver.values.ids import AccountId, MailboxId
 from mailserver.values.secret import Secret
 
 HOUR_S = 3600.0
+NAME_KEY_S = 60.0
+"""How long the key of names is kept in memory."""
 DAY_S = 86_400.0
 WEBMAIL = "webmail"
 """The door where a first password can be changed, and so never ends."""
@@ -137,6 +145,7 @@ class Gate:
         grace_s: float = 0.0,
         change_first: bool = True,
         throttle: Throttle | None = None,
+        notices: Notices | None = None,
         now_s: Callable[[], float] = time.time,
         ends_s: Callable[[], float] | None = None,
     ) -> None:
@@ -154,6 +163,8 @@ class Gate:
         self._grace_s = grace_s if change_first else 0.0
         self._change_first = change_first
         self._throttle = throttle
+        self._notices = notices  # None: every line is written
+        self._name_key_octets, self._name_key_at_s = b"", float("-inf")
         self._now_s = now_s
         self._ends_s = ends_s or now_s
         self._log = get_log("auth")
@@ -174,18 +185,20 @@ class Gate:
         """
         try:
             sign_in = self._look_up(user_name)
-            is_remembered = self._is_remembered(sign_in, password, door)
+            caller = self._caller(user_name, sign_in, peer=peer, door=door)
+            is_remembered = self._is_remembered(sign_in, password, caller)
             if sign_in is not None and is_remembered:
                 return self._granted(sign_in)
-            caller = self._caller(user_name, sign_in, peer=peer, door=door)
-            if self._throttle and self._throttle.must_wait(caller, now_s=self._now_s()):
-                self._log.warning("sign-in slowed", door=door, peer=peer, who=caller.whose)
+            tried = self._admit(sign_in, password, caller)
+            if tried is None:
+                self._note("sign-in slowed", caller)
                 return Throttled()
         except StoreError as error:
             self._log.error("sign-in without store", door=door, peer=peer, exc_info=error)
             return Unavailable()
-        if not self._pool.try_submit(lambda: on_done(self._decide(sign_in, password, caller))):
-            self._log.warning("hashing pool is full", door=door, peer=peer)
+        if not self._pool.try_submit(lambda: on_done(self._decide(sign_in, password, tried))):
+            self._withdraw(tried)
+            self._note("hashing pool is full", caller)
             return Unavailable()
         return None
 
@@ -197,44 +210,59 @@ class Gate:
             return None
         return self._backend.look_up(text_of_name(user_name))
 
-    def _decide(self, sign_in: SignIn | None, password: Secret[bytes], caller: Caller) -> Verdict:
+    def _admit(
+        self, sign_in: SignIn | None, password: Secret[bytes], caller: Caller
+    ) -> Admission | None:
+        """Counted before it is looked at; None: it must wait."""
+        digest = self._digest(sign_in, password)[:_SHORT_OCTETS].hex()
+        if self._throttle is None:
+            return Admission(caller, digest, self._now_s())
+        return self._throttle.admit(caller, digest=digest, now_s=self._now_s())
+
+    def _withdraw(self, tried: Admission) -> None:
+        if self._throttle is not None:
+            self._throttle.withdraw(tried)
+
+    def _note(self, event: str, caller: Caller, **facts: Any) -> None:
+        """What a peer can cause: so many lines for each block of addresses."""
+        if self._notices is None or self._notices.allows(caller.peer):
+            self._log.info(event, door=caller.door, peer=caller.peer, who=caller.whose, **facts)
+
+    def _decide(self, sign_in: SignIn | None, password: Secret[bytes], tried: Admission) -> Verdict:
         """In a thread of the pool: hash, compare, remember."""
+        caller = tried.caller
         try:
             known = sign_in
             if len(password) > MAX_PASSWORD_OCTETS:
                 # Too long for any password that was ever set: the work of a hash, then no.
                 known, password = None, Secret(password.reveal()[:MAX_PASSWORD_OCTETS])
             if not self._backend.verify(known, password) or sign_in is None:
-                self._note_denied(sign_in, password, caller, why="wrong name or password")
+                self._note_denied(tried, why="wrong name or password")
                 return Denied()
             if self._is_grace_over(sign_in, caller.door):
                 why = "the first password was not changed in time"
-                self._note_denied(sign_in, password, caller, why=why)
+                self._note_denied(tried, why=why)
                 return FirstPasswordEnded()
-            self._let_in(sign_in, password, caller)
+            self._let_in(sign_in, password, tried)
             return self._granted(sign_in)
         except Exception as error:  # noqa: BLE001 - the top of the job
             self._log.error("sign-in failed", door=caller.door, peer=caller.peer, exc_info=error)
+            self._withdraw(tried)
             return Unavailable()
 
-    def _note_denied(
-        self, sign_in: SignIn | None, password: Secret[bytes], caller: Caller, *, why: str
-    ) -> None:
-        self._log.info(
-            "sign-in denied", door=caller.door, peer=caller.peer, who=caller.whose, why=why
-        )
+    def _note_denied(self, tried: Admission, *, why: str) -> None:
+        self._note("sign-in denied", tried.caller, why=why)
         if self._throttle is not None:
-            digest = self._digest(sign_in, password)[:_SHORT_OCTETS].hex()
-            self._throttle.failed(caller, digest=digest, now_s=self._now_s())
+            self._throttle.denied(tried)
 
-    def _let_in(self, sign_in: SignIn, password: Secret[bytes], caller: Caller) -> None:
+    def _let_in(self, sign_in: SignIn, password: Secret[bytes], tried: Admission) -> None:
         if self._throttle is not None:
-            self._throttle.succeeded(caller)
+            self._throttle.granted(tried)
         credential = sign_in.credential
         if credential.must_change and self._grace_s > 0 and credential.must_change_by_s is None:
             self._backend.begin_grace(sign_in, until_s=self._now_s() + self._grace_s)
         if self._remember_s > 0:
-            digest = self._digest(sign_in, password)
+            digest = self._digest(sign_in, password, self._block(tried.caller))
             self._scratch.keep_sign_in(digest, now_s=self._now_s())
 
     def _is_grace_over(self, sign_in: SignIn, door: str) -> bool:
@@ -246,23 +274,40 @@ class Gate:
 
     def _caller(self, user_name: bytes, sign_in: SignIn | None, *, peer: str, door: str) -> Caller:
         """The name is folded as a look-up folds it: all spellings of one count as one."""
-        key = user_name_key(text_of_name(user_name[:MAX_USER_NAME_OCTETS])).encode(
-            "utf-8", "replace"
-        )
-        digest = hmac.digest(self._secret.reveal(), b"name:" + key, hashlib.sha256)
+        name = text_of_name(user_name[:MAX_USER_NAME_OCTETS])
+        holder, _, mailbox = name.rpartition(HOLDER_SIGN)  # one password, whichever mailbox
+        key = user_name_key(holder if holder and mailbox else name).encode("utf-8", "replace")
+        digest = hmac.digest(self._name_key(), b"name:" + key, hashlib.sha256)
         who = "name:" + digest[:_SHORT_OCTETS].hex()
         return caller_of(sign_in, who=who, peer=peer, door=door)
 
-    def _is_remembered(self, sign_in: SignIn | None, password: Secret[bytes], door: str) -> bool:
-        """A name that nobody has takes the same read."""
+    def _name_key(self) -> bytes:
+        """As old as what is counted, so that a restart forgets nothing and containers agree."""
+        now_s = self._now_s()
+        if self._throttle is not None and not 0 <= now_s - self._name_key_at_s < NAME_KEY_S:
+            self._name_key_octets = self._throttle.name_key()
+            self._name_key_at_s = now_s
+        return self._name_key_octets or self._secret.reveal()
+
+    def _block(self, caller: Caller) -> str:
+        return "" if self._throttle is None else self._throttle.block(caller.peer)
+
+    def _is_remembered(
+        self, sign_in: SignIn | None, password: Secret[bytes], caller: Caller
+    ) -> bool:
+        """Where it was let in before, and nowhere else.  A name that nobody has takes the same."""
         if self._remember_s <= 0:
             return False
         is_kept = self._scratch.recall_sign_in(
-            self._digest(sign_in, password), now_s=self._now_s(), lifetime_s=self._remember_s
+            self._digest(sign_in, password, self._block(caller)),
+            now_s=self._now_s(),
+            lifetime_s=self._remember_s,
         )
+        if self._throttle and not self._throttle.may_recall(caller, now_s=self._now_s()):
+            return False
         if sign_in is None or sign_in.credential.state is not AccountState.ACTIVE:
             return False
-        return is_kept and not self._is_grace_over(sign_in, door)
+        return is_kept and not self._is_grace_over(sign_in, caller.door)
 
     def _granted(self, sign_in: SignIn) -> Granted:
         return Granted(
@@ -275,12 +320,13 @@ class Gate:
             by_whom=sign_in.by_whom,
         )
 
-    def _digest(self, sign_in: SignIn | None, password: Secret[bytes]) -> bytes:
+    def _digest(self, sign_in: SignIn | None, password: Secret[bytes], block: str = "") -> bytes:
         whose = (0, 0, 0)
         if sign_in is not None:
             credential = sign_in.credential
             whose = (credential.account_id, credential.version, sign_in.account_id)
-        message = b"%d:%d:%d:" % whose + password.reveal()
+        place = b"%s:" % block.encode("ascii") if block else b""
+        message = b"%d:%d:%d:" % whose + place + password.reveal()
         return hmac.digest(self._secret.reveal(), message, hashlib.sha256)
 
 
@@ -289,12 +335,11 @@ def open_gate(
     settings: Settings,
     secret: Secret[bytes],
     *,
-    peers: PeerWatch | None = None,
     gateways: Collection[object] = (),
 ) -> Gate:
     """The gate over the store's own credentials, with the pool that the settings ask for.
 
-    peers: the door's own watch, which knows whether addresses say who connects.
+    gateways: of this machine, besides those that the settings name.
     """
     cores = os.cpu_count() or 1
     pool = HashingPool(
@@ -303,8 +348,7 @@ def open_gate(
     throttle = Throttle(
         store,
         limits_of(settings.auth),
-        addresses_say_who=lambda: peers is None or peers.addresses_say_who,
-        gateways=gateways,
+        gateways=frozenset([*gateways, *settings.connections.gateways]),
     )
     return Gate(
         open_backend(store, settings),
@@ -315,6 +359,7 @@ def open_gate(
         grace_s=settings.passwords.grace_days * DAY_S,
         change_first=settings.passwords.change_first,
         throttle=throttle,
+        notices=Notices(get_log("auth"), clock_s=time.monotonic),
         ends_s=ServiceClock(store).ends_s,
     )
 

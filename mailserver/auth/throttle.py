@@ -3,9 +3,12 @@
     counted                                      free    then
     one name from one block                      5       1 s, 2 s, 4 s ... 15 min
     the same where it signed in lately           50      the same
-    one account from anywhere, where it did not  50      the same
+    one name from anywhere, where it did not     50      the same
     different names from one block               50      one sign-in at a time, 1 s ... 60 s apart;
                                                          names that signed in there lately: at once
+
+A try counts from the moment it is admitted, in one step for all processes, and is taken back when
+the password was right: of many tries at one instant no more are looked at than the table says.
 
 Only *different* wrong passwords count: a program that tries the same wrong one
 every minute counts once, and is let in the moment it is corrected.  Counts end
@@ -15,9 +18,10 @@ gateway's, a trusted network's), only names are counted.
 Who must wait is answered as "temporary", without a hash: a mail program then
 keeps the password and tries later, where a denial would make it ask for
 another one.  Names that nobody has wait likewise, after the same reads and
-writes, so nothing is told by it.  That is why blocks count names as they were
+writes, so nothing is told by it.  That is why names are counted as they were
 typed, not accounts: an identifier that waits for what was tried under an
-address would tell that both are somebody's.
+address would tell that both are somebody's.  (Accounts are counted too, for the
+eyes of administrators; nothing is decided by it.)
 """
 
 from __future__ import annotations
@@ -25,16 +29,22 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailserver.peers.blocks import block_of, parse_address
 from mailserver.settings.model import AuthSettings, Network
-from mailserver.store.attempts import Attempts, LogIn
+from mailserver.store.attempts import Attempts, Failures, LogIn
 from mailserver.store.ports import SignIn
 from mailserver.values.ids import AccountId
 
 ANYWHERE = ""
-"""The block that stands for all addresses together."""
+"""The block that stands for all addresses together: of accounts, for administrators."""
+BY_NAME = "*"
+"""The same of names, which decides."""
+RECALL_PAUSE_S = 10.0
+"""While a name waits in its own block, a remembered log-in is looked for so often and no more."""
+MOST_TURNS = 100
+"""Of one try to be reserved; each time another try was faster."""
 WINDOW_S = 3600.0
 LONGEST_WAIT_S = 900.0
 LONGEST_PAUSE_S = 60.0
@@ -98,6 +108,21 @@ class Caller:
     door: str
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A try that was let in, and counts: in which places, and what stood there before."""
+
+    caller: Caller
+    digest: str
+    at_s: float
+    places: list[tuple[str, Failures]] = field(default_factory=list)
+
+
+def _waits(failures: Failures, free_count: int, now_s: float) -> bool:
+    age_s = now_s - failures.last_at_s
+    return 0 <= age_s < wait_s(failures.distinct_count, free_count)
+
+
 def caller_of(sign_in: SignIn | None, *, who: str, peer: str, door: str) -> Caller:
     if sign_in is None:
         return Caller(who=who, whose=who, account_id=NOBODY, by_whom="", peer=peer, door=door)
@@ -132,23 +157,104 @@ class Throttle:
 
     def must_wait(self, caller: Caller, *, now_s: float) -> bool:
         """A few reads; a turn is taken in a block that is slowed."""
-        block, limits = self.block(caller.peer), self._limits
+        block = self.block(caller.peer)
         is_known = self._is_known(caller, block, now_s)
-        free_count = limits.free_count * (KNOWN_FACTOR if is_known else 1)
-        if block and self._is_waiting(caller.who, block, free_count, now_s):
+        for place, free_count in self._places(block, is_known=is_known):
+            if _waits(self._read(caller.who, place, now_s), free_count, now_s):
+                return True
+        return bool(block) and not is_known and self._must_take_turns(block, now_s)
+
+    def may_recall(self, caller: Caller, *, now_s: float) -> bool:
+        """May a remembered log-in be taken for the password?
+
+        Not while the name waits here: whoever guesses would get any number of answers.  But
+        now and then, or anybody in a school could lock their neighbours out.
+        """
+        block = self.block(caller.peer)
+        place, free_count = self._places(block, is_known=bool(block))[0]
+        if not _waits(self._read(caller.who, place, now_s), free_count, now_s):
             return True
-        if is_known:
+        if not block:
             return False
-        if self._is_waiting(caller.whose, ANYWHERE, limits.free_count * KNOWN_FACTOR, now_s):
-            return True
-        return bool(block) and self._must_take_turns(block, now_s)
+        turn = f"recall {block} {caller.who}"
+        return self._attempts.take_turn(turn, now_s=now_s, pause_s=RECALL_PAUSE_S)
+
+    def admit(self, caller: Caller, *, digest: str, now_s: float) -> Admission | None:
+        """None: it must wait.  Else the try counts as failed, until it is told otherwise.
+
+        digest: of the password.
+        """
+        block = self.block(caller.peer)
+        is_known = self._is_known(caller, block, now_s)
+        if block and not is_known and self._must_take_turns(block, now_s):
+            return None
+        admission = Admission(caller, digest, now_s)
+        for place, free_count in self._places(block, is_known=is_known):
+            if not self._reserve(admission, place, free_count):
+                self.withdraw(admission)
+                return None
+        return admission
+
+    def withdraw(self, admission: Admission) -> None:
+        """It was not looked at."""
+        for place, seen in admission.places:
+            self._attempts.return_failure(
+                admission.caller.who,
+                place,
+                admission.digest,
+                seen=seen,
+                now_s=admission.at_s,
+            )
+
+    def denied(self, admission: Admission) -> None:
+        """The password was wrong: it stays counted."""
+        caller, now_s = admission.caller, admission.at_s
+        counted = [(ANYWHERE, caller.whose)]
+        digest = admission.digest
+        self._attempts.note_failure(counted, digest, now_s=now_s, since_s=now_s - WINDOW_S)
+        self._note(caller, now_s)
+
+    def granted(self, admission: Admission) -> None:
+        """The password was right."""
+        self.withdraw(admission)
+        self.succeeded(admission.caller)
+
+    def name_key(self) -> bytes:
+        return self._attempts.name_key()
+
+    def _places(self, block: str, *, is_known: bool) -> list[tuple[str, int]]:
+        """Where a name is counted, and how many tries are free there."""
+        many = self._limits.free_count * KNOWN_FACTOR
+        if is_known:
+            return [(block, many)]
+        by_name = (BY_NAME, many)
+        return [(block, self._limits.free_count), by_name] if block else [by_name]
+
+    def _reserve(self, admission: Admission, place: str, free_count: int) -> bool:
+        """False: the name must wait."""
+        who, now_s = admission.caller.who, admission.at_s
+        for _ in range(MOST_TURNS):
+            seen = self._read(who, place, now_s)
+            if _waits(seen, free_count, now_s):
+                return False
+            count = self._attempts.reserve_failure(
+                who, place, admission.digest, seen=seen, now_s=now_s, since_s=now_s - WINDOW_S
+            )
+            if count and count != seen.distinct_count:  # this password was not counted before
+                admission.places.append((place, seen))
+            if count or self._read(who, place, now_s) == seen:  # else another try was faster
+                return True
+        return False
+
+    def _read(self, who: str, place: str, now_s: float) -> Failures:
+        return self._attempts.read_failures(who, place, since_s=now_s - WINDOW_S)
 
     def failed(self, caller: Caller, *, digest: str, now_s: float) -> None:
-        """digest: of the wrong password."""
+        """A try that nobody has reserved.  digest: of the wrong password."""
         block = self.block(caller.peer)
-        counted = [(block, caller.who)] * bool(block)
-        if not self._is_known(caller, block, now_s):
-            counted.append((ANYWHERE, caller.whose))
+        is_known = self._is_known(caller, block, now_s)
+        counted = [(place, caller.who) for place, _ in self._places(block, is_known=is_known)]
+        counted.append((ANYWHERE, caller.whose))
         self._attempts.note_failure(counted, digest, now_s=now_s, since_s=now_s - WINDOW_S)
         self._note(caller, now_s)
 
@@ -170,11 +276,6 @@ class Throttle:
             by_whom=caller.by_whom,
         )
         self._attempts.note_log_in(caller.account_id, log_in)
-
-    def _is_waiting(self, who: str, block: str, free_count: int, now_s: float) -> bool:
-        failures = self._attempts.read_failures(who, block, since_s=now_s - WINDOW_S)
-        age_s = now_s - failures.last_at_s
-        return 0 <= age_s < wait_s(failures.distinct_count, free_count)
 
     def _must_take_turns(self, block: str, now_s: float) -> bool:
         limit = self._limits.block_count

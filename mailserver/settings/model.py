@@ -115,6 +115,7 @@ class ConnectionsSettings(Section):
     keepalive_probe_s: float = Field(default=15, ge=1)  # between two questions
     keepalive_probes: int = Field(default=4, ge=1)
     unacknowledged_s: float = Field(default=300, ge=300)  # shorter would end living peers
+    gateways: tuple[IPv4Address | IPv6Address, ...] = ()  # that may stand for anybody
     per_block: int = Field(default=100, ge=1)  # of strangers, at all processes of one door
     per_known_block: int = Field(default=1000, ge=1)  # where people signed in within known_days
     per_account: int = Field(default=50, ge=1)  # signed in; more count as strangers'

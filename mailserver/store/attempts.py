@@ -65,6 +65,26 @@ class Attempts(Protocol):
         """
         ...
 
+    def reserve_failure(
+        self, who: str, block: str, digest: str, *, seen: Failures, now_s: float, since_s: float
+    ) -> int:
+        """Count a try as failed before it is looked at, if the row is still as it was `seen`.
+
+        One step for all processes: of many tries at one instant, one finds it so.  How many
+        different passwords are counted now; 0: another try was faster, nothing was done.
+        """
+        ...
+
+    def return_failure(
+        self, who: str, block: str, digest: str, *, seen: Failures, now_s: float
+    ) -> None:
+        """Take such a try back: it was right, or was not looked at."""
+        ...
+
+    def name_key(self) -> bytes:
+        """Under which names that were typed are digested; as old as the counts.  Empty: unknown."""
+        ...
+
     def clear_failures(self, who: str, block: str) -> None: ...
 
     def take_turn(self, block: str, *, now_s: float, pause_s: float) -> bool:

@@ -213,7 +213,7 @@ class Service:
             most=settings.smtp.max_connections,
             listeners=self.listener_names,
             board=self.board or Board(None, now_s=self.clock_s()),
-            says_who=says_who(uncounted, self.gateways),
+            says_who=says_who(uncounted, {*self.gateways, *settings.connections.gateways}),
             is_known=self._knows_block,
         )
         self.hostname = settings.service.hostname
@@ -276,7 +276,9 @@ class Service:
         """May anybody stand behind this address?"""
         if not peer:
             return False
-        return read_address(peer) in self.gateways or self.peers.is_gateway(peer)
+        address = read_address(peer)
+        is_named = address in self.gateways or address in self.settings.connections.gateways
+        return is_named or self.peers.is_gateway(peer)
 
     def may_relay_unsigned(self, peer: str) -> bool:
         return self.is_trusted(peer) and not self.is_gateway(peer)

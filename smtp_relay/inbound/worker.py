@@ -140,9 +140,7 @@ class Worker:
         self._store = open_store(settings)
         self._board = Board(settings.store.path / "locks" / "board-smtp", now_s=loop.time())
         peers, gateways = PeerWatch(), default_gateways()
-        self._gate = open_gate(
-            self._store, settings, context.auth_secret, peers=peers, gateways=gateways
-        )
+        self._gate = open_gate(self._store, settings, context.auth_secret, gateways=gateways)
         self._committer = Committer(
             self._store, deliver=self._deliver, on_broken=self._broken_from_thread
         )

@@ -17,7 +17,6 @@ from mailserver.auth.throttle import Throttle, limits_of
 from mailserver.settings.model import AuthSettings, Settings
 from mailserver.store.ports import LastSeen, Store
 from mailserver.store.sqlite.store import SqliteStore
-from mailserver.telemetry.peers import ENOUGH_COUNT, PeerWatch
 from mailserver.values.secret import Secret
 from tests.auth.conftest import Clock, Door, Work
 from tests.auth.secrets import PASSWORD, WRONG
@@ -167,17 +166,15 @@ def test_every_refusal_costs_the_same_statements(
 def test_behind_a_gateway_addresses_slow_nobody(
     store: Store, tmp_path: Path, peer: str, log: io.StringIO
 ) -> None:
-    """All peers one private address: only names are counted."""
+    """An address that the settings name: only names are counted."""
     settings = Settings.model_validate(
         {
             "service": {"domain": "a.test", "hostname": "mail.a.test"},
             "auth": {"block_accounts": 5, "numen_key": str(tmp_path / "none.key")},
+            "connections": {"gateways": ["10.0.0.1"]},
         }
     )
-    peers = PeerWatch()
-    for _ in range(ENOUGH_COUNT):
-        peers.note(peer)
-    gate = open_gate(store, settings, Secret(b"s"), peers=peers)
+    gate = open_gate(store, settings, Secret(b"s"))
     door = Door(gate)
     verdicts = [door.sign_in(f"nom{number}", WRONG, peer=peer) for number in range(12)]
     gate.close()

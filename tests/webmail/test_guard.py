@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -106,9 +107,21 @@ def test_a_client_in_a_hurry_waits_a_minute_and_others_do_not(store: Store) -> N
 
 
 def test_whom_a_gateway_hides_are_not_counted_as_one() -> None:
-    entry = Entry(names=[HOST], pace=Pace(30), peers=PeerWatch(), clock_s=lambda: 0.0)
+    entry = Entry(
+        names=[HOST],
+        pace=Pace(30),
+        peers=PeerWatch(),
+        clock_s=lambda: 0.0,
+        gateways=[ip_address("10.0.0.1")],
+    )
     refusals = [entry.refusal(client="10.0.0.1", host=HOST, content_length="") for _ in range(60)]
     assert set(refusals) == {None}
+
+
+def test_a_client_cannot_make_itself_a_gateway() -> None:
+    entry = Entry(names=[HOST], pace=Pace(30), peers=PeerWatch(), clock_s=lambda: 0.0)
+    refusals = [entry.refusal(client="10.0.0.1", host=HOST, content_length="") for _ in range(300)]
+    assert refusals == [None] * 30 + [429] * 270
 
 
 def test_a_target_that_names_a_host_is_asked_of_that_host(house: House) -> None:

@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS failure (
     last_at_s REAL NOT NULL, PRIMARY KEY (block, who)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS turn (block TEXT PRIMARY KEY, next_at_s REAL NOT NULL)
     STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL)
+    STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS act (key TEXT PRIMARY KEY, since_s REAL NOT NULL,
     count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log_in (
@@ -44,6 +46,15 @@ _FAILED = f"""
             ELSE substr(?3 || ' ' || digests, 1, {MAX_DIGESTS_CHARACTERS}) END,
         last_at_s = CASE WHEN last_at_s >= ?5 AND instr(digests, ?3) > 0 THEN last_at_s
             ELSE ?4 END"""
+_RESERVE = f"""{_FAILED}
+    WHERE last_at_s < ?5 OR (count = ?6 AND last_at_s = ?7) RETURNING count"""
+_RETURN = """
+    UPDATE failure SET count = count - 1, digests = trim(replace(digests, ?3, '')),
+        last_at_s = CASE WHEN last_at_s = ?4 THEN ?5 ELSE last_at_s END
+    WHERE block = ?1 AND who = ?2 AND instr(digests, ?3) > 0"""
+_RETURNED = "DELETE FROM failure WHERE block = ? AND who = ? AND count <= 0"
+_MAKE_NAME_KEY = "INSERT OR IGNORE INTO secret VALUES ('names', randomblob(32))"
+_NAME_KEY = "SELECT value FROM secret WHERE name = 'names'"
 _CLEAR = "DELETE FROM failure WHERE block = ? AND who = ?"
 _TURN = """
     INSERT INTO turn (block, next_at_s) VALUES (?1, ?2)
@@ -93,6 +104,25 @@ class SqliteAttempts:
     ) -> None:
         for block, who in counted:
             self._run(_FAILED, (block, who, digest, now_s, since_s))
+
+    def reserve_failure(
+        self, who: str, block: str, digest: str, *, seen: Failures, now_s: float, since_s: float
+    ) -> int:
+        row = (block, who, digest, now_s, since_s, seen.distinct_count, seen.last_at_s)
+        rows = self._run(_RESERVE, row)
+        return int(rows[0][0]) if rows else 0
+
+    def return_failure(
+        self, who: str, block: str, digest: str, *, seen: Failures, now_s: float
+    ) -> None:
+        self._run(_RETURN, (block, who, digest, now_s, seen.last_at_s))
+        self._run(_RETURNED, (block, who))
+
+    def name_key(self) -> bytes:
+        if not (rows := self._run(_NAME_KEY, ())):
+            self._run(_MAKE_NAME_KEY, ())
+            rows = self._run(_NAME_KEY, ())
+        return bytes(rows[0][0]) if rows else b""
 
     def clear_failures(self, who: str, block: str) -> None:
         self._run(_CLEAR, (block, who))

@@ -216,6 +216,9 @@ class SqliteStore(SqliteStoreOfPeople):
         self.note_failure = attempts.note_failure
         self.clear_failures = attempts.clear_failures
         self.take_turn = attempts.take_turn
+        self.reserve_failure = attempts.reserve_failure
+        self.return_failure = attempts.return_failure
+        self.name_key = attempts.name_key
         self.count_act = attempts.count_act
         self.note_log_in = attempts.note_log_in
         self.log_ins = attempts.log_ins
