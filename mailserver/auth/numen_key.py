@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mailserver.keys.files import read_key
+from mailserver.texts.plurals import counted
 from mailserver.values.secret import Secret
 
 KEY_OCTETS = 32
@@ -105,7 +106,7 @@ def lost_key_warning(path: Path, store: KeepsNumens) -> str | None:
         else_do = "`mailserver password reset` gives another first password"
     count = sum(counts.values())
     return (
-        f"{why}, and restart. Without it {count} accounts that never chose a password"
+        f"{why}, and restart. Without it {counted(count, 'account')} that never chose a password"
         " cannot sign in, and no NUMEN and no code of before gets anybody back in; chosen passwords"
         f" go on. If there is no copy, {else_do}"
     )

@@ -15,6 +15,7 @@ import typer
 from mailserver.cli.access import opened_store, read_settings
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption
+from mailserver.texts.plurals import counted
 
 if TYPE_CHECKING:
     from mailserver.backup.manifest import Manifest
@@ -66,8 +67,8 @@ def backup(
 
 def _tell_saved(folder: Path, numen_key: Path | None, manifest: Manifest) -> None:
     print(
-        f"{folder}: {manifest.accounts} accounts, {manifest.messages} messages,"
-        f" {_size(manifest.octets)} in {manifest.file_count} files"
+        f"{folder}: {_what(manifest)}, {_size(manifest.octets)} in"
+        f" {counted(manifest.file_count, 'file')}"
     )
     if numen_key is not None:
         print(f"{numen_key / 'numen.key'}: keep it apart from the backup")
@@ -131,19 +132,22 @@ def _ask_for_key(manifest: Manifest) -> str:
     )
 
 
+def _what(manifest: Manifest) -> str:
+    accounts, messages = manifest.accounts, manifest.messages
+    return f"{counted(accounts, 'account')}, {counted(messages, 'message')}"
+
+
 def _who_is_out(manifest: Manifest) -> str:
+    accounts = counted(manifest.numen_accounts, "account")
     return (
-        f"{manifest.numen_accounts} accounts that never chose a password cannot sign in, and no"
+        f"{accounts} that never chose a password cannot sign in, and no"
         " NUMEN and no code of before gets anybody back in; chosen passwords go on"
     )
 
 
 def _tell_restored(folder: Path, restored: Restored, *, has_key: bool) -> None:
     manifest = restored.manifest
-    print(
-        f"{folder}: {manifest.accounts} accounts, {manifest.messages} messages,"
-        f" as they were at {manifest.made_at}"
-    )
+    print(f"{folder}: {_what(manifest)}, as they were at {manifest.made_at}")
     for key, before in restored.moved.items():
         named = f"was {before}" if before else "came from the environment"
         print(f"{key} {named}: it is {manifest.places[key]} now, in that folder")

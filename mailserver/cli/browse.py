@@ -15,6 +15,7 @@ from mailserver.cli.access import opened_store, read_settings
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.subjects import UnitOption, unit_named
+from mailserver.texts.plurals import counted
 from mailserver.values.escaping import shown
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def _unit_lines(facts: dict[str, Any]) -> Iterator[str]:
 
 def _short_line(facts: dict[str, Any]) -> str:
     town, count = facts["place"]["town"], facts["units"]
-    parts = [facts["code"], facts["name"], town, f"{facts['people']} people"]
-    parts += [f"{count} units"] if count else []
+    parts = [facts["code"], facts["name"], town, counted(facts["people"], "person", "people")]
+    parts += [counted(count, "unit")] if count else []
     parts += ["closed"] if facts.get("closed") else []
     return shown("  ".join(part for part in parts if part))

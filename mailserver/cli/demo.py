@@ -10,6 +10,7 @@ import typer
 
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption
+from mailserver.texts.plurals import counted
 
 if TYPE_CHECKING:
     from mailserver.demo.academy import DemoService
@@ -83,7 +84,7 @@ def academy(
     files = [out / "units.csv", out / "people.csv"]
     for file, octets in zip(files, (made.units, made.people), strict=True):
         write_private(file, octets)
-        print(f"{file}: {len(octets.splitlines()) - 1} rows")
+        print(f"{file}: {counted(len(octets.splitlines()) - 1, 'row')}")
     if apply:
         _import(files, config)
     else:

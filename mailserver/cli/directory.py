@@ -25,6 +25,7 @@ from mailserver.cli.directory_words import (
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.queue_acts import whoever
+from mailserver.texts.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +132,7 @@ def undo(
             return
         count = count_undo(store, wanted)
         if not yes:
-            _ask(f"Take back {count} changes of {run_words(wanted)}?")
+            _ask(f"Take back {counted(count, 'change')} of {run_words(wanted)}?")
         try:
             with work.bar("undoing", count) as progress:
                 undone = undo_run(

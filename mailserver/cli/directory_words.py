@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from mailserver.cli.moments import clock, iso
+from mailserver.texts.plurals import counted
 from mailserver.values.escaping import shown
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def say_done(applied: Applied, made: MadePlan, *, took_s: float, as_json: bool) 
         print(json.dumps(facts))
         return
     resumed = f", from {applied.resumed_at} on" if applied.resumed_at else ""
-    print(f"{done_count} changes applied in {took_s:.1f} s{resumed}")
+    print(f"{counted(done_count, 'change')} applied in {took_s:.1f} s{resumed}")
     if applied.conflict_count:
         print(
             f"{applied.conflict_count} not made: why stands in {made.conflicts_path}",
@@ -98,7 +99,7 @@ def say_undone(run: ImportRun, *, count: int, undone: Undone | None, as_json: bo
     if undone is None:
         print(f"import {run.run_id} was taken back before: nothing to do")
         return
-    print(f"import {run.run_id}: {undone.done_count} of {count} changes taken back")
+    print(f"import {run.run_id}: {undone.done_count} of {counted(count, 'change')} taken back")
     for words in conflicts:
         print(f"left as it is: {words}", file=sys.stderr)
 

@@ -15,6 +15,7 @@ from mailserver.cli.lists_words import print_member
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.subjects import unit_named
+from mailserver.texts.plurals import counted
 from mailserver.values.written import plain
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def rule(
             )
             store.lists.add_rule(which.list_id, new)
         count = len(store.lists.accounts_by_rule(which))
-    print(f"{which.address}: {count} members by rule now")
+    print(f"{which.address}: {counted(count, 'member')} by rule now")
 
 
 def role(

@@ -9,6 +9,7 @@ import typer
 from mailserver.cli.access import opened_store, read_settings
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, IdentifierArgument
+from mailserver.texts.plurals import noun
 
 app = typer.Typer(help="Passwords, and codes to get back in.", no_args_is_help=True)
 
@@ -85,4 +86,5 @@ def new_key(*, config: ConfigOption = None) -> None:
     print(f"{path}: a new key: keep a copy of it apart, and restart the service")
     if count:
         how = "`mailserver password reset ID`, or `mailserver account passwd ID --numen N`"
-        print(f"{count} accounts need another first password: {how}")
+        need = noun(count, "account needs", "accounts need")
+        print(f"{count} {need} another first password: {how}")

@@ -14,6 +14,7 @@ from mailserver.cli.access import opened_store, read_settings
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.trace_words import journey_facts, journey_lines
+from mailserver.texts.plurals import counted
 from mailserver.values.escaping import shown
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def _only_copy(journey: Journey, copy_no: str | None) -> Journey:
         return journey
     copies = tuple(copy for copy in journey.copies if copy.copy_no == int(copy_no))
     if not copies:
-        raise Mistake(f"this message has {len(journey.copies)} copies, and none is {copy_no}")
+        told = counted(len(journey.copies), "copy", "copies")
+        raise Mistake(f"this message has {told}, and none is {copy_no}")
     return replace(journey, copies=copies)
 
 

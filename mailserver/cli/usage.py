@@ -9,6 +9,7 @@ import typer
 
 from mailserver.cli.access import opened_store, read_settings
 from mailserver.cli.options import ConfigOption, JsonOption
+from mailserver.texts.plurals import noun
 
 if TYPE_CHECKING:
     from mailserver.quota.classes import Classes
@@ -58,5 +59,5 @@ def _line(facts: dict[str, Any]) -> str:
     mib = facts["octets"] / (1024 * 1024)
     return (
         f"{facts['identifier']:<20} {facts['class']:<12} {mib:>12.1f} MiB"
-        f" {facts['messages']:>9} messages  {percent}"
+        f" {facts['messages']:>9} {noun(facts['messages'], 'message'):<8}  {percent}"
     )

@@ -19,6 +19,7 @@ from mailserver.directory.plan import Plan, Refused
 from mailserver.directory.rows import BadRow, PersonRow, Row, TableReader, UnitRow
 from mailserver.directory.tables import Table, read_tables
 from mailserver.directory.units import UnitsDecided, decide_units
+from mailserver.texts.plurals import counted
 
 _SHOWN_HEADERS: Final = 20
 
@@ -148,7 +149,7 @@ def _found(table: Table, reader: TableReader) -> str:
     unused = reader.unused_headers()
     more = f" and {len(unused) - _SHOWN_HEADERS} more" if len(unused) > _SHOWN_HEADERS else ""
     rest = f"; not used: {', '.join(unused[:_SHOWN_HEADERS])}{more}" if unused else ""
-    return f"{table.name}: {kinds}, {len(table.rows)} rows, {table.found}{rest}"
+    return f"{table.name}: {kinds}, {counted(len(table.rows), 'row')}, {table.found}{rest}"
 
 
 def _columns(table: Table, reader: TableReader) -> str:

@@ -26,6 +26,7 @@ from mailserver.directory.columns import (
 )
 from mailserver.directory.problems import BadFile, Problem, told
 from mailserver.directory.tables import Table, TextRow
+from mailserver.texts.plurals import counted
 from mailserver.values.secret import Secret
 from mailserver.values.words import search_key
 
@@ -184,7 +185,8 @@ class TableReader:
     def _row(self, number: int, row: TextRow) -> Row:
         origin = Origin(self._table_no, number, self._table.place(row))
         if row.is_ragged:
-            words = f"{len(row.cells)} cells under {len(self._table.header)} headers"
+            cells_words = counted(len(row.cells), "cell")
+            words = f"{cells_words} under {counted(len(self._table.header), 'header')}"
             return _bad(origin, None, "", f"{words}: is a quotation mark missing?")
         kind = self._kind
         if self._record is not None:

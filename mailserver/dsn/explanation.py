@@ -96,7 +96,7 @@ def _recipients(copies: list[OwedCopy], language: Language) -> str:
     lines = [label.in_language(language).format(count=len(copies))]
     lines += ["  " + visible(copy.recipient) for copy in copies[:SHOWN_RECIPIENTS]]
     if more := len(copies[SHOWN_RECIPIENTS:]):
-        lines.append("  " + words.MORE_RECIPIENTS.in_language(language).format(count=more))
+        lines.append("  " + words.MORE_RECIPIENTS.in_language(more, language))
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from mailserver.queue.reports import ReportKind
 from mailserver.texts.catalogue import Language, Text
+from mailserver.texts.plurals import Counted
 
 FROM_NAME: Final = Text(fr="Distribution du courrier", en="Mail delivery")
 
@@ -54,7 +55,10 @@ SUBJECT_LABEL: Final = Text(fr="Objet :  ", en="Subject: ")
 SENT_LABEL: Final = Text(fr="Envoyé : ", en="Sent:    ")
 ONE_RECIPIENT: Final = Text(fr="Destinataire :", en="Recipient:")
 MANY_RECIPIENTS: Final = Text(fr="Destinataires ({count}) :", en="Recipients ({count}):")
-MORE_RECIPIENTS: Final = Text(fr="... et {count} autres", en="... and {count} others")
+MORE_RECIPIENTS: Final = Counted(
+    Text(fr="... et {count} autre", en="... and {count} other"),
+    Text(fr="... et {count} autres", en="... and {count} others"),
+)
 WHY: Final = Text(fr="Pourquoi : {what}", en="Why: {what}")
 NOT_OFFERED_YET: Final = Text(
     fr="le message attend son tour chez nous : nous n'avons pas encore pu le présenter au serveur"

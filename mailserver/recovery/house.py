@@ -182,7 +182,8 @@ class House:
             self.log.warning("nobody to write to", identifier=subject.identifier)
 
     def mail_code(self, subject: Subject, to: str, code: Secret[str]) -> None:
-        minutes = str(round(self.rules.mailed_code_minutes))
+        count = round(self.rules.mailed_code_minutes)
+        minutes = words.MINUTES.in_language(count, self.language_of(subject))
         self.mail(subject, to, words.CODE_SUBJECT, words.CODE, code=code.reveal(), minutes=minutes)
 
     def tell(self, subject: Subject, to: str, title: Text, text: Text, **facts: str) -> None:

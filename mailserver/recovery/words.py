@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mailserver.texts.catalogue import Text
+from mailserver.texts.plurals import Counted
 
 REQUESTED: Final = Text(
     fr="Si ce compte existe et a une adresse de secours, un code vient d'y être envoyé.",
@@ -77,14 +78,18 @@ CODE: Final = Text(
 
     {code}
 
-Il est bon pendant {minutes} minutes, une seule fois. Si vous ne l'avez pas demandé, il n'y a
+Il est bon pendant {minutes}, une seule fois. Si vous ne l'avez pas demandé, il n'y a
 rien à faire : sans lui, rien ne change. Ne le donnez à personne, pas même à l'assistance.""",
     en="""The one-time code for the account {identifier} is:
 
     {code}
 
-It is good for {minutes} minutes, once. If you did not ask for it, there is nothing to do:
+It is good for {minutes}, once. If you did not ask for it, there is nothing to do:
 without it, nothing changes. Give it to nobody, not even to the support desk.""",
+)
+MINUTES: Final = Counted(
+    Text(fr="{count} minute", en="{count} minute"),
+    Text(fr="{count} minutes", en="{count} minutes"),
 )
 ADDRESS_SUBJECT: Final = Text(
     fr="L'adresse de secours de {identifier} a changé",

@@ -23,6 +23,7 @@ from mailserver.settings.check_web import check_web
 from mailserver.settings.finding import Finding, error, warning
 from mailserver.settings.listeners import WantedListener, wanted_listeners
 from mailserver.settings.model import Settings
+from mailserver.texts.plurals import noun
 
 
 def check_settings(
@@ -66,12 +67,13 @@ def _check_service(settings: Settings) -> Iterator[Finding]:
 
 def _check_passwords(settings: Settings) -> Iterator[Finding]:
     passwords = settings.passwords
+    days = noun(passwords.grace_days, "day")
     if passwords.change_first and passwords.grace_days:
         yield warning(
             "passwords.change_first",
-            f"true: first passwords end for mail programs {passwords.grace_days:g} days after their"
-            " first use, and people have no page yet where they could choose another one: somebody"
-            " must help each of them with `mailserver password change`, or write false",
+            f"true: first passwords end for mail programs {passwords.grace_days:g} {days} after"
+            " their first use, and people have no page yet where they could choose another one:"
+            " somebody must help each of them with `mailserver password change`, or write false",
         )
 
 

@@ -33,6 +33,6 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count} {noun(count, one, many)}"
 
 
-def noun(count: int, one: str, many: str = "") -> str:
+def noun(count: float, one: str, many: str = "") -> str:
     """The noun alone, in English."""
     return one if count == 1 else many or f"{one}s"

@@ -49,6 +49,7 @@ from mailserver.store.queueing import (
     Settlement,
 )
 from mailserver.telemetry.log import get_log
+from mailserver.texts.plurals import counted, noun
 from mailserver.values.address import key_of
 from mailserver.values.ids import AcceptId, AgentId, MessageId, accept_id_text
 from mailserver.values.message import HOLDS_NUL
@@ -393,8 +394,9 @@ class Expander:
             "post expanded", message_id=copy.ref.message_id, copies=count, full=full_count
         )
         owes = is_owed(ReportKind.EXPANDED, notify=copy.notify, reverse_path=message.reverse_path)
-        words = f"handed to {count} members{name}"
-        words += f"; {full_count} mailboxes were full" if full_count else ""
+        words = f"handed to {counted(count, 'member')}{name}"
+        if full_count:
+            words += f"; {full_count} {noun(full_count, 'mailbox was', 'mailboxes were')} full"
         kind = ReportKind.EXPANDED if owes else None
         return self._settled(copy, CopyState.EXPANDED, "2.0.0", words, owes=kind)
 

@@ -51,6 +51,7 @@ from mailserver.store.lists import (
 from mailserver.store.moments import WISH_S
 from mailserver.store.ports import Outcome, Write
 from mailserver.store.queueing import CopyRef, QueuedMessage
+from mailserver.texts.plurals import counted
 from mailserver.values.address import key_of
 from smtp_relay.delivery.expander_notes import Notes
 from smtp_relay.delivery.expander_post import Workshop, header_of, pieces_of
@@ -250,7 +251,7 @@ class Requests:
         members = [one for one in found if self._is_elsewhere(one)]
         for member in members:
             self._count_bounce(which, member)
-        return f"the address of {len(members)} members failed for good"
+        return f"the address of {counted(len(members), 'member')} failed for good"
 
     def _bounced_members(
         self, which: MailingList, detail: str, message: QueuedMessage, failures: list[Failure]

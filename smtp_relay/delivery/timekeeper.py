@@ -17,6 +17,7 @@ from mailserver.queue.reports import ReportKind, is_owed
 from mailserver.queue.schedule import Schedule
 from mailserver.store.ports import Outcome
 from mailserver.store.queueing import Attempt, CopyOutcome, OverdueCopy, Settlement
+from mailserver.texts.plurals import noun
 
 SLICE_COPIES = 500
 EXPIRED = "4.4.7"  # RFC 3463 §3.5: delivery time expired
@@ -80,7 +81,7 @@ def _expired(copy: OverdueCopy, schedule: Schedule, now_s: float) -> CopyOutcome
     owes = is_owed(ReportKind.FAILED, notify=copy.notify, reverse_path=copy.reverse_path)
     hours = schedule.expire_after_s / _HOUR_S
     last = f"; the last answer: {copy.last_words}" if copy.last_words else ""
-    words = f"not delivered within {hours:g} hours{last}"
+    words = f"not delivered within {hours:g} {noun(hours, 'hour')}{last}"
     return CopyOutcome(
         ref=copy.ref,
         state=CopyState.RETURNED,

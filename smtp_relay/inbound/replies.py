@@ -54,7 +54,7 @@ def _phrase(code: int, enhanced: str, fr: str, en: str) -> Phrase:
 BANNER = _phrase(220, "", "{hostname} ESMTP", "{hostname} ESMTP")
 TLS_READY = _phrase(220, "2.0.0", "Pret pour TLS", "Ready to start TLS")
 GOODBYE = _phrase(221, "2.0.0", "Au revoir", "Goodbye")
-SIGNED_IN = _phrase(235, "2.7.0", "Vous etes identifie", "You are signed in")
+SIGNED_IN = _phrase(235, "2.7.0", "Identification reussie", "You are signed in")
 HELLO = _phrase(250, "", "{hostname}", "{hostname}")
 DONE = _phrase(250, "2.0.0", "Ok", "Ok")
 SENDER_OK = _phrase(250, "2.1.0", "Expediteur accepte", "Sender ok")
@@ -246,7 +246,7 @@ TRANSACTION_OPEN = _phrase(
     503, "5.5.1", "Un message est deja en cours", "A message is already under way"
 )
 TLS_ALREADY = _phrase(503, "5.5.1", "TLS est deja en place", "TLS is already on")
-SIGNED_IN_ALREADY = _phrase(503, "5.5.1", "Vous etes deja identifie", "You are already signed in")
+SIGNED_IN_ALREADY = _phrase(503, "5.5.1", "Identification deja faite", "You are already signed in")
 UNKNOWN_MECHANISM = _phrase(
     504,
     "5.5.4",

@@ -264,7 +264,7 @@ def test_without_the_key_it_says_what_fails_and_does_nothing(
     said = run("restore", saved, "--to", tmp_path / "r")
     line = one_line(said)
     assert "--numen-key" in line
-    assert "1 accounts that never chose a password cannot sign in" in line
+    assert "1 account that never chose a password cannot sign in" in line
     assert not (tmp_path / "r").exists()
     without = run("restore", saved, "--to", tmp_path / "r", "--without-numen-key")
     assert without.status == 0

@@ -115,4 +115,4 @@ def test_mistakes_are_one_line(run: Run, service: Path) -> None:
     (accept_id,) = queue_up(service, to_relay("un@far.test"))
     assert is_mistake(trace(run, service, " "), "write an address, a Message-ID or an id")
     wrong = trace(run, service, f"{accept_id_text(accept_id)}:7")
-    assert is_mistake(wrong, "this message has 1 copies, and none is 7")
+    assert is_mistake(wrong, "this message has 1 copy, and none is 7")

@@ -160,7 +160,7 @@ def test_a_full_mailbox_gets_no_copy_once_its_margin_is_used_up_too(
     assert len(house.read("anne.durand")) == before + wanted
     assert len(house.read("jean.petit")) == 1
     words = house.state_of(sent)[1]
-    assert words.endswith("; 1 mailboxes were full") is not bool(wanted)
+    assert words.endswith("; 1 mailbox was full") is not bool(wanted)
     assert [one.gets_mail for one in house.members() if one.account_id == anne] == [True]
 
 
