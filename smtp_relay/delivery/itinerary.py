@@ -152,7 +152,7 @@ def open_wayfinder(
     policies: called in threads of its own.
     https_port, https_context: where MTA-STS policies are fetched and whom to trust; for tests.
     """
-    resolver = CachingResolver(settings.dns)
+    resolver = CachingResolver(settings.dns, tells_bogus=True)
     # Where DANE is not wanted nobody is to be warned that it is off.
     validates = settings.dns.validates if settings.delivery.dane else "no"
     validation = Validation(resolver, servers=resolver.servers, validates=validates, log=log)

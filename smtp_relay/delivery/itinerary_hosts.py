@@ -15,7 +15,7 @@ from smtp_relay.delivery.dns.answers import (
     RecordType,
     Unanswered,
 )
-from smtp_relay.delivery.dns.inquiry import Inquiry
+from smtp_relay.delivery.dns.inquiry import Inquiry, lapse_words
 from smtp_relay.delivery.security.dane import (
     DaneFinding,
     NoDane,
@@ -32,7 +32,7 @@ class Located:
 
     addresses: those that may be tried, in order.
     all_addresses: also those that `delivery.ip` leaves out.
-    is_unanswered: at least one family had no answer.
+    is_unanswered: at least one family had no answer; why: the first one that had none.
     """
 
     host: str
@@ -41,6 +41,7 @@ class Located:
     canonical: str = ""
     is_authentic: bool = False
     is_unanswered: bool = False
+    why: str = ""
     is_no_name: bool = False
 
 
@@ -70,13 +71,15 @@ def read_addresses(host: str, ipv4: Answer, ipv6: Answer, *, choice: IpChoice) -
     answers = (ipv4, ipv6)
     found = [answer for answer in answers if isinstance(answer, Found)]
     fours, sixes = _texts(ipv4), _texts(ipv6)
+    lapses = [lapse_words(answer) for answer in answers if isinstance(answer, Unanswered)]
     return Located(
         host=host,
         addresses=order_addresses(fours, sixes, choice=choice),
         all_addresses=(*fours, *sixes),
         canonical=found[0].canonical if found else "",
         is_authentic=bool(found) and all(answer.is_authentic for answer in found),
-        is_unanswered=any(isinstance(answer, Unanswered) for answer in answers),
+        is_unanswered=bool(lapses),
+        why=lapses[0] if lapses else "",
         is_no_name=any(isinstance(answer, NoSuchName) for answer in answers),
     )
 
@@ -91,8 +94,8 @@ async def find_dane(inquiry: Inquiry, located: Located, *, port: int) -> DaneFin
         answer = await inquiry.ask(name, RecordType.TLSA)
         inquiry.tell(name, RecordType.TLSA, answer)
         match answer:
-            case Unanswered(why=why):
-                return Withheld(why)
+            case Unanswered():
+                return Withheld(lapse_words(answer))
             case Found(is_authentic=True, records=records):
                 return choose_records(records, base)
             case _:

@@ -28,8 +28,15 @@ from mailserver.routing.reach import Reach, reach_of
 from mailserver.routing.rules import match_domain
 from mailserver.settings.model import RouteSettings, Settings
 from mailserver.store.policies import StsPolicy
-from smtp_relay.delivery.dns.answers import Found, NoData, NoSuchName, RecordType, Unanswered
-from smtp_relay.delivery.dns.inquiry import Inquiry
+from smtp_relay.delivery.dns.answers import (
+    Found,
+    Lapse,
+    NoData,
+    NoSuchName,
+    RecordType,
+    Unanswered,
+)
+from smtp_relay.delivery.dns.inquiry import Inquiry, lapse_words
 from smtp_relay.delivery.dns.validation import Validation
 from smtp_relay.delivery.itinerary_hosts import Located, find_dane, locate_all
 from smtp_relay.delivery.itinerary_route import RouteFinder
@@ -50,6 +57,11 @@ from smtp_relay.delivery.security.demand import Untrusted, decide_demand, settin
 from smtp_relay.delivery.security.sts_keeper import StsKeeper
 
 _SHOWN_ADDRESSES = 3
+_HEARD = frozenset({Lapse.MALFORMED, Lapse.BOGUS})
+_UNUSABLE = {
+    False: "name servers did not answer for",
+    True: "what name servers answered cannot be used for",
+}
 
 
 class _NoWay(Exception):
@@ -131,8 +143,9 @@ class MxFinder:
                 return (MxRecord(0, domain),), is_authentic, True
             case NoSuchName():
                 raise _NoWay("5.1.2", f"the domain {domain} does not exist", is_permanent=True)
-            case Unanswered(why=why):
-                raise _NoWay("4.4.3", f"name servers did not answer for {domain}: {why}")
+            case Unanswered():
+                words = f"{_UNUSABLE[answer.lapse in _HEARD]} {domain}: {lapse_words(answer)}"
+                raise _NoWay("4.4.3", words)
             case _:
                 assert_never(answer)
 
@@ -183,7 +196,9 @@ class MxFinder:
             has_all = all(one.all_addresses for _, one in pairs)
             raise _out_of_reach(f"the mail hosts of {domain} have", refused, has_all=has_all)
         if any(one.is_unanswered for _, one in pairs):
-            raise _NoWay("4.4.3", f"name servers did not answer for the mail hosts of {domain}")
+            silent = next(one for _, one in pairs if one.is_unanswered)
+            words = f"name servers did not answer for the mail hosts of {domain}"
+            raise _NoWay("4.4.3", f"{words}: {silent.host}: {silent.why}")
         raise _NoWay("4.4.4", f"no mail host of {domain} has an address that we may use")
 
     def _reached(

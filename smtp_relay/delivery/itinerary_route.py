@@ -83,7 +83,7 @@ class RouteFinder:
         if located.addresses:
             return None
         if located.is_unanswered:
-            return "4.4.3", f"name servers did not answer for {located.host}"
+            return "4.4.3", f"name servers did not answer for {located.host}: {located.why}"
         return "4.4.4", f"{located.host}, of route {rule.name}, has no address"
 
     def _read_login(self, rule: RouteSettings) -> Login | None:

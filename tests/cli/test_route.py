@@ -173,3 +173,15 @@ def test_an_unknown_account_is_a_mistake(service: Path, run: Run) -> None:
     said = run("route", "x@b.test", "--account", "nobody", "--config", service)
     assert said.status == 2
     assert "nobody" in said.err
+
+
+def test_a_malformed_tlsa_record_is_called_by_its_name(
+    ready: Path, dns_server: liar.Server, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    monkeypatch.setenv("MAILSERVER_DNS__VALIDATES", "yes")
+    monkeypatch.setenv("MAILSERVER_DNS__TIMEOUT_S", "0.2")
+    dns_server.ad = True
+    dns_server.changes["_25._tcp.mx1.b.test"] = liar.malformed_tlsa
+    said = run("route", "x@b.test", "--config", ready)
+    assert "TLSA of _25._tcp.mx1.b.test: malformed TLSA record from 127.0.0.1 port" in said.out
+    assert "mx1.b.test: left out, its TLSA records cannot be had (malformed TLSA" in said.out

@@ -54,12 +54,26 @@ class NoSuchName:
     ttl_s: float
 
 
+class Lapse(Enum):
+    """Why there is no answer that can be used."""
+
+    SILENT = "no server answered in time"
+    LATE = "all questions about one destination took too long"
+    FAILED = "SERVFAIL: the server could not find out"
+    REFUSED = "REFUSED and other codes: the server does not answer us"
+    MALFORMED = "a record or an answer that cannot be read"
+    BOGUS = "signatures that do not hold (DNSSEC)"
+    LAME = "none of the zone's own servers can be asked"
+    ASTRAY = "aliases without an end, records of another name"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unanswered:
     """why: in words for a journey."""
 
     why: str
     ttl_s: float
+    lapse: Lapse = Lapse.FAILED
 
 
 Answer = Found | NoData | NoSuchName | Unanswered

@@ -9,6 +9,7 @@ from typing import Final, assert_never
 from smtp_relay.delivery.dns.answers import (
     Answer,
     Found,
+    Lapse,
     NoData,
     NoSuchName,
     RecordType,
@@ -41,7 +42,7 @@ class Inquiry:
                 answer = await self._resolver.ask(name, record_type)
         except TimeoutError:
             why = f"all questions together took longer than {self._lifetime_s:g} s"
-            answer = Unanswered(why=why, ttl_s=GIVEN_UP_S)
+            answer = Unanswered(why=why, ttl_s=GIVEN_UP_S, lapse=Lapse.LATE)
         self.ttl_s = min(self.ttl_s, answer.ttl_s)
         return answer
 
@@ -55,6 +56,23 @@ class Inquiry:
         self.say(f"{record_type.value} of {name}: {cut}")
 
 
+_SAID: Final = {
+    Lapse.SILENT: "",  # "no answer from 192.0.2.53 port 53" says it
+    Lapse.LATE: "no answer: ",
+    Lapse.FAILED: "",
+    Lapse.REFUSED: "",
+    Lapse.MALFORMED: "",
+    Lapse.BOGUS: "its DNSSEC signatures do not hold: ",
+    Lapse.LAME: "none of its own name servers can be asked: ",
+    Lapse.ASTRAY: "",
+}
+
+
+def lapse_words(answer: Unanswered) -> str:
+    """Why there is no answer, each kind of trouble in its own words."""
+    return f"{_SAID[answer.lapse]}{answer.why}"
+
+
 def words_of(answer: Answer, name: str) -> str:
     match answer:
         case Found(records=records, canonical=canonical, is_authentic=is_authentic):
@@ -65,8 +83,8 @@ def words_of(answer: Answer, name: str) -> str:
             return "no such name (NXDOMAIN)"
         case NoData():
             return "none"
-        case Unanswered(why=why):
-            return f"no answer: {why}"
+        case Unanswered():
+            return lapse_words(answer)
         case _:
             assert_never(answer)
 

@@ -15,15 +15,16 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
+import dns.asyncquery
 import dns.asyncresolver
 import dns.exception
 import dns.flags
 import dns.message
 import dns.name
-import dns.nameserver
 import dns.rcode
 import dns.resolver
 
@@ -32,21 +33,26 @@ from mailserver.settings.model import DnsSettings
 from smtp_relay.delivery.dns.answers import (
     Answer,
     Found,
+    Lapse,
     NoData,
     NoSuchName,
     RecordType,
     Unanswered,
 )
+from smtp_relay.delivery.dns.servers import Error, Server, lapse_of, words_of_errors
 
 PAYLOAD_OCTETS: Final = 1232  # what passes every path unfragmented
 FLOOR_S: Final = 30.0
 CEILING_S: Final = 3600.0
 NEGATIVE_CEILING_S: Final = 900.0
 UNANSWERED_S: Final = 10.0
+UNCHECKED_S: Final = 2.0
+"""For the question whether signatures are to blame: only the words hang on it."""
 MAX_CACHED: Final = 20_000
 MAX_ASKED_AT_ONCE: Final = 200
 DNS_PORT: Final = 53
 _LAST_RESORT: Final = Bind("127.0.0.1", DNS_PORT)  # resolv.conf(5): without a line, this machine
+
 
 Clock = Callable[[], float]
 _Key = tuple[str, RecordType]
@@ -74,11 +80,14 @@ class CachingResolver:
         servers: Sequence[Bind] | None = None,
         clock: Clock = time.monotonic,
         max_cached: int = MAX_CACHED,
+        tells_bogus: bool = False,
     ) -> None:
+        """tells_bogus: after SERVFAIL, one more question shows whether signatures are to blame."""
         self.servers = tuple(servers or find_servers(settings))
         self._asker = _make_asker(settings, self.servers)
         self._clock = clock
         self._max_cached = max_cached
+        self._tells_bogus = tells_bogus
         self._cache: OrderedDict[_Key, tuple[float, Answer]] = OrderedDict()
         self._asking: dict[_Key, asyncio.Task[Answer]] = {}
         self._slots = asyncio.Semaphore(MAX_ASKED_AT_ONCE)
@@ -130,15 +139,37 @@ class CachingResolver:
         except dns.resolver.NXDOMAIN as error:
             return _no_such_name(error)
         except (dns.exception.DNSException, OSError, UnicodeError) as error:
-            return Unanswered(why=_why(error), ttl_s=UNANSWERED_S)
+            lapse = _lapse(error)
+            if lapse is Lapse.FAILED and self._tells_bogus:
+                is_bogus = await self._has_unchecked(question, record_type)
+                lapse = Lapse.BOGUS if is_bogus else lapse
+            return Unanswered(why=_why(error, record_type), ttl_s=UNANSWERED_S, lapse=lapse)
         return _read(answer)
+
+    async def _has_unchecked(self, question: dns.name.Name, record_type: RecordType) -> bool:
+        """Does a server that failed have an answer, if it need not check signatures?
+
+        RFC 4035 §3.2.2: with CD, a resolver hands on what it would not vouch for.
+        """
+        query = dns.message.make_query(question, record_type.value, use_edns=0, want_dnssec=True)
+        query.flags |= dns.flags.CD
+        for server in self.servers:
+            with suppress(dns.exception.DNSException, OSError):
+                response = await dns.asyncquery.udp(
+                    query,
+                    server.host,
+                    timeout=min(self._asker.timeout, UNCHECKED_S),
+                    port=server.port,
+                    ignore_unexpected=True,
+                    ignore_errors=True,
+                )
+                return response.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}
+        return False
 
 
 def _make_asker(settings: DnsSettings, servers: Sequence[Bind]) -> dns.asyncresolver.Resolver:
     asker = dns.asyncresolver.Resolver(configure=False)
-    asker.nameservers = [
-        dns.nameserver.Do53Nameserver(server.host, server.port) for server in servers
-    ]
+    asker.nameservers = [Server(server.host, server.port) for server in servers]
     asker.timeout = settings.timeout_s
     # Every server twice, and never longer than a whole destination may take.
     asker.lifetime = min(settings.lifetime_s, 2 * settings.timeout_s * len(servers))
@@ -152,7 +183,11 @@ def _read(answer: dns.resolver.Answer) -> Answer:
     left_s = float(answer.chaining_result.minimum_ttl)
     if answer.rrset is None:
         if answer.response.answer and not answer.chaining_result.cnames:
-            return Unanswered(why="records of another name in the answer", ttl_s=UNANSWERED_S)
+            return Unanswered(
+                why="records of another name in the answer",
+                ttl_s=UNANSWERED_S,
+                lapse=Lapse.ASTRAY,
+            )
         return NoData(is_authentic=is_authentic, ttl_s=_bounded(left_s, NEGATIVE_CEILING_S))
     return Found(
         records=tuple(answer.rrset),
@@ -177,22 +212,21 @@ def _bounded(ttl_s: float, ceiling_s: float) -> float:
     return min(max(ttl_s, FLOOR_S), ceiling_s)
 
 
-def _why(error: Exception) -> str:
-    """`SERVFAIL from 127.0.0.1:53`: what each server did, each said once."""
-    match error:
-        case dns.resolver.LifetimeTimeout() | dns.resolver.NoNameservers():
-            said = [_server_words(one) for one in error.kwargs["errors"]]
-            return ", ".join(dict.fromkeys(said)) or "no answer in time"
-        case _:
-            return " ".join(str(error).split()) or type(error).__name__
+def _lapse(error: Exception) -> Lapse:
+    errors = _errors_of(error)
+    return Lapse.ASTRAY if errors is None else lapse_of(errors)
 
 
-def _server_words(one: tuple[str, bool, int, Any, dns.message.Message | None]) -> str:
-    server, _is_tcp, _port, error, response = one
-    where = server.removeprefix("Do53:").replace("@", " port ")
-    if response is not None and response.rcode() != dns.rcode.NOERROR:
-        return f"{dns.rcode.to_text(response.rcode())} from {where}"
-    if isinstance(error, dns.exception.Timeout):
-        return f"no answer from {where}"
-    words = " ".join(str(error).split()) or type(error).__name__
-    return f"no usable answer from {where} ({words})"
+def _why(error: Exception, record_type: RecordType) -> str:
+    errors = _errors_of(error)
+    if errors is not None:
+        return words_of_errors(errors, record_type)
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _errors_of(error: Exception) -> Sequence[Error] | None:
+    """What each server did; None: it is not about servers."""
+    if isinstance(error, (dns.resolver.LifetimeTimeout, dns.resolver.NoNameservers)):
+        errors: Sequence[Error] = error.kwargs["errors"]
+        return errors
+    return None

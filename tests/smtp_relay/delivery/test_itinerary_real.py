@@ -109,3 +109,11 @@ async def test_where_there_is_no_way(
     way = await finder.find(domain)
     assert isinstance(way, Unroutable), way
     assert (way.is_permanent, way.status) == (is_permanent, status)
+
+
+@pytest.mark.asyncio
+async def test_bad_signatures_are_called_by_their_name(finder: Wayfinder) -> None:
+    way = await finder.find("bogus.test")
+    assert isinstance(way, Unroutable), way
+    assert "DNSSEC" in way.words
+    assert any(step.startswith("MX of bogus.test: its DNSSEC signatures") for step in way.steps)

@@ -73,6 +73,7 @@ class Server(asyncio.DatagramProtocol):
 
     def answer(self, query: dns.message.Message) -> dns.message.Message:
         reply = dns.message.make_response(query, recursion_available=True)
+        reply.flags |= query.flags & dns.flags.CD  # RFC 4035 §3.2.2
         if self.ad:
             reply.flags |= dns.flags.AD
         name, kind = _question(query)

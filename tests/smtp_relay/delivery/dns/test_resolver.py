@@ -5,11 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import dns.edns
+import dns.flags
+import dns.message
+import dns.rdata
+import dns.rrset
 import pytest
 import pytest_asyncio
 
 from mailserver.settings.model import DnsSettings
-from smtp_relay.delivery.dns.answers import Found, NoData, NoSuchName, RecordType, Unanswered
+from smtp_relay.delivery.dns.answers import (
+    Found,
+    Lapse,
+    NoData,
+    NoSuchName,
+    RecordType,
+    Unanswered,
+)
+from smtp_relay.delivery.dns.inquiry import words_of
 from smtp_relay.delivery.dns.resolver import CachingResolver, find_servers
 from tests.smtp_relay.delivery.dns import liar
 
@@ -140,7 +153,61 @@ async def test_a_record_that_cannot_be_read_makes_its_set_unanswered(
     resolver: CachingResolver, server: liar.Server
 ) -> None:
     server.changes["_25._tcp.a.test"] = liar.malformed_tlsa
-    assert isinstance(await resolver.ask("_25._tcp.a.test", RecordType.TLSA), Unanswered)
+    answer = await resolver.ask("_25._tcp.a.test", RecordType.TLSA)
+    assert isinstance(answer, Unanswered)
+    assert answer.lapse is Lapse.MALFORMED
+    assert words_of(answer, "_25._tcp.a.test").startswith("malformed TLSA record from 127.0.0.1")
+
+
+def _with_text(code: int) -> liar.Change:
+    def change(reply: dns.message.Message) -> dns.message.Message:
+        option = dns.edns.EDEOption(dns.edns.EDECode.make(code), "as it is")
+        liar.servfail(reply).use_edns(0, options=[option])
+        return reply
+
+    return change
+
+
+def _unchecked(reply: dns.message.Message) -> dns.message.Message:
+    """A resolver that vouches for nothing, and hands it on where nobody asks it to."""
+    return reply if reply.flags & dns.flags.CD else liar.servfail(reply)
+
+
+def _with_a_tail(reply: dns.message.Message) -> dns.message.Message:
+    one = reply.question[0]
+    rrset = dns.rrset.RRset(one.name, one.rdclass, one.rdtype)
+    rrset.add(dns.rdata.GenericRdata(one.rdclass, one.rdtype, b"12345"), 120)
+    reply.answer = [rrset]
+    return reply
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("change", "lapse", "words"),
+    [
+        (liar.silence, Lapse.SILENT, "no answer from"),
+        (liar.servfail, Lapse.FAILED, "SERVFAIL from"),
+        (liar.refused, Lapse.REFUSED, "REFUSED from"),
+        (_with_text(6), Lapse.BOGUS, "its DNSSEC signatures do not hold: SERVFAIL from"),
+        (_with_text(7), Lapse.BOGUS, "its DNSSEC signatures do not hold: SERVFAIL from"),
+        (_unchecked, Lapse.BOGUS, "its DNSSEC signatures do not hold: SERVFAIL from"),
+        (_with_text(22), Lapse.LAME, "none of its own name servers can be asked: SERVFAIL"),
+        (_with_text(23), Lapse.LAME, "none of its own name servers can be asked: SERVFAIL"),
+        (liar.other_name, Lapse.ASTRAY, "records of another name"),
+        (_with_a_tail, Lapse.MALFORMED, "malformed A record from"),
+    ],
+)
+async def test_each_kind_of_trouble_has_its_own_words(
+    server: liar.Server, change: liar.Change, lapse: Lapse, words: str
+) -> None:
+    quick = DnsSettings(servers=(str(server.bind),), timeout_s=0.05, lifetime_s=0.1)
+    resolver = CachingResolver(quick, tells_bogus=True)
+    server.changes["mx1.a.test"] = change
+    answer = await resolver.ask("mx1.a.test", RecordType.A)
+    await resolver.close()
+    assert isinstance(answer, Unanswered)
+    assert answer.lapse is lapse
+    assert words_of(answer, "mx1.a.test").startswith(words)
 
 
 @pytest.mark.asyncio
