@@ -69,7 +69,7 @@ def test_undo_names_its_import_and_a_second_time_changes_nothing(
     assert "import 2 came after import 1: first `mailserver directory undo 2`" in blocked.err
     assert run("directory", "undo", "9", "--yes", *where).status == 2
     done = run("directory", "undo", "2", "--yes", *where)
-    assert (done.status, "1 of 1 changes taken back" in done.out) == (0, True)
+    assert (done.status, "1 of 1 change taken back" in done.out) == (0, True)
     again = run("directory", "undo", "2", "--yes", *where)
     assert (again.status, "taken back before: nothing to do" in again.out) == (0, True)
     assert run("account", "show", "znom", *where).status == 0
