@@ -11,7 +11,7 @@ from pop3_store.desk import Circuit, Desk, Tally
 from pop3_store.listing import OpenMaildrop
 from pop3_store.signed_in import SignedIn
 from pop3_store.states import Action, State, WaitForMaildrop
-from pop3_store.texts import Say
+from pop3_store.texts import Say, counted_messages
 
 
 class Entering:
@@ -116,7 +116,7 @@ class Entering:
         self.state = State.TRANSACTION
         self.renew_patience()
         self.tally.sign_in_count += 1
-        self.send(b"+OK %d messages (%d octets)\r\n" % (drop.count, drop.octets))
+        self.send(b"+OK %s (%d octets)\r\n" % (counted_messages(drop.count), drop.octets))
 
     def _note_seen(self, granted: Granted) -> None:
         circuit = self.circuit

@@ -209,3 +209,8 @@ def _encode(say: Say, language: Language, hostname: str) -> bytes:
     sentence = say.text.in_language(language).format(hostname=hostname)
     line = f"{say.status} {sentence}".encode("ascii", "replace")
     return line[: MAX_REPLY_OCTETS - 2] + b"\r\n"
+
+
+def counted_messages(count: int) -> bytes:
+    """`1 message`, `2 messages`, as in the examples of RFC 1939 §5."""
+    return b"1 message" if count == 1 else b"%d messages" % count

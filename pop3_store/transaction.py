@@ -12,7 +12,7 @@ from mailserver.values.ids import Uid
 from pop3_store.listing import OpenMaildrop
 from pop3_store.states import Action, Remove, Signal, State
 from pop3_store.stuffing import small_reply, top_lines, whole_lines
-from pop3_store.texts import Say
+from pop3_store.texts import Say, counted_messages
 
 if TYPE_CHECKING:
     from pop3_store.session import Session
@@ -32,7 +32,7 @@ def tell_state(session: Session, _args: list[bytes]) -> Action | None:
 def list_sizes(session: Session, args: list[bytes]) -> Action | None:
     drop = session.maildrop()
     if not args:
-        session.send(b"+OK %d messages (%d octets)\r\n" % (drop.count, drop.octets))
+        session.send(b"+OK %s (%d octets)\r\n" % (counted_messages(drop.count), drop.octets))
         session.stream(drop.size_lines())
     elif (number := _find(session, drop, args[0])) is not None:
         session.send(b"+OK %d %d\r\n" % (number, drop.size_octets(number)))
@@ -42,7 +42,7 @@ def list_sizes(session: Session, args: list[bytes]) -> Action | None:
 def list_unique_ids(session: Session, args: list[bytes]) -> Action | None:
     drop = session.maildrop()
     if not args:
-        session.send(b"+OK %d messages\r\n" % drop.count)
+        session.send(b"+OK %s\r\n" % counted_messages(drop.count))
         session.stream(drop.unique_id_lines())
     elif (number := _find(session, drop, args[0])) is not None:
         session.send(b"+OK %d %s\r\n" % (number, drop.unique_id(number)))

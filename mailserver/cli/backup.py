@@ -154,8 +154,9 @@ def _tell_restored(folder: Path, restored: Restored, *, has_key: bool) -> None:
     for name, value in sorted(manifest.environment.items() - os.environ.items()):
         print(f"the environment said {name}={value}: set it again where it still holds")
     if manifest.queued:
+        waiting = counted(manifest.queued, "copy waits", "copies wait")
         print(
-            f"{manifest.queued} copies wait for other servers; what was sent since the backup goes"
+            f"{waiting} for other servers; what was sent since the backup goes"
             " out again. If that was long ago, `mailserver queue hold --all` before you start"
         )
     if manifest.needs_numen_key and not has_key:

@@ -254,7 +254,7 @@ def test_a_restore_says_what_waits_and_what_to_type_next(
     saved: Path, run: Run, tmp_path: Path
 ) -> None:
     said = run("restore", saved, "--to", tmp_path / "r", "--numen-key", tmp_path / "key")
-    assert "1 copies wait for other servers" in said.out
+    assert "1 copy waits for other servers" in said.out
     assert f"mailserver run --config {tmp_path / 'r/mailserver.toml'}" in said.out
 
 

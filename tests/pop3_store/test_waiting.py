@@ -268,7 +268,7 @@ def test_pass_waits_until_the_holder_has_left(door: Door) -> None:
     assert wire.said() == b""
     first.dataReceived(b"QUIT\r\n")
     door.turn()
-    assert wire.said().startswith(b"+OK 1 messages")
+    assert wire.said().startswith(b"+OK 1 message (")
     assert second.maildrop_id == INBOX
 
 

@@ -143,7 +143,7 @@ def test_deletions_last_and_unique_ids_stay(
             assert client.ask(b"STAT") == b"+OK 1 %d\r\n" % total(SMALL)
             assert client.ask(b"QUIT") == b"+OK Goodbye\r\n"
         with door.connect("pop3") as client:
-            assert sign_in(client) == b"+OK 1 messages (%d octets)\r\n" % total(SMALL)
+            assert sign_in(client) == b"+OK 1 message (%d octets)\r\n" % total(SMALL)
             client.ask(b"UIDL")
             assert [line.split()[1] for line in client.lines()] == before[2:]
             client.ask(b"DELE 1")
