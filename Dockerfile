@@ -23,5 +23,6 @@ ENV PATH=/opt/melouvert/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001
 WORKDIR /var/lib/melouvert
 VOLUME /var/lib/melouvert
-ENTRYPOINT ["mailserver"]
+# Process 1 hears signals from its first instant: they are blocked until the program has handlers.
+ENTRYPOINT ["env", "--block-signal=TERM,INT,HUP", "mailserver"]
 CMD ["run"]

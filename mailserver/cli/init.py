@@ -76,18 +76,19 @@ def init(
         user=_user(user),
     )
     try:
-        file = service.write_settings(folder, wanted)
+        draft = service.draft_settings(folder, wanted)
     except service.ServiceExists as error:
         if not if_missing:
             raise
         print(f"{error}; nothing to do.")
         return
-    settings = load_settings(file)
+    settings = load_settings(draft)
     service.refuse_links(settings)
     is_self_signed = service.make_certificate(settings)
     service.make_dkim_keys(settings)
     ensure_key(settings.auth.numen_key)
     service.prepare_store(settings, now_s=time.time())
+    file = service.publish_settings(draft)  # last: who interrupts this begins anew
     _tell(file, settings, is_self_signed=is_self_signed)
 
 

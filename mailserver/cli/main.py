@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from copy import copy
-from functools import cache
-from typing import Annotated, Any
+from mailserver.supervisor import first_signals
 
-import typer
-from typer.exceptions import Abort, TyperException
-from typer.models import CommandInfo
+first_signals.hear()  # before all that takes time
 
-from mailserver.cli import (
+import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from copy import copy  # noqa: E402
+from functools import cache  # noqa: E402
+from typing import Annotated, Any  # noqa: E402
+
+import typer  # noqa: E402
+from typer.exceptions import Abort, TyperException  # noqa: E402
+from typer.models import CommandInfo  # noqa: E402
+
+from mailserver.cli import (  # noqa: E402
     account,
     account_history,
     backup,
@@ -40,8 +44,8 @@ from mailserver.cli import (
     trace,
     usage,
 )
-from mailserver.cli.mistake import Failure, Mistake
-from mailserver.cli.options import JsonOption
+from mailserver.cli.mistake import Failure, Mistake  # noqa: E402
+from mailserver.cli.options import JsonOption  # noqa: E402
 
 EXIT_FAILURE = 1
 EXIT_MISTAKE = 2
@@ -145,6 +149,7 @@ def _command_for(words: list[str]) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status.  `arguments`: without the program's name."""
+    first_signals.let_ctrl_c_interrupt()
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = _command_for(words)
     try:

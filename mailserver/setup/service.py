@@ -88,6 +88,19 @@ class NewService:
 def write_settings(folder: Path, wanted: NewService) -> Path:
     """Make the folder and its settings file, which is good: it was read back.
 
+    Raises as `draft_settings`.
+    """
+    return publish_settings(draft_settings(folder, wanted))
+
+
+def publish_settings(draft: Path) -> Path:
+    """From now on the folder holds a service, so what belongs to it must be there."""
+    return draft.rename(draft.with_name(FILE_NAME))
+
+
+def draft_settings(folder: Path, wanted: NewService) -> Path:
+    """Make the folder and the draft of its settings file, which is good: it was read back.
+
     Raises:
         ServiceExists: there is one already.
         SettingsError: a value is not good; nothing was left behind.
@@ -106,10 +119,10 @@ def write_settings(folder: Path, wanted: NewService) -> Path:
     write_new(draft, text.encode("utf-8"), mode=PUBLIC_MODE)
     try:
         load_settings(draft, {})
-        draft.rename(file)
-    finally:
+    except BaseException:
         draft.unlink(missing_ok=True)
-    return file
+        raise
+    return draft
 
 
 def refuse_links(settings: Settings) -> None:

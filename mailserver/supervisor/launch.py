@@ -7,6 +7,7 @@ import socket
 import sys
 from typing import NoReturn
 
+from mailserver.supervisor.first_signals import hand_over
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.limits import raise_descriptor_limit
 from mailserver.supervisor.memory_file import write_memory_file
@@ -34,6 +35,7 @@ def become_supervisor(plan: Plan) -> NoReturn:
     for fd in (plan_fd, ours.fileno()):
         os.set_inheritable(fd, True)
     command = python_command(SUPERVISOR_MODULE, str(plan_fd), str(pid), str(ours.fileno()))
+    hand_over()
     os.execve(command[0], command, python_environment())
 
 

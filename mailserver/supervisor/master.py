@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mailserver.supervisor import first_signals
 from mailserver.supervisor.events import Events
 from mailserver.supervisor.generation import Generation, Heritage
 from mailserver.supervisor.halls import WaitingHall
@@ -44,6 +45,7 @@ class Master:
     def __init__(self, plan: Plan, events: Events, waiting: WaitingHall | None = None) -> None:
         self._events = events
         self._signals = SignalPipe([signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD])
+        first_signals.take_over()
         life_read_fd, self._life_write_fd = os.pipe2(os.O_CLOEXEC)
         self._sockets = Sockets(inherited_sockets(os.environ, os.getpid()))
         self._keyring = Keyring()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from mailserver.supervisor.doors import DOOR_MODULES
 from mailserver.supervisor.generation import KILL_MARGIN_S
 from mailserver.supervisor.plan import DRAIN_S
+from tests.cli.test_first_signals import ENTRY
 
 COMPOSE = (Path(__file__).parents[2] / "docker-compose.yml").read_text("utf-8")
 
@@ -37,6 +39,13 @@ def test_only_the_web_waits_for_a_profile() -> None:
     """It is the only door that is closed until it has a listener."""
     held = {name for name, text in services().items() if "profiles:" in text}
     assert held == {"web", "demo"}
+
+
+def test_process_1_misses_no_signal_from_its_first_instant() -> None:
+    """What comes before the program has handlers is blocked, and waits."""
+    dockerfile = (Path(__file__).parents[2] / "Dockerfile").read_text("utf-8")
+    entry = json.loads(re.findall(r"^ENTRYPOINT (.*)$", dockerfile, re.MULTILINE)[-1])
+    assert entry == [*ENTRY, "mailserver"]
 
 
 def test_a_container_may_drain_before_it_is_killed() -> None:
