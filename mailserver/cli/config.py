@@ -30,7 +30,7 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     try:
         settings = load_settings(file)
         findings = check_settings(settings)
-        if not any(one.level is Level.ERROR for one in findings):
+        if not any(one.level is Level.ERROR and one.forbids_start for one in findings):
             findings += _check_store(settings)
     except SettingsError as error:
         findings = [Finding(Level.ERROR, "", problem) for problem in error.problems]
@@ -46,10 +46,12 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 def _check_store(settings: Settings) -> list[Finding]:
-    """Asks the store, if there is one: is what it needs beside the database there?"""
+    """Asks the store, if there is one: is what it needs beside the database there, are people at
+    our domains?"""
     from mailserver.auth.numen_key import lost_key_warning
     from mailserver.cli.status_bodies import body_warnings
-    from mailserver.settings.finding import warning
+    from mailserver.settings.finding import error_to_live_with, warning
+    from mailserver.store.outside import folded_domains, outside_warning
     from mailserver.store.sqlite.engine import DATABASE
 
     if not (settings.store.path / DATABASE).exists():
@@ -57,7 +59,12 @@ def _check_store(settings: Settings) -> list[Finding]:
     with opened_store(settings) as store:
         lost = lost_key_warning(settings.auth.numen_key, store)
         found = [warning("store.path", words) for words in body_warnings(store)]
-    return found if lost is None else [*found, warning("auth.numen_key", lost)]
+        outside = outside_warning(store.find_outside(folded_domains(settings)))
+    if lost is not None:
+        found.append(warning("auth.numen_key", lost))
+    if outside is not None:
+        found.append(error_to_live_with("service.domain", outside))
+    return found
 
 
 @app.command("print")

@@ -91,10 +91,17 @@ def _local_facts(
     account: str | None,
 ) -> Facts | None:
     """None: it is not for one of our domains."""
-    from mailserver.routing.local import Elsewhere, OurDomains, Unknown, always_open, find_local
+    from mailserver.routing.local import (
+        Elsewhere,
+        Misplaced,
+        OurDomains,
+        Unknown,
+        always_open,
+        find_local,
+    )
     from mailserver.routing.rules import match_own
 
-    ours = OurDomains.of(settings)
+    ours = OurDomains.of(settings, store)
     postmaster = store.find_account(settings.service.postmaster)
     found = find_local(
         recipient,
@@ -104,6 +111,12 @@ def _local_facts(
     )
     if isinstance(found, Elsewhere):
         return None
+    if isinstance(found, Misplaced):
+        words = (
+            "the directory has this address, and its domain is neither service.domain nor among"
+            " extra_domains: mail for it is put off (451 4.3.5)"
+        )
+        return _refused("4.3.5", words)
     if isinstance(found, Unknown):
         rule = match_own(settings.routes, recipient=recipient, sender=sender, identifier=account)
         if rule is not None:
@@ -111,7 +124,7 @@ def _local_facts(
         words = "one of our domains, and nobody there has this name"
         return _refused("5.1.1", words)
     owner = find_local(recipient, ours=ours, find=store.find_sign_in, postmaster=None)
-    identifier = None if isinstance(owner, Elsewhere | Unknown) else owner.identifier
+    identifier = None if isinstance(owner, Elsewhere | Misplaced | Unknown) else owner.identifier
     return _target_facts(settings, store, found, identifier)
 
 

@@ -50,11 +50,12 @@ def status(
 
 
 def _from_store(settings: Settings) -> tuple[Reports, list[str]]:
-    """(what the workers reported of late, warnings of keys, bodies and the clock)."""
+    """(what the workers reported of late, warnings of keys, bodies, domains and the clock)."""
     from mailserver.auth.numen_key import lost_key_warning
     from mailserver.cli.status_bodies import body_warnings
     from mailserver.cli.status_clock import clock_warnings
     from mailserver.store.clock import ServiceClock
+    from mailserver.store.outside import folded_domains, outside_warning
     from mailserver.telemetry.reports import FRESH_S
 
     now_s = time.time()
@@ -62,8 +63,9 @@ def _from_store(settings: Settings) -> tuple[Reports, list[str]]:
         found = store.read_reports()
         lost = lost_key_warning(settings.auth.numen_key, store)
         others = [*clock_warnings(ServiceClock(store).belief()), *body_warnings(store)]
+        outside = outside_warning(store.find_outside(folded_domains(settings)))
     fresh = {name: values for name, (at_s, values) in found.items() if 0 <= now_s - at_s < FRESH_S}
-    return fresh, [*others, *([] if lost is None else [lost])]
+    return fresh, [*others, *filter(None, (outside, lost))]
 
 
 def _door_facts(settings: Settings, name: str, reports: Reports, *, apart: bool) -> dict[str, Any]:

@@ -7,17 +7,18 @@
         postmaster and abuse;
     the catch-all of the domain, if it has one.
 
-`Elsewhere` is for the relay.
+`Elsewhere` is for the relay, `Misplaced` for whoever changed the service's domain.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 from mailserver.settings.model import Settings
+from mailserver.store.outside import Outsiders
 from mailserver.store.people import Life, Target
 from mailserver.store.ports import Account
 from mailserver.values.address import (
@@ -36,6 +37,7 @@ ALWAYS_DELIVERABLE = frozenset({"postmaster", "abuse", "mailer-daemon"})
 _ROUTING_MARKS = frozenset("%!@")
 
 Found = TypeVar("Found")
+Held_co = TypeVar("Held_co", covariant=True)
 FindMailbox = Callable[[str], MailboxId | None]
 
 
@@ -51,6 +53,16 @@ class Elsewhere:
     domain: str
 
 
+@dataclass(frozen=True, slots=True)
+class Misplaced(Generic[Held_co]):
+    """Not one of our domains, and yet the directory has the address: somebody changed a setting.
+
+    Mail from outside is put off; what the service itself sends is for `found`, as ever.
+    """
+
+    found: Held_co
+
+
 LocalRoute = Deposit | Unknown | Elsewhere
 _UNKNOWN = Unknown()
 
@@ -60,20 +72,28 @@ class OurDomains:
     """Folded (`fold_domain`); `principal`: the one whose addresses answer at all of them.
 
     catch_all: domain -> key of the address that gets what nobody there has.
+    held: domains that are not ours, at which the directory holds addresses all the same.
     """
 
     names: frozenset[str]
     principal: str
     catch_all: Mapping[str, str] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, settings: Settings) -> OurDomains:
+    def of(cls, settings: Settings, store: Outsiders | None = None) -> OurDomains:
+        """store: read once, for `held`; None: where nobody asks for it.
+
+        A domain that a rule sends somewhere by its name is where its rule says.
+        """
         service = settings.service
-        return cls(
-            frozenset(map(fold_domain, service.domains)),
-            fold_domain(service.domain),
-            {fold_domain(one.domain): _key(one.address) for one in settings.catch_all},
-        )
+        names = frozenset(map(fold_domain, service.domains))
+        catch_all = {fold_domain(one.domain): _key(one.address) for one in settings.catch_all}
+        held: frozenset[str] = frozenset()
+        if store is not None:
+            ruled = {fold_domain(one) for rule in settings.routes for one in rule.recipient_domains}
+            held = frozenset({*store.find_outside(names).domains, *catch_all}) - names - ruled
+        return cls(names, fold_domain(service.domain), catch_all, held)
 
 
 def find_local(
@@ -82,7 +102,7 @@ def find_local(
     ours: OurDomains,
     find: Callable[[str], Found | None],
     postmaster: Found | None,
-) -> Found | Unknown | Elsewhere:
+) -> Found | Unknown | Elsewhere | Misplaced[Found]:
     """Look one recipient up.
 
     find: looks a key up in the directory; once for most, at most five times.
@@ -93,10 +113,33 @@ def find_local(
     if domain in ours.names:
         found = find(f"{local}@{domain}")
         return found if found is not None else _find_on(local, domain, ours, find, postmaster)
+    if domain in ours.held:
+        held = _find_held(local, domain, ours, find, postmaster)
+        return Elsewhere(domain) if held is None else Misplaced(held)
     if domain:
         return Elsewhere(domain)
     # RFC 5321 §4.5.1: the bare <postmaster>
     return _UNKNOWN if local != "postmaster" or postmaster is None else postmaster
+
+
+def _find_held(
+    local: str,
+    domain: str,
+    ours: OurDomains,
+    find: Callable[[str], Found | None],
+    postmaster: Found | None,
+) -> Found | None:
+    """At a domain that was ours: whoever has that address there, and nobody by another domain."""
+    found = find(f"{local}@{domain}")
+    if found is not None:
+        return found
+    found_on = _find_on(local, domain, replace(ours, principal=domain), find, postmaster)
+    return None if isinstance(found_on, Unknown) else found_on
+
+
+def at_home(found: Found | Unknown | Elsewhere | Misplaced[Found]) -> Found | Unknown | Elsewhere:
+    """For what the service itself sends: it reaches them whatever the domain is called now."""
+    return found.found if isinstance(found, Misplaced) else found
 
 
 def _find_on(
@@ -139,7 +182,8 @@ def decide_local(
     postmaster_mailbox: MailboxId | None,
 ) -> LocalRoute:
     """`find_local` where nothing but the mailbox counts: reports, explanations."""
-    found = find_local(address, ours=ours, find=find_mailbox, postmaster=postmaster_mailbox)
+    looked = find_local(address, ours=ours, find=find_mailbox, postmaster=postmaster_mailbox)
+    found = at_home(looked)
     return found if isinstance(found, Unknown | Elsewhere) else Deposit(mailbox_id=found)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from mailserver.store.outside import Outsiders
 from mailserver.values.clock import Belief, Era
 
 
@@ -46,7 +47,7 @@ class Clock(Protocol):
         ...
 
 
-class Upkeep(Clock, Protocol):
+class Upkeep(Clock, Outsiders, Protocol):
     """Work of the keeper, the one process that looks after a store."""
 
     def become_keeper(self) -> bool:

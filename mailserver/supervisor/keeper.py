@@ -21,6 +21,7 @@ from typing import Protocol
 from mailserver.directory.moves import Lives, take_steps
 from mailserver.settings.model import MIB, Settings
 from mailserver.store.clock import boot_name
+from mailserver.store.outside import Outsiders, folded_domains, outside_warning
 from mailserver.store.people import Conflict, PersonDoc
 from mailserver.store.ports import Scratch, StoreUnavailable
 from mailserver.store.sqlite.store import open_store
@@ -83,6 +84,7 @@ def serve(prepared: Settings, context: WorkerContext) -> None:
             tell=context.tell,
         )
         wait_for_turn(store, pause, log)
+        tell_outside(store, prepared, log)
         chores.start()
         while pause(keeper.step(now_s=time.time(), clock_s=time.monotonic())):
             continue
@@ -101,6 +103,13 @@ def wait_for_turn(store: Upkeep, pause: Callable[[float], bool], log: Log) -> No
             is_told = True
         if not pause(WAIT_FOR_TURN_S):
             return
+
+
+def tell_outside(store: Outsiders, settings: Settings, log: Log) -> None:
+    """Once at a start: what lies at domains that are not ours any more."""
+    outside = store.find_outside(folded_domains(settings))
+    if (warning := outside_warning(outside)) is not None:
+        log.error(warning, accounts=outside.account_count, addresses=sum(outside.domains.values()))
 
 
 @dataclass(slots=True)

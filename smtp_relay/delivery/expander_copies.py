@@ -21,7 +21,7 @@ from mailserver.lists.tokens import ByHand, ByRule, Subscriber
 from mailserver.queue.turns import Turns
 from mailserver.quota.room import Room, decide_room
 from mailserver.routing import rules as routes
-from mailserver.routing.local import Unknown, find_local
+from mailserver.routing.local import Unknown, at_home, find_local
 from mailserver.routing.relaying import held_for
 from mailserver.store.lists import MailingList, Reader
 from mailserver.store.people import Life, Target
@@ -96,7 +96,8 @@ class Copies:
     def _onward(self, text: str, who: Subscriber | None, now_s: float) -> list[NewCopy]:
         local, _, domain = text.rpartition("@")
         address = Address(local, domain)
-        found = find_local(address, ours=self._shop.ours, find=self._find, postmaster=None)
+        looked = find_local(address, ours=self._shop.ours, find=self._find, postmaster=None)
+        found = at_home(looked)
         if isinstance(found, Target):
             if found.mailbox_id is None or found.life not in _GETS_MAIL:
                 return []

@@ -21,6 +21,7 @@ from mailserver.routing.local import OurDomains
 from mailserver.routing.relaying import make_schedule
 from mailserver.settings.model import KIB, RouteSettings, Settings
 from mailserver.store.lists import MailingList
+from mailserver.store.outside import Outsiders
 from mailserver.store.people import Life
 from mailserver.store.ports import Spool
 from mailserver.store.queueing import QueuedMessage
@@ -70,11 +71,16 @@ class Workshop:
 
 
 def make_workshop(
-    settings: Settings, *, open_spool: Callable[[], Spool], signer: Signer | None
+    settings: Settings,
+    *,
+    open_spool: Callable[[], Spool],
+    signer: Signer | None,
+    outsiders: Outsiders | None = None,
 ) -> Workshop:
+    """outsiders: the store, which is read once; see `OurDomains.of`."""
     return Workshop(
         hostname=settings.service.hostname,
-        ours=OurDomains.of(settings),
+        ours=OurDomains.of(settings, outsiders),
         rules=tuple(settings.routes),
         inline_limit_octets=settings.store.inline_limit_kib * KIB,
         max_hops=settings.relay.max_hops,

@@ -27,6 +27,7 @@ from mailserver.routing.local import (
     LocalRoute,
     OurDomains,
     Unknown,
+    at_home,
     decide_local,
     find_local,
 )
@@ -35,6 +36,7 @@ from mailserver.routing.rules import match_own, match_rule, next_hop_of
 from mailserver.settings.model import KIB, RouteSettings, Settings
 from mailserver.store.body_faults import BodyError
 from mailserver.store.lists import ListLookUps, MailingList
+from mailserver.store.outside import Outsiders
 from mailserver.store.people import Person
 from mailserver.store.ports import Account, SignIn, Spool
 from mailserver.store.queueing import OwedReport, QueuedMessage, ReportMade
@@ -72,7 +74,7 @@ class Sign(Protocol):
     def __call__(self, header_block: bytes, body: Iterable[bytes], /, *, now_s: float) -> bytes: ...
 
 
-class ReportStore(Protocol):
+class ReportStore(Outsiders, Protocol):
     """What reports ask of the store."""
 
     def owed_reports(self, *, limit: int) -> list[OwedReport]: ...
@@ -119,7 +121,7 @@ class ReportMaker:
         self._rules = settings.routes
         self._schedule: Schedule = make_schedule(settings.delivery)
         self._domains = tuple(map(fold_domain, service.domains))
-        self._ours = OurDomains.of(settings)
+        self._ours = OurDomains.of(settings, store)
         self._language: Language = service.language
         self._postmaster = service.postmaster
         self._inline_limit_octets = settings.store.inline_limit_kib * KIB
@@ -260,7 +262,10 @@ class ReportMaker:
         """Our people's own, where they have said one; of others we know nothing."""
         if isinstance(place, Elsewhere):
             return _BOTH[self._language]
-        found = find_local(address, ours=self._ours, find=self._store.find_sign_in, postmaster=None)
+        looked = find_local(
+            address, ours=self._ours, find=self._store.find_sign_in, postmaster=None
+        )
+        found = at_home(looked)
         person = self._store.find_person(found.identifier) if isinstance(found, SignIn) else None
         return (_OWN.get("" if person is None else person.language, self._language),)
 

@@ -167,7 +167,9 @@ class Worker:
             submit=self._committer.submit,
             agent_id=agent_id,
             pool=self._list_pool,
-            shop=make_workshop(settings, open_spool=store.open_spool, signer=signer),
+            shop=make_workshop(
+                settings, open_spool=store.open_spool, signer=signer, outsiders=store
+            ),
             is_strict=AuthorPolicies(self._loop, self._dns).is_strict,
             make_id=lambda: make_accept_id(time.time(), os.urandom(9)),
             wall_s=time.time,

@@ -19,7 +19,14 @@ from mailserver.lists.addresses import Purpose, next_hop_of, purpose_of
 from mailserver.lists.posting import Permission, Sender, decide_post
 from mailserver.people.uai import BadUai, find_code
 from mailserver.quota.room import Room, decide_room
-from mailserver.routing.local import ALWAYS_DELIVERABLE, Elsewhere, Unknown, find_local
+from mailserver.routing.local import (
+    ALWAYS_DELIVERABLE,
+    Elsewhere,
+    Misplaced,
+    Unknown,
+    at_home,
+    find_local,
+)
 from mailserver.routing.relaying import Asker, Place, Relaying, decide_relaying
 from mailserver.routing.rules import ask_who_sends
 from mailserver.routing.srs import is_rewritten
@@ -85,8 +92,10 @@ class Recipients:
         if known is not None:
             return known
         service = self._service
-        if is_rewritten(address.local) and fold_domain(address.domain) in service.ours.names:
-            return self._decide_report(transaction, address)  # before any catch-all
+        if is_rewritten(address.local):
+            report = self._decide_report(transaction, address)  # before any catch-all
+            if report is not None:
+                return report
         found = find_local(
             address,
             ours=service.ours,
@@ -97,12 +106,21 @@ class Recipients:
             if self.may_deposit:
                 return self._decide_ours(transaction, address, found)
             return replies.RELAYING_DENIED
+        if isinstance(found, Misplaced):
+            return self._put_off()
+        return self._decide_by_rules(transaction, path, address, found)
+
+    def _decide_by_rules(
+        self, transaction: Transaction, path: Path, address: Address, found: Unknown | Elsewhere
+    ) -> Decision:
+        """Nobody here has it: the relay's rules say what becomes of it."""
         decision = decide_rcpt(path, address, found, self._sending(transaction))
         if isinstance(found, Elsewhere):  # rules look at the recipient's domain only
             assert not isinstance(decision, Deposit)
             if len(self._decided) >= _MAX_DECIDED:
                 self._decided.clear()
-            self._decided[address.domain] = decision
+            if found.domain not in self._service.ours.held:
+                self._decided[address.domain] = decision
         elif decision is replies.NO_SUCH_USER and _has_wrong_letter(address):
             return replies.WRONG_KEY_LETTER
         return decision
@@ -188,9 +206,10 @@ class Recipients:
     ) -> Onward | Deposit | None:
         """None: it cannot go there.  At our own domains it is deposited, and goes no further."""
         service = self._service
-        found = find_local(
+        looked = find_local(
             to, ours=service.ours, find=service.store.find_target, postmaster=service.postmaster
         )
+        found = at_home(looked)
         if isinstance(found, Target):
             is_open = found.mailbox_id not in {None, target.mailbox_id}
             if not is_open or _refusal(found.life, goes_on=False) is not None:
@@ -231,9 +250,18 @@ class Recipients:
             is_counted=False,
         )
 
-    def _decide_report(self, transaction: Transaction, address: Address) -> Decision:
-        """Back to who sent what we forwarded (RFC 5321 §4.5.5: reports have the null sender)."""
-        service = self._service
+    def _put_off(self) -> Phrase:
+        """A domain was changed here: that is nobody's fault for good."""
+        return replies.DOMAIN_NOT_SET if self.may_deposit else replies.RELAYING_DENIED
+
+    def _decide_report(self, transaction: Transaction, address: Address) -> Decision | None:
+        """Back to who sent what we forwarded (RFC 5321 §4.5.5: reports have the null sender).
+
+        None: it is at no domain of ours.
+        """
+        service, domain = self._service, fold_domain(address.domain)
+        if domain not in service.ours.names:
+            return self._put_off() if domain in service.ours.held else None
         first = service.srs.restore(address.local, now_s=service.believed_s())
         if first is None or not self.may_deposit:
             return replies.NO_SUCH_USER
@@ -244,6 +272,8 @@ class Recipients:
         )
         if isinstance(found, Target):
             return self._decide_ours(transaction, first, found)
+        if isinstance(found, Misplaced):
+            return replies.DOMAIN_NOT_SET
         if isinstance(found, Unknown):
             return replies.NO_SUCH_USER
         return self._trusted_onward(first, Address("", "")) or replies.NO_SUCH_USER

@@ -146,6 +146,12 @@ OUR_FAULT = _phrase(
     "Panne passagere de notre cote ; reessayez plus tard",
     "Temporary failure on our side; try again later",
 )
+DOMAIN_NOT_SET = _phrase(
+    451,
+    "4.3.5",
+    "Le domaine de cette adresse n'est pas configure ici en ce moment ; reessayez plus tard",
+    "The domain of this address is not set up here at the moment; try again later",
+)
 DISK_FULL = _phrase(
     452,
     "4.3.1",

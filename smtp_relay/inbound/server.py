@@ -19,7 +19,6 @@ from typing import Any
 
 from mailserver.peers.foreign import is_foreign
 from mailserver.peers.patience import share_of
-from mailserver.routing.local import owns
 from mailserver.routing.relaying import Role
 from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken
 from mailserver.values.address import Address
@@ -28,6 +27,7 @@ from mailserver.values.message import Body, Deposit
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.arriving import Arriving
 from smtp_relay.inbound.commands import COMMANDS, Command, State, decide_order
+from smtp_relay.inbound.ownership import Ownership, excused
 from smtp_relay.inbound.parameters import (
     NO_PARAMETERS,
     NO_RCPT_PARAMETERS,
@@ -46,7 +46,6 @@ from smtp_relay.inbound.paths import (
 )
 from smtp_relay.inbound.policy import (
     Onward,
-    OwnsAddress,
     RefusedByRule,
     decide_mail,
 )
@@ -131,14 +130,16 @@ class SmtpDoor(Arriving):
             self._say(replies.SIGN_IN_AGAIN)
             self._close()
             return
+        ownership = self._owns_address()
         refusal = decide_mail(
             path,
             parameters,
-            owns_address=self._owns_address(),
+            owns_address=ownership,
             max_octets=self.service.max_octets,
             has_room=self.service.has_room(parameters.size_octets),
         )
         if refusal is not None:
+            refusal = excused(refusal, ownership)
             self._note("sender refused", code=refusal.code)
             self._say(refusal)
             return
@@ -219,23 +220,12 @@ class SmtpDoor(Arriving):
             return Address(address.local, self.service.settings.service.domain)
         return address
 
-    def _owns_address(self) -> OwnsAddress | None:
+    def _owns_address(self) -> Ownership | None:
         """Does the account that sends own this address?  None: no account sends."""
         account, service = self._account, self.service
         if account is None:
             return None
-        store, account_id = service.store, account.account_id
-
-        def owns_it(address: Address) -> bool:
-            return owns(
-                address,
-                ours=service.ours,
-                owns_key=lambda key: store.owns_address(account_id, key),
-                is_given=lambda key: store.find_target(key) is not None,
-                spelling_of=store.spelling_of,
-            )
-
-        return owns_it
+        return Ownership(service.store, service.ours, account.account_id)
 
     # --- the message --------------------------------------------------------------
 
@@ -281,7 +271,10 @@ class SmtpDoor(Arriving):
 
     def _end_of_data(self, reception: Reception) -> None:
         """The final dot: refuse, or store and answer then."""
-        refusal = reception.decide(self._owns_address())
+        ownership = self._owns_address()
+        refusal = reception.decide(ownership)
+        if refusal is not None:
+            refusal = excused(refusal, ownership)
         has_ended = refusal is None and self._has_sign_in_ended()  # locked while it was sent
         if has_ended:
             refusal = replies.SIGN_IN_AGAIN

@@ -30,6 +30,7 @@ from mailserver.settings.model import KIB, MIB, Network, Settings
 from mailserver.store.clock import ServiceClock
 from mailserver.store.commit import Submitter
 from mailserver.store.lists import ListLookUps
+from mailserver.store.outside import Outsiders
 from mailserver.store.people import Target
 from mailserver.store.ports import Account, Bodies, Credential, LastSeen
 from mailserver.store.sending import SentCounts
@@ -67,7 +68,7 @@ def read_address(peer: str) -> IpAddress:
     return mapped or address
 
 
-class DoorStore(Bodies, Protocol):
+class DoorStore(Bodies, Outsiders, Protocol):
     """What this door asks of the store."""
 
     def find_target(self, address_key: str) -> Target | None: ...
@@ -221,7 +222,7 @@ class Service:
         self._reserve_octets = settings.store.min_free_mib * MIB
         self.size_offer = f"SIZE {self.max_octets}"
         self.max_header_octets = settings.smtp.max_header_kib * KIB
-        self.ours = OurDomains.of(settings)
+        self.ours = OurDomains.of(settings, self.store)
         own_names = {fold_domain(self.hostname), *self.ours.names}
         self._cleanings = {
             is_submission: Cleaning(own_names, is_submission=is_submission)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mailserver.routing.local import (
     Elsewhere,
     LocalRoute,
+    Misplaced,
     OurDomains,
     Unknown,
     decide_local,
@@ -224,3 +225,43 @@ def test_whoever_may_write_under_an_address_gets_its_mail(
     for account in ("marie", "pierre"):
         if may_write(address, account):
             assert reader_of(address) == account
+
+
+# --- a domain that was changed -----------------------------------------------------------
+
+MOVED = OurDomains(
+    names=frozenset({"nouveau.fr"}),
+    principal="nouveau.fr",
+    catch_all={"pris.fr": "frederic.marot@ac-exemple.fr"},
+    held=frozenset({"ac-exemple.fr", "pris.fr"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("local", "domain", "found"),
+    [
+        ("frederic.marot", "ac-exemple.fr", Misplaced(MailboxId(2))),
+        ("Frederic.Marot+x", "AC-EXEMPLE.fr", Misplaced(MailboxId(2))),
+        ("postmaster", "ac-exemple.fr", Misplaced(POSTMASTER)),
+        ("who.ever", "pris.fr", Misplaced(MailboxId(2))),
+        ("a%b", "pris.fr", Elsewhere("pris.fr")),
+        ("nobody", "ac-exemple.fr", Elsewhere("ac-exemple.fr")),
+        ("marot", "xn--acadmie-eya.fr", Elsewhere("xn--acadmie-eya.fr")),
+        ("frederic.marot", "nouveau.fr", Unknown()),
+    ],
+)
+def test_an_address_of_the_directory_at_a_domain_that_is_not_ours(
+    local: str, domain: str, found: object
+) -> None:
+    looked = find_local(
+        Address(local, domain), ours=MOVED, find=DIRECTORY.get, postmaster=POSTMASTER
+    )
+    assert looked == found
+    if isinstance(looked, Misplaced):  # for what the service itself sends
+        decided = decide_local(
+            Address(local, domain),
+            ours=MOVED,
+            find_mailbox=DIRECTORY.get,
+            postmaster_mailbox=POSTMASTER,
+        )
+        assert decided == Deposit(mailbox_id=looked.found)

@@ -8,7 +8,7 @@ back, with no socket and no waiting.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +18,7 @@ from mailserver.quota.sending import Sent
 from mailserver.routing.relaying import Role
 from mailserver.routing.srs import Srs
 from mailserver.settings.model import Settings
+from mailserver.store.outside import NOBODY_OUTSIDE, Outside
 from mailserver.store.people import Life, Target
 from mailserver.store.ports import (
     Accepted,
@@ -126,6 +127,7 @@ class FakeStore:
             f"marie@{DOMAIN}": MARIE,
             f"pierre@{DOMAIN}": PIERRE,
         }
+        self.outside = NOBODY_OUTSIDE
         self.spellings: dict[str, str] = {}  # of addresses that were not given as their key
         self.lists = FakeLists()
         self.targets: dict[str, Target] = {}  # those with more than a mailbox
@@ -152,6 +154,9 @@ class FakeStore:
 
     def read_class(self, account_id: AccountId) -> str:
         return self.class_name
+
+    def find_outside(self, ours: Collection[str]) -> Outside:
+        return self.outside
 
     def read_clock(self) -> Belief | None:
         return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailserver.settings.model import MIB
+from mailserver.store.outside import NOBODY_OUTSIDE, Outside
 from mailserver.store.people import Change, Conflict, Life, PersonDoc
 from mailserver.store.ports import LastSeen, StoreUnavailable
 from mailserver.store.sqlite.store import SqliteStore
@@ -44,6 +45,9 @@ class FakeStore:
     bound_count: int = 0
     out_of_bounds: list[int] = field(default_factory=list)
     eras: list[Era] = field(default_factory=list)
+
+    def find_outside(self, ours: Collection[str]) -> Outside:
+        return NOBODY_OUTSIDE
 
     def read_clock(self) -> Belief | None:
         return self.belief

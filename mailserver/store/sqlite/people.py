@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailserver.store.sql.kinds import SqlKinds
+from mailserver.store.sql.outside import SqlOutsiders
 from mailserver.store.sql.people import SqlPeople
 from mailserver.store.sql.people_names import SqlNames
 from mailserver.store.sql.people_relations import SqlRelations
@@ -54,3 +55,4 @@ class SqliteStoreOfPeople:
         kinds = SqlKinds(self._engine)
         self.set_kind = kinds.set_kind
         self.name_over = kinds.name_over
+        self.find_outside = SqlOutsiders(self._engine).find_outside

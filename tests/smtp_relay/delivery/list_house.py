@@ -80,6 +80,7 @@ class ListHouse:
         quotas: Sequence[ClassSettings] = (),
         offers_one_click: bool = False,
         language: Language = "fr",
+        ours: OurDomains | None = None,
     ) -> None:
         self._language = language
         self.store = SqliteStore(put_new_store(folder))
@@ -93,7 +94,7 @@ class ListHouse:
         self.which = found
         self.shop = Workshop(
             hostname=f"mail.{DOMAIN}",
-            ours=OurDomains(frozenset({DOMAIN}), DOMAIN),
+            ours=ours or OurDomains(frozenset({DOMAIN}), DOMAIN),
             rules=(),
             inline_limit_octets=inline_limit_octets,
             max_hops=30,

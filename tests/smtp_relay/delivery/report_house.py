@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mailserver.queue.reports import ReportKind
 from mailserver.settings.model import Settings
+from mailserver.store.outside import NOBODY_OUTSIDE, Outside
 from mailserver.store.people import Kind, Life, Person
 from mailserver.store.ports import Accepted, Account, AccountState, Credential, SignIn, Spool
 from mailserver.store.queueing import (
@@ -84,6 +85,10 @@ class FakeStore:
     error: Exception | None = None
     gone: set[MessageId] = field(default_factory=set)
     opened: list[QueuedMessage] = field(default_factory=list)
+    outside: Outside = NOBODY_OUTSIDE
+
+    def find_outside(self, ours: Collection[str]) -> Outside:
+        return self.outside
 
     def owe(
         self,

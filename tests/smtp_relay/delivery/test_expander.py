@@ -10,6 +10,7 @@ from subprocess import PIPE, Popen
 import pytest
 
 from mailserver.queue.copies import CopyState
+from mailserver.routing.local import OurDomains
 from mailserver.settings.model import ClassSettings
 from mailserver.store.body_faults import BodyFault, BodyLost
 from mailserver.store.lists import DONE, AddCopies, ListRole, Posting, Stage
@@ -143,6 +144,22 @@ def test_an_address_of_ours_among_those_outside_is_the_mailbox_that_it_leads_to(
     house.send(account_id=author)
     house.expand()
     assert len(house.read("jean.petit")) == 1
+    assert list(house.queued()) == []
+
+
+def test_a_domain_that_was_changed_is_in_the_way_of_no_member_of_ours(
+    open_house: OpenHouse,
+) -> None:
+    """Their addresses are at the old one: nothing of theirs leaves, nothing is lost."""
+    ours = OurDomains(frozenset({"nouveau.fr"}), "nouveau.fr", held=frozenset({"ac-exemple.fr"}))
+    house = open_house(ours=ours)
+    author = house.member("jean.petit")
+    house.person("anne.martin")
+    house.outside("anne.martin@ac-exemple.fr")
+    house.send(account_id=author)
+    house.expand()
+    assert len(house.read("jean.petit")) == 1
+    assert len(house.read("anne.martin")) == 1
     assert list(house.queued()) == []
 
 

@@ -14,6 +14,7 @@ import pytest
 from mailserver.lists.addresses import bounces_address, next_hop_of
 from mailserver.queue.reports import ReportKind
 from mailserver.settings.model import CatchAllSettings
+from mailserver.store.outside import Outside
 from mailserver.store.ports import Failed, StoreBroken, StoreUnavailable
 from mailserver.store.queueing import CopyRef, Settled
 from mailserver.values.ids import MessageId
@@ -97,6 +98,17 @@ def test_a_report_to_one_of_ours_is_in_the_language_that_they_have_said(
     assert "could not be delivered" in text(office)
     assert "n'a pas pu" not in text(office)
     assert read(office)["Content-Language"] == "en"
+
+
+def test_a_report_to_one_of_ours_stays_here_when_the_domain_was_changed(office: Office) -> None:
+    service = office.settings.service.model_copy(update={"domain": "nouveau.fr"})
+    office.store.outside = Outside({DOMAIN: 1}, 1, 0)
+    settings = office.settings.model_copy(update={"service": service})
+    moved = Office(NowExecutor(), settings=settings, store=office.store)
+    moved.store.owe()
+    moved.reporter.poke()
+    (copy,) = moved.committer.accepted[-1].copies
+    assert copy.route == Deposit(mailbox_id=MARIE_BOX)
 
 
 def test_a_report_to_elsewhere_waits_for_the_agent_in_both_languages(office: Office) -> None:

@@ -1,0 +1,47 @@
+"""Addresses at domains that are not ours: one pass over all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from typing import Final
+
+from mailserver.store.outside import Outside
+from mailserver.store.sql.engine import Engine, first
+
+_SLICE: Final = 5_000
+
+_PAGE = """
+    SELECT address_key, list_id FROM address
+    WHERE address_key > ? AND mailbox_id IS NOT NULL {away}
+        OR address_key > ? AND list_id IS NOT NULL {away}
+    ORDER BY address_key LIMIT ?"""
+_ACCOUNTS = """
+    SELECT count(*) FROM account WHERE identifier_key IS NOT NULL AND life <> 'gone'
+        AND EXISTS (SELECT 1 FROM address WHERE address.account_id = account.account_id)
+        AND NOT EXISTS (SELECT 1 FROM address
+            WHERE address.account_id = account.account_id AND ({here}))"""
+_IS_AT: Final = "substr(address_key, ?) = ?"
+_IS_NOT_AT: Final = "AND substr(address_key, ?) <> ?"
+
+
+class SqlOutsiders:
+    """The `Outsiders` port."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def find_outside(self, ours: Collection[str]) -> Outside:
+        ends = [part for name in sorted(ours) for part in (-len(name) - 1, f"@{name}")]
+        page = _PAGE.format(away=" ".join([_IS_NOT_AT] * len(ours)))
+        domains: Counter[str] = Counter()
+        list_count, after = 0, ""
+        while rows := self._engine.read(page, (after, *ends, after, *ends, _SLICE)):
+            domains.update(key.rpartition("@")[2] for key, _ in rows)
+            list_count += sum(list_id is not None for _, list_id in rows)
+            after = rows[-1][0]
+        if not domains:
+            return Outside({}, 0, 0)
+        accounts = _ACCOUNTS.format(here=" OR ".join([_IS_AT] * len(ours)))
+        row = first(self._engine.read(accounts, ends))
+        return Outside(dict(domains), 0 if row is None else row[0], list_count)

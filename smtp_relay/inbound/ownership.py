@@ -1,0 +1,68 @@
+"""May an account write under an address?  Asked for MAIL, and for From and Sender."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from mailserver.routing.local import OurDomains, owns
+from mailserver.store.people import Target
+from mailserver.values.address import Address, fold_domain, fold_local, split_plus
+from mailserver.values.ids import AccountId
+from smtp_relay.inbound import replies
+from smtp_relay.inbound.replies import Phrase
+
+
+class Owners(Protocol):
+    def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
+
+    def find_target(self, address_key: str) -> Target | None: ...
+
+    def spelling_of(self, address_key: str) -> str: ...
+
+
+class Ownership:
+    """Of one account, for one command.
+
+    is_misplaced: some address that was asked for is the account's, at a domain that is not ours
+        any more: then nobody's fault is for good.
+    """
+
+    __slots__ = ("_account_id", "_ours", "_store", "is_misplaced")
+
+    def __init__(self, store: Owners, ours: OurDomains, account_id: AccountId) -> None:
+        self._store = store
+        self._ours = ours
+        self._account_id = account_id
+        self.is_misplaced = False
+
+    def __call__(self, address: Address) -> bool:
+        store, account_id = self._store, self._account_id
+        is_own = owns(
+            address,
+            ours=self._ours,
+            owns_key=lambda key: store.owns_address(account_id, key),
+            is_given=lambda key: store.find_target(key) is not None,
+            spelling_of=store.spelling_of,
+        )
+        if not is_own and fold_domain(address.domain) in self._ours.held:
+            self.is_misplaced |= any(store.owns_address(account_id, key) for key in _keys(address))
+        return is_own
+
+
+def excused(refusal: Phrase, ownership: Ownership | None) -> Phrase:
+    """What is refused only because of a domain that was changed here is put off instead."""
+    if ownership is not None and ownership.is_misplaced and refusal in _OF_ADDRESSES:
+        return replies.DOMAIN_NOT_SET
+    return refusal
+
+
+def _keys(address: Address) -> Iterable[str]:
+    local, domain = fold_local(address.local), fold_domain(address.domain)
+    yield f"{local}@{domain}"
+    base, detail = split_plus(local)
+    if detail:
+        yield f"{base}@{domain}"
+
+
+_OF_ADDRESSES = frozenset({replies.NOT_YOUR_ADDRESS, replies.NOT_YOUR_FROM})
