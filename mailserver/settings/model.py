@@ -59,6 +59,7 @@ class StoreSettings(Section):
     min_free_mib: int = Field(default=512, ge=0)
     wal_limit_mib: int = Field(default=64, ge=4)
     keep_removed_days: float = Field(default=7, ge=0)
+    keep_removed_percent: float = Field(default=10, ge=0, le=100)  # of the disk
     keep_history_days: float = Field(default=30, ge=0)
 
 

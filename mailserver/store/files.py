@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mailserver.store.ports import StoreBroken, StoreUnavailable
+from mailserver.store.ports import StoreBroken, StoreFull, StoreUnavailable
 from mailserver.store.private import make_private_folder, new_private_file, open_private
 from mailserver.values.message import FiledBody
 
@@ -31,6 +31,7 @@ HOLD_LOCK = "backup.lock"
 SHARDS = tuple(f"{n:02x}" for n in range(256))
 ORPHAN_AGE_S = 24 * 3600.0
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def sync_folder(folder: str) -> None:
@@ -77,9 +78,10 @@ class BodyFiles:
             sync_folder(self._folder)
             self._is_made = True
 
-    def free_octets(self) -> int:
+    def room(self) -> tuple[int, int]:
+        """(free octets of the file system for who is not root, all of its octets)."""
         stat = os.statvfs(self._folder)
-        return stat.f_bavail * stat.f_frsize
+        return stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize
 
     def open_file(self, name: str) -> int:
         """A descriptor for reading.
@@ -213,5 +215,7 @@ class BodySpool:
 
 def _as_ours(error: OSError) -> StoreUnavailable | StoreBroken:
     """Want of room passes; anything else that a disk says is a fault to stop for."""
+    if error.errno in _FULL:
+        return StoreFull(f"body file: {error}")
     kind = StoreUnavailable if error.errno in NO_ROOM else StoreBroken
     return kind(f"body file: {error}")

@@ -33,6 +33,7 @@ from mailserver.store.policies import Policies
 from mailserver.store.queueing import HopNote, Lease, Leased, Queue, ReportMade, Settled, Settlement
 from mailserver.store.recovery import FirstPasswords, Recovery
 from mailserver.store.removed import RemovedBy, RemovedMail
+from mailserver.store.room import DiskRoom
 from mailserver.store.sending import SentLedger
 from mailserver.store.upkeep import Upkeep
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
@@ -45,6 +46,10 @@ class StoreError(Exception):
 
 class StoreUnavailable(StoreError):
     """The store cannot answer now; the same call may succeed later."""
+
+
+class StoreFull(StoreUnavailable):
+    """There is no room on the disk."""
 
 
 class StoreBroken(StoreError):
@@ -161,8 +166,8 @@ class Bodies(Protocol):
 
     def open_spool(self) -> Spool: ...
 
-    def free_octets(self) -> int:
-        """Room left on the file system that holds the store."""
+    def disk_room(self) -> DiskRoom:
+        """On the file system that holds the store, and inside of it."""
         ...
 
 

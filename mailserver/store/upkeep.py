@@ -59,7 +59,19 @@ class Upkeep(Clock, Outsiders, Protocol):
         ...
 
     def reclaim(self, *, now_s: float) -> Reclaimed:
-        """One slice: free what no entry and no unfinished copy needs."""
+        """One slice: free what no entry and no unfinished copy needs.
+
+        Removed messages go when their time is over, and before it where they hold more
+        than their part of the disk or the disk is short: from the mailbox that hides the most.
+        """
+        ...
+
+    def must_make_room(self) -> bool:
+        """Is the disk short, and do removed messages hold some of it?"""
+        ...
+
+    def keep_reserve(self) -> bool:
+        """Fill the reserve where it is not full and there is room; True: it is full."""
         ...
 
     def expire_history(self, *, now_s: float) -> int:

@@ -126,36 +126,76 @@ class Keeper:
     _round_at_s: float = 0.0
     _report_at_s: float = 0.0
     _index_at_s: float = 0.0
+    _reserve_at_s: float = 0.0
+    _is_short: bool = False
+    _tell_at_s: dict[str, float] = field(default_factory=dict)
     _freed: dict[str, int] = field(default_factory=dict)
 
     def step(self, *, now_s: float, clock_s: float) -> float:
         """One checkpoint, one slice of the index and, when a round is due, one of cleaning.
 
-        Returns the seconds to wait.
+        What one of them cannot do keeps none of the others from its own: on a full disk the log
+        may not move until something was cleaned.  Returns the seconds to wait.
         """
-        wait_s = CALM_STEP_S
+        chores = (
+            lambda: self._watch_clock(now_s, clock_s),
+            lambda: self._move_log(now_s, clock_s),
+            lambda: self._tend_room(clock_s),
+            lambda: self._clean(self.watch.ends_s, clock_s),
+            lambda: self._index(clock_s),
+        )
+        return min(self._tried(chore, clock_s) for chore in chores)
+
+    def _tried(self, chore: Callable[[], float], clock_s: float) -> float:
+        """How long this chore can wait, or the pause after it failed; each failure is told once
+        in a round: the log may stand on the disk that is full."""
         try:
-            if self.watch.step(now_s=now_s, clock_s=clock_s):
-                wait_s = SLICE_PAUSE_S
-            used_octets = self.store.checkpoint()
-            if used_octets > self.wal_limit_octets * BUSY_FRACTION:
-                wait_s = min(wait_s, BUSY_STEP_S)
-            if clock_s >= self._round_at_s:
-                wait_s = min(wait_s, self._clean(self.watch.ends_s, clock_s))
-            if clock_s >= self._report_at_s:
-                self._report_at_s = clock_s + REPORT_S
-                report = {WAL_OCTETS: float(used_octets)}
-                self.tell(report)
-                self.store.report(source_name("keeper", 0), report, now_s=now_s)
-            if clock_s >= self._index_at_s:
-                wait_s = min(wait_s, self._index(clock_s))
+            return chore()
         except StoreUnavailable as error:
-            self.log.warning("store does not answer: next step later", error=str(error))
+            text = str(error)
+            if clock_s >= self._tell_at_s.get(text, clock_s):
+                self._tell_at_s[text] = clock_s + ROUND_S
+                self.log.warning("store does not answer: next step later", error=text)
             return CALM_STEP_S
-        return wait_s
+
+    def _watch_clock(self, now_s: float, clock_s: float) -> float:
+        return SLICE_PAUSE_S if self.watch.step(now_s=now_s, clock_s=clock_s) else CALM_STEP_S
+
+    def _move_log(self, now_s: float, clock_s: float) -> float:
+        try:
+            used_octets = self.store.checkpoint()
+        except StoreUnavailable:
+            self._report(now_s, clock_s, self.store.log_octets())
+            raise
+        self._report(now_s, clock_s, used_octets)
+        is_long = used_octets > self.wal_limit_octets * BUSY_FRACTION
+        return BUSY_STEP_S if is_long else CALM_STEP_S
+
+    def _report(self, now_s: float, clock_s: float, used_octets: int) -> None:
+        if clock_s >= self._report_at_s:
+            self._report_at_s = clock_s + REPORT_S
+            report = {WAL_OCTETS: float(used_octets)}
+            self.tell(report)
+            self.store.report(source_name("keeper", 0), report, now_s=now_s)
+
+    def _tend_room(self, clock_s: float) -> float:
+        """A disk that is short does not wait for the next round."""
+        if self.store.must_make_room():
+            if not self._is_short:
+                self.log.warning("the disk is short: removed messages go before their time")
+            self._is_short = True
+            self._round_at_s = min(self._round_at_s, clock_s)
+        else:
+            self._is_short = False
+        if clock_s >= self._reserve_at_s:
+            self._reserve_at_s = clock_s + ROUND_S
+            self.store.keep_reserve()
+        return CALM_STEP_S
 
     def _index(self, clock_s: float) -> float:
         """Now and then, so that each page of the index is written for many messages at once."""
+        if clock_s < self._index_at_s:
+            return CALM_STEP_S
         if self.store.index_journeys():
             return SLICE_PAUSE_S
         self._index_at_s = clock_s + INDEX_S
@@ -166,6 +206,8 @@ class Keeper:
 
         now_s: what ends is measured by it.
         """
+        if clock_s < self._round_at_s:
+            return CALM_STEP_S
         reclaimed = self.store.reclaim(now_s=now_s)
         history_count = self.store.expire_history(now_s=now_s)
         step_count = take_steps(

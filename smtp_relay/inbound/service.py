@@ -33,6 +33,7 @@ from mailserver.store.lists import ListLookUps
 from mailserver.store.outside import Outsiders
 from mailserver.store.people import Target
 from mailserver.store.ports import Account, Bodies, Credential, LastSeen
+from mailserver.store.room import DiskRoom, RoomRules, room_rules
 from mailserver.store.sending import SentCounts
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
@@ -199,10 +200,10 @@ class Service:
     _cleanings: dict[bool, Cleaning] = field(init=False, repr=False)
     _process: int = field(default_factory=os.getpid)
     _session_count: int = 0
-    _reserve_octets: int = field(init=False)
-    _free_octets: int = 0
+    _room_rules: RoomRules = field(init=False)
+    _room: DiskRoom | None = None
+    _room_at_s: float = 0.0
     _looked_at_s: float = float("-inf")
-    _free_at_s: float | None = None
     _seen_at_s: dict[tuple[AccountId, str, str, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -219,7 +220,7 @@ class Service:
         )
         self.hostname = settings.service.hostname
         self.max_octets = int(settings.smtp.max_message_mib * MIB)
-        self._reserve_octets = settings.store.min_free_mib * MIB
+        self._room_rules = room_rules(settings.store)
         self.size_offer = f"SIZE {self.max_octets}"
         self.max_header_octets = settings.smtp.max_header_kib * KIB
         self.ours = OurDomains.of(settings, self.store)
@@ -285,11 +286,11 @@ class Service:
         return self.is_trusted(peer) and not self.is_gateway(peer)
 
     def has_room(self, expected_octets: int) -> bool:
-        """Would the disk keep its reserve?  Asked of the disk at most once a second."""
+        """Would the disk keep what is to stay free?  It is asked at most once a second."""
         now_s = self.clock_s()
-        if self._free_at_s is None or now_s - self._free_at_s >= FREE_CHECK_S:
-            self._free_octets, self._free_at_s = self.store.free_octets(), now_s
-        return self._free_octets - expected_octets >= self._reserve_octets
+        if self._room is None or now_s - self._room_at_s >= FREE_CHECK_S:
+            self._room, self._room_at_s = self.store.disk_room(), now_s
+        return self._room_rules.takes(self._room, expected_octets)
 
     def note_seen(self, granted: Granted, *, door: str, peer: str) -> None:
         """Remember the log-in, in the pool; the same one again within a minute is not news."""

@@ -30,6 +30,7 @@ from mailserver.store.ports import (
     Spool,
     Write,
 )
+from mailserver.store.room import DiskRoom
 from mailserver.values.clock import Belief
 from mailserver.values.ids import AccountId, MailboxId, MessageId
 from mailserver.values.message import Acceptance, FiledBody, InlineBody
@@ -136,6 +137,7 @@ class FakeStore:
         self.spools: list[FakeSpool] = []
         self.files: dict[str, bytes] = {}
         self.free = 100 * GIB
+        self.reusable = 0
         self.fails_at_write = False
         self.breaks_look_up = False
         self.versions = {MARIE: 1, PIERRE: 1}  # of credentials; absent: deleted
@@ -199,8 +201,8 @@ class FakeStore:
     def open_spool(self) -> Spool:
         return FakeSpool(self)
 
-    def free_octets(self) -> int:
-        return self.free
+    def disk_room(self) -> DiskRoom:
+        return DiskRoom(total_octets=1 << 40, free_octets=self.free, reusable_octets=self.reusable)
 
     def note_seen(self, account_id: AccountId, seen: LastSeen) -> None:
         self.seen.append((account_id, seen))

@@ -45,6 +45,8 @@ class FakeStore:
     bound_count: int = 0
     out_of_bounds: list[int] = field(default_factory=list)
     eras: list[Era] = field(default_factory=list)
+    is_short: bool = False
+    reserve_count: int = 0
 
     def find_outside(self, ours: Collection[str]) -> Outside:
         return NOBODY_OUTSIDE
@@ -84,6 +86,13 @@ class FakeStore:
         has_work = self.work > 0
         self.work -= has_work
         return Reclaimed(int(has_work), int(has_work), 0)
+
+    def must_make_room(self) -> bool:
+        return self.is_short
+
+    def keep_reserve(self) -> bool:
+        self.reserve_count += 1
+        return True
 
     def expire_history(self, *, now_s: float) -> int:
         return 0

@@ -18,7 +18,14 @@ from mailserver.store.ports import (
     SignIn,
     StoreUnavailable,
 )
-from mailserver.store.sql.engine import Connection, ConstraintBroken, Engine, Row, first
+from mailserver.store.sql.engine import (
+    Connection,
+    ConstraintBroken,
+    Engine,
+    Row,
+    first,
+    with_reserve,
+)
 from mailserver.store.sql.people_names import (
     NameRow,
     address_key,
@@ -175,19 +182,28 @@ class SqlDirectory:
             _insert_address(connection, account_id, address, now_s)
 
     def set_state(self, account_id: AccountId, state: AccountState) -> None:
-        with self._engine.write_turn(), self._engine.transaction() as connection:
-            if first(connection.execute(_SET_STATE, (state.value, account_id))) is None:
-                raise StoreUnavailable(f"no account {account_id}")
+        def change() -> None:
+            with self._engine.write_turn(), self._engine.transaction() as connection:
+                if first(connection.execute(_SET_STATE, (state.value, account_id))) is None:
+                    raise StoreUnavailable(f"no account {account_id}")
+
+        with_reserve(self._engine, change)
 
     def delete_account(self, account_id: AccountId, *, now_s: float) -> None:
-        with self._engine.write_turn(), self._engine.transaction() as connection:
-            for statement in _LET_GO:
-                connection.execute(statement, (account_id,))
-            connection.execute(_END_POSTS, (now_s, account_id))
-            connection.execute(_END_RELATIONS, (now_s, account_id, account_id, now_s))
-            release_all(connection, account_id, now_s=now_s, quarantine_s=self._quarantine_s)
-            if first(connection.execute(_DELETE_ACCOUNT, (now_s, account_id))) is None:
-                raise StoreUnavailable(f"no account {account_id}")
+        def delete() -> None:
+            with self._engine.write_turn(), self._engine.transaction() as connection:
+                self._let_go(connection, account_id, now_s)
+
+        with_reserve(self._engine, delete)
+
+    def _let_go(self, connection: Connection, account_id: AccountId, now_s: float) -> None:
+        for statement in _LET_GO:
+            connection.execute(statement, (account_id,))
+        connection.execute(_END_POSTS, (now_s, account_id))
+        connection.execute(_END_RELATIONS, (now_s, account_id, account_id, now_s))
+        release_all(connection, account_id, now_s=now_s, quarantine_s=self._quarantine_s)
+        if first(connection.execute(_DELETE_ACCOUNT, (now_s, account_id))) is None:
+            raise StoreUnavailable(f"no account {account_id}")
 
     def read_credential(self, account_id: AccountId) -> Credential | None:
         row = first(self._engine.read(_READ_CREDENTIAL, (account_id,)))

@@ -6,14 +6,15 @@ Placeholders are `?`.  An engine turns its library's errors into
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from mailserver.store.ports import StoreError
+from mailserver.store.ports import StoreError, StoreFull
 
 Parameters = Sequence[Any]
 Row = tuple[Any, ...]
+_T = TypeVar("_T")
 
 
 class ConstraintBroken(StoreError):
@@ -35,9 +36,33 @@ class Engine(Protocol):
         """The one write lock of the store, over all processes.  Not re-entrant."""
         ...
 
+    def has_room(self) -> bool:
+        """Inside a write turn: may new mail come in without taking the room that removals need?"""
+        ...
+
+    def make_room(self) -> None:
+        """Inside a write turn, after `StoreFull`: give up the reserve for the next transaction.
+
+        For what frees room, and for what says what has happened; never for new mail.
+        """
+        ...
+
     def transaction(self) -> AbstractContextManager[Connection]:
         """Inside a write turn: commit at the end, durably; roll back on an exception."""
         ...
+
+
+def with_reserve(engine: Engine, act: Callable[[], _T]) -> _T:
+    """Do what frees room; where the disk is full, once more with the reserve.
+
+    act: takes its own write turn.
+    """
+    try:
+        return act()
+    except StoreFull:
+        with engine.write_turn():
+            engine.make_room()
+        return act()
 
 
 def first(rows: Iterable[Row]) -> Row | None:

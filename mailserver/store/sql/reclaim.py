@@ -1,6 +1,6 @@
 """Freeing what nobody needs, in slices, each one short turn of the write lock.
 
-    entry hidden by QUIT  --keep_removed-->  row deleted
+    entry hidden by QUIT  --keep_removed, or the disk is short-->  row deleted
     last copy of a message left the queue (`spent`)  --at once-->  looked at
     message without entry, unfinished copy and owed report: its body is freed
     final copies  --keep_history-->  deleted, and their attempts; a message with neither
@@ -21,16 +21,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from mailserver.queue.copies import FIRST_FINAL
 from mailserver.store.ports import MaildropLock
 from mailserver.store.sql.bulk import insert, select
-from mailserver.store.sql.engine import Connection, Engine, first
+from mailserver.store.sql.engine import Connection, Engine, Row, first, with_reserve
 from mailserver.store.upkeep import Reclaimed
 from mailserver.values.ids import MailboxId
 
 SLICE = 200
 """Entries, or messages of the history, that one turn looks at."""
+LARGEST_COUNT = 32
+"""Mailboxes that hide the most, where removed messages must go before their time: the first one
+that no session has open gives a slice, so that who removes much does not cost others theirs."""
 COPIES_SLICE = 1_000
 """Copies that one turn forgets; one message may have as many."""
 
@@ -42,6 +46,12 @@ _REMOVED_ENTRIES = """
     WHERE removed_at_s IS NOT NULL AND removed_at_s <= ?
         AND (removed_at_s, mailbox_id, uid) > (?, ?, ?)
     ORDER BY removed_at_s, mailbox_id, uid LIMIT ?"""
+_LARGEST = """
+    SELECT mailbox_id FROM mailbox WHERE removed_count > 0
+    ORDER BY removed_octets DESC, mailbox_id LIMIT ?"""
+_HIDDEN_OF = """
+    SELECT mailbox_id, uid, message_id FROM entry
+    WHERE mailbox_id = ? AND removed_modseq IS NOT NULL ORDER BY uid LIMIT ?"""
 _DELETED_MAILBOXES = """
     SELECT min(mailbox_id) FROM mailbox WHERE mailbox_id > ? AND account_id IN
         (SELECT account_id FROM account WHERE deleted_at_s IS NOT NULL)"""
@@ -97,6 +107,7 @@ _DELETE_COPIES = "DELETE FROM copy WHERE message_id = ?"
 _DELETE_ATTEMPTS = "DELETE FROM attempt WHERE message_id = ?"
 _DELETE_POSTS = "DELETE FROM list_post WHERE message_id = ?"
 _DELETE_HOLDS = "DELETE FROM list_held WHERE message_id = ?"
+_OF_HISTORY = (_DELETE_COPIES, _DELETE_ATTEMPTS, _DELETE_POSTS, _DELETE_HOLDS, _DELETE_MESSAGE)
 _IDLE_HOPS = """
     SELECT destination_id FROM destination
     WHERE next_due_at_s IS NULL AND (suspended_until_s IS NULL OR suspended_until_s <= ?)
@@ -109,6 +120,7 @@ _IS_NAMED = "SELECT 1 FROM message WHERE file_name = ?"
 
 Entry = tuple[int, int, int]  # mailbox_id, uid, message_id
 _START = (-1.0, 0, 0)
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -116,6 +128,11 @@ class _Freed:
     entry_count: int = 0
     message_count: int = 0
     file_names: list[str] = field(default_factory=list)
+
+    def add(self, other: _Freed) -> None:
+        self.entry_count += other.entry_count
+        self.message_count += other.message_count
+        self.file_names += other.file_names
 
 
 class SqlReclaimer:
@@ -133,13 +150,19 @@ class SqlReclaimer:
         self._history_after = 0
         self._spent_after = 0
 
-    def reclaim(self, *, removed_before_s: float) -> Reclaimed:
-        """One slice of hidden entries, of the mail of deleted accounts, of what was relayed."""
+    def reclaim(
+        self, *, removed_before_s: float, is_crowded: Callable[[], bool] = lambda: False
+    ) -> Reclaimed:
+        """One slice of hidden entries, of the mail of deleted accounts, of what was relayed.
+
+        is_crowded: must hidden entries go before their time?
+        """
         freed = _Freed()
         entries = self._removed_entries(removed_before_s)
+        if not entries and is_crowded():
+            entries = self._hidden_of_largest()
         if entries:
-            with self._engine.write_turn(), self._engine.transaction() as connection:
-                _delete_entries(connection, entries, freed, all_of_them=False)
+            freed.add(self._run(lambda one: _delete_entries(one, entries, all_of_them=False)))
         self._clear_deleted(freed)
         self._clear_spent(freed)
         if freed.file_names:
@@ -159,13 +182,7 @@ class SqlReclaimer:
             if expired or is_last:
                 break
         if expired:
-            with self._engine.write_turn(), self._engine.transaction() as connection:
-                for message_id in expired:
-                    connection.execute(_DELETE_COPIES, (message_id,))
-                    connection.execute(_DELETE_ATTEMPTS, (message_id,))
-                    connection.execute(_DELETE_POSTS, (message_id,))
-                    connection.execute(_DELETE_HOLDS, (message_id,))
-                    connection.execute(_DELETE_MESSAGE, (message_id,))
+            self._run(lambda connection: _forget_copies(connection, expired))
         return count
 
     def is_named(self, file_name: str) -> bool:
@@ -183,6 +200,13 @@ class SqlReclaimer:
             entries = [(m, uid, message_id) for _, m, uid, message_id in found if m not in in_use]
             if entries or is_last:
                 return entries
+
+    def _hidden_of_largest(self) -> list[Entry]:
+        """A slice of the mailbox that hides the most and is not in use, its oldest first."""
+        for (mailbox_id,) in self._engine.read(_LARGEST, (LARGEST_COUNT,)):
+            if not self._is_in_use(mailbox_id):
+                return [(m, u, i) for m, u, i in self._engine.read(_HIDDEN_OF, (mailbox_id, SLICE))]
+        return []
 
     def _is_in_use(self, mailbox_id: int) -> bool:
         lock = self._lock_maildrop(MailboxId(mailbox_id))
@@ -202,9 +226,13 @@ class SqlReclaimer:
             self._deleted_after = mailbox_id
             return
         entries = [(m, u, i) for m, u, i in self._engine.read(_ENTRIES_OF, (mailbox_id, SLICE))]
-        with self._engine.write_turn(), self._engine.transaction() as connection:
-            _delete_entries(connection, entries, freed, all_of_them=True)
+
+        def clear(connection: Connection) -> _Freed:
+            found = _delete_entries(connection, entries, all_of_them=True)
             connection.execute(_DELETE_MAILBOX, (mailbox_id,))
+            return found
+
+        freed.add(self._run(clear))
 
     def _clear_spent(self, freed: _Freed) -> None:
         """A slice of messages whose last copy has left the queue."""
@@ -212,10 +240,14 @@ class SqlReclaimer:
         self._spent_after = spent[-1][0] if len(spent) == SLICE else 0
         if not spent:
             return
-        with self._engine.write_turn(), self._engine.transaction() as connection:
-            freeable = select(connection, _FREEABLE, spent)
-            insert(connection, _FREE_BODIES, [row[:1] for row in freeable])
+
+        def forget(connection: Connection) -> list[Row]:
+            found = select(connection, _FREEABLE, spent)
+            insert(connection, _FREE_BODIES, [row[:1] for row in found])
             insert(connection, _FORGET_SPENT, spent)
+            return found
+
+        freeable = self._run(forget)
         freed.message_count += len(freeable)
         freed.file_names += [name for _, name in freeable if name is not None]
 
@@ -223,9 +255,17 @@ class SqlReclaimer:
         """A slice of destinations that say nothing any more; who writes there makes a new one."""
         which = (now_s, error_before_s, SLICE)
         if self._engine.read(_IDLE_HOPS, which):
+            # Asked again: somebody may have queued or suspended meanwhile.
+            self._run(lambda one: insert(one, _DELETE_HOPS, list(one.execute(_IDLE_HOPS, which))))
+
+    def _run(self, act: Callable[[Connection], _T]) -> _T:
+        """In a turn and a transaction of its own, with the reserve if need be."""
+
+        def once() -> _T:
             with self._engine.write_turn(), self._engine.transaction() as connection:
-                # Asked again: somebody may have queued or suspended meanwhile.
-                insert(connection, _DELETE_HOPS, list(connection.execute(_IDLE_HOPS, which)))
+                return act(connection)
+
+        return with_reserve(self._engine, once)
 
     def _next_expired(self, accepted_before_s: float) -> tuple[list[int], int, bool]:
         """(messages whose copies may go, how many copies, was that the last slice?)."""
@@ -249,9 +289,10 @@ class SqlReclaimer:
 
 
 def _delete_entries(
-    connection: Connection, entries: Iterable[Entry], freed: _Freed, *, all_of_them: bool
-) -> None:
+    connection: Connection, entries: Iterable[Entry], *, all_of_them: bool
+) -> _Freed:
     """all_of_them: what shows as well as what is hidden."""
+    freed = _Freed()
     hidden: dict[int, tuple[int, int]] = {}  # mailbox -> count, octets
     for mailbox_id, uid, message_id in entries:
         row = first(connection.execute(_DELETE_ENTRY, (mailbox_id, uid, int(all_of_them))))
@@ -271,3 +312,10 @@ def _delete_entries(
         connection.execute(_DELETE_MESSAGE, (message_id,))
     for mailbox_id, totals in sorted(hidden.items()):
         connection.execute(_LESS_REMOVED, (*totals, mailbox_id))
+    return freed
+
+
+def _forget_copies(connection: Connection, message_ids: Iterable[int]) -> None:
+    for message_id in message_ids:
+        for statement in _OF_HISTORY:
+            connection.execute(statement, (message_id,))

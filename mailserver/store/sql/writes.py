@@ -24,6 +24,7 @@ from mailserver.store.ports import (
     Removal,
     Removed,
     StoreBroken,
+    StoreFull,
     StoreUnavailable,
     Write,
 )
@@ -100,9 +101,19 @@ class SqlWrites:
         except Exception as error:  # noqa: BLE001 - it goes on, as Failed, to the log
             # Whatever it was, nothing of the batch is in the store, and each is answered as ours.
             if len(batch) == 1:
-                return [Failed(error)]
+                return [self._with_reserve(batch[0], error)]
         # A disk that breaks on the way leaves those before it accepted: each has its own outcome.
         return [self._commit_or_retry([write])[0] for write in batch]
+
+    def _with_reserve(self, write: Write, error: Exception) -> Outcome:
+        """Once more on a full disk, for what frees room and for what says what has happened."""
+        if not isinstance(error, StoreFull) or not isinstance(write, Removal | Settlement):
+            return Failed(error)
+        try:
+            self._engine.make_room()
+            return self._commit([write])[0]
+        except Exception as again:  # noqa: BLE001 - it goes on, as Failed, to the log
+            return Failed(again)
 
     def _apply_long(self, batch: Sequence[Write]) -> list[Outcome]:
         """Some QUIT removes very many: the others in one turn, the long ones a slice a turn."""
@@ -134,6 +145,8 @@ class SqlWrites:
     def _commit(self, batch: Sequence[Write]) -> list[Outcome]:
         if not batch:
             return []
+        if any(isinstance(write, _MAIL) for write in batch) and not self._engine.has_room():
+            raise StoreFull("no room for new mail")
         with self._engine.transaction() as connection:
             outcomes, has_work = _write_all(connection, batch, make_nonce(self._draw))
         if has_work:
@@ -142,6 +155,7 @@ class SqlWrites:
 
 
 _W = TypeVar("_W", bound=Write)
+_MAIL = Acceptance | ReportMade | BeginPost | AddCopies | HoldPost
 _Single = Removal | Lease | HopNote | BeginPost | AddCopies | HoldPost
 
 

@@ -10,9 +10,11 @@ a connection of its own, and a read takes all its rows before it returns.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,9 +23,11 @@ from typing import Final
 
 import apsw
 
-from mailserver.store.ports import StoreBroken, StoreUnavailable
+from mailserver.store.ports import StoreBroken, StoreFull, StoreUnavailable
 from mailserver.store.private import make_private_file, open_private
+from mailserver.store.reserve import Reserve
 from mailserver.store.sql.engine import ConstraintBroken, Parameters, Row
+from mailserver.store.sqlite.log_index import allocate_index
 
 PAGE_OCTETS = 4096
 SYNCHRONOUS = "FULL"
@@ -50,15 +54,19 @@ DIALECT: Final = {
 }
 
 _BROKEN = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)
-_NO_ROOM = frozenset(
-    {
-        apsw.SQLITE_IOERR_NOMEM,
-        apsw.SQLITE_IOERR_SHMOPEN,
-        apsw.SQLITE_IOERR_SHMSIZE,
-        apsw.SQLITE_IOERR_SHMMAP,
-    }
+_NO_MEMORY = frozenset(
+    {apsw.SQLITE_IOERR_NOMEM, apsw.SQLITE_IOERR_SHMOPEN, apsw.SQLITE_IOERR_SHMMAP}
 )
-"""Called I/O errors by SQLite, and only mean no memory or no room for the log's index."""
+"""Called I/O errors by SQLite, and only mean no memory, or no descriptor for the log's index."""
+ROOM_TRIES = 10
+"""The log cannot be moved while the keeper is at it: a moment later it can."""
+ROOM_PAUSE_S = 0.02
+ROOM_LOOK_S = 1.0
+ROOM_PARTS = 16
+"""Of what is free beyond the log, one process uses this part before it asks the disk again: each
+page stands in the log and in the database, and others write as well."""
+ROOM_SLACK_OCTETS = 2 * 1024 * 1024
+"""Beyond what the log holds: for new mail, this much more must be free."""
 
 
 class WriterConnection:
@@ -79,8 +87,11 @@ class WriterConnection:
 class SqliteEngine:
     """One store's database in this process.  Open it after the fork."""
 
-    def __init__(self, folder: Path, *, log_limit_octets: int) -> None:
+    def __init__(
+        self, folder: Path, *, log_limit_octets: int, reserve: Reserve | None = None
+    ) -> None:
         _settle_heap()
+        self._reserve = reserve
         self._path = str(folder / DATABASE)
         self._log_path = self._path + "-wal"
         self._log_limit_octets = log_limit_octets
@@ -89,6 +100,8 @@ class SqliteEngine:
         self._readers_guard = threading.Lock()
         self._turn = threading.Lock()
         self._log_pages = 0
+        self._pages_left = 0
+        self._look_at_s = 0.0
         self._broken: StoreBroken | None = None
         self._mover: apsw.Connection | None = None
         self._lock_fd = open_private(folder / "write.lock")
@@ -97,6 +110,7 @@ class SqliteEngine:
             make_private_file(self._path)  # SQLite gives its log the same mode and owner
             self._writer = self._open_writer()
             self._in_transaction = WriterConnection(self._writer)
+        allocate_index(self._path)
 
     def read(self, statement: str, parameters: Parameters = ()) -> list[Row]:
         try:
@@ -171,17 +185,70 @@ class SqliteEngine:
                 return self.log_octets()
         return 0 if in_use == moved else in_use * PAGE_OCTETS
 
-    def restart_log(self) -> None:
-        """Inside a write turn: move the rest, so that the next commit starts the log over."""
+    def restart_log(self) -> bool:
+        """Inside a write turn: move the rest, so that the next commit starts the log over.
+
+        False: a read of another process outlasted the wait, or the keeper moves it itself.
+        """
         self._writer.set_busy_timeout(RESTART_WAIT_MS)
         try:
             self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
         except apsw.BusyError:
-            return  # a read of another process outlasted the wait; the next turn tries again
+            return False
         except apsw.Error as error:
             raise _translate(error) from error
         finally:
             self._writer.set_busy_timeout(BUSY_MS)
+        return True
+
+    def make_room(self) -> None:
+        """The log starts over in the blocks that it has, once all of it is in the database.
+
+        For that the database may have to grow: this is what the reserve is for.
+        """
+        if self._reserve is not None:
+            self._reserve.release()
+        with contextlib.suppress(StoreUnavailable):  # then the commit says so
+            for _ in range(ROOM_TRIES):
+                if self.restart_log():
+                    break
+                time.sleep(ROOM_PAUSE_S)
+
+    def reusable_octets(self) -> int:
+        """Pages of the database that hold nothing, and are taken before it grows."""
+        return int(self.read("PRAGMA freelist_count")[0][0]) * PAGE_OCTETS
+
+    def has_room(self) -> bool:
+        """What the log holds must fit into the database, or nothing could be removed any more.
+
+        The disk is asked when a part of what was free may have been used, or a second later.
+        """
+        now_s = time.monotonic()
+        if self._pages_left > 0 and now_s < self._look_at_s:
+            return True
+        surplus_octets = self._surplus_octets()
+        if surplus_octets < 0:
+            with contextlib.suppress(apsw.Error):
+                mode = apsw.SQLITE_CHECKPOINT_PASSIVE
+                in_use, moved = self._writer.wal_checkpoint(mode=mode)
+                self._log_pages = in_use if moved < in_use else 0
+            surplus_octets = self._surplus_octets()
+        self._pages_left = surplus_octets // (PAGE_OCTETS * ROOM_PARTS)
+        self._look_at_s = now_s + ROOM_LOOK_S
+        return surplus_octets >= 0
+
+    def _surplus_octets(self) -> int:
+        """Free beyond what the log may need; negative where new mail must wait."""
+        try:
+            stat = os.statvfs(self._path)
+        except OSError as error:
+            raise StoreUnavailable(f"statvfs: {error}") from error
+        owed_octets = 0 if self._reserve is None else self._reserve.owed_octets()
+        free_octets = stat.f_bavail * stat.f_frsize - owed_octets - ROOM_SLACK_OCTETS
+        if self._log_pages:
+            return free_octets - self._log_pages * PAGE_OCTETS
+        # The log starts over where it is, and what comes next takes the pages that hold nothing.
+        return free_octets + self.reusable_octets()
 
     def _restart_long_log(self) -> None:
         """After a commit, so nothing here may make what is on disk look undone."""
@@ -194,6 +261,7 @@ class SqliteEngine:
 
     def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         """After each commit: how many pages the log holds."""
+        self._pages_left -= pages - self._log_pages if pages > self._log_pages else pages
         self._log_pages = pages
         return apsw.SQLITE_OK
 
@@ -261,11 +329,19 @@ def _settle_heap() -> None:
 
 def _translate(error: apsw.Error) -> Exception:
     """The library's error as ours: whose fault, and whether to go on."""
-    if isinstance(error, _BROKEN) and getattr(error, "extendedresult", 0) not in _NO_ROOM:
+    if is_full(error):
+        return StoreFull(str(error))
+    if isinstance(error, _BROKEN) and getattr(error, "extendedresult", 0) not in _NO_MEMORY:
         return StoreBroken(str(error))
     if isinstance(error, apsw.ConstraintError):
         return ConstraintBroken(str(error))
     return StoreUnavailable(str(error))
+
+
+def is_full(error: apsw.Error) -> bool:
+    """No room for the database, its log, or the log's index (which SQLite calls an I/O error)."""
+    extended = getattr(error, "extendedresult", 0)
+    return isinstance(error, apsw.FullError) or extended == apsw.SQLITE_IOERR_SHMSIZE
 
 
 @contextmanager

@@ -7,8 +7,10 @@ exclude each other too.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from mailserver.store.ports import StoreUnavailable
@@ -38,8 +40,10 @@ class MaildropFlock:
 
 
 class MaildropLocks:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, make_room: Callable[[], object] = lambda: None) -> None:
+        """make_room: called when there is no room for one more file; it is tried once more then."""
         self._folder = str(folder)
+        self._make_room = make_room
 
     def lock_maildrop(self, mailbox_id: MailboxId) -> MaildropFlock | None:
         """
@@ -48,7 +52,7 @@ class MaildropLocks:
         """
         path = f"{self._folder}/{mailbox_id}"
         try:
-            lock = MaildropFlock(open_private(path))
+            lock = MaildropFlock(self._open(path))
         except OSError as error:
             raise StoreUnavailable(f"maildrop lock: {error}") from error
         try:
@@ -60,3 +64,12 @@ class MaildropLocks:
             lock.release()
             raise StoreUnavailable(f"maildrop lock: {error}") from error
         return lock
+
+    def _open(self, path: str) -> int:
+        try:
+            return open_private(path)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+        self._make_room()
+        return open_private(path)

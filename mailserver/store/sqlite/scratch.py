@@ -32,6 +32,8 @@ from mailserver.store.private import make_private_file, open_private
 from mailserver.store.sqlite import faults, sent
 from mailserver.store.sqlite.attempts import SCHEMA as ATTEMPTS_SCHEMA
 from mailserver.store.sqlite.attempts import SqliteAttempts
+from mailserver.store.sqlite.engine import is_full
+from mailserver.store.sqlite.log_index import allocate_index
 from mailserver.values.ids import AccountId, MailboxId, Uid
 
 BUSY_MS = 100
@@ -169,10 +171,10 @@ class SqliteScratch:
         """Rows, or none when the scratch does not answer: it is never worth an error."""
         try:
             return self._connection().execute(statement, parameters).fetchall()
-        except _UNREADABLE:
-            self._start_anew()
-        except apsw.Error:
-            return []  # busy, full, closed, or it cannot be opened
+        except apsw.Error as error:
+            # Else it is busy, full, closed, or it cannot be opened.
+            if isinstance(error, _UNREADABLE) and not is_full(error):
+                self._start_anew()
         return []
 
     def _connection(self) -> apsw.Connection:
@@ -192,6 +194,7 @@ class SqliteScratch:
         connection.execute("PRAGMA cache_size = -1024")
         connection.execute(_SCHEMA + sent.SCHEMA + faults.SCHEMA)
         connection.execute(ATTEMPTS_SCHEMA)
+        allocate_index(self._path)
         with self._guard:
             self._opened.add(connection)
         return connection

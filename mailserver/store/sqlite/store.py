@@ -16,13 +16,12 @@ the process opens these files by other means, and the folder is on a local disk.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mailserver.settings.model import MIB, Settings
-from mailserver.store.files import SHARDS, BodyFiles, sync_folder
+from mailserver.store.files import HOLD_LOCK, BodyFiles, sync_folder
 from mailserver.store.journeys import Collection, Journey, Sightings
 from mailserver.store.moments import DEFAULT_RULES, MomentRules, moment_rules
 from mailserver.store.ports import (
@@ -36,9 +35,12 @@ from mailserver.store.ports import (
     Outcome,
     SignIn,
     Spool,
+    StoreFull,
     Write,
 )
-from mailserver.store.private import make_private_folder, open_private
+from mailserver.store.private import make_private_file, make_private_folder
+from mailserver.store.reserve import Reserve
+from mailserver.store.room import LOGS, RoomRules, room_rules
 from mailserver.store.sql.bodies import SqlBodies
 from mailserver.store.sql.clock import SqlClock
 from mailserver.store.sql.directory import SqlDirectory
@@ -59,22 +61,26 @@ from mailserver.store.sql.removed import SqlRemoved
 from mailserver.store.sql.targets import SqlTargets
 from mailserver.store.sql.tracing import SqlTracing
 from mailserver.store.sql.writes import SqlWrites
-from mailserver.store.sqlite.engine import SqliteEngine
+from mailserver.store.sqlite.engine import DATABASE, SqliteEngine
 from mailserver.store.sqlite.locks import MaildropLocks
+from mailserver.store.sqlite.log_index import is_in_use
 from mailserver.store.sqlite.migrate import migrate
 from mailserver.store.sqlite.people import SqliteStoreOfPeople
 from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.store.sqlite.slots import AgentSlots
 from mailserver.store.sqlite.snapshot import SqliteBackups
 from mailserver.store.sqlite.trace_index import SqliteTraceIndex
+from mailserver.store.sqlite.upkeep import SqliteStoreUpkeep
 from mailserver.store.sqlite.wakeup import WakeupPipe
-from mailserver.store.upkeep import Reclaimed
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
 
 DAY_S = 86_400.0
+RESERVE_FRACTION = 1 / 16
+"""The reserve is as large as `LOGS` logs at their limit; never more than this part of the disk."""
+START_OCTETS = 2 * MIB
+"""What the first process needs: logs and their indexes, of three databases."""
+DEFAULT_ROOM = RoomRules()
 YEAR_S = 365.25 * DAY_S
-RESTART_FRACTION = 0.5
-"""Under a load that never pauses, no move is whole: from this part of the limit, writers wait."""
 
 
 def open_store(settings: Settings) -> SqliteStore:
@@ -89,6 +95,7 @@ def open_store(settings: Settings) -> SqliteStore:
         wal_limit_octets=settings.store.wal_limit_mib * MIB,
         keep_removed_s=settings.store.keep_removed_days * DAY_S,
         keep_history_s=settings.store.keep_history_days * DAY_S,
+        room=room_rules(settings.store),
         sign_in_lifetime_s=settings.auth.cache_hours * 3600.0,
         expire_after_s=settings.delivery.expire_hours * 3600.0,
         quarantine_s=settings.directory.quarantine_years * YEAR_S,
@@ -96,7 +103,7 @@ def open_store(settings: Settings) -> SqliteStore:
     )
 
 
-class SqliteStore(SqliteStoreOfPeople):
+class SqliteStore(SqliteStoreOfPeople, SqliteStoreUpkeep):
     """The `Store` port.  Its parts are made here and handed out as methods."""
 
     def __init__(
@@ -110,6 +117,7 @@ class SqliteStore(SqliteStoreOfPeople):
         expire_after_s: float = 5 * DAY_S,
         quarantine_s: float = 5 * YEAR_S,
         moments: MomentRules = DEFAULT_RULES,
+        room: RoomRules = DEFAULT_ROOM,
     ) -> None:
         """quarantine_s: names of a deleted account are nobody's for so long."""
         self._folder = folder
@@ -120,10 +128,12 @@ class SqliteStore(SqliteStoreOfPeople):
         self._expire_after_s = expire_after_s
         self._files = BodyFiles(folder / "bodies")
         self._prepare_folder()
-        self._engine = SqliteEngine(folder, log_limit_octets=wal_limit_octets)
-        migrate(self._engine)
+        self._room_rules = room
+        wanted_octets = min(LOGS * wal_limit_octets, int(self._files.room()[1] * RESERVE_FRACTION))
+        self._reserve = Reserve(folder / "reserve", wanted_octets=wanted_octets)
+        self._engine = self._opened_engine()
         self._scratch = SqliteScratch(folder / "scratch.db")
-        self._locks = MaildropLocks(folder / "locks")
+        self._locks = MaildropLocks(folder / "locks", make_room=self._reserve.release)
         self._wakeup = WakeupPipe(folder / "wakeup")
         self._slots = AgentSlots(folder / "locks")
         self._writes = SqlWrites(self._engine, wake=self._wakeup.wake)
@@ -242,6 +252,28 @@ class SqliteStore(SqliteStoreOfPeople):
         self.read_quick_numens = first_passwords.read_quick_numens
         self.replace_numens = first_passwords.replace_numens
 
+    def _opened_engine(self) -> SqliteEngine:
+        """Also on a full disk: people must be able to remove what fills it."""
+        is_first = not is_in_use(str(self._folder / DATABASE))
+        if is_first and self._files.room()[0] < START_OCTETS:
+            self._reserve.release()
+        try:
+            return self._open_engine()
+        except StoreFull:
+            if not self._reserve.release():
+                raise
+        return self._open_engine()
+
+    def _open_engine(self) -> SqliteEngine:
+        limit_octets = self._wal_limit_octets
+        engine = SqliteEngine(self._folder, log_limit_octets=limit_octets, reserve=self._reserve)
+        try:
+            migrate(engine)
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+
     def _prepare_folder(self) -> None:
         if not self._folder.is_dir():
             self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -249,6 +281,7 @@ class SqliteStore(SqliteStoreOfPeople):
             sync_folder(str(self._folder.parent))
         make_private_folder(self._folder / "locks")
         self._files.prepare()
+        make_private_file(self._folder / HOLD_LOCK)  # now: on a full disk there may be no room
         sync_folder(str(self._folder))
 
     # Writes
@@ -266,9 +299,6 @@ class SqliteStore(SqliteStoreOfPeople):
 
     def open_spool(self) -> Spool:
         return self._files.open_spool()
-
-    def free_octets(self) -> int:
-        return self._files.free_octets()
 
     # Mailboxes
 
@@ -365,56 +395,6 @@ class SqliteStore(SqliteStoreOfPeople):
 
     def read_reports(self) -> dict[str, tuple[float, dict[str, float]]]:
         return self._scratch.read_reports()
-
-    # Upkeep
-
-    def become_keeper(self) -> bool:
-        if self._keeper_fd >= 0:
-            return True
-        fd = open_private(self._folder / "keeper.lock")
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return False
-        self._keeper_fd = fd
-        return True
-
-    def checkpoint(self) -> int:
-        in_use_octets = self._engine.move_log()
-        if in_use_octets > self._wal_limit_octets * RESTART_FRACTION:
-            with self._engine.write_turn():
-                self._engine.restart_log()
-        return in_use_octets
-
-    def log_octets(self) -> int:
-        return self._engine.log_octets()
-
-    def reclaim(self, *, now_s: float) -> Reclaimed:
-        reclaimed = self._reclaimer.reclaim(removed_before_s=now_s - self._keep_removed_s)
-        shard = ("tmp", *SHARDS)[self._next_shard]
-        self._next_shard = (self._next_shard + 1) % (len(SHARDS) + 1)
-        swept = self._files.orphans(shard, now_s=now_s, is_named=self._reclaimer.is_named)
-        self._bodies.check_slice()  # the other way round: rows without their file
-        return Reclaimed(
-            reclaimed.entry_count, reclaimed.message_count, reclaimed.file_count + len(list(swept))
-        )
-
-    def expire_history(self, *, now_s: float) -> int:
-        self._scratch.forget_sign_ins(before_s=now_s - self._sign_in_lifetime_s)
-        self._scratch.forget_collected(before_s=now_s - self._keep_history_s)
-        self._scratch.attempts.forget(before_s=now_s - DAY_S)
-        return self._reclaimer.expire(accepted_before_s=now_s - self._keep_history_s, now_s=now_s)
-
-    def bound_moments(
-        self, clock: Callable[[], float], *, only_waits: bool = False
-    ) -> Iterator[int]:
-        if not only_waits:
-            yield self._scratch.bound_moments(now_s=clock())
-        yield from self._moments.bound_moments(clock, only_waits=only_waits)
-
-    def index_journeys(self) -> int:
-        return self._tracing.follow()
 
     def close(self) -> None:
         self._scratch.close()

@@ -28,6 +28,8 @@ from mailserver.store.ports import StoreUnavailable
 from mailserver.store.private import make_private_file
 from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.tracing import Progress
+from mailserver.store.sqlite.engine import is_full
+from mailserver.store.sqlite.log_index import allocate_index
 from mailserver.values.ids import AcceptId, MessageId
 
 BUCKET = 1 << 14
@@ -121,10 +123,9 @@ class SqliteTraceIndex:
         """Rows, or none when the index does not answer: then the search looks for itself."""
         try:
             return self._connection(may_make=False).execute(statement, parameters).fetchall()
-        except _UNREADABLE:
-            self._drop()
-        except apsw.Error:
-            return []
+        except apsw.Error as error:
+            if isinstance(error, _UNREADABLE) and not is_full(error):
+                self._drop()
         return []
 
     @contextmanager
@@ -139,7 +140,7 @@ class SqliteTraceIndex:
             with connection:
                 yield connection
         except apsw.Error as error:
-            if isinstance(error, _UNREADABLE):
+            if isinstance(error, _UNREADABLE) and not is_full(error):
                 self._drop()
                 self._unlink()
             raise StoreUnavailable(f"trace index: {error}") from error
@@ -164,6 +165,7 @@ class SqliteTraceIndex:
         if may_make:
             connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
             connection.execute(_SCHEMA)
+            allocate_index(self._path)
         return connection
 
     def _drop(self) -> None:

@@ -93,5 +93,7 @@ def test_a_filed_body_stays_until_its_last_entry_goes(store: Store) -> None:
     assert store.reclaim(now_s=NOW_S + 1).file_count == 1
 
 
-def test_free_octets_is_a_number(store: Store) -> None:
-    assert store.free_octets() > 0
+def test_there_is_room_on_the_disk(store: Store) -> None:
+    room = store.disk_room()
+    assert 0 < room.free_octets <= room.total_octets
+    assert room.reusable_octets >= 0

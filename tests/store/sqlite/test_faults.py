@@ -12,6 +12,7 @@ from mailserver.store.ports import (
     Accepted,
     Failed,
     StoreBroken,
+    StoreFull,
     StoreUnavailable,
 )
 from mailserver.store.sqlite.store import SqliteStore
@@ -48,7 +49,7 @@ def test_a_full_disk_fails_the_write_and_nothing_else(store: SqliteStore, disk: 
     (box,) = people(store, 1)
     accept(store, letter_to(box))
     disk.on_write[LOG] = apsw.FullError
-    assert faults(store, box, 3) == [StoreUnavailable] * 3
+    assert faults(store, box, 3) == [StoreFull] * 3
     assert uids_of(store, box) == [1]
     disk.mend()
     accept(store, letter_to(box))

@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from mailserver.queue.reports import ReportKind
-from mailserver.store.ports import Failed, StoreBroken, StoreUnavailable, Write
+from mailserver.store.ports import Failed, StoreBroken, StoreFull, Write
 from mailserver.store.queueing import ReportMade, Settlement
 from mailserver.store.sqlite.store import SqliteStore
 from tests.store.letters import NOW_S, accept, letter_to, people, uids_of
@@ -58,7 +58,7 @@ def test_a_settlement_on_a_full_disk_changes_nothing_and_may_be_tried_again(
     agent, settlement = settlement_of(store)
     before = contents(store)
     disk.on_write[LOG] = apsw.FullError
-    assert error_of(store, settlement) is StoreUnavailable
+    assert error_of(store, settlement) is StoreFull
     assert contents(store) == before
     disk.mend()
     assert agent.settle(*settlement.outcomes) == []
@@ -104,7 +104,7 @@ def test_nobody_is_woken_by_what_was_not_stored(store: SqliteStore, disk: Disk) 
     woken: list[None] = []
     store._writes._wake = lambda: woken.append(None)
     disk.on_write[LOG] = apsw.FullError
-    assert error_of(store, outgoing()) is StoreUnavailable
+    assert error_of(store, outgoing()) is StoreFull
     assert woken == []
     disk.mend()
     accept(store, outgoing())

@@ -1,0 +1,175 @@
+"""A disk that is full to the last block: what is removed still goes, and makes room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mailserver.store.ports import Accepted, Failed, StoreFull
+from mailserver.store.room import RoomRules
+from mailserver.store.sqlite.store import SqliteStore
+from mailserver.values.ids import MailboxId, Uid
+from tests.disks import KINDS, MIB, SmallDisk, small_disk
+from tests.store.letters import NOW_S, letter_to, people, remove, uids_of
+
+DISK_MIB = 96
+KEEP_S = 1e6
+WAL_LIMIT_OCTETS = 8 * MIB
+LETTER = b"Subject: large\r\n\r\n" + b"x" * 100_000 + b"\r\n"
+RULES = RoomRules(inline_limit_octets=MIB, log_octets=2 * WAL_LIMIT_OCTETS)
+
+
+@pytest.fixture(params=KINDS)
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(request.param, tmp_path, mib=DISK_MIB) as disk:
+        yield disk
+
+
+def opened(disk: SmallDisk, *, rules: RoomRules = RULES) -> SqliteStore:
+    return SqliteStore(
+        disk.folder / "store", wal_limit_octets=WAL_LIMIT_OCTETS, room=rules, keep_removed_s=KEEP_S
+    )
+
+
+def deliver_until_full(store: SqliteStore, box: MailboxId) -> int:
+    """With nobody who looks at the room first; the number of messages that are there."""
+    while True:
+        (outcome,) = store.apply([letter_to(box, body=LETTER)])
+        if isinstance(outcome, Failed):
+            assert isinstance(outcome.error, StoreFull)
+            return len(uids_of(store, box))
+        assert isinstance(outcome, Accepted)
+
+
+def reclaim_all(store: SqliteStore, *, now_s: float = NOW_S + KEEP_S) -> int:
+    count = 0
+    while freed := store.reclaim(now_s=now_s).entry_count:
+        count += freed
+    return count
+
+
+def test_removals_work_on_a_disk_that_somebody_else_has_filled(disk: SmallDisk) -> None:
+    store = opened(disk)
+    (box,) = people(store, 1)
+    for _ in range(200):
+        assert isinstance(store.apply([letter_to(box, body=LETTER)])[0], Accepted)
+    store.checkpoint()
+    assert store.keep_reserve()
+    disk.fill()
+    for uid in range(1, 201):
+        assert remove(store, box, [uid]) == 1  # 200 times +OK to QUIT
+        if uid % 50 == 0:
+            disk.fill()  # and somebody takes whatever is left
+    assert uids_of(store, box) == []
+    assert store.must_make_room()
+    assert reclaim_all(store) == 200
+    assert store.disk_room().reusable_octets > 190 * 100_000
+    store.close()
+
+
+def test_removals_work_on_a_disk_that_mail_has_filled(disk: SmallDisk) -> None:
+    store = opened(disk)
+    (box,) = people(store, 1)
+    assert store.keep_reserve()
+    count = deliver_until_full(store, box)
+    assert count > 300
+    every = uids_of(store, box)
+    assert remove(store, box, every[: count // 2]) == count // 2
+    assert reclaim_all(store) == count // 2
+    for _ in range(count // 4):  # there is room again, also for mail
+        assert isinstance(store.apply([letter_to(box, body=LETTER)])[0], Accepted)
+        store.checkpoint()
+    store.close()
+    again = opened(disk)
+    assert len(uids_of(again, box)) == count - count // 2 + count // 4
+    again.close()
+
+
+def test_new_mail_never_gets_the_reserve(disk: SmallDisk) -> None:
+    store = opened(disk)
+    (box,) = people(store, 1)
+    assert store.keep_reserve()
+    deliver_until_full(store, box)
+    assert store._reserve.is_full()
+    store._reserve.release()
+    (outcome,) = store.apply([letter_to(box, body=LETTER)])
+    assert isinstance(outcome, Failed)
+    assert remove(store, box, [1, 2, 3]) == 3
+    store.close()
+
+
+def test_removed_messages_go_before_their_time_until_the_disk_is_no_longer_short(
+    disk: SmallDisk,
+) -> None:
+    store = opened(disk, rules=replace(RULES, min_free_octets=8 * MIB))
+    boxes = people(store, 3)
+    for box, count in zip(boxes, (300, 100, 10), strict=True):
+        store.apply([letter_to(box, body=LETTER) for _ in range(count)])
+        store.checkpoint()
+    for box in boxes:
+        remove(store, box, uids_of(store, box))
+    disk.fill(leave_octets=10 * MIB)
+    assert store.must_make_room()
+    assert reclaim_all(store, now_s=NOW_S) == 200  # one slice, of who removed the most
+    assert not store.must_make_room()
+    assert [len(store.removed_uids(box, since_s=0.0)) for box in boxes] == [100, 100, 10]
+    store.close()
+
+
+def test_a_service_starts_on_a_full_disk_and_removes(disk: SmallDisk) -> None:
+    store = opened(disk)
+    (box,) = people(store, 1)
+    store.apply([letter_to(box, body=LETTER) for _ in range(20)])
+    store.checkpoint()
+    assert store.keep_reserve()
+    store.close()
+    disk.fill()
+    again = opened(disk)
+    lock = again.lock_maildrop(box)
+    assert lock is not None
+    assert remove(again, box, range(1, 21)) == 20
+    lock.release()
+    assert reclaim_all(again) == 20
+    again.close()
+
+
+def test_accounts_can_be_deleted_on_a_full_disk(disk: SmallDisk) -> None:
+    store = opened(disk)
+    (box,) = people(store, 1)
+    store.apply([letter_to(box, body=LETTER) for _ in range(50)])
+    account = store.find_account("personne0")
+    assert account is not None
+    assert store.keep_reserve()
+    disk.fill()
+    store.delete_account(account.account_id, now_s=NOW_S)
+    assert reclaim_all(store) == 50
+    store.close()
+
+
+def test_what_was_removed_can_be_put_back_on_a_full_disk(disk: SmallDisk) -> None:
+    store = opened(disk)
+    (box,) = people(store, 1)
+    store.apply([letter_to(box, body=LETTER) for _ in range(20)])
+    assert store.keep_reserve()
+    disk.fill()
+    remove(store, box, [3])
+    assert store.restore_removed(box, [Uid(3)], as_new=False) == [3]
+    store.close()
+
+
+def test_the_reserve_is_filled_again_when_there_is_room(disk: SmallDisk) -> None:
+    store = opened(disk)
+    assert store.keep_reserve()
+    assert store._reserve.release()
+    owed_octets = store._reserve.wanted_octets
+    assert store._reserve.owed_octets() == owed_octets
+    disk.fill(leave_octets=owed_octets)
+    assert not store.keep_reserve()
+    assert store.disk_room().free_octets == 0  # what is left is owed
+    disk.empty()
+    assert store.keep_reserve()
+    assert store._reserve.owed_octets() == 0
+    store.close()
