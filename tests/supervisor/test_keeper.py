@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from mailserver.settings.model import MIB
 from mailserver.store.outside import NOBODY_OUTSIDE, Outside
 from mailserver.store.people import Change, Conflict, Life, PersonDoc
@@ -202,6 +204,42 @@ def test_a_store_that_does_not_answer_is_asked_again_later() -> None:
     store.is_down = False
     kept.step(now_s=0, clock_s=1)
     assert store.reclaim_count == 1
+
+
+def test_a_log_that_cannot_be_moved_keeps_nothing_from_being_freed() -> None:
+    """On a full disk it is what is freed that lets the log move."""
+    store = FakeStore(is_down=True, work=3, unindexed=1)
+    kept = keeper(store)
+    waits = [kept.step(now_s=0, clock_s=clock_s) for clock_s in range(4)]
+    assert waits == [SLICE_PAUSE_S, SLICE_PAUSE_S, SLICE_PAUSE_S, CALM_STEP_S]
+    assert store.work == store.unindexed == 0
+
+
+def test_a_failure_is_told_once_in_a_round() -> None:
+    kept = keeper(FakeStore(is_down=True))
+    with capture_logs() as logs:
+        kept.log = get_log("test")
+        for clock_s in (0.0, 1.0, ROUND_S - 1, ROUND_S):
+            kept.step(now_s=0, clock_s=clock_s)
+    assert [line["error"] for line in logs if "error" in line] == ["busy", "busy"]
+
+
+def test_a_short_disk_does_not_wait_for_the_next_round() -> None:
+    store = FakeStore()
+    kept = keeper(store)
+    kept.step(now_s=0, clock_s=0)
+    store.is_short, store.work = True, 2
+    waits = [kept.step(now_s=0, clock_s=clock_s) for clock_s in (1.0, 1.1, 1.2)]
+    assert waits == [SLICE_PAUSE_S, SLICE_PAUSE_S, CALM_STEP_S]
+    assert store.work == 0
+
+
+def test_the_reserve_is_looked_at_in_every_round() -> None:
+    store = FakeStore()
+    kept = keeper(store)
+    for clock_s in (0.0, 1.0, ROUND_S):
+        kept.step(now_s=0, clock_s=clock_s)
+    assert store.reserve_count == 2
 
 
 def test_it_waits_while_another_keeper_lives() -> None:

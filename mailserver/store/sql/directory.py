@@ -182,19 +182,14 @@ class SqlDirectory:
             _insert_address(connection, account_id, address, now_s)
 
     def set_state(self, account_id: AccountId, state: AccountState) -> None:
-        def change() -> None:
-            with self._engine.write_turn(), self._engine.transaction() as connection:
-                if first(connection.execute(_SET_STATE, (state.value, account_id))) is None:
-                    raise StoreUnavailable(f"no account {account_id}")
+        def change(connection: Connection) -> None:
+            if first(connection.execute(_SET_STATE, (state.value, account_id))) is None:
+                raise StoreUnavailable(f"no account {account_id}")
 
         with_reserve(self._engine, change)
 
     def delete_account(self, account_id: AccountId, *, now_s: float) -> None:
-        def delete() -> None:
-            with self._engine.write_turn(), self._engine.transaction() as connection:
-                self._let_go(connection, account_id, now_s)
-
-        with_reserve(self._engine, delete)
+        with_reserve(self._engine, lambda one: self._let_go(one, account_id, now_s))
 
     def _let_go(self, connection: Connection, account_id: AccountId, now_s: float) -> None:
         for statement in _LET_GO:

@@ -52,17 +52,19 @@ class Engine(Protocol):
         ...
 
 
-def with_reserve(engine: Engine, act: Callable[[], _T]) -> _T:
-    """Do what frees room; where the disk is full, once more with the reserve.
+def with_reserve(engine: Engine, act: Callable[[Connection], _T]) -> _T:
+    """In a turn and a transaction of its own: what frees room, or must not wait for room.
 
-    act: takes its own write turn.
+    Where the disk is full it is done once more with the reserve, so `act` changes nothing else.
     """
-    try:
-        return act()
-    except StoreFull:
-        with engine.write_turn():
+    with engine.write_turn():
+        try:
+            with engine.transaction() as connection:
+                return act(connection)
+        except StoreFull:
             engine.make_room()
-        return act()
+        with engine.transaction() as connection:
+            return act(connection)
 
 
 def first(rows: Iterable[Row]) -> Row | None:

@@ -22,7 +22,7 @@ from mailserver.queue.reports import ReportKind, is_owed
 from mailserver.store.queueing import Act, Attempt, CopyRef, Deed, Lane
 from mailserver.store.sql import queue_places
 from mailserver.store.sql.bulk import insert, select
-from mailserver.store.sql.engine import Connection, Engine, first
+from mailserver.store.sql.engine import Connection, Engine, first, with_reserve
 from mailserver.store.sql.queue_rows import QueueRow, QueueRows
 from mailserver.values.message import Notify
 
@@ -69,8 +69,7 @@ class SqlQueueActs:
         self._wake = wake
 
     def act_on(self, refs: Sequence[CopyRef], deed: Deed) -> list[CopyRef]:
-        with self._engine.write_turn(), self._engine.transaction() as connection:
-            done = act_on_copies(connection, refs, deed)
+        done = with_reserve(self._engine, lambda one: act_on_copies(one, refs, deed))
         if done:
             self._wake()
         return done

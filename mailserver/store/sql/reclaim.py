@@ -259,13 +259,7 @@ class SqlReclaimer:
             self._run(lambda one: insert(one, _DELETE_HOPS, list(one.execute(_IDLE_HOPS, which))))
 
     def _run(self, act: Callable[[Connection], _T]) -> _T:
-        """In a turn and a transaction of its own, with the reserve if need be."""
-
-        def once() -> _T:
-            with self._engine.write_turn(), self._engine.transaction() as connection:
-                return act(connection)
-
-        return with_reserve(self._engine, once)
+        return with_reserve(self._engine, act)
 
     def _next_expired(self, accepted_before_s: float) -> tuple[list[int], int, bool]:
         """(messages whose copies may go, how many copies, was that the last slice?)."""

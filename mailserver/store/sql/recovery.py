@@ -14,7 +14,7 @@ from mailserver.store.recovery import (
     RecoveryAddress,
     Subject,
 )
-from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.store.sql.engine import Engine, Row, first, with_reserve
 from mailserver.values.ids import AccountId
 
 QUICK_FROM, QUICK_TO = "$numen-hmac-sha256$", "$numen-hmac-sha256%"
@@ -184,8 +184,8 @@ class SqlFirstPasswords:
         self._engine = engine
 
     def start_grace(self, account_id: AccountId, *, version: int, until_s: float) -> None:
-        with self._engine.write_turn(), self._engine.transaction() as connection:
-            connection.execute(_START_GRACE, (until_s, account_id, version))
+        values = (until_s, account_id, version)
+        with_reserve(self._engine, lambda one: one.execute(_START_GRACE, values))
 
     def due_warnings(self, *, until_s: float, told_count: int, limit: int) -> list[DueWarning]:
         return [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.store.ports import Accepted, Failed, StoreFull
+from mailserver.store.ports import Accepted, AccountState, Failed, StoreFull
 from mailserver.store.room import RoomRules
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId, Uid
@@ -136,7 +136,7 @@ def test_a_service_starts_on_a_full_disk_and_removes(disk: SmallDisk) -> None:
     again.close()
 
 
-def test_accounts_can_be_deleted_on_a_full_disk(disk: SmallDisk) -> None:
+def test_accounts_can_be_suspended_and_deleted_on_a_full_disk(disk: SmallDisk) -> None:
     store = opened(disk)
     (box,) = people(store, 1)
     store.apply([letter_to(box, body=LETTER) for _ in range(50)])
@@ -144,6 +144,8 @@ def test_accounts_can_be_deleted_on_a_full_disk(disk: SmallDisk) -> None:
     assert account is not None
     assert store.keep_reserve()
     disk.fill()
+    store.start_grace(account.account_id, version=1, until_s=NOW_S)
+    store.set_state(account.account_id, AccountState.SUSPENDED)
     store.delete_account(account.account_id, now_s=NOW_S)
     assert reclaim_all(store) == 50
     store.close()
