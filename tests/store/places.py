@@ -51,6 +51,9 @@ class Place(Protocol):
         ...
 
 
+_NO_FIFO = shutil.ignore_patterns("wakeup")
+
+
 class SqlitePlace:
     """An embedded store in a folder of its own."""
 
@@ -87,7 +90,7 @@ class SqlitePlace:
 
     def copy(self, location: str) -> SqlitePlace:
         self.close()
-        shutil.copytree(self.location, location)
+        shutil.copytree(self.location, location, ignore=_NO_FIFO)
         return SqlitePlace(location)
 
     def put_back(self, copy: Place) -> None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from mailserver.store.contents import MAX_HEADER_OCTETS, Item
 from mailserver.store.ports import Removal, Removed
 from mailserver.store.removed import RemovedBy, RemovedItem, RemovedRoom
-from mailserver.store.sql.engine import Connection, Engine, Row, first
+from mailserver.store.sql.engine import Connection, Engine, Row, first, with_reserve
 from mailserver.store.sql.mailbox_list import ITEM_COLUMNS, ITEM_TABLES
 from mailserver.values.ids import MailboxId, Uid
 from mailserver.values.unique_ids import make_nonce
@@ -103,8 +104,7 @@ class SqlRemoved:
         for start in range(0, len(uids), SLICE):
             part = uids[start : start + SLICE]
             nonce = make_nonce(self._draw) if as_new else None
-            with self._engine.write_turn(), self._engine.transaction() as connection:
-                restored += _show(connection, mailbox_id, part, nonce)
+            restored += with_reserve(self._engine, partial(_show, mailbox_id, part, nonce))
         return restored
 
     def removed_room(self) -> RemovedRoom:
@@ -113,7 +113,7 @@ class SqlRemoved:
 
 
 def _show(
-    connection: Connection, mailbox_id: MailboxId, uids: Sequence[Uid], nonce: int | None
+    mailbox_id: MailboxId, uids: Sequence[Uid], nonce: int | None, connection: Connection
 ) -> list[Uid]:
     found: list[Row] = []
     for part in _chunks(uids):
