@@ -212,7 +212,7 @@ class ReportMaker:
         )
 
     def _place(self, address: Address) -> LocalRoute:
-        if not address.domain or self._list_of(address) is not None:
+        if not address.local or self._list_of(address) is not None:
             return Unknown()  # a list has no mailbox, whatever a catch-all would take
         postmaster = self._store.find_account(self._postmaster)
         return decide_local(
@@ -283,7 +283,7 @@ class ReportMaker:
 
 
 def parse_address(path: str) -> Address:
-    """A reverse-path that a door has accepted.  An empty domain: no address at all."""
+    """A reverse-path that a door has accepted.  An empty local part: no address at all."""
     local, _, domain = path.rpartition("@")
     if local.startswith('"') and local.endswith('"') and len(local) > 1:
         unescaped = iter(local[1:-1])
