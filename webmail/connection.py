@@ -180,8 +180,11 @@ class Reception:
         last_words: LastWords,
         listener: str,
         timeout_s: float,
+        block_of: Callable[[str], str] = lambda _peer: "",
     ) -> None:
-        """sock: listening, not blocking.  is_welcome: of a peer's address.
+        """block_of: whose connections count together; empty: nobody's (a proxy's).
+
+        sock: listening, not blocking.  is_welcome: of a peer's address.
 
         not_http: see `Connection`.
         """
@@ -197,6 +200,7 @@ class Reception:
         self._last_words = last_words
         self._listener = listener
         self._timeout_s = timeout_s
+        self._block_of = block_of
         self._log = get_log("web")
 
     async def run(self) -> None:
@@ -224,7 +228,7 @@ class Reception:
             loop=loop,
             timeout_s=self._timeout_s,
         )
-        if not self._lobby.admit(connection):
+        if not self._lobby.admit(connection, block=self._block_of(peer)):
             self._on_full()
             sock.close()
             return

@@ -9,6 +9,7 @@ that only wait shut nobody out.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Protocol
 
 
@@ -28,9 +29,12 @@ class Guest(Protocol):
 class Lobby:
     """The guests of this process, in the order in which they came."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, per_block: int | None = None) -> None:
+        """per_block: of one block of addresses; None: as many as there are places."""
         self._most = most
-        self._guests: dict[Guest, None] = {}
+        self._per_block = most if per_block is None else per_block
+        self._guests: dict[Guest, str] = {}  # and their blocks
+        self._blocks: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._guests)
@@ -38,19 +42,40 @@ class Lobby:
     def __contains__(self, guest: Guest) -> bool:
         return guest in self._guests
 
-    def admit(self, guest: Guest) -> bool:
-        """False: all places are taken by requests."""
-        if len(self._guests) >= self._most:
-            idle = next((one for one in self._guests if not one.is_working), None)
-            if idle is None:
-                return False
-            self._remove(idle)
-        self._guests[guest] = None
+    def admit(self, guest: Guest, *, block: str = "") -> bool:
+        """False: all places are taken by requests, or all that its block may have.
+
+        block: whose connections count together; empty: nobody's.  Its own make room first.
+        """
+        if block and self._blocks[block] >= self._per_block and not self._make_room(block):
+            return False
+        if len(self._guests) >= self._most and not self._make_room():
+            return False
+        self._guests[guest] = block
+        if block:
+            self._blocks[block] += 1
         return True
+
+    def _make_room(self, block: str = "") -> bool:
+        idle = next(
+            (
+                one
+                for one, of_one in self._guests.items()
+                if not one.is_working and (not block or of_one == block)
+            ),
+            None,
+        )
+        if idle is not None:
+            self._remove(idle)
+        return idle is not None
 
     def forget(self, guest: Guest) -> None:
         """They have gone; said twice, it is no matter."""
-        self._guests.pop(guest, None)
+        block = self._guests.pop(guest, "")
+        if block:
+            self._blocks[block] -= 1
+            if self._blocks[block] <= 0:
+                del self._blocks[block]
 
     def sweep(self, *, now_s: float) -> int:
         """Cut off whose time is over; how many."""

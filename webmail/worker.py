@@ -25,6 +25,10 @@ from typing import Any, Final
 import uvloop
 from uvicorn.server import ServerState
 
+from mailserver.peers.blocks import block_of
+from mailserver.peers.liveness import keep_alive
+from mailserver.peers.seats import says_who
+from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.ports import StoreError
 from mailserver.store.sqlite.store import open_store
@@ -114,7 +118,11 @@ class Worker:
         self._receptions: list[asyncio.Task[None]] = []
         self._store = open_store(settings)
         self._errands = Errands(loop)
-        self._lobby = Lobby(settings.web.max_connections)
+        connections = settings.connections
+        self._lobby = Lobby(settings.web.max_connections, per_block=connections.per_block)
+        self._says_who = says_who(
+            settings.auth.trusted_networks, {*default_gateways(), *connections.gateways}
+        )
         self._tally = Tally()
         self._peers = PeerWatch()
         self._state = ServerState()
@@ -166,6 +174,7 @@ class Worker:
     def _reception(self, listener: contract.Listener) -> Reception:
         """A listener's name says whether it speaks TLS, and so to whom it speaks."""
         web, is_tls = self._context.settings.web, listener.name == HTTPS
+        keep_alive(listener.sock, self._context.settings.connections)
         return Reception(
             listener.sock,
             tls=self._contexts.modern if is_tls else None,
@@ -179,7 +188,13 @@ class Worker:
             last_words=self._last_words,
             listener=listener.name,
             timeout_s=web.timeout_s,
+            block_of=self._block_of if is_tls else lambda _peer: "",
         )
+
+    def _block_of(self, peer: str) -> str:
+        limits = self._context.settings.connections
+        says_who = self._says_who(peer)
+        return block_of(peer, limits.ipv4_bits, limits.ipv6_bits) if says_who else ""
 
     # --- upkeep -------------------------------------------------------------------
 

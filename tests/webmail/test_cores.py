@@ -131,3 +131,25 @@ def test_what_waits_for_the_disk_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
         desk.close()
 
     asyncio.run(crowd())
+
+
+def test_one_block_has_so_many_places_and_its_own_idle_ones_make_room() -> None:
+    lobby = Lobby(100, per_block=3)
+    crowd = [Visitor() for _ in range(3)]
+    assert all(lobby.admit(one, block="a") for one in crowd)
+    other = Visitor()
+    assert lobby.admit(other, block="b")
+    assert lobby.admit(Visitor(), block="a")
+    assert [one.is_aborted for one in (*crowd, other)] == [True, False, False, False]
+    assert len(lobby) == 4
+
+
+def test_a_block_whose_places_are_all_at_work_gets_no_more() -> None:
+    lobby = Lobby(100, per_block=3)
+    crowd = [Visitor(is_working=True) for _ in range(3)]
+    assert all(lobby.admit(one, block="a") for one in crowd)
+    assert not lobby.admit(Visitor(), block="a")
+    assert lobby.admit(Visitor(), block="")
+    lobby.forget(crowd[0])
+    lobby.forget(crowd[0])
+    assert lobby.admit(Visitor(), block="a")
