@@ -14,6 +14,7 @@ from mailserver.cli.access import account_named, opened_store, read_settings
 from mailserver.cli.moments import clock
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
 from mailserver.cli.subjects import by_whom
+from mailserver.texts.catalogue import Text
 
 if TYPE_CHECKING:
     from mailserver.store.ports import Account, Store
@@ -27,7 +28,10 @@ ReturnOption = Annotated[
 AllOption = Annotated[
     bool, typer.Option("--all", help="Also what waits in the queue and was never held.")
 ]
-ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the journey.")]
+ReasonOption = Annotated[
+    str, typer.Option(metavar="TEXT", help="Why, for the journey and for the senders.")
+]
+_LOCKED = Text(fr="le compte a été bloqué", en="the account was locked")
 
 
 @app.command("list")
@@ -65,7 +69,7 @@ def lock(
     *,
     give_back: ReturnOption = False,
     everything: AllOption = False,
-    reason: ReasonOption = "the account was locked",
+    reason: ReasonOption = "",
     config: ConfigOption = None,
 ) -> None:
     """Suspend the account, end its sessions, and cancel what is held of it (or return it).
@@ -77,8 +81,9 @@ def lock(
     from mailserver.store.ports import AccountState
     from mailserver.store.queueing import Act
 
-    why = acts.checked_reason(reason)
-    with opened_store(read_settings(config)) as store:
+    settings = read_settings(config)
+    why = acts.checked_reason(reason or _LOCKED.in_language(settings.service.language))
+    with opened_store(settings) as store:
         account = account_named(store, identifier)
         store.set_state(account.account_id, AccountState.SUSPENDED)
         suspended = Event(at_s=time.time(), by_whom=by_whom(), what="suspended", details=why)

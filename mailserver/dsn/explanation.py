@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from dataclasses import replace
 
 from mailserver.dsn import words
 from mailserver.dsn.encoding import visible
 from mailserver.dsn.facts import Task
 from mailserver.dsn.meanings import meaning_of
 from mailserver.dsn.original import header_lines, subject_of
-from mailserver.dsn.status import is_reply, status_of
+from mailserver.dsn.status import answered, is_by_us, is_reply, reason_of, status_of
 from mailserver.queue.reports import ReportKind
 from mailserver.store.queueing import OwedCopy
 from mailserver.texts.catalogue import Language
@@ -71,8 +72,8 @@ def _about(task: Task, language: Language) -> str:
 def _by_cause(copies: Iterable[OwedCopy]) -> list[list[OwedCopy]]:
     causes: dict[tuple[str, ...], list[OwedCopy]] = {}
     for copy in copies:
-        attempt = copy.attempt
-        said = () if attempt is None else (attempt.host, attempt.words)
+        attempt = answered(copy)
+        said = (copy.hop_error,) if attempt is None else (attempt.host, attempt.words)
         causes.setdefault((status_of(copy), *said), []).append(copy)
     return list(causes.values())
 
@@ -102,15 +103,26 @@ def _recipients(copies: list[OwedCopy], language: Language) -> str:
 
 def _why(copy: OwedCopy, language: Language) -> str:
     """No server has answered about a copy whose destination rests since before it came."""
-    is_untried = copy.kind is ReportKind.DELAYED and copy.attempt is None
-    what = words.NOT_OFFERED_YET if is_untried else meaning_of(status_of(copy)).what
+    if is_by_us(copy):
+        what = words.BY_US
+    elif copy.kind is ReportKind.DELAYED and copy.attempt is None:
+        what = words.HOP_IN_TROUBLE if copy.hop_error else words.NOT_OFFERED_YET
+    else:
+        what = meaning_of(_telling_status(copy)).what
     return _wrapped(words.WHY.in_language(language).format(what=what.in_language(language)))
+
+
+def _telling_status(copy: OwedCopy) -> str:
+    """That a copy's time was over says nothing: what was answered last does."""
+    before = copy.before
+    return status_of(copy) if before is None else status_of(replace(copy, attempt=before))
 
 
 def _advice(task: Task, copy: OwedCopy, language: Language) -> str:
     if task.owed.kind is ReportKind.FAILED:
-        advice = meaning_of(status_of(copy)).advice.in_language(language)
-        return _wrapped(words.WHAT_NOW.in_language(language).format(advice=advice))
+        advice = words.ASK_US if is_by_us(copy) else meaning_of(_telling_status(copy)).advice
+        told = words.WHAT_NOW.in_language(language).format(advice=advice.in_language(language))
+        return _wrapped(told)
     age = words.age_text(task.made_at_s - task.original.accepted_at_s, language)
     if copy.expires_at_s is None:
         return _wrapped(words.TRYING.in_language(language).format(age=age))
@@ -120,8 +132,15 @@ def _advice(task: Task, copy: OwedCopy, language: Language) -> str:
 
 def _exact_words(copy: OwedCopy, language: Language) -> str:
     """Never wrapped and never translated: whoever helps must be able to search for them."""
-    attempt = copy.attempt
-    if attempt is None or not attempt.words:
+    attempt = answered(copy)
+    if attempt is None:
+        seen = words.WE_SAW.in_language(language)
+        return f"{seen}\n  {visible(copy.hop_error)}" if copy.hop_error else ""
+    if is_by_us(copy):
+        reason = reason_of(attempt)
+        label = words.REASON_GIVEN.in_language(language)
+        return f"{label}\n  {visible(reason)}" if reason else ""
+    if not attempt.words:
         return ""
     host = visible(attempt.host)
     if not is_reply(attempt.words):

@@ -243,6 +243,20 @@ MEANINGS: Final[dict[str, Meaning]] = {
             en="use an address without accented letters, yours as well as the recipient's.",
         ),
     ),
+    "6.9": Meaning(
+        Text(
+            fr="le serveur du destinataire ne prend pas l'en-tête de ce message : il y reste des"
+            " lettres accentuées non codées (SMTPUTF8).",
+            en="the recipient's server does not take this message's header: it has accented letters"
+            " that are not encoded (SMTPUTF8).",
+        ),
+        Text(
+            fr="renvoyez le message depuis un autre programme de courrier, ou sans accents dans"
+            " l'objet, les noms et les adresses.",
+            en="send the message again from another mail program, or without accented letters in"
+            " the subject, the names and the addresses.",
+        ),
+    ),
     "6": Meaning(
         Text(
             fr="le serveur du destinataire n'accepte pas le contenu du message.",

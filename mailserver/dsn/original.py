@@ -30,6 +30,7 @@ UNASKED_LIMIT_OCTETS = 64 * 1024
 _FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,800}@[!-;=?-~]{1,90}>")
 _MAX_SUBJECT = 100
+_SPACES = re.compile("[\t ]+")  # a fold may begin with any of them (RFC 5322 §2.2.3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,8 @@ def message_id_of(lines: list[bytes]) -> str:
 
 def subject_of(lines: list[bytes]) -> str:
     """The original's subject for people, on one line, cut; empty where there is none."""
-    text = " ".join(visible(decode_words(find_field(lines, b"subject") or b"")).split())
+    written = _SPACES.sub(" ", decode_words(find_field(lines, b"subject") or b""))
+    text = " ".join(visible(written).split())
     return text if len(text) <= _MAX_SUBJECT else text[: _MAX_SUBJECT - 1] + "…"
 
 

@@ -8,11 +8,12 @@ ASCII, but for the addresses and words of message/global-delivery-status.
 from __future__ import annotations
 
 import re
+import unicodedata
 from email.utils import format_datetime
 
 from mailserver.dsn.encoding import ascii_only, decode_xtext, field, visible
 from mailserver.dsn.facts import House, Task
-from mailserver.queue.reports import PHASE_FIELD, ReportKind
+from mailserver.queue.reports import BY_OPERATOR, PHASE_FIELD, ReportKind
 from mailserver.store.queueing import Attempt, OwedCopy
 
 ACTIONS = {
@@ -45,6 +46,21 @@ def is_reply(words: str) -> bool:
     return _REPLY.match(words) is not None
 
 
+def answered(copy: OwedCopy) -> Attempt | None:
+    """The attempt whose words tell why; None: there was none."""
+    return copy.before or copy.attempt
+
+
+def is_by_us(copy: OwedCopy) -> bool:
+    """Did a person of ours decide it?"""
+    return copy.attempt is not None and copy.attempt.phase == BY_OPERATOR
+
+
+def reason_of(attempt: Attempt) -> str:
+    """Of such a decision, without who took it: that is for the journey."""
+    return attempt.words.partition(": ")[2]
+
+
 def delivery_status(task: Task) -> str:
     """All fields, CRLF lines; ASCII unless the task is international."""
     groups = [_message_fields(task)]
@@ -65,22 +81,32 @@ def _copy_fields(task: Task, copy: OwedCopy) -> str:
     fields += field("Final-Recipient", _typed(copy.recipient))
     fields += field("Action", ACTIONS[copy.kind])
     fields += field("Status", status_of(copy))
-    if copy.attempt is not None:
-        fields += _attempt_fields(task, copy.attempt)
+    if (attempt := answered(copy)) is not None:
+        fields += _attempt_fields(task, attempt, is_by_us=is_by_us(copy))
+    elif copy.hop_error:
+        fields += field("Diagnostic-Code", f"{OWN_WORDS}; {_plain(task, copy.hop_error)}")
     if copy.kind is ReportKind.DELAYED and copy.expires_at_s is not None:
         fields += field("Will-Retry-Until", date(task.house, copy.expires_at_s))
     return fields
 
 
-def _attempt_fields(task: Task, attempt: Attempt) -> str:
-    written = visible if task.is_international else ascii_only
+def _attempt_fields(task: Task, attempt: Attempt, *, is_by_us: bool) -> str:
     fields = field("Remote-MTA", f"dns; {_host(attempt.host)}") if attempt.host else ""
-    if attempt.words:
-        kind = "smtp" if is_reply(attempt.words) else OWN_WORDS
-        fields += field("Diagnostic-Code", f"{kind}; {written(attempt.words)}")
+    said = f"returned by the administration: {reason_of(attempt)}" if is_by_us else attempt.words
+    if said:
+        kind = "smtp" if is_reply(said) else OWN_WORDS
+        fields += field("Diagnostic-Code", f"{kind}; {_plain(task, said)}")
         if kind == "smtp" and attempt.phase:
             fields += field(PHASE_FIELD, attempt.phase)
     return fields + field("Last-Attempt-Date", date(task.house, attempt.at_s))
+
+
+def _plain(task: Task, text: str) -> str:
+    """What a field of ASCII can say of it: letters without their accents, others as escapes."""
+    if task.is_international:
+        return visible(text)
+    apart = unicodedata.normalize("NFKD", text)
+    return ascii_only("".join(one for one in apart if not unicodedata.combining(one)))
 
 
 def _host(host: str) -> str:

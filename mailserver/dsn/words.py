@@ -65,10 +65,25 @@ NOT_OFFERED_YET: Final = Text(
     " du destinataire.",
     en="the message waits for its turn here: we could not offer it to the recipient's server yet.",
 )
+HOP_IN_TROUBLE: Final = Text(
+    fr="le serveur du destinataire ne prend aucun courrier pour le moment : celui d'autres"
+    " personnes l'attend aussi.",
+    en="the recipient's server takes no mail at all for now: that of others waits for it, too.",
+)
+BY_US: Final = Text(
+    fr="les responsables de ce service de courrier l'ont arrêté ; aucun autre serveur ne l'a"
+    " refusé.",
+    en="the people who run this mail service stopped it; no other server refused it.",
+)
+ASK_US: Final = Text(
+    fr="pour en savoir plus, transférez ce courrier à l'adresse d'aide ci-dessous.",
+    en="to learn more, forward this mail to the help address below.",
+)
+REASON_GIVEN: Final = Text(fr="La raison qu'ils donnent :", en="The reason that they give:")
 WHAT_NOW: Final = Text(fr="Que faire : {advice}", en="What to do: {advice}")
 TRIED_FOR: Final = Text(
-    fr="Nous avons essayé pendant {age}, sans succès. Le dernier essai :",
-    en="We tried for {age}, without success. The last try:",
+    fr="Nous avons essayé pendant {age}, sans succès.",
+    en="We tried for {age}, without success.",
 )
 TRYING_UNTIL: Final = Text(
     fr="Nous essayons depuis {age}, et encore jusqu'au {date}. Si rien n'y fait d'ici là, un autre"

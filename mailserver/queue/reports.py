@@ -31,6 +31,10 @@ class ReportKind(IntEnum):
 
 PHASE_FIELD: Final = "X-Mel-Ouvert-Phase"
 """Of our own reports (RFC 3464 §2.4): to which command the remote's words are the answer."""
+EXPIRED: Final = "4.4.7"
+"""RFC 3463 §3.5: delivery time expired.  Says nothing of why."""
+BY_OPERATOR: Final = "operator"
+"""Phase of an attempt that a person of ours decided: no server said anything."""
 REPORT_COPIES: Final = 1_000
 """Recipients that one report names at most."""
 

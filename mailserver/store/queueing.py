@@ -261,7 +261,11 @@ class OverdueCopy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwedCopy:
-    """One line of a report: the copy, and its last attempt."""
+    """One line of a report: the copy, and its last attempt.
+
+    before: where that only says that its time is over: what was answered last.
+    hop_error: what is known against its destination; empty: nothing.
+    """
 
     ref: CopyRef
     kind: ReportKind
@@ -270,6 +274,8 @@ class OwedCopy:
     original_recipient: str
     attempt: Attempt | None
     expires_at_s: float | None  # still queued: until when it is tried
+    before: Attempt | None = None
+    hop_error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,14 +13,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mailserver.queue.copies import CopyState
-from mailserver.queue.reports import ReportKind, is_owed
+from mailserver.queue.reports import EXPIRED, ReportKind, is_owed
 from mailserver.queue.schedule import Schedule
 from mailserver.store.ports import Outcome
 from mailserver.store.queueing import Attempt, CopyOutcome, OverdueCopy, Settlement
 from mailserver.texts.plurals import noun
 
 SLICE_COPIES = 500
-EXPIRED = "4.4.7"  # RFC 3463 §3.5: delivery time expired
 _HOUR_S = 3600.0
 
 

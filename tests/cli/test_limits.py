@@ -99,7 +99,7 @@ def test_lock_suspends_and_takes_back(
         assert account.state is AccountState.SUSPENDED
         (event, *_) = store.history(account.account_id, limit=1)
     assert (event.what, event.by_whom) == ("suspended", by_whom())
-    assert event.details == "the account was locked"
+    assert event.details == "le compte a été bloqué"
 
 
 def test_lock_takes_back_what_waits_too_where_it_is_asked(held: Path, run: Run) -> None:

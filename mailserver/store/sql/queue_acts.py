@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from mailserver.queue.copies import CopyState
-from mailserver.queue.reports import ReportKind, is_owed
+from mailserver.queue.reports import BY_OPERATOR, ReportKind, is_owed
 from mailserver.store.queueing import Act, Attempt, CopyRef, Deed, Lane
 from mailserver.store.sql import queue_places
 from mailserver.store.sql.bulk import insert, select
@@ -131,8 +131,9 @@ def _note(deed: Deed) -> Attempt:
     words = f"{deed.act.value} by {deed.by}"
     words += f" to {deed.next_hop}" if deed.act is Act.REROUTE else ""
     words += f": {deed.reason}" if deed.reason else ""
-    status = RETURNED_STATUS if deed.act is Act.RETURN else ""
-    return Attempt(at_s=deed.at_s, status=status, words=words)
+    if deed.act is not Act.RETURN:
+        return Attempt(at_s=deed.at_s, status="", words=words)
+    return Attempt(at_s=deed.at_s, status=RETURNED_STATUS, words=words, phase=BY_OPERATOR)
 
 
 def _who_is_told(connection: Connection, refs: Iterable[CopyRef]) -> set[CopyRef]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
-from mailserver.queue.reports import REPORT_COPIES, ReportKind
+from mailserver.queue.reports import EXPIRED, REPORT_COPIES, ReportKind
 from mailserver.store.queueing import Attempt, CopyRef, OwedCopy, OwedReport, ReportMade, Settled
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection, Engine, Row
@@ -20,22 +20,35 @@ _OLDEST = """
     ORDER BY owed_at_s, message_id, copy_no, kind LIMIT ?"""
 # Notes of operators have no status and say nothing to a sender; nor does a line of many copies,
 # of which none owed anything when they were relayed.
-_LINES = """
+_LINES = f"""
     SELECT owed_report.copy_no, owed_report.kind, owed_at_s, recipient, original_recipient,
         CASE WHEN queue.message_id IS NULL THEN NULL ELSE accepted_at_s END,
-        at_s, host, address, tls, status, words, phase
+        CASE WHEN destination.not_before_s > 0 THEN destination.last_error ELSE '' END,
+        attempt.at_s, attempt.host, attempt.address, attempt.tls, attempt.status, attempt.words,
+        attempt.phase,
+        earlier.at_s, earlier.host, earlier.address, earlier.tls, earlier.status, earlier.words,
+        earlier.phase
     FROM owed_report
         JOIN copy ON copy.message_id = owed_report.message_id
             AND copy.copy_no = owed_report.copy_no
         JOIN message ON message.message_id = owed_report.message_id
         LEFT JOIN queue ON queue.message_id = owed_report.message_id
             AND queue.copy_no = owed_report.copy_no
+        LEFT JOIN destination ON destination.destination_id = queue.destination_id
         LEFT JOIN attempt ON attempt.message_id = owed_report.message_id
             AND attempt.copy_no = owed_report.copy_no
             AND attempt.number = (SELECT max(number) FROM attempt AS tried
                 WHERE tried.message_id = owed_report.message_id
                     AND tried.copy_no = owed_report.copy_no AND tried.status <> ''
                     AND tried.last_no IS NULL)
+        LEFT JOIN attempt AS earlier ON attempt.status = '{EXPIRED}'
+            AND earlier.message_id = owed_report.message_id
+            AND earlier.copy_no = owed_report.copy_no
+            AND earlier.number = (SELECT max(number) FROM attempt AS answered
+                WHERE answered.message_id = owed_report.message_id
+                    AND answered.copy_no = owed_report.copy_no
+                    AND answered.status NOT IN ('', '{EXPIRED}')
+                    AND answered.last_no IS NULL)
     WHERE owed_report.message_id = ? AND owed_report.kind = ?
     ORDER BY owed_report.copy_no LIMIT ?"""
 
@@ -82,7 +95,8 @@ class SqlOwedReports:
         )
 
     def _line(self, message_id: MessageId, row: Row) -> OwedCopy:
-        copy_no, kind, owed_at_s, recipient, original_recipient, queued_since_s, *tried = row
+        copy_no, kind, owed_at_s, recipient, original_recipient, queued_since_s, *rest = row
+        hop_error, tried, earlier = rest[0], rest[1:8], rest[8:]
         expires_at_s = None if queued_since_s is None else queued_since_s + self._expire_after_s
         return OwedCopy(
             ref=CopyRef(message_id, copy_no),
@@ -92,6 +106,8 @@ class SqlOwedReports:
             original_recipient=original_recipient or "",
             attempt=None if tried[0] is None else _attempt(tried),
             expires_at_s=expires_at_s,
+            before=None if earlier[0] is None else _attempt(earlier),
+            hop_error=hop_error or "",
         )
 
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from mailserver.queue.copies import CopyState
-from mailserver.queue.reports import ReportKind
+from mailserver.queue.reports import EXPIRED, ReportKind
 from mailserver.queue.schedule import Schedule
 from mailserver.store.ports import Outcome
 from mailserver.store.queueing import CopyRef, OverdueCopy, QueueFilter, Settled
 from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import MessageId
 from mailserver.values.message import Notify
-from smtp_relay.delivery.timekeeper import EXPIRED, Timekeeper, decide_overdue
+from smtp_relay.delivery.timekeeper import Timekeeper, decide_overdue
 from tests.smtp_relay.house import make_settings
 from tests.store.queued import outgoing
 

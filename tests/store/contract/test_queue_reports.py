@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailserver.queue.copies import CopyState
-from mailserver.queue.reports import ReportKind
+from mailserver.queue.reports import EXPIRED, ReportKind
 from mailserver.store.ports import Accepted, Failed, Store
-from mailserver.store.queueing import CopyOutcome, CopyRef, ReportMade, Settled
+from mailserver.store.queueing import CopyOutcome, CopyRef, HopNote, ReportMade, Settled
 from mailserver.values.ids import MailboxId
 from mailserver.values.message import Notify
 from tests.store.letters import NOW_S, accept, letter_to, people, uids_of
@@ -157,3 +157,32 @@ def test_a_success_that_was_asked_for_is_owed_with_the_relay(store: Store) -> No
     (ref,) = agent.lease()
     agent.settle(relayed(ref, owes=ReportKind.RELAYED))
     assert [report.kind for report in store.owed_reports(limit=9)] == [ReportKind.RELAYED]
+
+
+def test_an_expiry_comes_with_what_was_answered_before(store: Store) -> None:
+    accept(store, outgoing("a@x"))
+    agent = Agent(store)
+    (ref,) = agent.lease()
+    agent.settle(deferred(ref, NOW_S + 5))
+    over = attempt(EXPIRED, "not delivered within 120 hours")
+    gone = CopyOutcome(ref=ref, state=CopyState.RETURNED, attempt=over, owes=FAILED)
+    settle(store, None, gone, at_s=NOW_S + 10)
+    ((line,),) = [report.copies for report in store.owed_reports(limit=10)]
+    assert line.attempt == over
+    assert line.before == deferred(ref, NOW_S + 5).attempt
+
+
+def test_a_copy_that_was_never_tried_comes_with_the_trouble_of_its_hop(store: Store) -> None:
+    (later,) = accept(store, outgoing("b@x"))
+    (hop,) = Agent(store).destinations().values()
+    note = HopNote(
+        destination_id=hop, not_before_s=NOW_S + 600, failure_count=1, error="refused", at_s=NOW_S
+    )
+    store.apply([note])
+    tell = CopyOutcome(ref=CopyRef(later, 0), state=CopyState.QUEUED, owes=DELAYED)
+    settle(store, None, tell, at_s=NOW_S + 1)
+    ((line,),) = [report.copies for report in store.owed_reports(limit=10)]
+    assert (line.attempt, line.hop_error) == (None, "refused")
+    store.apply([replace(note, not_before_s=0.0, failure_count=0, error="")])
+    ((line,),) = [report.copies for report in store.owed_reports(limit=10)]
+    assert line.hop_error == ""
