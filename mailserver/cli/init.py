@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from mailserver.settings.model import Settings
 
 LANGUAGES = ("fr", "en")
+
+_ZONES = {"fr": "Europe/Paris"}
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the service.")]
 DomainOption = Annotated[
@@ -74,6 +77,7 @@ def init(
         postmaster=_identifier(postmaster),
         high_ports=high_ports,
         user=_user(user),
+        time_zone=_time_zone(language),
     )
     try:
         draft = service.draft_settings(folder, wanted)
@@ -113,6 +117,19 @@ def _user(name: str) -> str:
     if name and user_ids(name) is None:
         raise Mistake(f"--user: {NO_SUCH_USER.format(name=name)}")
     return name
+
+
+def _time_zone(language: str) -> str:
+    """What TZ says; else that of France for a French service; else as the machine is set."""
+    from mailserver.values.moments import BadZone, zone_named
+
+    for name in (os.environ.get("TZ", "").lstrip(":"), _ZONES.get(language, "")):
+        try:
+            if zone_named(name) is not None:
+                return name
+        except BadZone:
+            continue
+    return ""
 
 
 def _identifier(text: str) -> str:

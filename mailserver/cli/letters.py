@@ -113,12 +113,13 @@ def _replaced(path: Path) -> Iterator[BinaryIO]:
 
 def _stationery(store: Store, settings: Settings, *, page: str, now_s: float) -> Stationery:
     from mailserver.directory.letters_pdf import Stationery
+    from mailserver.values.moments import day_words
 
     roots = store.child_units(None)
     is_french = settings.service.language == "fr"
     return Stationery(
         organisation=roots[0].doc.name if len(roots) == 1 else settings.service.domain,
-        date=time.strftime("%d/%m/%Y" if is_french else "%Y-%m-%d", time.gmtime(now_s)),
+        date=day_words(now_s, settings.service.time_zone, is_french=is_french),
         language=settings.service.language,
         receive=_server(settings, implicit="pop3s", other="pop3"),
         send=_server(settings, implicit="submissions", other="submission"),

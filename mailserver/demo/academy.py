@@ -164,7 +164,14 @@ def _populate(store: Store, demo: DemoService, *, progress: Progress, now_s: flo
         if store.open_maildrop(account.inbox_id).next_uid == 1
     }
     if unwelcomed:
-        _welcome(store, cast, unwelcomed, author_id=postmaster.account_id, now_s=now_s)
+        _welcome(
+            store,
+            cast,
+            unwelcomed,
+            author_id=postmaster.account_id,
+            now_s=now_s,
+            time_zone=demo.settings.service.time_zone,
+        )
 
 
 def _account(store: Store, member: Member, *, now_s: float) -> Account:
@@ -207,6 +214,7 @@ def _welcome(
     *,
     author_id: AccountId,
     now_s: float,
+    time_zone: str,
 ) -> None:
     """One message each, all in one commit."""
     letters = [
@@ -217,6 +225,7 @@ def _welcome(
             author_id=author_id,
             accept_id=make_accept_id(now_s, os.urandom(9)),
             now_s=now_s,
+            time_zone=time_zone,
         )
         for member, account in unwelcomed.items()
     ]

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address as HeaderAddress
-from email.utils import format_datetime, make_msgid
+from email.utils import make_msgid
 
 from rich.console import Console
 from rich.text import Text
@@ -31,6 +31,7 @@ from mailserver.store.journeys import Journey
 from mailserver.store.ports import Store
 from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import AcceptId, parse_accept_id
+from mailserver.values.moments import mail_date
 
 SHOWN_LINES = 14
 NOTE_LOOKS, NOTE_PAUSE_S = 60, 0.05
@@ -83,7 +84,7 @@ def _compose(demo: DemoService, sender: Member, *, now_s: float) -> Letter:
         recipients=[HeaderAddress(addr_spec=school.addresses[-1]) for school in cast.schools],
         subject=cast.tour.subject,
         text=cast.tour.text,
-        date=format_datetime(datetime.fromtimestamp(now_s, UTC)),
+        date=mail_date(now_s, ""),
         message_id=message_id,
     )
     return Letter(octets=message.as_bytes(), message_id=message_id)

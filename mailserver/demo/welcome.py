@@ -19,6 +19,7 @@ from email.utils import format_datetime
 from mailserver.demo.cast import Cast, Member
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, accept_id_text
 from mailserver.values.message import Acceptance, BodyFacts, Deposit, InlineBody, NewCopy
+from mailserver.values.moments import mail_date
 
 DOOR = "local"
 """Stands where the listener's name does: made in this process, no peer."""
@@ -32,6 +33,7 @@ def welcome(
     author_id: AccountId,
     accept_id: AcceptId,
     now_s: float,
+    time_zone: str = "",
 ) -> Acceptance:
     """One copy, for this member's mailbox.  author_id: the postmaster's account."""
     author, date = cast.postmaster.address, format_datetime(datetime.fromtimestamp(now_s, UTC))
@@ -41,7 +43,7 @@ def welcome(
         recipients=[HeaderAddress(member.name, addr_spec=member.address)],
         subject=cast.welcome.subject.format(name=member.name),
         text=_text(cast, member),
-        date=date,
+        date=mail_date(now_s, time_zone),
         message_id=f"<{id_text}@{cast.hostname}>",
     )
     letter["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no vacation notice answers it

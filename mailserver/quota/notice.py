@@ -18,6 +18,7 @@ from mailserver.quota.sending import Passed
 from mailserver.texts.catalogue import Language, Text
 from mailserver.values.ids import AcceptId, MailboxId, accept_id_text
 from mailserver.values.message import Acceptance, BodyFacts, Deposit, InlineBody, NewCopy, Notify
+from mailserver.values.moments import mail_date
 
 DOOR: Final = "local"
 
@@ -93,6 +94,7 @@ class Reader:
 class House:
     hostname: str
     domain: str
+    time_zone: str = ""
 
     @property
     def help_address(self) -> str:
@@ -132,7 +134,7 @@ def _accepted(
 ) -> Acceptance:
     id_text, date = accept_id_text(accept_id), format_datetime(datetime.fromtimestamp(now_s, UTC))
     letter = _letter(house, reader, subject, text)
-    letter["Date"] = date
+    letter["Date"] = mail_date(now_s, house.time_zone)
     letter["Message-ID"] = f"<{id_text}@{house.hostname}>"
     octets = letter.as_bytes()
     lines = octets.split(b"\r\n")

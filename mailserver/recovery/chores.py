@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Protocol
 
 from mailserver.auth import passwords
@@ -22,6 +21,7 @@ from mailserver.settings.model import PasswordsSettings
 from mailserver.store.recovery import DueWarning, FirstPasswords, Recovery, Subject
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AcceptId, AccountId, make_accept_id
+from mailserver.values.moments import day_words
 
 SLICE_COUNT = 16
 WARNINGS_AT_ONCE = 50
@@ -70,6 +70,7 @@ class Warner:
     post: Post
     rules: PasswordsSettings
     language: Language
+    time_zone: str = ""
 
     def step(self, *, now_s: float) -> int:
         """One slice; returns how many were warned."""
@@ -97,10 +98,9 @@ class Warner:
 
     def _letter(self, subject: Subject, due: DueWarning) -> Letter:
         language = language_of(subject, self.language)
-        day = datetime.fromtimestamp(due.must_change_by_s, UTC)
         facts = {
             "name": subject.name,
-            "date": day.strftime("%d/%m/%Y" if language == "fr" else "%Y-%m-%d"),
+            "date": day_words(due.must_change_by_s, self.time_zone, is_french=language == "fr"),
             "help": self.post.help_address,
         }
         return Letter(

@@ -31,6 +31,7 @@ from mailserver.values.message import (
     Notify,
     Relay,
 )
+from mailserver.values.moments import mail_date
 
 DOOR = "local"
 _RANDOM_OCTETS = 9
@@ -128,7 +129,8 @@ class Post:
     ) -> Acceptance:
         date = format_datetime(datetime.fromtimestamp(now_s, UTC))
         id_text, hostname = accept_id_text(accept_id), self._settings.service.hostname
-        octets = self._compose(letter, date, f"<{id_text}@{hostname}>")
+        sent_at = mail_date(now_s, self._settings.service.time_zone)
+        octets = self._compose(letter, sent_at, f"<{id_text}@{hostname}>")
         head = f"Received: by {hostname} id {id_text};\r\n\t{date}\r\n".encode("ascii")
         if self._signer is not None and isinstance(route, Relay):
             at = octets.index(b"\r\n\r\n") + 4

@@ -18,6 +18,7 @@ from mailserver.settings.names import (
     check_domain,
     check_identifier,
     check_route_name,
+    check_time_zone,
     check_web_address,
 )
 from mailserver.values.address import fold_domain
@@ -43,6 +44,7 @@ class ServiceSettings(Section):
     extra_domains: tuple[Domain, ...] = ()
     hostname: Hostname  # said in banners and trace headers
     language: Literal["fr", "en"] = "fr"
+    time_zone: Annotated[str, AfterValidator(check_time_zone)] = ""  # of dates that people read
     user: str = ""  # whom the processes become where `run` is started as root
     postmaster: Annotated[str, AfterValidator(check_identifier)] = (
         "postmaster"  # identifier that gets postmaster@ and abuse@

@@ -6,6 +6,7 @@ import re
 
 from mailserver.settings.bind import MAX_PORT
 from mailserver.values.address import fold_domain, is_dot_string, is_loose_dot_string
+from mailserver.values.moments import zone_named
 
 MAX_DOMAIN_OCTETS = 253  # RFC 1035 §2.3.4, without the root's dot
 MAX_IDENTIFIER_LENGTH = 64
@@ -73,6 +74,16 @@ def check_identifier(text: str) -> str:
         raise ValueError(
             f"{text!r} is not an identifier: write letters, digits, dots and hyphens, as fmarot"
         )
+    return text
+
+
+def check_time_zone(text: str) -> str:
+    """Return the name of a time zone as it was written; empty: as the machine is set.
+
+    Raises:
+        ValueError: there is none of that name here.
+    """
+    zone_named(text)
     return text
 
 

@@ -63,6 +63,7 @@ class NewService:
     postmaster: str = "postmaster"
     high_ports: bool = False
     user: str = ""
+    time_zone: str = ""
     more: dict[str, Value] = field(default_factory=dict)
 
     def values(self) -> dict[str, Value]:
@@ -77,6 +78,8 @@ class NewService:
         }
         if self.user:
             values["service.user"] = self.user
+        if self.time_zone:
+            values["service.time_zone"] = self.time_zone
         if self.high_ports:
             values |= {
                 key: [f"{host}:{port}" for host in LOOPBACK] for key, port in HIGH_PORTS.items()

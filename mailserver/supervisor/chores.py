@@ -85,7 +85,8 @@ class ChoreThread:
     def _tell_and_tidy(self) -> None:
         settings, now_s = self._settings, self._clock.ends_s()
         post = Post(self._store, settings)
-        warner = Warner(self._store, post, settings.passwords, settings.service.language)
+        service = settings.service
+        warner = Warner(self._store, post, settings.passwords, service.language, service.time_zone)
         if settings.passwords.change_first and (warned := warner.step(now_s=now_s)):
             self._log.info("warned of the end of first passwords", count=warned)
         if full_count := self._quota_warner.step(now_s=now_s, clock_s=time.monotonic()):
@@ -103,7 +104,7 @@ def _quota_warner(store: Store, settings: Settings) -> QuotaWarner:
     return QuotaWarner(
         store,
         Classes(settings.classes, grace_percent=settings.quota.grace_percent),
-        House(hostname=service.hostname, domain=service.domain),
+        House(hostname=service.hostname, domain=service.domain, time_zone=service.time_zone),
         service.language,
         draw=os.urandom,
     )

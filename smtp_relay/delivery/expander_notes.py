@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from email.utils import formatdate
 
 from mailserver.dkim.body_hash import BodyHash
 from mailserver.lists.addresses import probe_address
@@ -14,6 +13,7 @@ from mailserver.store.people import Life, Target
 from mailserver.store.ports import Outcome, Write
 from mailserver.values.ids import AcceptId, AccountId, accept_id_text
 from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy, Notify
+from mailserver.values.moments import mail_date
 from smtp_relay.delivery.expander_copies import Copies
 from smtp_relay.delivery.expander_post import DOOR, Workshop, longest_of, with_copies
 
@@ -69,7 +69,7 @@ class Notes:
         facts = Facts(
             to=reader.address,
             id_text=accept_id_text(accept_id),
-            date=formatdate(int(now_s))[:-5] + "+0000",
+            date=mail_date(now_s, self._shop.time_zone),
             author=author,
             subject=subject,
             member=member,
@@ -94,7 +94,8 @@ class Notes:
     def _accepted(
         self, octets: bytes, facts: Facts, accept_id: AcceptId, now_s: float
     ) -> Acceptance:
-        head = f"Received: by {self._shop.hostname} id {facts.id_text}; {facts.date}\r\n".encode()
+        date = mail_date(now_s, "UTC")
+        head = f"Received: by {self._shop.hostname} id {facts.id_text}; {date}\r\n".encode()
         header, _, text = octets.partition(b"\r\n\r\n")
         if self._shop.sign is not None:
             body_hash = BodyHash()

@@ -63,6 +63,7 @@ class Workshop:
     forwards: bool = True  # may mail be sent on elsewhere?
     classes: Classes = NO_CLASSES
     offers_one_click: bool = False  # see `one_click`
+    time_zone: str = ""  # of what we write ourselves
 
     @property
     def domains(self) -> Collection[str]:
@@ -90,6 +91,7 @@ def make_workshop(
         forwards=settings.forwarding.enabled,
         classes=Classes(settings.classes, grace_percent=settings.quota.grace_percent),
         offers_one_click=bool(settings.web.url) and signer is not None,
+        time_zone=settings.service.time_zone,
     )
 
 

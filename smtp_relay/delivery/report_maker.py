@@ -19,7 +19,6 @@ from typing import Protocol, assert_never
 
 from mailserver.dsn.facts import HEADER_LIMIT_OCTETS, House, Original, Task, cut_block
 from mailserver.dsn.report import Report, compose
-from mailserver.dsn.status import date
 from mailserver.lists.addresses import next_hop_of as list_hop
 from mailserver.queue.schedule import Schedule
 from mailserver.routing.local import (
@@ -60,6 +59,7 @@ from mailserver.values.message import (
     Notify,
     Relay,
 )
+from mailserver.values.moments import mail_date, zone_named
 
 DOOR = "reports"
 PIECE_OCTETS = 64 * 1024
@@ -129,6 +129,7 @@ class ReportMaker:
             hostname=service.hostname,
             domain=self._domains[0],
             help_address=f"postmaster@{self._domains[0]}",
+            zone=zone_named(service.time_zone),
         )
         self._log = get_log("reports")
 
@@ -189,7 +190,7 @@ class ReportMaker:
     def _accepted(
         self, accept_id: AcceptId, task: Task, report: Report, route: Deposit | Relay
     ) -> Acceptance:
-        date_text = date(self._house, task.made_at_s)
+        date_text = mail_date(task.made_at_s, "UTC")
         head = f"Received: by {self._house.hostname} id {task.id_text};\r\n\t{date_text}\r\n"
         lines = head.encode("ascii")
         if self._sign is not None and isinstance(route, Relay):

@@ -66,7 +66,8 @@ def _recipients_elsewhere(transaction: Transaction) -> Iterator[str]:
 def _tell(service: Service, identifier: str, passed: Passed, now_s: float) -> None:
     """In the pool: the account, and whoever answers for it, else postmaster."""
     try:
-        house = House(hostname=service.hostname, domain=service.settings.service.domain)
+        said = service.settings.service
+        house = House(hostname=service.hostname, domain=said.domain, time_zone=said.time_zone)
         for reader in _readers(service, identifier, now_s):
             letter = sending_held(
                 house,

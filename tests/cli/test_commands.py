@@ -375,3 +375,28 @@ def test_a_name_that_was_spoilt_on_its_way_is_refused(service: Path, run: Run) -
     ):
         said = run(*words, "--name", name, "--password-stdin", stdin=b"x\n")
         assert is_mistake(said, told)
+
+
+@pytest.mark.parametrize(
+    ("zone", "language", "wanted"),
+    [
+        ("", "fr", "Europe/Paris"),
+        ("Indian/Reunion", "fr", "Indian/Reunion"),
+        (":America/Cayenne", "en", "America/Cayenne"),
+        ("nonsense", "fr", "Europe/Paris"),
+        ("", "en", ""),
+    ],
+)
+def test_init_writes_the_time_zone_of_the_country_or_of_tz(
+    monkeypatch: pytest.MonkeyPatch, zone: str, language: str, wanted: str
+) -> None:
+    from mailserver.cli.init import _time_zone
+
+    monkeypatch.setenv("TZ", zone)
+    assert _time_zone(language) == wanted
+
+
+def test_a_new_french_service_says_its_time_zone(service: Path) -> None:
+    text = service.read_text("utf-8")
+    assert '\ntime_zone = "' in text
+    assert load_settings(service, {}).service.time_zone

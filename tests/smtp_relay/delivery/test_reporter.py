@@ -343,3 +343,18 @@ def test_the_fake_store_gives_what_it_was_owed() -> None:
     store = FakeStore()
     store.owe(kind=ReportKind.DELAYED)
     assert [one.kind for one in store.owed_reports(limit=5)] == [ReportKind.DELAYED]
+
+
+@pytest.mark.parametrize(
+    ("zone", "offset"), [("Europe/Paris", "+0100"), ("Indian/Reunion", "+0400"), ("UTC", "+0000")]
+)
+def test_a_report_says_the_time_where_its_readers_live(zone: str, offset: str) -> None:
+    service = {"domain": DOMAIN, "hostname": f"mail.{DOMAIN}", "time_zone": zone}
+    office = Office(NowExecutor(), settings=make_settings(service=service))
+    office.store.owe()
+    office.reporter.poke()
+    (accepted,) = office.committer.accepted
+    assert str(read(office)["Date"]).endswith(offset)
+    assert f"({offset})" in text(office)
+    assert b" +0000" in accepted.head, "trace is in universal time"
+    office.store.close()
