@@ -63,6 +63,7 @@ class Live:
         assert self._server is not None
         self._server.close()
         await self._server.wait_closed()
+        self.hall.service.last_words.close()  # as a worker does at its end
 
     async def talk(self, octets: bytes) -> bytes:
         """Send one command; its reply's last line."""
