@@ -52,7 +52,7 @@ from mailserver.store.moments import WISH_S
 from mailserver.store.ports import Outcome, Write
 from mailserver.store.queueing import CopyRef, QueuedMessage
 from mailserver.texts.plurals import counted
-from mailserver.values.address import key_of
+from mailserver.values.address import fold_domain, key_of
 from smtp_relay.delivery.expander_notes import Notes
 from smtp_relay.delivery.expander_post import Workshop, header_of, pieces_of
 from smtp_relay.delivery.report_maker import DOOR as REPORTS_DOOR
@@ -202,7 +202,7 @@ class Requests:
 
     def _ask(self, which: MailingList, path: str, *, joins: bool) -> str:
         local, _, domain = path.rpartition("@")
-        if domain.lower() in self._shop.domains:
+        if fold_domain(domain) in self._shop.domains:
             return "nothing done: somebody of ours must sign in"
         token = make_token(self._draw)
         wish = Wish(list_id=which.list_id, address=f"{local}@{domain}", joins=joins)

@@ -4,7 +4,7 @@ A program shows the address, or only the name, or whatever it makes of what is
 malformed.  So a field passes where there is one way to read it:
 
     mailbox = [name] "<" addr-spec ">" [comment] / addr-spec [comment]     between commas
-    name    = atoms, quoted strings, encoded words; no "@" but in quotes / addr-spec
+    name    = atoms, quoted strings, encoded words, comments; no "@" but in quotes / addr-spec
 
 and where no text that stands beside the address, as it is written, decoded
 (RFC 2047) or without its quotes and comments, is an address of ours that belongs
@@ -125,12 +125,12 @@ def _check_mailbox(tokens: Sequence[_Token]) -> None:
         kinds.pop()
     if not kinds:
         raise BadAddressList("an empty place in the list")
-    if "comment" in kinds:
-        raise BadAddressList("a comment that is not at the end")
     if "angle" in kinds:
         if kinds.index("angle") != len(kinds) - 1:
             raise BadAddressList("something behind the address")
         _check_name(tokens)
+    elif "comment" in kinds:
+        raise BadAddressList("a comment that is not at the end")
     elif any(kind == "space" for kind, _ in _trimmed(tokens)):
         raise BadAddressList("spaces in an address")
 

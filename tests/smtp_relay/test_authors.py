@@ -39,6 +39,8 @@ def is_taken(hall: Hall, header: bytes) -> bool:
         b"=?utf-8?q?Fr=C3=A9d=C3=A9ric?= <" + ME + b">",
         b"=?iso-8859-1?q?Fr=E9d?=\r\n =?iso-8859-1?q?=E9ric?= <" + ME + b">",
         ME + b" (Marie Dupont)",
+        b"Marie Dupont (DSDEN 17) <" + ME + b">",
+        b"(DSDEN (17)) Marie <" + ME + b">",
         b"Marie <" + ME + b"> (at school)",
         b"<" + ME + b">, Marie <marie.dupont@ac-exemple.fr>",
         ME + b" <" + ME + b">",
@@ -103,6 +105,9 @@ def test_ways_in_which_programs_write_ones_own_name(hall: Hall, value: bytes) ->
         ME + b" (Boss <" + BOSS + b">)",
         b"Marie <" + ME + b"> (" + BOSS + b")",
         b"(" + BOSS + b") " + ME,
+        b"Marie (" + BOSS + b") <" + ME + b">",
+        b"ceo (x) @elsewhere.example <" + ME + b">",
+        b"ceo@elsewhere.example (x) <" + ME + b">",
         # what is no address, or read in two ways
         b"<@relay.example:" + ME + b">",
         b"<" + ME,
