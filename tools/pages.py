@@ -55,7 +55,7 @@ def commands() -> str:
     lines.append("what is not the person's fault, and a service that is down, with status 1.")
     for name, command in _walk("mailserver", typer.main.get_command(app)):
         lines += ["", f"## {name}", "", str(command.help), ""]
-        lines += [_option(parameter) for parameter in command.params if parameter.name != "help"]
+        lines += [_option(parameter) for parameter in command.params if _is_shown(parameter)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -102,6 +102,11 @@ def _walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:
         return
     for word, one in sorted(inner.items()):
         yield from _walk(f"{name} {word}", one)
+
+
+def _is_shown(parameter: Any) -> bool:
+    """Hidden are old forms, which only say what to write instead."""
+    return parameter.name != "help" and not getattr(parameter, "hidden", False)
 
 
 def _option(parameter: Any) -> str:

@@ -27,8 +27,10 @@ from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import (
     ConfigOption,
     IdentifierArgument,
-    NumenOption,
+    NumenStdinOption,
+    OldNumenOption,
     PasswordStdinOption,
+    refuse_secret,
 )
 from mailserver.cli.reserved_names import check_not_reserved
 from mailserver.cli.subjects import by_whom
@@ -58,6 +60,9 @@ NameOption = Annotated[
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
+_NUMEN_INSTEAD = "write --numen-stdin, and the NUMEN when asked, or as a line of a pipe"
+
+
 @app.command()
 def add(
     identifier: IdentifierArgument,
@@ -73,7 +78,8 @@ def add(
     function: PostFunctionOption = "",
     hidden: HiddenOption = False,
     password_stdin: PasswordStdinOption = False,
-    numen: NumenOption = None,
+    numen_stdin: NumenStdinOption = False,
+    numen: OldNumenOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Make an account with its mailbox, its addresses and its first password.
@@ -97,9 +103,12 @@ def add(
     )
     profile.check()
     owner = Owner((identifier, name, *(one.rpartition("@")[0] for one in addresses)))
-    set_it = _password_setter(settings, owner, password_stdin=password_stdin, numen=numen)
+    refuse_secret(numen, _NUMEN_INSTEAD)
+    set_it = _password_setter(
+        settings, owner, password_stdin=password_stdin, numen_stdin=numen_stdin
+    )
     with opened_store(settings) as store:
-        if numen is not None:
+        if numen_stdin:
             open_key(settings.auth.numen_key, store)
         account = store.add_account(
             identifier=identifier, name=name, addresses=addresses, now_s=time.time()
@@ -155,24 +164,25 @@ def passwd(
     identifier: IdentifierArgument,
     *,
     password_stdin: PasswordStdinOption = False,
-    numen: NumenOption = None,
+    numen_stdin: NumenStdinOption = False,
+    numen: OldNumenOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Set a new password; the old one and every session end at once, and its owner is told."""
-    from mailserver.cli.recovery_desk import house_over, refusals_said
+    from mailserver.cli.recovery_desk import house_over, read_secret, refusals_said
     from mailserver.recovery.passwords import PasswordDesk
-    from mailserver.values.secret import Secret
 
     settings = read_settings(config)
-    _check_source(password_stdin=password_stdin, numen=numen)
-    password = None if numen is not None else Secret(_read_password())
+    refuse_secret(numen, _NUMEN_INSTEAD)
+    _check_source(password_stdin=password_stdin, numen_stdin=numen_stdin)
+    secret = read_secret("NUMEN" if numen_stdin else "Password")
     with opened_store(settings) as store, refusals_said(settings):
         account_named(store, identifier)
         desk = PasswordDesk(house_over(store, settings))
-        if password is None:
-            desk.set_numen(identifier, numen or "", by_whom=by_whom())
+        if numen_stdin:
+            desk.set_numen(identifier, secret.reveal(), by_whom=by_whom())
         else:
-            desk.set_by_admin(identifier, password, by_whom=by_whom(), must_change=False)
+            desk.set_by_admin(identifier, secret, by_whom=by_whom(), must_change=False)
     print(f"{identifier}: password set")
 
 
@@ -287,7 +297,7 @@ def _own_address(text: str, settings: Settings) -> str:
 
 
 def _password_setter(
-    settings: Settings, owner: Owner, *, password_stdin: bool, numen: str | None
+    settings: Settings, owner: Owner, *, password_stdin: bool, numen_stdin: bool
 ) -> Callable[[Store, AccountId], None]:
     """Read and check the password now; what is returned sets it.
 
@@ -296,16 +306,16 @@ def _password_setter(
     """
     from mailserver.auth.accounts import check_password, set_numen, set_password
     from mailserver.auth.backend import open_backend
+    from mailserver.cli.recovery_desk import read_secret
     from mailserver.values.numen import parse_numen
-    from mailserver.values.secret import Secret
 
-    _check_source(password_stdin=password_stdin, numen=numen)
-    if numen is not None:
-        checked = parse_numen(numen)
+    _check_source(password_stdin=password_stdin, numen_stdin=numen_stdin)
+    if numen_stdin:
+        checked = parse_numen(read_secret("NUMEN").reveal())
         return lambda store, account_id: set_numen(
             open_backend(store, settings), account_id, checked
         )
-    password = Secret(_read_password())
+    password = read_secret("Password")
     shortest = settings.passwords.min_characters
     check_password(password, owner, min_characters=shortest)
     return lambda store, account_id: set_password(
@@ -313,18 +323,6 @@ def _password_setter(
     )
 
 
-def _check_source(*, password_stdin: bool, numen: str | None) -> None:
-    if password_stdin == (numen is not None):
-        raise Mistake("a password is needed: --password-stdin or --numen, one of them")
-
-
-def _read_password() -> str:
-    """One line: from a terminal without showing it, else from the pipe, as UTF-8."""
-    if sys.stdin.isatty():
-        import getpass
-
-        return getpass.getpass("Password: ")
-    try:
-        return sys.stdin.buffer.readline().rstrip(b"\r\n").decode("utf-8")
-    except UnicodeDecodeError:
-        raise Mistake("the password on standard input is not UTF-8") from None
+def _check_source(*, password_stdin: bool, numen_stdin: bool) -> None:
+    if password_stdin == numen_stdin:
+        raise Mistake("a password is needed: --password-stdin or --numen-stdin, one of them")

@@ -85,6 +85,6 @@ def new_key(*, config: ConfigOption = None) -> None:
         count = sum(store.count_numen_passwords().values())
     print(f"{path}: a new key: keep a copy of it apart, and restart the service")
     if count:
-        how = "`mailserver password reset ID`, or `mailserver account passwd ID --numen N`"
+        how = "`mailserver password reset ID`, or `mailserver account passwd ID --numen-stdin`"
         need = noun(count, "account needs", "accounts need")
         print(f"{count} {need} another first password: {how}")

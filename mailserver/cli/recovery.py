@@ -6,17 +6,22 @@ from typing import Annotated
 
 import typer
 
-from mailserver.cli.options import ConfigOption, IdentifierArgument
+from mailserver.cli.options import (
+    ConfigOption,
+    IdentifierArgument,
+    OldCodeArgument,
+    refuse_secret,
+)
 
 app = typer.Typer(
     help="Recovery addresses, and codes that let people back in.", no_args_is_help=True
 )
 
 AddressArgument = Annotated[str, typer.Argument(metavar="ADDRESS", help="An address elsewhere.")]
-CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="As it came, as K7MF-2XQP.")]
+_CODE_INSTEAD = "leave it out, and write the code when asked, or as a line of a pipe"
 WithNumenOption = Annotated[
     bool,
-    typer.Option("--with-numen", help="The code was handed out: read the NUMEN first, too."),
+    typer.Option("--with-numen", help="The code was handed out: read the NUMEN behind it, too."),
 ]
 
 
@@ -36,15 +41,20 @@ def set_address(
 
 @app.command()
 def prove(
-    identifier: IdentifierArgument, code: CodeArgument, *, config: ConfigOption = None
+    identifier: IdentifierArgument, old_code: OldCodeArgument = None, *, config: ConfigOption = None
 ) -> None:
-    """Prove the new recovery address with the code that came there; the old one is told."""
-    from mailserver.cli.recovery_desk import opened_house
+    """Prove the new recovery address with the code that came there; the old one is told.
+
+    The code is read from the keyboard, or from a line of a pipe.
+    """
+    from mailserver.cli.recovery_desk import opened_house, read_secret
     from mailserver.cli.subjects import by_whom
     from mailserver.recovery.addresses import AddressDesk
 
+    refuse_secret(old_code, _CODE_INSTEAD)
+    code = read_secret("Code")
     with opened_house(config) as house:
-        proved = AddressDesk(house).prove(identifier, code, by_whom=by_whom())
+        proved = AddressDesk(house).prove(identifier, code.reveal(), by_whom=by_whom())
     print(f"{identifier}: codes go to {proved} from now on")
 
 
@@ -88,17 +98,19 @@ def request(identifier: IdentifierArgument, *, config: ConfigOption = None) -> N
 @app.command()
 def use(
     identifier: IdentifierArgument,
-    code: CodeArgument,
+    old_code: OldCodeArgument = None,
     *,
     with_numen: WithNumenOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Set a new password with a code; read from the keyboard, or from lines of a pipe."""
+    """Set a new password with a code. Code, NUMEN, password: from the keyboard, or a pipe."""
     from mailserver.cli.recovery_desk import opened_house, read_new_secret, read_secret
     from mailserver.recovery.passwords import PasswordDesk
 
+    refuse_secret(old_code, _CODE_INSTEAD)
+    code = read_secret("Code")
     numen = read_secret("NUMEN") if with_numen else None
     new = read_new_secret("New password")
     with opened_house(config) as house:
-        PasswordDesk(house).reset(identifier, code, new, numen=numen)
+        PasswordDesk(house).reset(identifier, code.reveal(), new, numen=numen)
     print(f"{identifier}: password changed")

@@ -132,7 +132,7 @@ def _commands(page: Text, demo: DemoService, program: str) -> None:
     sender, school = demo.cast.member(demo.cast.tour.sender), demo.cast.schools[0]
     page.append("\nIn another terminal, follow one message to five schools:\n")
     _command(page, demo_command(demo, "tour", program))
-    page.append("Send as a mail program does; read the first message of a school:\n")
+    page.append("Send, and read a school's mail (leave passwords out, and both ask for yours):\n")
     _command(
         page,
         f"swaks --server localhost:{port['submission']} --tls --auth PLAIN",

@@ -11,9 +11,12 @@ REQUESTED: Final = Text(
     fr="Si ce compte existe et a une adresse de secours, un code vient d'y être envoyé.",
     en="If this account exists and has a recovery address, a code has just been sent there.",
 )
+# One sentence, whichever of them was wrong: a code that is found tells nobody that it is right.
 CODE_REFUSED: Final = Text(
-    fr="Ce code n'est pas bon ou ne l'est plus. Demandez-en un autre.",
-    en="This code is not good, or no longer. Ask for another one.",
+    fr="Le code, l'identifiant ou le NUMEN n'est pas le bon. Relisez-les et réessayez : une faute"
+    " de frappe n'use pas le code. S'il n'est plus bon, demandez-en un autre.",
+    en="The code, the identifier or the NUMEN is not the right one. Read them again and retry: a"
+    " slip does not use the code up. If it is no longer good, ask for another one.",
 )
 WRONG_OLD: Final = Text(
     fr="L'ancien mot de passe n'est pas celui-là.", en="The old password is not that one."

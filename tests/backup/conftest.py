@@ -47,7 +47,7 @@ def full(service: Path, run: Run) -> Path:
     text = service.read_text("utf-8").replace('#alias_rules = ""', 'alias_rules = "aliases.toml"')
     service.write_text(text + ROUTE, "utf-8")
     add = ("account", "add", "pdurand", "--address", "paul.durand@a.test", "--name", "Paul")
-    assert run(*add, "--numen", NUMEN, "--config", service).status == 0
+    assert run(*add, "--numen-stdin", "--config", service, stdin=NUMEN.encode()).status == 0
     settings = load_settings(service)
     open_srs_key(settings.store.path)
     with closing(open_store(settings)) as store:

@@ -30,8 +30,9 @@ def is_mistake(said: Said, *parts: str) -> bool:
 def add(run: Run, service: Path, identifier: str, *addresses: str) -> Said:
     options = [word for address in addresses for word in ("--address", address)]
     return run(
-        *("account", "add", identifier, "--name", identifier.title(), "--numen", NUMEN),
+        *("account", "add", identifier, "--name", identifier.title(), "--numen-stdin"),
         *("--config", service, *options),
+        stdin=NUMEN.encode(),
     )
 
 
@@ -165,22 +166,26 @@ def test_a_password_comes_from_standard_input(service: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "stdin", "told"),
     [
-        (["a", "--address", "a@b.test", "--numen", NUMEN], b"", "only for a.test"),
-        (["a", "--address", "a", "--numen", NUMEN], b"", "is not an address"),
-        (["a", "--address", "a b@a.test", "--numen", NUMEN], b"", "is not an address"),
-        (["a", "--address", "a+b@a.test", "--numen", NUMEN], b"", "leave it out"),
-        (["a", "--address", "a..b@a.test", "--numen", NUMEN], b"", "cannot be given"),
-        (["a", "--address", ".a@a.test", "--numen", NUMEN], b"", "cannot be given"),
-        (["a", "--address", "a.@a.test", "--numen", NUMEN], b"", "cannot be given"),
-        (["a", "--address", "a" * 65 + "@a.test", "--numen", NUMEN], b"", "at most 64 octets"),
-        (["a@b", "--address", "a@a.test", "--numen", NUMEN], b"", "is not an identifier"),
-        (["a", "--address", "a@a.test", "--numen", "13E"], b"", "13 characters"),
-        (["a", "--address", "a@a.test"], b"", "--password-stdin or --numen"),
-        (["a", "--address", "a@a.test", "--numen", NUMEN, "--password-stdin"], b"", "one of them"),
+        (["a", "--address", "a@b.test", "--numen-stdin"], NUMEN.encode(), "only for a.test"),
+        (["a", "--address", "a", "--numen-stdin"], NUMEN.encode(), "is not an address"),
+        (["a", "--address", "a b@a.test", "--numen-stdin"], NUMEN.encode(), "is not an address"),
+        (["a", "--address", "a+b@a.test", "--numen-stdin"], NUMEN.encode(), "leave it out"),
+        (["a", "--address", "a..b@a.test", "--numen-stdin"], NUMEN.encode(), "cannot be given"),
+        (["a", "--address", ".a@a.test", "--numen-stdin"], NUMEN.encode(), "cannot be given"),
+        (["a", "--address", "a.@a.test", "--numen-stdin"], NUMEN.encode(), "cannot be given"),
+        (
+            ["a", "--address", "a" * 65 + "@a.test", "--numen-stdin"],
+            NUMEN.encode(),
+            "at most 64 octets",
+        ),
+        (["a@b", "--address", "a@a.test", "--numen-stdin"], NUMEN.encode(), "is not an identifier"),
+        (["a", "--address", "a@a.test", "--numen-stdin"], b"13E\n", "13 characters"),
+        (["a", "--address", "a@a.test"], b"", "--password-stdin or --numen-stdin"),
+        (["a", "--address", "a@a.test", "--numen-stdin", "--password-stdin"], b"", "one of them"),
         (["a", "--address", "a@a.test", "--password-stdin"], b"short\n", "at least 10"),
         (["a", "--address", "a@a.test", "--password-stdin"], b"\xe9\xe9\xe9\n", "not UTF-8"),
-        (["a", "--address", "postmaster@a.test", "--numen", NUMEN], b"", "already taken"),
-        (["postmaster", "--address", "a@a.test", "--numen", NUMEN], b"", "already taken"),
+        (["a", "--address", "postmaster@a.test", "--numen-stdin"], NUMEN.encode(), "already taken"),
+        (["postmaster", "--address", "a@a.test", "--numen-stdin"], NUMEN.encode(), "already taken"),
     ],
 )
 def test_an_account_that_cannot_be_is_one_line_and_nothing_is_made(
@@ -193,8 +198,8 @@ def test_an_account_that_cannot_be_is_one_line_and_nothing_is_made(
 
 @pytest.mark.parametrize("name", ["", "  ", "Jeanne\nMartin"])
 def test_a_name_is_one_line_of_text(service: Path, run: Run, name: str) -> None:
-    words = ("account", "add", "a", "--address", "a@a.test", "--numen", NUMEN, "--name", name)
-    assert is_mistake(run(*words, "--config", service), "--name: ")
+    words = ("account", "add", "a", "--address", "a@a.test", "--numen-stdin", "--name", name)
+    assert is_mistake(run(*words, "--config", service, stdin=NUMEN.encode()), "--name: ")
     assert len(run("account", "list", "--config", service).out.splitlines()) == 1
 
 
@@ -207,7 +212,12 @@ def test_the_columns_of_the_list_stand_under_each_other(service: Path, run: Run)
 def test_the_password_is_never_shown(service: Path, run: Run) -> None:
     said = add(run, service, "a", "a@a.test")
     shown = run("account", "show", "a", "--json", "--config", service)
-    wrong = run("account", "passwd", "a", "--numen", "13E0245678AB1", "--config", service)
+    words = ("account", "passwd", "a", "--config", service)
+    wrong = run(*words, "--numen-stdin", stdin=b"13E0245678AB1\n")
+    assert wrong.status == 2
+    old = run(*words, "--numen", "13E0245678AB1")
+    assert is_mistake(old, "seen by every user of this machine", "--numen-stdin")
+    assert "13E0245678AB1" not in old.err
     assert NUMEN not in said.out + said.err + shown.out
     assert "13E0245678AB1" not in wrong.err
 

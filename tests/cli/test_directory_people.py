@@ -47,9 +47,9 @@ def school(service: Path, run: Run) -> Path:
     return service
 
 
-def typed(run: Run, school: Path, *words: str | Path) -> Said:
+def typed(run: Run, school: Path, *words: str | Path, stdin: bytes = b"") -> Said:
     """A command that goes well."""
-    said = run(*words, "--config", school)
+    said = run(*words, "--config", school, stdin=stdin)
     assert said.status == 0, (words, said)
     return said
 
@@ -264,7 +264,8 @@ def test_an_account_made_by_hand_is_found_in_the_directory(run: Run, school: Pat
         run,
         school,
         *("account", "add", "ablanc", "--name", "Anne Blanc", "--address", "anne.blanc@a.test"),
-        *("--given-name", "Anne", "--surname", "Blanc", "--numen", "17E0200009ABC"),
+        *("--given-name", "Anne", "--surname", "Blanc", "--numen-stdin"),
         *("--unit", "0170706A", "--function", "secrétaire"),
+        stdin=b"17E0200009ABC",
     )
     assert "Anne Blanc  secrétaire" in typed(run, school, "directory", "show", "0170706a").out

@@ -92,7 +92,7 @@ class Town:
 
     def prove(self, identifier: str = "jmartin", address: str = "jeanne@ailleurs.example") -> None:
         self.typed("recovery", "set", identifier, address)
-        self.typed("recovery", "prove", identifier, self.code_for(address))
+        self.typed("recovery", "prove", identifier, lines=self.code_for(address) + "\n")
 
     def history(self, identifier: str = "jmartin") -> list[tuple[str, str]]:
         """What, by whom; the latest first."""
@@ -165,7 +165,7 @@ def test_an_unknown_identifier_gets_the_answer_of_a_known_one(town: Town) -> Non
     for words in ((), ("--with-numen",)):
         lines = f"{NUMEN}\n{NEW}\n" if words else f"{NEW}\n"
         said = {
-            town.refused("recovery", "use", name, "aaaa-aaaa", *words, lines=lines)
+            town.refused("recovery", "use", name, *words, lines=f"aaaa-aaaa\n{lines}")
             for name in ("inconnu", "jmartin", "zlamar")
         }
         assert len(said) == 1
@@ -175,14 +175,12 @@ def test_a_mailed_code_lets_back_in_once_and_the_old_address_is_told(town: Town)
     town.prove()
     session = town.session()
     town.typed("recovery", "request", "jmartin")
-    code = town.code_for("jeanne@ailleurs.example")
-    assert "courants" in town.refused("recovery", "use", "jmartin", code, lines="motdepasse2026\n")
-    town.typed("recovery", "use", "jmartin", code, lines=f"{NEW}\n")
+    code, use = town.code_for("jeanne@ailleurs.example"), ("recovery", "use", "jmartin")
+    assert "courants" in town.refused(*use, lines=f"{code}\nmotdepasse2026\n")
+    town.typed(*use, lines=f"{code}\n{NEW}\n")
     assert town.opens("jmartin", NEW)
     assert town.has_ended(session)
-    assert "Demandez-en un autre" in town.refused(
-        "recovery", "use", "jmartin", code, lines=f"{NEWER}\n"
-    )
+    assert "demandez-en un autre" in town.refused(*use, lines=f"{code}\n{NEWER}\n")
     assert town.letters[-1].subject == "Le mot de passe de jmartin a été changé"
     assert {one.to for one in town.letters[-2:]} == {
         "jeanne@ailleurs.example",
@@ -207,9 +205,9 @@ def test_a_code_that_expired_is_refused(town: Town, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MAILSERVER_PASSWORDS__HANDED_CODE_DAYS", "0.0000001")
     code = town.typed("password", "code", "jmartin").strip()
     said = town.refused(
-        "recovery", "use", "jmartin", code, "--with-numen", lines=f"{NUMEN}\n{NEW}\n"
+        "recovery", "use", "jmartin", "--with-numen", lines=f"{code}\n{NUMEN}\n{NEW}\n"
     )
-    assert "Demandez-en un autre" in said
+    assert "demandez-en un autre" in said
 
 
 def test_a_correspondent_hands_out_a_code_for_their_own_unit(town: Town) -> None:
@@ -218,9 +216,9 @@ def test_a_correspondent_hands_out_a_code_for_their_own_unit(town: Town) -> None
     code = town.typed("password", "code", "jmartin", "--by", "pnoir").strip()
     assert "ne pouvez pas" in town.refused("password", "code", "zlamar", "--by", "pnoir")
     assert "no such account" in town.refused("password", "code", "zlamar", "--by", "inconnu")
-    use = ("recovery", "use", "jmartin", code)
-    assert "Demandez-en un autre" in town.refused(*use, lines=f"{NEW}\n")
-    town.typed(*use, "--with-numen", lines=f"{NUMEN.lower()}\n{NEW}\n")
+    use = ("recovery", "use", "jmartin")
+    assert "demandez-en un autre" in town.refused(*use, lines=f"{code}\n{NEW}\n")
+    town.typed(*use, "--with-numen", lines=f"{code}\n{NUMEN.lower()}\n{NEW}\n")
     assert town.opens("jmartin", NEW)
     assert town.history()[:2] == [
         ("password changed", "jmartin"),
@@ -230,7 +228,7 @@ def test_a_correspondent_hands_out_a_code_for_their_own_unit(town: Town) -> None
 
 def test_a_school_gets_back_in_with_a_code_alone(town: Town) -> None:
     code = town.typed("password", "code", "0170705z").strip()
-    town.typed("recovery", "use", "ce.0170705@a.test", code.upper(), lines=f"{NEW}\n")
+    town.typed("recovery", "use", "ce.0170705@a.test", lines=f"{code.upper()}\n{NEW}\n")
     assert town.opens("0170705z", NEW)
 
 
@@ -244,7 +242,9 @@ def test_a_recovery_address_is_shown_replaced_and_removed(town: Town) -> None:
     assert town.letters[-1].to == "jeanne@maison.example"
     for address, says in {"jeanne": "marie@example.org", "pnoir@a.test": "ailleurs"}.items():
         assert says in town.refused("recovery", "set", "jmartin", address)
-    assert "Demandez-en un autre" in town.refused("recovery", "prove", "jmartin", "aaaa-aaaa")
+    assert "demandez-en un autre" in town.refused(
+        "recovery", "prove", "jmartin", lines="aaaa-aaaa\n"
+    )
     assert "Il n'y a pas ce compte" in town.refused("recovery", "show", "inconnu")
 
 
@@ -253,9 +253,9 @@ def test_a_recovery_address_is_shown_replaced_and_removed(town: Town) -> None:
     [
         (("password", "reset", "jmartin"), f"{NEW}\n"),
         (("account", "passwd", "jmartin", "--password-stdin"), f"{NEW}\n"),
-        (("account", "passwd", "jmartin", "--numen", NUMEN), ""),
+        (("account", "passwd", "jmartin", "--numen-stdin"), f"{NUMEN}\n"),
     ],
-    ids=["reset", "passwd", "passwd --numen"],
+    ids=["reset", "passwd", "passwd --numen-stdin"],
 )
 def test_an_administrators_password_ends_sessions_and_is_told_and_noted(
     town: Town, words: tuple[str, ...], lines: str
@@ -287,8 +287,8 @@ def test_a_lost_key_is_told_in_one_line_and_not_made_again(town: Town) -> None:
     key = town.service.parent / "numen.key"
     key.unlink()
     add = ("account", "add", "neuf", "--name", "N", "--address", "neuf@a.test")
-    for words in (("password", "code", "jmartin"), (*add, "--numen", NUMEN)):
-        said = town.run(*words)
+    for words in (("password", "code", "jmartin"), (*add, "--numen-stdin")):
+        said = town.run(*words, lines=f"{NUMEN}\n")
         assert said.status == 1
         assert "put back the copy" in said.err
     assert not key.exists()
@@ -319,12 +319,12 @@ def test_status_and_config_check_tell_what_a_lost_key_means(town: Town) -> None:
     assert "3 accounts need another first password" in said
     assert f"{key} is there" in town.refused("password", "new-key")
     assert "not the key of the NUMENs that are kept" in told()
-    town.typed("account", "passwd", "jmartin", "--numen", NUMEN)
+    town.typed("account", "passwd", "jmartin", "--numen-stdin", lines=f"{NUMEN}\n")
     assert town.opens("jmartin", NUMEN)
     assert "2 accounts" in told()
 
     key.write_bytes(kept)
-    town.typed("account", "passwd", "jmartin", "--numen", NUMEN)
+    town.typed("account", "passwd", "jmartin", "--numen-stdin", lines=f"{NUMEN}\n")
     assert json.loads(town.typed("config", "check", "--json")) == []
 
 
@@ -389,3 +389,23 @@ def test_a_person_who_is_renamed_keeps_mailbox_password_and_old_addresses(town: 
     assert ("renamed", by_whom()) in town.history()
     taken = town.refused(*words, "--address", "paul.noir@a.test")
     assert "paul.noir@a.test" in taken
+
+
+@pytest.mark.parametrize("words", [("prove", "jmartin"), ("use", "jmartin")])
+def test_a_code_in_the_arguments_is_refused_and_not_repeated(
+    town: Town, words: tuple[str, ...]
+) -> None:
+    said = town.refused("recovery", *words, "K7MF-2XQP", lines=f"{NEW}\n")
+    assert "seen by every user of this machine" in said
+    assert "K7MF" not in said
+
+
+def test_no_command_takes_a_secret_as_an_argument_or_an_option() -> None:
+    """Where one is wanted it comes from the keyboard or a pipe; names end so, or are a file's."""
+    page = (Path(__file__).parents[2] / "docs/commands.md").read_text("utf-8")
+    options = re.findall(r"^- `([^`]+)`:", page, re.MULTILINE)
+    secret = re.compile(r"numen|passw|secret|token|\bpin\b|K7MF", re.IGNORECASE)
+    named = {one for one in options if secret.search(one)}
+    allowed = {"--password-stdin", "--numen-stdin", "--with-numen", "--without-numen-key"}
+    assert named - allowed <= {"--numen-key OTHERDIR"}
+    assert "- `CODE`: As it came" not in page

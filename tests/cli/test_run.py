@@ -68,7 +68,8 @@ def service(service: Path, run: Run) -> Path:
     file = service
     added = run(
         *("account", "add", "fmarot", "--address", "frederic.marot@a.test", "--name", "F"),
-        *("--numen", NUMEN, "--config", file),
+        *("--numen-stdin", "--config", file),
+        stdin=NUMEN.encode(),
     )
     assert added.status == 0
     return file

@@ -72,8 +72,9 @@ class World:
 @pytest.fixture
 def world(service: Path, run: Run, tmp_path: Path) -> Iterator[World]:
     added = run(
-        *("account", "add", "fmarot", "--address", ME, "--name", "F", "--numen", NUMEN),
+        *("account", "add", "fmarot", "--address", ME, "--name", "F", "--numen-stdin"),
         *("--config", service),
+        stdin=NUMEN.encode(),
     )
     assert added.status == 0, added.err
     with provider.running("127.0.0.1", MX) as postfix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import smtplib
 import time
 from collections.abc import Iterator
@@ -46,7 +47,9 @@ def academy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Academy]:
     demo = create(tmp_path_factory.mktemp("reports") / "academy", more=more)
     command = ["account", "add", ENGLISH.identifier, "--config", str(demo.settings_file)]
     command += ["--name", ENGLISH.name, "--address", ENGLISH.address, "--language", "en"]
-    assert main([*command, "--numen", ENGLISH.password]) == 0
+    with pytest.MonkeyPatch.context() as piped:
+        piped.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(ENGLISH.password.encode())))
+        assert main([*command, "--numen-stdin"]) == 0
     running = Running(demo.folder)
     try:
         yield Academy(replace(demo, cast=replace(demo.cast, people=(*demo.cast.people, ENGLISH))))

@@ -191,6 +191,17 @@ def test_wrong_numens_with_the_right_code_end_the_code(town: Town) -> None:
     assert said == words.CODE_REFUSED.fr
 
 
+def test_a_mistyped_numen_leaves_the_code_good_and_the_answer_says_so(town: Town) -> None:
+    code = town.handed_code()
+    wrong = Secret("17E0200099XYZ")
+    said = refused(lambda: town.desk.reset("jmarot", code, Secret(NEW), numen=wrong))
+    assert "Relisez-les et réessayez" in said
+    no_code = refused(lambda: town.desk.reset("jmarot", "aaaa-aaaa", Secret(NEW), numen=wrong))
+    assert no_code == said  # nobody learns which of them was wrong
+    town.desk.reset("jmarot", code, Secret(NEW), numen=Secret(NUMEN))
+    assert town.opens("jmarot", NEW)
+
+
 def test_a_weak_password_leaves_the_code_good(town: Town) -> None:
     town.prove()
     code = town.requested_code()

@@ -227,9 +227,9 @@ def _change_and_reset(town: Town, uidls: list[str]) -> None:
 
     town.typed("directory", "correspondent", "add", "pnoir", "--unit", "0170705Z")
     code = town.typed("password", "code", "jmartin", "--by", "pnoir").strip()
-    use = ("recovery", "use", "jmartin", code)
-    town.typed(*use, lines=(reset,), status=2)  # without the NUMEN
-    town.typed(*use, "--with-numen", lines=(NUMEN, reset))
+    use = ("recovery", "use", "jmartin")
+    town.typed(*use, lines=(code, reset), status=2)  # without the NUMEN
+    town.typed(*use, "--with-numen", lines=(code, NUMEN, reset))
     assert town.uidls("jmartin", changed) is None
     assert town.uidls("jmartin", reset) is not None
     history = town.typed("account", "history", "jmartin")
@@ -299,9 +299,10 @@ def _departure(town: Town) -> None:
     finally:
         store.close()
     refused = town.typed(
-        *("account", "add", "autre", "--name", "Autre", "--numen", "17E0200009ABC"),
+        *("account", "add", "autre", "--name", "Autre", "--numen-stdin"),
         *("--address", "jeanne.martin@a.test"),
         status=2,
+        lines=("17E0200009ABC",),
     )
     assert "kept" in refused
     town.import_people("third.csv", THIRD)

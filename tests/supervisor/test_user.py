@@ -48,10 +48,11 @@ pytestmark = [
 ]
 
 
-def mailserver_command(*words: str) -> subprocess.CompletedProcess[str]:
+def mailserver_command(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         python_command("mailserver.cli.main", *words),
         env=python_environment(),
+        input=stdin,
         capture_output=True,
         text=True,
         umask=0o077,
@@ -69,7 +70,8 @@ def service() -> Iterator[Path]:
     mailserver_command("init", str(folder), "--domain", "a.test", "--high-ports", "--user", USER)
     mailserver_command(
         *("account", "add", "fmarot", "--address", "frederic.marot@a.test", "--name", "F"),
-        *("--numen", NUMEN, "--config", str(file)),
+        *("--numen-stdin", "--config", str(file)),
+        stdin=NUMEN,
     )
     yield file
     shutil.rmtree(folder)
@@ -130,7 +132,8 @@ def test_all_that_is_in_the_store_is_the_users(service: Path, running: Running) 
     mailserver_command("status", "--config", str(service), "--json")
     mailserver_command(
         *("account", "add", "jmartin", "--address", "jeanne.martin@a.test", "--name", "J"),
-        *("--numen", "17E0200001ABC", "--config", str(service)),
+        *("--numen-stdin", "--config", str(service)),
+        stdin="17E0200001ABC",
     )
     store = service.parent / "store"
     user_id = pwd.getpwnam(USER).pw_uid
