@@ -83,7 +83,8 @@ class Entrance(Factory):
         if self._networks is not None and not is_within(peer, self._networks):
             lobby.desk.note("peer outside the legacy networks", door=self._door, peer=peer)
             return None
-        if lobby.is_full or lobby.is_draining:
+        lobby.refused_for_descriptors += lobby.spares.is_short
+        if lobby.is_full or lobby.is_draining or lobby.spares.is_short:
             return self._turn_away(peer, Say.TOO_MANY_SESSIONS)
         circuit = Circuit(
             session_id=lobby.next_session_id(),

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mailserver.auth.gate import Authenticator
+from mailserver.peers.descriptors import Spares, descriptors_now
 from mailserver.peers.liveness import Vitals, has_vanished
 from mailserver.peers.seats import Guest as Seatable
 from mailserver.peers.seats import Refusal, Seat, Seats
+from mailserver.settings.check_limits import connections_for
 from mailserver.settings.model import ConnectionsSettings
 from mailserver.store.commit import Submitter
 from mailserver.telemetry.log import get_log
@@ -101,12 +103,23 @@ class Lobby:
     is_draining: bool = False
     peers: PeerWatch = field(default_factory=PeerWatch)
     handshakes: FailedHandshakes = field(default_factory=lambda: FailedHandshakes(get_log("pop3")))
+    spares: Spares = field(default_factory=Spares)
+    refused_for_descriptors: int = 0
     _numbered: int = 0
     _is_ticking: bool = False
 
     @property
     def is_full(self) -> bool:
         return len(self.guests) >= self.max_connections
+
+    def look_at_descriptors(self) -> None:
+        """Once a second."""
+        was_short = self.spares.is_short
+        if self.spares.look() and not was_short:
+            self.desk.log.warning(
+                "descriptors ran out: connections are turned away with -ERR",
+                allowed=descriptors_now(),
+            )
 
     @property
     def is_empty(self) -> bool:
@@ -128,6 +141,8 @@ class Lobby:
             guest.seat = seat
             return None
         is_full = seat is Refusal.FULL
+        is_capped = connections_for(descriptors_now()) < self.max_connections
+        self.refused_for_descriptors += is_full and is_capped
         return Say.TOO_MANY_SESSIONS if is_full else Say.TOO_MANY_FROM_THERE
 
     def leave(self, seat: Seat | None) -> None:

@@ -31,9 +31,11 @@ from twisted.logger import globalLogBeginner
 
 from mailserver.auth.gate import open_gate
 from mailserver.peers.board import Board
+from mailserver.peers.descriptors import descriptors_now
 from mailserver.peers.liveness import keep_alive
 from mailserver.peers.notices import Notices
 from mailserver.peers.seats import Seats, says_who
+from mailserver.settings.check_limits import connections_for
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
@@ -42,7 +44,7 @@ from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
 from mailserver.telemetry.log import Log, get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
-from mailserver.telemetry.reports import CERTIFICATE_REFUSED
+from mailserver.telemetry.reports import CERTIFICATE_REFUSED, NO_DESCRIPTORS
 from mailserver.tls.failures import ALERT
 from mailserver.values.ids import MailboxId
 from pop3_store import reactor as reactor_of_ours
@@ -192,6 +194,7 @@ class Worker:
         self._every(BEAT_S, lambda: self._board.beat(now_s=time.monotonic()))
         self._every(LOOK_S, self._lobby.look_at_holders)
         self._every(BEAT_S, self._context.beat)
+        self._every(BEAT_S, self._lobby.look_at_descriptors)
         self._every(REPORT_S, self._report)
         self._every(CERTIFICATE_CHECK_S, self._renew)
         try:
@@ -226,7 +229,7 @@ class Worker:
         known_s = settings.auth.known_days * DAY_S
         return Seats(
             settings.connections,
-            most=settings.pop3.max_connections,
+            most=min(settings.pop3.max_connections, connections_for(descriptors_now())),
             listeners=[listener.name for listener in self._context.listeners],
             board=self._board,
             says_who=says_who(uncounted, {*default_gateways(), *settings.connections.gateways}),
@@ -303,6 +306,7 @@ class Worker:
         }
         counters["open_connections"] = float(len(self._lobby.guests))
         counters |= self._lobby.peers.counters() | self._lobby.handshakes.counters()
+        counters[NO_DESCRIPTORS] = float(self._lobby.refused_for_descriptors)
         counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
         if self._lobby.peers.is_news():
             self._log.warning(GATEWAY_WARNING)

@@ -12,6 +12,7 @@ from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
+    from mailserver.settings.check_ports import Running
     from mailserver.settings.finding import Finding
     from mailserver.settings.model import Settings
 
@@ -22,20 +23,20 @@ app = typer.Typer(help="Check and print the settings.", no_args_is_help=True)
 def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Find what would fail at start: ports, certificate, paths, permissions. Exit 2 on errors."""
     from mailserver.settings.check import check_settings
-    from mailserver.settings.finding import Finding, Level
+    from mailserver.settings.finding import Finding, Level, as_facts
     from mailserver.settings.load import SettingsError, find_settings_file, load_settings
 
     findings: list[Finding]
     file = find_settings_file(config)
     try:
         settings = load_settings(file)
-        findings = check_settings(settings)
+        findings = check_settings(settings, running=_running(settings))
         if not any(one.level is Level.ERROR and one.forbids_start for one in findings):
             findings += _check_store(settings)
     except SettingsError as error:
         findings = [Finding(Level.ERROR, "", problem) for problem in error.problems]
     if as_json:
-        print(json.dumps([_as_json(finding) for finding in findings], ensure_ascii=False))
+        print(json.dumps(list(map(as_facts, findings)), ensure_ascii=False))
     else:
         for finding in findings:
             print(finding if finding.key else f"error: {finding.sentence}")
@@ -43,6 +44,21 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
         raise Mistake
     if not as_json:
         print("nothing would fail at start")
+
+
+def _running(settings: Settings) -> list[Running]:
+    """The services of this store that run now."""
+    from mailserver.settings.check_ports import Running
+    from mailserver.supervisor.window import look
+
+    return [
+        Running(
+            pid=facts["pid"],
+            config_file=facts["config_file"],
+            addresses=frozenset(text.rpartition(" ")[2] for text in facts["listeners"]),
+        )
+        for facts in look(settings.store.path)
+    ]
 
 
 def _check_store(settings: Settings) -> list[Finding]:
@@ -102,7 +118,3 @@ def _print_section(section: str, values: dict[str, Any]) -> None:
         if value is not None:  # which TOML has no word for: the key is left out
             print(f"{key} = {toml_value(value)}")
     print()
-
-
-def _as_json(finding: Finding) -> dict[str, str]:
-    return {"level": finding.level.value, "key": finding.key, "sentence": finding.sentence}

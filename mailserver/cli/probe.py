@@ -20,15 +20,26 @@ PATIENCE_S = 3.0
 _BANNERS = {"smtp": b"220", "pop3": b"+OK", "web": b"HTTP/1."}
 _ASKED_FIRST = {"web": b"HEAD /robots.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"}
 """A door that waits to be asked; any status says that it is up."""
+_TO_TLS = {
+    "smtp": ((b"EHLO localhost\r\n", b"250"), (b"STARTTLS\r\n", b"220")),
+    "pop3": ((b"STLS\r\n", b"+OK"),),
+}
+"""What is said until TLS begins, and what the door must answer."""
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to try a bind to all
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`failure` is empty when the listener is up."""
+    """`failure` is empty when the listener is up.
+
+    certificate: what a client sees, in DER; empty: none was seen.
+    tls_failure: why no handshake is possible where one is offered; empty: it was, or none is.
+    """
 
     wanted: WantedListener
     failure: str
+    certificate: bytes = b""
+    tls_failure: str = ""
 
     @property
     def is_up(self) -> bool:
@@ -50,24 +61,47 @@ def probe_all(wanted: list[WantedListener]) -> list[Answer]:
 
 
 def probe(wanted: WantedListener) -> Answer:
-    """One listener; waits at most twice PATIENCE_S."""
+    """One listener; waits at most a few times PATIENCE_S."""
     try:
-        banner = _banner(wanted)
+        banner, certificate, tls_failure = _visit(wanted)
     except OSError as error:
-        return Answer(wanted, error.strerror or str(error) or type(error).__name__)
+        return Answer(wanted, _words(error))
     expected = _BANNERS[wanted.kind.door]
     if banner.startswith(expected):
-        return Answer(wanted, "")
-    return Answer(wanted, f"said {banner[:60]!r}" if banner else "closed without a word")
+        return Answer(wanted, "", certificate, tls_failure)
+    return Answer(
+        wanted, f"said {banner[:60]!r}" if banner else "closed without a word", certificate
+    )
 
 
-def _banner(wanted: WantedListener) -> bytes:
+def _visit(wanted: WantedListener) -> tuple[bytes, bytes, str]:
+    """(banner, certificate, why TLS failed)."""
     host = _HERE.get(wanted.bind.host, wanted.bind.host)
+    door = wanted.kind.door
     with socket.create_connection((host, wanted.bind.port), PATIENCE_S) as plain:
-        if not wanted.kind.implicit_tls:
-            return _read_and_leave(plain, wanted.kind.door)
-        with _any_certificate().wrap_socket(plain) as tls:
-            return _read_and_leave(tls, wanted.kind.door)
+        if wanted.kind.implicit_tls:
+            with _any_certificate().wrap_socket(plain) as tls:
+                return _read_and_leave(tls, door), tls.getpeercert(binary_form=True) or b"", ""
+        if door not in _TO_TLS:
+            return _read_and_leave(plain, door), b"", ""
+        banner = plain.recv(512)
+        if not banner.startswith(_BANNERS[door]):
+            return banner, b"", ""
+        try:
+            return banner, _start_tls(plain, door), ""
+        except OSError as error:
+            return banner, b"", _words(error)
+
+
+def _start_tls(plain: socket.socket, door: DoorName) -> bytes:
+    """The certificate that is shown behind STARTTLS or STLS; empty where it is not offered."""
+    for words, go_on in _TO_TLS[door]:
+        plain.sendall(words)
+        if not plain.recv(4096).startswith(go_on):
+            return b""
+    with _any_certificate().wrap_socket(plain) as tls:
+        tls.sendall(b"QUIT\r\n")
+        return tls.getpeercert(binary_form=True) or b""
 
 
 def _read_and_leave(sock: socket.socket, door: DoorName) -> bytes:
@@ -80,8 +114,13 @@ def _read_and_leave(sock: socket.socket, door: DoorName) -> bytes:
     return banner
 
 
+def _words(error: OSError) -> str:
+    reason = getattr(error, "reason", None)
+    return str(reason or error.strerror or str(error) or type(error).__name__)
+
+
 def _any_certificate() -> ssl.SSLContext:
-    """Only whether it answers is asked here; `config check` looks at the certificate."""
+    """Whatever it is: `status` compares it with the file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

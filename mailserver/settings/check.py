@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 from mailserver.settings.check_disk import check_disk
 from mailserver.settings.check_dkim import check_dkim
 from mailserver.settings.check_keys import check_keys
-from mailserver.settings.check_ports import Ports, check_ports
+from mailserver.settings.check_limits import check_descriptors
+from mailserver.settings.check_ports import Ports, Running, check_ports, overlaps
 from mailserver.settings.check_relay import check_relay
 from mailserver.settings.check_tls import check_tls
 from mailserver.settings.check_user import check_user
@@ -33,8 +35,11 @@ def check_settings(
     ports: Ports = Ports.MAY_BE_OURS,
     doors: frozenset[str] | None = None,
     started_by: int | None = None,
+    running: Sequence[Running] = (),
 ) -> list[Finding]:
     """All findings, of the listeners of these doors (None: of all).
+
+    running: the services of this store that run now.
 
     started_by: the user id that starts the service; None: that of this process.
     """
@@ -46,7 +51,8 @@ def check_settings(
     findings += _check_plaintext(settings)
     findings += check_relay(settings)
     findings += _check_twice(wanted)
-    findings += check_ports(wanted, ports)
+    findings += check_ports(wanted, ports, running)
+    findings += check_descriptors(settings)
     findings += check_tls(settings, now_s=time.time() if now_s is None else now_s)
     findings += check_disk(settings.store)
     findings += check_dkim(settings.dkim)
@@ -112,7 +118,13 @@ def _check_legacy(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_twice(wanted: list[WantedListener]) -> Iterator[Finding]:
+    """The same address, or one that the other one holds with all others."""
     for bind, count in Counter(w.bind for w in wanted if w.bind.port).items():
         if count > 1:
             keys = " and ".join(dict.fromkeys(w.kind.key for w in wanted if w.bind == bind))
             yield error(keys, f"{bind} stands {count} times: each listener needs its own port")
+    named = {w.bind: w.kind.key for w in wanted if w.bind.port}
+    for one, other in combinations(named, 2):
+        if overlaps(one, other, v6_only=True):
+            keys = " and ".join(dict.fromkeys((named[one], named[other])))
+            yield error(keys, f"{one} and {other} overlap: write only one of them, or two ports")

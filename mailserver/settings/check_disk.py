@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from mailserver.settings.finding import Finding, error, warning
+from mailserver.settings.finding import Finding, error, note, warning
 from mailserver.settings.model import MIB, StoreSettings
 
 _PATH = "store.path"
@@ -20,6 +19,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 """Types of proc(5) mountinfo under which SQLite's write-ahead log and flock may not be trusted."""
 MOUNTS = Path("/proc/self/mountinfo")
+IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+FEW_INODES = 1_000
 
 
 def check_disk(store: StoreSettings, *, mounts: Path = MOUNTS) -> Iterator[Finding]:
@@ -35,7 +36,13 @@ def check_disk(store: StoreSettings, *, mounts: Path = MOUNTS) -> Iterator[Findi
     if not existing.is_dir():
         yield error(_PATH, f"{existing} is not a folder")
         return
-    if not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
+    if is_read_only(existing):
+        yield error(
+            _PATH,
+            f"the file system of {existing} is read-only: no mail is taken, none is collected;"
+            " a failing disk makes it so (`dmesg` tells), `mount -o remount,rw` ends it",
+        )
+    elif not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
         yield error(_PATH, f"{existing} cannot be written by user {os.geteuid()}")
     if existing == store.path:
         yield from _check_mode(existing)
@@ -44,13 +51,47 @@ def check_disk(store: StoreSettings, *, mounts: Path = MOUNTS) -> Iterator[Findi
             _PATH,
             f"{store.path} does not exist: a new store, with nobody in it, is made at start",
         )
-    free_mib = shutil.disk_usage(existing).free // MIB
-    if free_mib < store.min_free_mib:
+    yield from check_room(existing, store.min_free_mib)
+
+
+def check_room(folder: Path, min_free_mib: int) -> Iterator[Finding]:
+    """Octets and inodes.  Of the service's own user, whom the reserve of root does not help."""
+    found = os.statvfs(folder)
+    free_mib = found.f_bavail * found.f_frsize // MIB
+    if free_mib < min_free_mib:
         yield warning(
             "store.min_free_mib",
-            f"{free_mib} MiB are free and {store.min_free_mib} are to stay free:"
-            " no mail will be accepted",
+            f"{free_mib} MiB are free and {min_free_mib} are to stay free:"
+            " no mail will be accepted (452 4.3.1); make room on that disk, or write less",
         )
+    elif free_mib < 2 * min_free_mib:
+        yield note(
+            "store.min_free_mib",
+            f"{free_mib} MiB are free; below {min_free_mib} no mail will be accepted:"
+            " make room in time",
+        )
+    if found.f_files and found.f_favail < FEW_INODES:
+        yield warning(
+            _PATH,
+            f"the file system has {found.f_favail} inodes left, one for each large message:"
+            " remove small files from it",
+        )
+
+
+def check_lasting(folder: Path, *, mounts: Path = MOUNTS) -> Iterator[Finding]:
+    """Does what is written there outlive the machine's next restart?"""
+    file_system = file_system_of(folder, mounts)
+    if file_system in IN_MEMORY:
+        yield warning(
+            _PATH,
+            f"{folder} is in memory ({file_system}): all mail is gone at the next restart of the"
+            " machine; use a disk",
+        )
+
+
+def is_read_only(path: Path) -> bool:
+    """As mounted now; errors of a disk make some file systems so while they are in use."""
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _nearest_existing(path: Path) -> Path:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from mailserver.settings.bind import Bind
-from mailserver.settings.finding import Finding, error, warning
+from mailserver.settings.finding import Finding, error, note, warning
 from mailserver.settings.listeners import WantedListener
 
 SUPERVISOR_MODULE = b"mailserver.supervisor"
@@ -26,23 +29,43 @@ class Ports(Enum):
     NOT_LOOKED_AT = "it runs, and this is a reload"
 
 
-def check_ports(wanted: Iterable[WantedListener], ports: Ports) -> Iterator[Finding]:
-    """One finding for each address that cannot be bound now."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service of this store that runs now.  addresses: as `Bind` writes them."""
+
+    pid: int
+    config_file: str
+    addresses: frozenset[str]
+
+
+def check_ports(
+    wanted: Iterable[WantedListener], ports: Ports, running: Sequence[Running] = ()
+) -> Iterator[Finding]:
+    """One finding for each address that cannot be bound now, if not because the service runs."""
     if ports is Ports.NOT_LOOKED_AT:
         return
-    ours: dict[int, list[WantedListener]] = {}
+    may_be_ours = ports is Ports.MAY_BE_OURS
+    if may_be_ours:
+        for one in running:
+            yield note(
+                "service",
+                f"it runs: process {one.pid}, from {one.config_file or 'no file'};"
+                " what is found here counts from the next start or reload on",
+            )
+    ours = {address for one in running for address in one.addresses}
     for listener in wanted:
         failure = try_bind(listener.bind)
-        if failure is None:
+        if failure is None or (may_be_ours and str(listener.bind) in ours):
             continue
         supervisor = _running_supervisor(listener.bind, failure)
-        if supervisor is not None and ports is Ports.MAY_BE_OURS:
-            ours.setdefault(supervisor, []).append(listener)
+        if supervisor is not None and may_be_ours:
+            yield warning(
+                listener.kind.key,
+                f"{listener.bind} is held by another mail service (process {supervisor}):"
+                " stop it before this one starts, or choose other ports",
+            )
         else:
             yield _finding(listener, failure)
-    for pid, held in ours.items():
-        told = ", ".join(dict.fromkeys(str(listener.bind.port) for listener in held))
-        yield warning(held[0].kind.key, f"a mail service (process {pid}) holds the ports {told}")
 
 
 def try_bind(bind: Bind) -> OSError | None:
@@ -91,21 +114,24 @@ def _finding(listener: WantedListener, failure: OSError) -> Finding:
 
 def _running_supervisor(bind: Bind, failure: OSError) -> int | None:
     """The process that holds the port, if it is a supervisor of this program."""
-    owner = port_owner(bind.port) if failure.errno == errno.EADDRINUSE else None
+    owner = port_owner(bind) if failure.errno == errno.EADDRINUSE else None
     return owner[0] if owner is not None and SUPERVISOR_MODULE in owner[1] else None
 
 
 def _holder(bind: Bind) -> str:
-    owner = port_owner(bind.port)
+    """Who holds what is in the way, and at which address, if it is not the same one."""
+    found = next(iter(_overlapping(bind)), None)
+    where = "" if found is None or found[0] == bind else f", as {found[0]},"
+    owner = port_owner(bind)
     if owner is None:
-        return ""
+        return f"{where} by another user's process" if where else ""
     command = owner[1].replace(b"\0", b" ").decode("utf-8", "replace").strip()[:80]
-    return f" by process {owner[0]} ({command})"
+    return f"{where} by process {owner[0]} ({command})"
 
 
-def port_owner(port: int) -> tuple[int, bytes] | None:
-    """(process id, its command line) of who listens on the port, where we may see it."""
-    links = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+def port_owner(bind: Bind) -> tuple[int, bytes] | None:
+    """(process id, its command line) of who listens where `bind` would, where we may see it."""
+    links = {f"socket:[{inode}]" for _, inode in _overlapping(bind)}
     if not links:
         return None
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
@@ -129,8 +155,32 @@ def _open_links(process: Path) -> set[str]:
     return links
 
 
-def _listening_inodes(port: int) -> Iterator[str]:
-    """Inodes of the sockets that listen on the port, from proc(5)'s net/tcp."""
+def overlaps(one: Bind, other: Bind, *, v6_only: bool = False) -> bool:
+    """Would the second of these be refused?
+
+    The same port at the same address or at all of them; `[::]` is also all of IPv4, unless its
+    socket says otherwise (ipv6(7), IPV6_V6ONLY), as ours do: `v6_only`.
+    """
+    if one.port != other.port:
+        return False
+    ips = [_unmapped(bind.ip) for bind in (one, other)]
+    if ips[0].version == ips[1].version:
+        return ips[0] == ips[1] or any(ip.is_unspecified for ip in ips)
+    return not v6_only and any(ip.version == 6 and ip.is_unspecified for ip in ips)
+
+
+def _unmapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    return (ip.ipv4_mapped if isinstance(ip, IPv6Address) else None) or ip
+
+
+def _overlapping(bind: Bind) -> Iterator[tuple[Bind, str]]:
+    """(address, inode) of the sockets that listen where `bind` would, the same address first."""
+    found = [(held, inode) for held, inode in _listening() if overlaps(bind, held)]
+    yield from sorted(found, key=lambda one: one[0] != bind)
+
+
+def _listening() -> Iterator[tuple[Bind, str]]:
+    """All sockets that listen, from proc(5)'s net/tcp: `0100007F:0019` is 127.0.0.1:25."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             rows = Path(table).read_text("ascii").splitlines()[1:]
@@ -138,5 +188,13 @@ def _listening_inodes(port: int) -> Iterator[str]:
             continue
         for row in rows:
             columns = row.split()
-            if columns[3] == _LISTEN and columns[1].endswith(f":{port:04X}"):
-                yield columns[9]
+            if columns[3] == _LISTEN:
+                yield _parse_place(columns[1]), columns[9]
+
+
+def _parse_place(text: str) -> Bind:
+    """Each 32 bits of the address as the machine holds them in memory."""
+    host, _, port = text.partition(":")
+    words = [int(host[start : start + 8], 16) for start in range(0, len(host), 8)]
+    octets = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+    return Bind(str(ip_address(octets)), int(port, 16))

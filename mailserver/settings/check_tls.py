@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 import stat
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -35,6 +38,7 @@ def check_tls(settings: Settings, *, now_s: float) -> Iterator[Finding]:
         yield from _check_dates(certificate, settings.tls.certificate, now_s)
         for name in _names_to_bear(settings):
             yield from _check_name(certificate, name)
+        yield from check_chain(settings.tls.certificate)
     if isinstance(key, Finding):
         yield key
         return
@@ -85,12 +89,78 @@ def _check_dates(certificate: x509.Certificate, path: Path, now_s: float) -> Ite
     day = certificate.not_valid_after_utc.date()
     if ends_s <= now_s:
         yield error_to_live_with(_CERTIFICATE, f"{path} has expired on {day}: renew it")
-    elif ends_s <= now_s + EXPIRES_SOON_S:
+    elif ends_s - now_s <= min(EXPIRES_SOON_S, (ends_s - begins_s) / 3):  # some live six days
         yield warning(_CERTIFICATE, f"{path} expires on {day}: renew it")
     if begins_s > now_s:
         day = certificate.not_valid_before_utc.date()
         told = f"{path} is not valid before {day}: is the clock right?"
         yield error_to_live_with(_CERTIFICATE, told)
+
+
+def check_chain(path: Path) -> Iterator[Finding]:
+    """Does each certificate of the file stand before the one that signed it?"""
+    octets = _read(path, _CERTIFICATE)
+    if isinstance(octets, Finding):
+        return
+    chain = x509.load_pem_x509_certificates(octets)
+    for below, above in pairwise(chain):
+        if not _is_issued_by(below, above):
+            yield warning(
+                _CERTIFICATE,
+                f"in {path}, {_called(above)} did not sign {_called(below)}, just before it:"
+                " programs may find no way to an authority that they know; write the server's own,"
+                " then the one that signed it, and so on",
+            )
+
+
+def check_trust(path: Path, authorities: Path | None = None) -> Iterator[Finding]:
+    """Is there a way from the certificate to an authority that strangers know?
+
+    authorities: PEM of those; None: of this machine.
+    """
+    octets = _read(path, _CERTIFICATE)
+    if isinstance(octets, Finding):
+        return
+    try:
+        chain = x509.load_pem_x509_certificates(octets)
+    except ValueError:
+        return
+    top = chain[-1]
+    if len(chain) == 1 and top.subject == top.issuer:
+        yield warning(
+            _CERTIFICATE,
+            f"{path} is self-signed: each mail program asks its user whether to trust it; get one"
+            " from an authority",
+        )
+    elif top.subject != top.issuer and not _is_known(top.issuer, authorities):
+        yield warning(
+            _CERTIFICATE,
+            f"the chain in {path} ends with {_called(top)}, and this machine knows no authority"
+            f" {top.issuer.rfc4514_string()}: append the certificates in between (certbot's"
+            " fullchain.pem), unless all programs know that authority",
+        )
+
+
+def _is_known(issuer: x509.Name, authorities: Path | None) -> bool:
+    """True also where no list can be read: nothing is known against it then."""
+    place = authorities or ssl.get_default_verify_paths().cafile
+    try:
+        known = x509.load_pem_x509_certificates(Path(place or "").read_bytes())
+    except (OSError, ValueError):
+        return True
+    return any(one.subject == issuer for one in known)
+
+
+def _is_issued_by(below: x509.Certificate, above: x509.Certificate) -> bool:
+    try:
+        below.verify_directly_issued_by(above)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _called(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string() or f"serial {certificate.serial_number:x}"
 
 
 def _names_to_bear(settings: Settings) -> list[str]:

@@ -1,4 +1,7 @@
-"""One thing that a check found: how bad, which key, one sentence."""
+"""One thing that a check found: how bad, of what, one sentence that says what to do.
+
+`config check` finds what would fail at start, `status` what fails now; both say it so.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,16 @@ from enum import Enum
 
 
 class Level(Enum):
+    """Of a service that runs: ERROR: mail is refused or lost sight of, at this moment."""
+
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`key` is dotted, as in the settings file; the sentence says what to do.
+    """`key` is dotted, as in the settings file, or a word for what no setting names (`clock`).
 
     forbids_start: of an error; without it the service starts all the same.
     """
@@ -40,3 +46,13 @@ def error_to_live_with(key: str, sentence: str) -> Finding:
 def warning(key: str, sentence: str) -> Finding:
     """It starts; somebody should look."""
     return Finding(Level.WARNING, key, sentence)
+
+
+def note(key: str, sentence: str) -> Finding:
+    """Good to know; nothing is wrong."""
+    return Finding(Level.NOTE, key, sentence, forbids_start=False)
+
+
+def as_facts(finding: Finding) -> dict[str, str]:
+    """For programs."""
+    return {"level": finding.level.value, "key": finding.key, "sentence": finding.sentence}

@@ -11,14 +11,24 @@ that came in meanwhile, up to a bound that keeps the turn short.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Protocol
 
 from mailserver.store.lists import AddCopies, BeginPost, HoldPost
-from mailserver.store.ports import Failed, Outcome, Removal, StoreBroken, Write, Writes
+from mailserver.store.ports import (
+    Failed,
+    Outcome,
+    Removal,
+    StoreBroken,
+    StoreFull,
+    Write,
+    Writes,
+)
 from mailserver.store.queueing import HopNote, Lease, ReportMade, Settlement
+from mailserver.telemetry.hush import Hush
 from mailserver.telemetry.log import get_log
 from mailserver.values.message import Acceptance, InlineBody
 
@@ -61,6 +71,7 @@ class Committer:
         self._inbox: SimpleQueue[tuple[Write, Done] | None] = SimpleQueue()
         self._taken: deque[tuple[Write, Done]] = deque()
         self._is_stopping = False
+        self._hush = Hush(most_of_one=1)
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._log = get_log("store")
 
@@ -116,8 +127,17 @@ class Committer:
         self._taken.clear()
         for _, outcome in settled:
             if isinstance(outcome, Failed):
-                self._log.error("write failed", exc_info=outcome.error)
+                self._tell(outcome.error)
         self._deliver(settled)
+
+    def _tell(self, error: BaseException) -> None:
+        """A full disk fails every write: it is said now and then, and nothing is a surprise."""
+        if not isinstance(error, StoreFull):
+            self._log.error("write failed", exc_info=error)
+            return
+        kept_back = self._hush.ask("full", now_s=time.monotonic())
+        if kept_back is not None:
+            self._log.warning("no room on the disk: writes fail", error=str(error), also=kept_back)
 
 
 def _row_count(write: Write) -> int:

@@ -9,6 +9,8 @@ seconds; `mailserver status` reads them.  They may be lost and cost no fsync.
     peers.private      1 if all of them came from one private address that is not loopback
     dane.state         delivery only: a `mailserver.telemetry.dane.DaneState`
     tls.refused_file   1 while the certificate's files cannot be used: an older one is served
+    refused.no_room    messages put off because the disk is short
+    refused.no_descriptors  connections turned away because descriptors ran out
     open_relay         1 if a stranger could relay through the worker, so that its MX is shut
     wal_octets         keeper only: the write-ahead log in use
 
@@ -26,6 +28,8 @@ PEERS_PRIVATE: Final = "peers.private"
 DANE_STATE: Final = "dane.state"
 OPEN_RELAY: Final = "open_relay"
 WAL_OCTETS: Final = "wal_octets"
+NO_ROOM: Final = "refused.no_room"
+NO_DESCRIPTORS: Final = "refused.no_descriptors"
 CERTIFICATE_REFUSED: Final = "tls.refused_file"
 
 OPEN_RELAY_WARNING: Final = (

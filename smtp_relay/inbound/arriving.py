@@ -33,10 +33,15 @@ class Arriving(SessionCommands):
 
     def _take_seat(self) -> replies.Phrase | None:
         service = self.service
+        if service.spares.is_short:
+            service.counters.refused_for_descriptors += 1
+            return replies.TOO_MANY_CONNECTIONS
         seat = service.seats.admit(
             self, listener=self.listener.name, peer=self.peer, now_s=service.clock_s()
         )
         if seat is Refusal.FULL:
+            if service.is_capped:
+                service.counters.refused_for_descriptors += 1
             return replies.TOO_MANY_CONNECTIONS
         if seat is Refusal.TOO_MANY_FROM_THERE:
             return replies.TOO_MANY_FROM_THERE

@@ -20,7 +20,7 @@ from typing import Any
 from mailserver.peers.foreign import is_foreign
 from mailserver.peers.patience import share_of
 from mailserver.routing.relaying import Role
-from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken
+from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken, StoreFull
 from mailserver.values.address import Address
 from mailserver.values.ids import accept_id_text
 from mailserver.values.message import Body, Deposit
@@ -140,6 +140,7 @@ class SmtpDoor(Arriving):
         )
         if refusal is not None:
             refusal = excused(refusal, ownership)
+            self.service.counters.refused_for_room += refusal is replies.DISK_FULL
             self._note("sender refused", code=refusal.code)
             self._say(refusal)
             return
@@ -345,12 +346,17 @@ class SmtpDoor(Arriving):
         self._go_on()
 
     def _not_stored(self, reception: Reception, error: BaseException | None) -> None:
-        self.service.counters.failed_messages += 1
-        self._log.error("message not stored", exc_info=error)
+        counters, is_full = self.service.counters, isinstance(error, StoreFull)
+        if is_full:
+            counters.refused_for_room += 1
+            self._note("message not stored", error=str(error))
+        else:
+            counters.failed_messages += 1
+            self._log.error("message not stored", exc_info=error)
         reception.upload.discard()
         if isinstance(error, StoreBroken):
             self.service.on_broken()
-        self._say(replies.OUR_FAULT)
+        self._say(replies.DISK_FULL if is_full else replies.OUR_FAULT)
         self._go_on()
 
     def _go_on(self) -> None:

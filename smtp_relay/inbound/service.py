@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from mailserver.auth.gate import Authenticator, Granted
 from mailserver.dkim.signer import Signer
 from mailserver.peers.board import Board
+from mailserver.peers.descriptors import Spares, descriptors_now
 from mailserver.peers.notices import Notices
 from mailserver.peers.seats import Seats, says_who
 from mailserver.queue.schedule import Schedule
@@ -26,6 +27,7 @@ from mailserver.quota.classes import Classes
 from mailserver.routing.local import OurDomains, always_open
 from mailserver.routing.relaying import Role, make_schedule
 from mailserver.routing.srs import Srs
+from mailserver.settings.check_limits import connections_for
 from mailserver.settings.model import KIB, MIB, Network, Settings
 from mailserver.store.clock import ServiceClock
 from mailserver.store.commit import Submitter
@@ -37,6 +39,7 @@ from mailserver.store.room import DiskRoom, RoomRules, room_rules
 from mailserver.store.sending import SentCounts
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
+from mailserver.telemetry.reports import NO_DESCRIPTORS, NO_ROOM
 from mailserver.texts.catalogue import Language
 from mailserver.tls.failures import FailedHandshakes
 from mailserver.tls.parting import LastWords
@@ -138,9 +141,14 @@ class Counters:
     sign_ins: int = 0
     failed_sign_ins: int = 0
     faults: int = 0
+    refused_for_room: int = 0
+    refused_for_descriptors: int = 0
 
     def values(self) -> dict[str, float]:
-        return {name: float(value) for name, value in asdict(self).items()}
+        values = {name: float(value) for name, value in asdict(self).items()}
+        values[NO_ROOM] = values.pop("refused_for_room")
+        values[NO_DESCRIPTORS] = values.pop("refused_for_descriptors")
+        return values
 
 
 class AcceptIds:
@@ -186,6 +194,7 @@ class Service:
     turns: Turns = field(default_factory=Turns)
     handshakes: FailedHandshakes = field(default_factory=lambda: FailedHandshakes(get_log("smtp")))
     last_words: LastWords = field(default_factory=LastWords)
+    spares: Spares = field(default_factory=Spares)
     gateways: frozenset[IpAddress] = frozenset()  # addresses that may stand for anybody
     is_draining: bool = False
     postmaster: Target | None = None  # who gets postmaster@ and abuse@
@@ -203,6 +212,7 @@ class Service:
     _room_rules: RoomRules = field(init=False)
     _room: DiskRoom | None = None
     _room_at_s: float = 0.0
+    _is_short_of_room: bool = False
     _looked_at_s: float = float("-inf")
     _seen_at_s: dict[tuple[AccountId, str, str, str], float] = field(default_factory=dict)
 
@@ -212,7 +222,7 @@ class Service:
         uncounted = (*settings.auth.trusted_networks, *settings.relay.trusted_networks)
         self.seats = Seats(
             settings.connections,
-            most=settings.smtp.max_connections,
+            most=min(settings.smtp.max_connections, connections_for(descriptors_now())),
             listeners=self.listener_names,
             board=self.board or Board(None, now_s=self.clock_s()),
             says_who=says_who(uncounted, {*self.gateways, *settings.connections.gateways}),
@@ -238,6 +248,11 @@ class Service:
             inline_limit_octets=settings.store.inline_limit_kib * KIB,
             memory=Memory(),
         )
+
+    @property
+    def is_capped(self) -> bool:
+        """Do descriptors allow fewer connections than the settings?"""
+        return connections_for(descriptors_now()) < self.settings.smtp.max_connections
 
     def believed_s(self) -> float:
         """Unix time by which stamps that outlive a wrong clock are made and read: one read."""
@@ -290,7 +305,34 @@ class Service:
         now_s = self.clock_s()
         if self._room is None or now_s - self._room_at_s >= FREE_CHECK_S:
             self._room, self._room_at_s = self.store.disk_room(), now_s
+            self._note_room(self._room)
         return self._room_rules.takes(self._room, expected_octets)
+
+    def _note_room(self, room: DiskRoom) -> None:
+        """One line when the disk becomes short, and one when it is not any more."""
+        is_short = not self._room_rules.takes(room, 0)
+        if is_short == self._is_short_of_room:
+            return
+        self._is_short_of_room = is_short
+        facts = {
+            "free_mib": room.free_octets // MIB,
+            "reserve_mib": self.settings.store.min_free_mib,
+        }
+        if is_short:
+            get_log("smtp").warning(
+                "the disk is short: mail is put off with 452 until there is room", **facts
+            )
+        else:
+            get_log("smtp").info("the disk has room again: mail is taken", **facts)
+
+    def look_at_descriptors(self) -> None:
+        """Once a second."""
+        was_short = self.spares.is_short
+        if self.spares.look() and not was_short:
+            get_log("smtp").warning(
+                "descriptors ran out: connections are turned away with 421",
+                allowed=descriptors_now(),
+            )
 
     def note_seen(self, granted: Granted, *, door: str, peer: str) -> None:
         """Remember the log-in, in the pool; the same one again within a minute is not news."""
@@ -309,6 +351,7 @@ class Service:
         """Look at every connection for silence."""
         now_s = self.clock_s()
         self.last_words.sweep(now_s=now_s)
+        self.look_at_descriptors()
         looks = not 0 <= now_s - self._looked_at_s < LOOK_AGAIN_S
         if looks:
             self._looked_at_s = now_s

@@ -12,8 +12,21 @@ import pytest
 
 from mailserver.settings.bind import Bind
 from mailserver.settings.check import check_settings
-from mailserver.settings.check_disk import NETWORK_FILE_SYSTEMS, check_disk, file_system_of
-from mailserver.settings.check_ports import Ports, bind_problem, is_absent_ipv6, port_owner
+from mailserver.settings.check_disk import (
+    NETWORK_FILE_SYSTEMS,
+    check_disk,
+    check_lasting,
+    file_system_of,
+)
+from mailserver.settings.check_ports import (
+    Ports,
+    Running,
+    bind_problem,
+    is_absent_ipv6,
+    overlaps,
+    port_owner,
+)
+from mailserver.settings.check_tls import check_chain, check_trust
 from mailserver.settings.finding import Finding, Level
 from mailserver.settings.model import Settings
 from mailserver.setup.certificate import issue, make_authority
@@ -85,7 +98,7 @@ def test_a_port_in_use_is_no_matter_in_a_reload(tmp_path: Path) -> None:
 
 def test_the_holder_of_a_port_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        owner = port_owner(server.getsockname()[1])
+        owner = port_owner(Bind(*server.getsockname()))
     assert owner is not None
     assert owner[0] == os.getpid()
 
@@ -304,3 +317,105 @@ def test_a_hostname_without_a_dot_is_a_warning(tmp_path: Path) -> None:
     certify(tmp_path, "mail")
     (finding,) = found(settings_for(tmp_path, service={"hostname": "mail"}))
     assert finding.key == "service.hostname"
+
+
+# --- addresses, chains, descriptors, disks ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "v6_only", "together"),
+    [
+        ("127.0.0.1", "127.0.0.1", False, True),
+        ("0.0.0.0", "127.0.0.1", False, True),
+        ("127.0.0.1", "127.0.0.2", False, False),
+        ("::", "::1", False, True),
+        ("::", "0.0.0.0", False, True),
+        ("::", "0.0.0.0", True, False),
+        ("::1", "127.0.0.1", False, False),
+        ("::ffff:127.0.0.1", "127.0.0.1", False, True),
+    ],
+)
+def test_two_addresses_at_one_port_are_in_each_others_way(
+    one: str, other: str, *, v6_only: bool, together: bool
+) -> None:
+    assert overlaps(Bind(one, 25), Bind(other, 25), v6_only=v6_only) is together
+    assert overlaps(Bind(other, 25), Bind(one, 25), v6_only=v6_only) is together
+    assert not overlaps(Bind(one, 25), Bind(other, 26), v6_only=v6_only)
+
+
+def test_an_address_that_another_one_of_ours_holds_with_all_is_an_error(tmp_path: Path) -> None:
+    both = {"mx": ["0.0.0.0:2525"], "submission": ["127.0.0.1:2525", "[::]:2525"]}
+    told = [str(one) for one in found(settings_for(tmp_path, smtp=both), ports=Ports.NOT_LOOKED_AT)]
+    assert any("0.0.0.0:2525 and 127.0.0.1:2525 overlap" in one for one in told)
+    assert not any("[::]:2525" in one for one in told)
+
+
+def test_a_listener_at_another_address_is_not_in_the_way(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as other:
+        port = other.getsockname()[1]
+        settings = settings_for(tmp_path, smtp={"mx": [f"127.0.0.1:{port}"]})
+        assert found(settings, ports=Ports.MUST_BE_FREE) == []
+        assert port_owner(Bind("127.0.0.1", port)) is None
+
+
+def test_the_holder_of_all_addresses_is_named_with_the_address_it_has(tmp_path: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as other:
+        port = other.getsockname()[1]
+        settings = settings_for(tmp_path, smtp={"mx": [f"127.0.0.1:{port}"]})
+        (finding,) = found(settings, ports=Ports.MUST_BE_FREE)
+    assert f", as 0.0.0.0:{port}, by process {os.getpid()} " in finding.sentence
+
+
+def test_the_ports_of_the_service_that_runs_are_its_own(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as own, socket.create_server(("127.0.0.1", 0)) as x:
+        ports = [sock.getsockname()[1] for sock in (own, x)]
+        settings = settings_for(tmp_path, smtp={"mx": [f"127.0.0.1:{port}" for port in ports]})
+        running = Running(
+            pid=77, config_file="m.toml", addresses=frozenset({f"127.0.0.1:{ports[0]}"})
+        )
+        first, second = found(settings, running=[running])
+    assert str(first).startswith("note: service: it runs: process 77, from m.toml;")
+    assert second.level is Level.ERROR
+    assert f"port {ports[1]} is already in use" in second.sentence
+
+
+def test_more_connections_than_descriptors_allow_are_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailserver.settings.check_limits.descriptors_allowed", lambda: 1024)
+    told = sentences(settings_for(tmp_path))
+    assert "more than 480 are turned away" in told
+    monkeypatch.setattr("mailserver.settings.check_limits.descriptors_allowed", lambda: None)
+    assert sentences(settings_for(tmp_path)) == ""
+
+
+def test_a_certificate_that_nobody_signed_or_whose_chain_ends_too_soon(tmp_path: Path) -> None:
+    path = tmp_path / "tls/certificate.pem"
+    (finding,) = check_trust(path)
+    assert "is self-signed" in finding.sentence
+    authority = make_authority("An Authority")
+    path.write_bytes(issue([HOST], authority=authority).certificate_pem)
+    known = tmp_path / "known.pem"
+    known.write_bytes(make_authority("Another").pem)
+    (finding,) = check_trust(path, known)
+    assert "knows no authority CN=An Authority" in finding.sentence
+    known.write_bytes(authority.pem)
+    assert not list(check_trust(path, known))
+
+
+def test_a_certificate_that_did_not_sign_the_one_before_it_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "tls/certificate.pem"
+    authority, stranger = make_authority("One"), make_authority("Two")
+    leaf = issue([HOST], authority=authority).certificate_pem
+    path.write_bytes(leaf + authority.pem)
+    assert not list(check_chain(path))
+    path.write_bytes(leaf + stranger.pem)
+    (finding,) = check_chain(path)
+    assert "CN=Two did not sign CN=mail.a.test" in finding.sentence
+
+
+def test_a_store_in_memory_is_a_warning(tmp_path: Path) -> None:
+    table = mounts(tmp_path, ("/", "ext4"), (str(tmp_path), "tmpfs"))
+    (finding,) = check_lasting(tmp_path, mounts=table)
+    assert "in memory (tmpfs)" in finding.sentence
+    assert not list(check_lasting(tmp_path, mounts=mounts(tmp_path, ("/", "ext4"))))
