@@ -126,7 +126,6 @@ class Keeper:
     _round_at_s: float = 0.0
     _report_at_s: float = 0.0
     _index_at_s: float = 0.0
-    _reserve_at_s: float = 0.0
     _is_short: bool = False
     _tell_at_s: dict[str, float] = field(default_factory=dict)
     _freed: dict[str, int] = field(default_factory=dict)
@@ -187,9 +186,7 @@ class Keeper:
             self._round_at_s = min(self._round_at_s, clock_s)
         else:
             self._is_short = False
-        if clock_s >= self._reserve_at_s:
-            self._reserve_at_s = clock_s + ROUND_S
-            self.store.keep_reserve()
+        self.store.keep_reserve()
         return CALM_STEP_S
 
     def _index(self, clock_s: float) -> float:

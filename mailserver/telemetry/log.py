@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 # structlog takes in Twisted and rich wherever they are installed, for features of its own that
 # nothing here uses: a third of the start of each process, and one loop's library beside the other.
@@ -25,6 +25,7 @@ import structlog  # noqa: E402
 for _name in _UNUSED:
     del sys.modules[_name]
 
+from mailserver.telemetry.stream import LogStream  # noqa: E402
 from mailserver.values.escaping import shown  # noqa: E402
 
 Log = structlog.typing.FilteringBoundLogger
@@ -45,7 +46,7 @@ def configure(
         processors=_for_eyes(context, out) if for_eyes else [_as_json(context)],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         # One write per line, its end included: the lines of several processes never mix.
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", LogStream(out))),
         cache_logger_on_first_use=True,
     )
 

@@ -103,7 +103,7 @@ def test_a_program_that_leaves_mail_on_the_server_misses_nothing_after_a_restore
     assert program.collect() == [b"before"]
     assert site.service.stop() == 0
     copy = shutil.copytree(store, site.house.folder / "copy", ignore=NO_FIFO)
-    for text in (b"lost", b"other", b"third"):
+    for text in (b"lost", b"other"):
         site.service.start_again()
         for number in range(3):  # two workers take turns
             site.deliver(b"%s %d" % (text, number))
@@ -112,7 +112,7 @@ def test_a_program_that_leaves_mail_on_the_server_misses_nothing_after_a_restore
         assert site.service.stop() == 0
         shutil.rmtree(store)
         shutil.copytree(copy, store)
-    assert len(program.known) == 1 + 3 * 3
-    assert len(set(site.told_ids)) == 1 + 3 * 3
+    assert len(program.known) == 1 + 2 * 3
+    assert len(set(site.told_ids)) == 1 + 2 * 3
     message_ids = {found for one in program.known.values() for found in _MESSAGE_ID.findall(one)}
-    assert len(message_ids) == 1 + 3 * 3
+    assert len(message_ids) == 1 + 2 * 3

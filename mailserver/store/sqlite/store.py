@@ -75,7 +75,7 @@ from mailserver.store.sqlite.wakeup import WakeupPipe
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, MessageId, Uid
 
 DAY_S = 86_400.0
-RESERVE_FRACTION = 1 / 16
+RESERVE_FRACTION = 1 / 8
 """The reserve is as large as `LOGS` logs at their limit; never more than this part of the disk."""
 START_OCTETS = 2 * MIB
 """What the first process needs: logs and their indexes, of three databases."""

@@ -17,7 +17,7 @@ from mailserver.store.sql.bodies import SqlBodies
 from mailserver.store.sql.moments import SqlMoments
 from mailserver.store.sql.reclaim import SqlReclaimer
 from mailserver.store.sql.tracing import SqlTracing
-from mailserver.store.sqlite.engine import SqliteEngine
+from mailserver.store.sqlite.engine import ROOM_SLACK_OCTETS, SqliteEngine
 from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.store.upkeep import Reclaimed
 
@@ -105,8 +105,9 @@ class SqliteStoreUpkeep:
     def keep_reserve(self) -> bool:
         if self._reserve.is_full():
             return True
-        wanted_octets = self._room_rules.min_free_octets + 2 * self._reserve.wanted_octets
-        return self._files.room()[0] >= wanted_octets and self._reserve.fill()
+        # New mail counts it as taken, whether it is there or owed.
+        least_octets = self._reserve.wanted_octets + ROOM_SLACK_OCTETS
+        return self._files.room()[0] >= least_octets and self._reserve.fill()
 
     def expire_history(self, *, now_s: float) -> int:
         self._scratch.forget_sign_ins(before_s=now_s - self._sign_in_lifetime_s)
