@@ -20,6 +20,9 @@ ToArgument = Annotated[
     str | None, typer.Argument(metavar="ADDRESS", help="Where to; left out: show what is set.")
 ]
 OnlyOption = Annotated[bool, typer.Option("--only", help="Keep no copy in the mailbox.")]
+ShowOption = Annotated[
+    bool, typer.Option("--show-target", help="Reports of failure may name ADDRESS to senders.")
+]
 StopOption = Annotated[bool, typer.Option("--stop", help="Send nothing on any more.")]
 
 
@@ -28,10 +31,14 @@ def forward(
     address: ToArgument = None,
     *,
     only: OnlyOption = False,
+    show_target: ShowOption = False,
     stop: StopOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Send an account's mail on to another address; a copy stays, unless it is told otherwise."""
+    """Send an account's mail on to another address; a copy stays, unless it is told otherwise.
+
+    Senders are not told where to, not even when it fails there, unless --show-target is given.
+    """
     if stop and address is not None:
         raise Mistake("either an address or --stop, not both")
     to = "" if address is None else checked_address(address)
@@ -45,11 +52,13 @@ def forward(
                 account.account_id,
                 to,
                 keeps_copy=not only,
+                is_shown=show_target,
                 by_whom=f"cli:{whoever()}",
                 now_s=time.time(),
             )
-        set_to, keeps_copy = store.read_forward(account.account_id)
+        set_to, keeps_copy, is_shown = store.read_forward(account.account_id)
     kept = "a copy stays" if keeps_copy else "no copy stays"
+    kept += ", shown to senders" if is_shown else ""
     print(f"{account.identifier}: {f'{set_to}, {kept}' if set_to else 'not forwarded'}")
 
 

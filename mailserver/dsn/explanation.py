@@ -74,7 +74,7 @@ def _by_cause(copies: Iterable[OwedCopy]) -> list[list[OwedCopy]]:
     for copy in copies:
         attempt = answered(copy)
         said = (copy.hop_error,) if attempt is None else (attempt.host, attempt.words)
-        causes.setdefault((status_of(copy), *said), []).append(copy)
+        causes.setdefault((status_of(copy), str(bool(copy.told_as)), *said), []).append(copy)
     return list(causes.values())
 
 
@@ -86,6 +86,8 @@ def _cause(task: Task, copies: list[OwedCopy], language: Language) -> str:
         age = words.age_text(task.made_at_s - task.original.accepted_at_s, language)
         blocks.append(_wrapped(words.TRIED_FOR.in_language(language).format(age=age)))
     if task.owed.kind in {ReportKind.FAILED, ReportKind.DELAYED}:
+        if copies[0].told_as:
+            blocks.append(_wrapped(words.PASSED_ON.in_language(language)))
         blocks.append(_why(copies[0], language))
         blocks.append(_advice(task, copies[0], language))
     blocks.append(_exact_words(copies[0], language))

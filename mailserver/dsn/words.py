@@ -80,6 +80,12 @@ ASK_US: Final = Text(
     en="to learn more, forward this mail to the help address below.",
 )
 REASON_GIVEN: Final = Text(fr="La raison qu'ils donnent :", en="The reason that they give:")
+PASSED_ON: Final = Text(
+    fr="Cette adresse fait suivre son courrier vers une autre : c'est là que votre message n'arrive"
+    " pas. L'adresse à laquelle vous avez écrit est bonne.",
+    en="This address passes its mail on to another one: that is where your message does not arrive."
+    " The address that you wrote to is right.",
+)
 WHAT_NOW: Final = Text(fr="Que faire : {advice}", en="What to do: {advice}")
 TRIED_FOR: Final = Text(
     fr="Nous avons essayé pendant {age}, sans succès.",

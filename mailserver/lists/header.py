@@ -101,6 +101,8 @@ def rewrite(block: bytes, how: Rewriting) -> bytes:
     """
     fields, rest = split_fields(block)
     kept = [field for field in fields if not _goes(field, how)]
+    if how.author:
+        kept = list(_with_one_author(kept))
     lines = [_rewritten(field, how) for field in kept]
     if how.which.prefix and not any(field.name == b"subject" for field in kept):
         lines.append(b"Subject: " + prefix_words(how.which.prefix) + b"\r\n")
@@ -167,6 +169,15 @@ def _goes(field: Field, how: Rewriting) -> bool:
         found = _SIGNING_DOMAIN.search(field.octets.partition(b":")[2])
         return found is not None and found[1].decode("utf-8", "replace").lower() in how.own_domains
     return False
+
+
+def _with_one_author(fields: Sequence[Field]) -> Iterator[Field]:
+    """Without every From but the first, which stands for all of them (RFC 5322 §3.6)."""
+    is_there = False
+    for field in fields:
+        if field.name != b"from" or not is_there:
+            yield field
+        is_there = is_there or field.name == b"from"
 
 
 def _rewritten(field: Field, how: Rewriting) -> bytes:

@@ -161,6 +161,7 @@ class Progress:
     derived_id: MessageId
     cursor: Cursor
     copy_count: int
+    reader_count: int  # members who have it; some have two copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,12 +202,13 @@ class BeginPost:
 class AddCopies:
     """The next slice.  Outcome: `Settled()`; lost: the cursor was elsewhere, nothing was added.
 
-    At most `SLICE_COPIES` copies.  A mailbox that is gone makes it `Failed`; one that an
-    earlier slice has put the message into keeps that one entry.
+    At most `SLICE_COPIES` copies, for `reader_count` members.  A mailbox that is gone makes it
+    `Failed`; one that an earlier slice has put the message into keeps that one entry.
     """
 
     source: CopyRef
     copies: tuple[NewCopy, ...]
+    reader_count: int
     was: Cursor
     now: Cursor
     at_s: float

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from mailserver.store.usage import Usage
 from mailserver.values.ids import AccountId, ListId, MailboxId, UnitId
 
 
@@ -243,19 +244,7 @@ class Target:
     life: Life
     forward_to: str
     keeps_copy: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What one account keeps, in all its mailboxes."""
-
-    account_id: AccountId
-    identifier: str
-    class_name: str
-    language: str
-    inbox_id: MailboxId
-    octets: int
-    count: int
+    shows_forward: bool = False  # may senders read where to?
 
 
 class Names(Protocol):
@@ -439,12 +428,22 @@ class People(Names, Protocol):
 
     # Forwarding
 
-    def read_forward(self, account_id: AccountId) -> tuple[str, bool]:
-        """(where to, or empty; does a copy stay?)."""
+    def read_forward(self, account_id: AccountId) -> tuple[str, bool, bool]:
+        """(where to, or empty; does a copy stay?; may senders read where to?)."""
         ...
 
     def set_forward(
-        self, account_id: AccountId, to: str, *, keeps_copy: bool, by_whom: str, now_s: float
+        self,
+        account_id: AccountId,
+        to: str,
+        *,
+        keeps_copy: bool,
+        is_shown: bool = False,
+        by_whom: str,
+        now_s: float,
     ) -> None:
-        """The account and its history, in one transaction.  Empty: no more."""
+        """The account and its history, in one transaction.  Empty: no more.
+
+        is_shown: reports to senders may name it.
+        """
         ...

@@ -265,6 +265,7 @@ class OwedCopy:
 
     before: where that only says that its time is over: what was answered last.
     hop_error: what is known against its destination; empty: nothing.
+    told_as: the address that its sender knows, where the recipient must stay unknown to them.
     """
 
     ref: CopyRef
@@ -276,6 +277,7 @@ class OwedCopy:
     expires_at_s: float | None  # still queued: until when it is tried
     before: Attempt | None = None
     hop_error: str = ""
+    told_as: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,8 @@ class NewCopy:
     owes_report: a Deposit whose sender asked to hear of success, and may be told.
     sender: the reverse-path under which this copy leaves; None: the message's.
     note: a line of its journey, of what was decided about it when it was accepted.
+    told_as: whom senders are told of instead, where the recipient is nobody's business but
+        its holder's; empty: the recipient.
     """
 
     recipient: str
@@ -109,6 +111,7 @@ class NewCopy:
     owes_report: bool = False
     sender: str | None = None
     note: str = ""
+    told_as: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -57,7 +57,7 @@ from smtp_relay.delivery.expander_copies import Copies
 from smtp_relay.delivery.expander_notes import Notes
 from smtp_relay.delivery.expander_post import DOOR, Workshop, derive, header_of
 from smtp_relay.delivery.expander_requests import Requests
-from smtp_relay.delivery.expander_slices import Interrupted, Slices
+from smtp_relay.delivery.expander_slices import Interrupted, Part, Slices
 from smtp_relay.delivery.outcomes import lost_words
 
 LEASE_COPIES = 20
@@ -267,8 +267,8 @@ class Expander:
             )
             progress = self._begin(copy, message, how, is_post=True)
         copies = self._copies(which, message)
-        count = self._slices.hand_out(which, copy.ref, progress, copies)
-        return self._expanded(copy, message, progress, count, full_count=copies.full_count)
+        progress = self._slices.hand_out(which, copy.ref, progress, copies)
+        return self._expanded(copy, message, progress, full_count=copies.full_count)
 
     def _may_post(
         self,
@@ -342,14 +342,15 @@ class Expander:
         if progress is None:
             how = Rewriting(which=which, own_domains=self._shop.domains)
             progress = self._begin(copy, message, how, is_post=False)
-        count, copies_of = progress.copy_count, self._copies(which, message)
+        copies_of = self._copies(which, message)
         if progress.cursor != DONE:
             owners = self._store.lists.with_role(which.list_id, ListRole.OWNER)
             readers, now_s = self._store.lists.readers_of(owners), self._wall_s()
-            copies = [one for reader in readers for one in copies_of.of(reader, now_s)]
-            count = len(copies)
-            self._slices.add(copy.ref, copies, progress.cursor, DONE)
-        return self._expanded(copy, message, progress, count, full_count=copies_of.full_count)
+            part = Part()
+            for reader in readers:
+                part.take(copies_of.of(reader, now_s))
+            progress = self._slices.add(copy.ref, part, progress.cursor, DONE)
+        return self._expanded(copy, message, progress, full_count=copies_of.full_count)
 
     # --- the message and its copies ----------------------------------------------------------
 
@@ -381,7 +382,6 @@ class Expander:
         copy: LeasedCopy,
         message: QueuedMessage,
         progress: Progress,
-        count: int,
         *,
         full_count: int,
     ) -> CopyOutcome:
@@ -391,10 +391,17 @@ class Expander:
             name = f" under {accept_id_text(derived.accept_id)}"
             derived.close()
         self._log.info(
-            "post expanded", message_id=copy.ref.message_id, copies=count, full=full_count
+            "post expanded",
+            message_id=copy.ref.message_id,
+            members=progress.reader_count,
+            copies=progress.copy_count,
+            full=full_count,
         )
         owes = is_owed(ReportKind.EXPANDED, notify=copy.notify, reverse_path=message.reverse_path)
-        words = f"handed to {counted(count, 'member')}{name}"
+        words = f"handed to {counted(progress.reader_count, 'member')}"
+        if progress.copy_count != progress.reader_count:
+            words += f" in {counted(progress.copy_count, 'copy', 'copies')}"
+        words += name
         if full_count:
             words += f"; {full_count} {noun(full_count, 'mailbox was', 'mailboxes were')} full"
         kind = ReportKind.EXPANDED if owes else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from mailserver.store.lists import (
     DONE,
@@ -33,6 +34,19 @@ class Interrupted(Exception):
     """The process is ending: what is left goes back to the queue."""
 
 
+@dataclass(slots=True)
+class Part:
+    """What one transaction adds: a member who forwards and keeps a copy has two."""
+
+    copies: list[NewCopy] = field(default_factory=list)
+    reader_count: int = 0
+
+    def take(self, copies: Sequence[NewCopy]) -> None:
+        """All of one member; none where there is no room, or nowhere to go."""
+        self.copies += copies
+        self.reader_count += bool(copies)
+
+
 class Slices:
     """Used by the expander's thread."""
 
@@ -51,17 +65,18 @@ class Slices:
 
     def hand_out(
         self, which: MailingList, source: CopyRef, progress: Progress, copies_of: Copies
-    ) -> int:
-        """All slices that are left; returns how many copies there are then."""
+    ) -> Progress:
+        """All slices that are left."""
         by_rule = self._lists.accounts_by_rule(which)
         tries = 0
         while progress.cursor != DONE:
             if self._is_stopped():
                 raise Interrupted
-            copies, now = self._next_slice(which, by_rule, progress.cursor, copies_of)
+            part, now = self._next_slice(which, by_rule, progress.cursor, copies_of)
             try:
-                self.add(source, copies, progress.cursor, now)
+                progress = self.add(source, part, progress.cursor, now)
                 tries = 0
+                continue
             except StoreBroken:
                 raise
             except StoreError:
@@ -69,31 +84,40 @@ class Slices:
                 tries += 1
                 if tries == _TRIES:
                     raise
-            found = self._lists.post_progress(source)
-            assert found is not None, "it was begun"
-            progress = found
-        return progress.copy_count
+            progress = self._progress(source)
+        return progress
 
-    def add(self, source: CopyRef, copies: Sequence[NewCopy], was: Cursor, now: Cursor) -> None:
-        """Where another agent was faster, nothing: its progress is read next."""
+    def _progress(self, source: CopyRef) -> Progress:
+        found = self._lists.post_progress(source)
+        assert found is not None, "it was begun"
+        return found
+
+    def add(self, source: CopyRef, part: Part, was: Cursor, now: Cursor) -> Progress:
+        """Where another agent was faster, nothing is added: its progress is what there is."""
         write = AddCopies(
-            source=source, copies=tuple(copies), was=was, now=now, at_s=self._wall_s()
+            source=source,
+            copies=tuple(part.copies),
+            reader_count=part.reader_count,
+            was=was,
+            now=now,
+            at_s=self._wall_s(),
         )
         assert isinstance(self._write(write), Settled)
+        return self._progress(source)
 
     def _next_slice(
         self, which: MailingList, by_rule: Sequence[int], cursor: Cursor, copies_of: Copies
-    ) -> tuple[list[NewCopy], Cursor]:
+    ) -> tuple[Part, Cursor]:
         """At most `SLICE_COPIES`, and where the next slice begins."""
-        now_s, copies, now = self._wall_s(), list[NewCopy](), cursor
+        now_s, part, now = self._wall_s(), Part(), cursor
         for place, reader in self._readers(which, by_rule, cursor):
             more = copies_of.of(reader, now_s)
-            if len(copies) + len(more) > SLICE_COPIES:
-                return copies, now
-            copies += more
+            if len(part.copies) + len(more) > SLICE_COPIES:
+                return part, now
+            part.take(more)
             now = place
         # A full read may have more behind it; an incomplete one was the last.
-        return (copies, now) if now != cursor else (copies, DONE)
+        return (part, now) if now != cursor else (part, DONE)
 
     def _readers(
         self, which: MailingList, by_rule: Sequence[int], cursor: Cursor

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Protocol, assert_never
 
+from mailserver.dsn.disguise import disguised
 from mailserver.dsn.facts import HEADER_LIMIT_OCTETS, House, Original, Task, cut_block
 from mailserver.dsn.report import Report, compose
 from mailserver.lists.addresses import next_hop_of as list_hop
@@ -177,7 +178,7 @@ class ReportMaker:
         accept_id = make_accept_id(now_s, self._draw(_RANDOM_OCTETS))
         task = Task(
             house=self._house,
-            owed=owed,
+            owed=disguised(owed),
             original=read_original(message),
             to=message.reverse_path,
             languages=self._languages(place, address),

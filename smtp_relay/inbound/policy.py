@@ -44,6 +44,7 @@ class Onward:
     sender: under which it leaves; None: as the message came.
     is_counted: against the sending limits of the account.
     home: where a forwarded copy stays that may not leave; None: there is no such place.
+    is_private: where it goes is its holder's business, and not its sender's.
     """
 
     next_hop: str
@@ -52,6 +53,7 @@ class Onward:
     sender: str | None = None
     is_counted: bool = True
     home: Deposit | None = None
+    is_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -314,6 +314,7 @@ def _copy(
             notify=notify,
             original_recipient=wishes.original_recipient,
             sender=route.sender,
+            told_as=recipient if route.is_private else "",
         )
     reverse_path = transaction.mail_from or ""
     return NewCopy(

@@ -189,10 +189,9 @@ class Recipients:
         """Once, to where the account's holder wants it; where that fails, the mailbox keeps it."""
         local, _, domain = target.forward_to.rpartition("@")
         onward = self._onward(transaction, Address(local, domain), target)
-        if isinstance(onward, Onward) and target.life is not Life.LEFT:
-            mailbox_id = target.mailbox_id
-            home = keep or (Deposit(mailbox_id=mailbox_id) if mailbox_id is not None else None)
-            onward = replace(onward, home=home)
+        if isinstance(onward, Onward):
+            home = keep or _home_of(target)
+            onward = replace(onward, home=home, is_private=not target.shows_forward)
         if onward is not None:
             return Forwarding(onward, keep, self._service.srs.mark(str(target.account_id)))
         if keep is not None:
@@ -291,6 +290,13 @@ def _refusal(life: Life, *, goes_on: bool) -> Phrase | None:
     if life is Life.LEFT:
         return None if goes_on else replies.HAS_LEFT
     return replies.MAILBOX_CLOSED if life is Life.GONE else None
+
+
+def _home_of(target: Target) -> Deposit | None:
+    """Where their mail stays that may not be sent on; who has left has no such place."""
+    if target.mailbox_id is None or target.life is Life.LEFT:
+        return None
+    return Deposit(mailbox_id=target.mailbox_id)
 
 
 def _is_essential(address: Address) -> bool:

@@ -209,6 +209,20 @@ def test_who_keeps_nothing_has_one_copy_with_the_senders_wishes(hall: Hall) -> N
     assert away.notify is Notify.FAILURE
 
 
+@pytest.mark.parametrize("shows", [True, False])
+@pytest.mark.parametrize("keeps_copy", [True, False])
+def test_senders_are_told_of_who_they_wrote_to_unless_the_holder_shows_the_target(
+    hall: Hall, *, shows: bool, keeps_copy: bool
+) -> None:
+    hall.store.targets[SOMEBODY] = replace(
+        make_target(7, forward_to="home@provider.example", keeps_copy=keeps_copy),
+        shows_forward=shows,
+    )
+    away, *_ = accepted(hall)
+    assert away.recipient == "home@provider.example"
+    assert away.told_as == ("" if shows else SOMEBODY)
+
+
 WITH_NUL = TEXT.replace(b"\r\n.\r\n", b"a\0b\r\n.\r\n")
 
 

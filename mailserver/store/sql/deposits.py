@@ -31,7 +31,7 @@ _GROW_MAILBOXES = """
     RETURNING mailbox_id, next_uid"""
 _INSERT_COPIES = """
     INSERT INTO copy (message_id, copy_no, recipient, state, mailbox_id, uid, settled_at_s, notify,
-        original_recipient, sender)
+        original_recipient, sender, told_as)
     VALUES {rows}"""
 _INSERT_ENTRIES = """
     INSERT INTO entry (mailbox_id, uid, message_id, octets, prefix, nonce, share_octets)
@@ -128,7 +128,8 @@ def add_copies(
     """One copy for each recipient: for a mailbox of ours final already, else queued."""
     for copy_no, copy in enumerate(copies, first_no):
         route = copy.route
-        said = (copy.notify or None, copy.original_recipient or None, copy.sender)
+        original = copy.original_recipient or None
+        said = (copy.notify or None, original, copy.sender, copy.told_as or None)
         if isinstance(route, Relay):
             place: Sequence[Any] = (_QUEUED, None, None, None)
             rows.queue.add(message_id, copy_no, route, at_s)

@@ -28,7 +28,8 @@ _BEGIN = """
     INSERT INTO list_post (message_id, copy_no, derived_id, stage, after_id, copy_count)
     VALUES (?, ?, ?, ?, ?, 0)"""
 _ADVANCE = """
-    UPDATE list_post SET stage = ?, after_id = ?, copy_count = copy_count + ?
+    UPDATE list_post SET stage = ?, after_id = ?, copy_count = copy_count + ?,
+        reader_count = reader_count + ?
     WHERE message_id = ? AND copy_no = ? AND stage = ? AND after_id = ?
     RETURNING derived_id, copy_count"""
 _BASE = """
@@ -60,7 +61,8 @@ def add_slice(connection: Connection, write: AddCopies, *, nonce: int) -> tuple[
     """(what came of it, was anything queued?)."""
     key = (write.source.message_id, write.source.copy_no)
     was, now, count = write.was, write.now, len(write.copies)
-    place = (now.stage.value, now.after_id, count, *key, was.stage.value, was.after_id)
+    grown = (now.stage.value, now.after_id, count, write.reader_count)
+    place = (*grown, *key, was.stage.value, was.after_id)
     advanced = first(connection.execute(_ADVANCE, place))
     if advanced is None:
         return Settled((write.source,)), False

@@ -11,7 +11,7 @@ from mailserver.store.sql.queue_acts import act_on_copies
 from mailserver.values.ids import ListId, MessageId
 
 _PROGRESS = """
-    SELECT derived_id, stage, after_id, copy_count FROM list_post
+    SELECT derived_id, stage, after_id, copy_count, reader_count FROM list_post
     WHERE message_id = ? AND copy_no = ?"""
 _HOLD = "SELECT message_id, copy_no, list_id, held_at_s, verdict, by_whom FROM list_held"
 _DECIDE = """
@@ -38,9 +38,13 @@ class SqlListPosts:
         row = first(self._engine.read(_PROGRESS, (source.message_id, source.copy_no)))
         if row is None:
             return None
-        derived_id, stage, after_id, copy_count = row
-        cursor = Cursor(Stage(stage), after_id)
-        return Progress(derived_id=MessageId(derived_id), cursor=cursor, copy_count=copy_count)
+        derived_id, stage, after_id, copy_count, reader_count = row
+        return Progress(
+            derived_id=MessageId(derived_id),
+            cursor=Cursor(Stage(stage), after_id),
+            copy_count=copy_count,
+            reader_count=reader_count,
+        )
 
     def find_hold(self, source: CopyRef) -> Hold | None:
         which = f"{_HOLD} WHERE message_id = ? AND copy_no = ?"

@@ -23,6 +23,7 @@ _OLDEST = """
 _LINES = f"""
     SELECT owed_report.copy_no, owed_report.kind, owed_at_s, recipient, original_recipient,
         CASE WHEN queue.message_id IS NULL THEN NULL ELSE accepted_at_s END,
+        told_as,
         CASE WHEN destination.not_before_s > 0 THEN destination.last_error ELSE '' END,
         attempt.at_s, attempt.host, attempt.address, attempt.tls, attempt.status, attempt.words,
         attempt.phase,
@@ -95,15 +96,16 @@ class SqlOwedReports:
         )
 
     def _line(self, message_id: MessageId, row: Row) -> OwedCopy:
-        copy_no, kind, owed_at_s, recipient, original_recipient, queued_since_s, *rest = row
+        copy_no, kind, owed_at_s, recipient, original_recipient, since_s, told_as, *rest = row
         hop_error, tried, earlier = rest[0], rest[1:8], rest[8:]
-        expires_at_s = None if queued_since_s is None else queued_since_s + self._expire_after_s
+        expires_at_s = None if since_s is None else since_s + self._expire_after_s
         return OwedCopy(
             ref=CopyRef(message_id, copy_no),
             kind=ReportKind(kind),
             owed_at_s=owed_at_s,
             recipient=recipient,
             original_recipient=original_recipient or "",
+            told_as=told_as or "",
             attempt=None if tried[0] is None else _attempt(tried),
             expires_at_s=expires_at_s,
             before=None if earlier[0] is None else _attempt(earlier),

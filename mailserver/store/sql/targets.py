@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailserver.store.people import Life, RelationKind, Target, Usage
+from mailserver.store.people import Life, RelationKind, Target
 from mailserver.store.ports import AccountState
 from mailserver.store.sql.engine import Engine, first
+from mailserver.store.usage import Usage
 from mailserver.values.address import fold_local
 from mailserver.values.ids import AccountId
 
@@ -14,7 +15,7 @@ from mailserver.values.ids import AccountId
 _FIND = """
     SELECT address.mailbox_id, address.list_id, account.account_id, account.class,
         coalesce(sum(mailbox.octets), 0), coalesce(sum(mailbox.entry_count), 0),
-        account.life, account.forward_to, account.keeps_copy
+        account.life, account.forward_to, account.keeps_copy, account.shows_forward
     FROM address
         LEFT JOIN account ON account.account_id = address.account_id
         LEFT JOIN mailbox ON mailbox.account_id = account.account_id
@@ -54,8 +55,9 @@ _ANSWERABLE = f"""
             AND account.life IN ({_HERE}))
     SELECT DISTINCT identifier FROM answering
     WHERE level = (SELECT min(level) FROM answering) ORDER BY identifier LIMIT 10"""
-_READ_FORWARD = "SELECT forward_to, keeps_copy FROM account WHERE account_id = ?"
-_SET_FORWARD = "UPDATE account SET forward_to = ?, keeps_copy = ? WHERE account_id = ?"
+_READ_FORWARD = "SELECT forward_to, keeps_copy, shows_forward FROM account WHERE account_id = ?"
+_SET_FORWARD = """
+    UPDATE account SET forward_to = ?, keeps_copy = ?, shows_forward = ? WHERE account_id = ?"""
 _NOTE_FORWARD = """
     INSERT INTO account_event (account_id, number, at_s, by_whom, what, details)
     SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ?
@@ -74,7 +76,8 @@ class SqlTargets:
         row = first(self._engine.read(_FIND, (address_key,)))
         if row is None:
             return None
-        mailbox_id, list_id, account_id, class_name, octets, count, life, forward_to, keeps = row
+        mailbox_id, list_id, account_id, class_name, octets, count, life, *forward = row
+        forward_to, keeps, shows = forward
         return Target(
             mailbox_id=mailbox_id,
             list_id=list_id,
@@ -85,21 +88,31 @@ class SqlTargets:
             life=_LIVES.get(life, Life.PRESENT),
             forward_to=forward_to or "",
             keeps_copy=keeps != 0,
+            shows_forward=bool(shows),
         )
 
-    def read_forward(self, account_id: AccountId) -> tuple[str, bool]:
-        """(where to, or empty; does a copy stay?)."""
+    def read_forward(self, account_id: AccountId) -> tuple[str, bool, bool]:
+        """(where to, or empty; does a copy stay?; may senders read where to?)."""
         row = first(self._engine.read(_READ_FORWARD, (account_id,)))
-        return ("", True) if row is None else (row[0], bool(row[1]))
+        return ("", True, False) if row is None else (row[0], bool(row[1]), bool(row[2]))
 
     def set_forward(
-        self, account_id: AccountId, to: str, *, keeps_copy: bool, by_whom: str, now_s: float
+        self,
+        account_id: AccountId,
+        to: str,
+        *,
+        keeps_copy: bool,
+        is_shown: bool = False,
+        by_whom: str,
+        now_s: float,
     ) -> None:
         """The account and its history, in one transaction."""
         what = "forwarding set" if to else "forwarding ended"
         details = to and f"{to}, {'a copy stays' if keeps_copy else 'no copy stays'}"
+        details += ", shown to senders" if to and is_shown else ""
         with self._engine.write_turn(), self._engine.transaction() as connection:
-            connection.execute(_SET_FORWARD, (to, int(keeps_copy or not to), account_id))
+            flags = int(keeps_copy or not to), int(is_shown and bool(to))
+            connection.execute(_SET_FORWARD, (to, *flags, account_id))
             event = (account_id, now_s, by_whom, what, details, account_id)
             connection.execute(_NOTE_FORWARD, event)
 

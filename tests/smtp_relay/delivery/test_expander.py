@@ -41,6 +41,19 @@ def test_each_member_gets_the_post_once_and_the_copy_is_expanded(open_house: Ope
     assert words.startswith("handed to 2 members under ")
 
 
+def test_who_forwards_and_keeps_a_copy_is_one_member(open_house: OpenHouse) -> None:
+    house = open_house()
+    author = house.member("jean.petit")
+    for name in ("anne.durand", "luc.autre"):
+        house.member(name)
+    house.outside("paul@exemple.net")
+    house.forward("anne.durand", "anne@exemple.org", keeps_copy=True)
+    sent = house.send(account_id=author)
+    house.expand()
+    _, words = house.state_of(sent)
+    assert words.startswith("handed to 4 members in 5 copies under ")
+
+
 def test_members_outside_are_queued_under_a_sender_of_their_own(open_house: OpenHouse) -> None:
     house = open_house()
     author = house.member("jean.petit")
