@@ -22,7 +22,9 @@ from mailserver.cli.queue_words import (
     copy_row,
     hop_facts,
     hop_row,
+    is_of_interest,
     print_rows,
+    waiting_count,
 )
 
 if TYPE_CHECKING:
@@ -136,14 +138,14 @@ def show(message: IdArgument, *, config: ConfigOption = None, as_json: JsonOptio
 def destinations(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show for each destination how many copies wait, why, and when it is tried next."""
     with opened_store(read_settings(config)) as store:
-        hops = store.list_destinations()
+        hops = [hop for hop in store.list_destinations() if is_of_interest(hop)]
     if as_json:
         for hop in hops:
             print(json.dumps(hop_facts(hop)))
     elif hops:
         print_rows(HOP_COLUMNS, map(hop_row, hops), console=_console())
     else:
-        print("nothing waits for any destination")
+        print("nothing waits for any destination", file=sys.stderr)
 
 
 # --- acting on copies ------------------------------------------------------------------
@@ -275,8 +277,13 @@ def suspend(
     now_s = time.time()
     until_s = None if length is None else now_s + _seconds(length)
     with opened_store(read_settings(config)) as store:
+        waiting = {one.next_hop for one in store.list_destinations() if waiting_count(one)}
         store.suspend(hop, until_s=until_s, now_s=now_s)
     print(f"{hop}: suspended {'until it is resumed' if until_s is None else until(until_s)}")
+    if hop not in waiting:
+        known = ", ".join(sorted(waiting)[:5])
+        there_is = f"mail waits for {known}" if known else "no mail waits for anything"
+        print(f"nothing waits for {hop}; {there_is}", file=sys.stderr)
 
 
 @app.command()
@@ -301,6 +308,7 @@ _QUESTION = {
     "RETURN": "Return {what} to their senders?",
     "CANCEL": "Remove {what} and tell nobody?",
 }
+_WANT_TRIES = frozenset({"RELEASE", "RETRY", "REROUTE"})
 _DONE = {
     "HOLD": "held",
     "RELEASE": "released",
@@ -340,7 +348,10 @@ def _act(
         tally = acts.watched(
             total, lambda advance: acts.act(store, filters, deed, total=total, advance=advance)
         )
+        asleep = acts.asleep(store, tally.hops) if name in _WANT_TRIES else []
     acts.say(tally, _DONE[name].format(via=hop))
+    for words in asleep:
+        print(words, file=sys.stderr)
 
 
 def _meant_by(act: Act, filters: list[QueueFilter]) -> list[QueueFilter]:
@@ -388,6 +399,7 @@ def _console() -> Console | None:
 
 def _say_rest(total: int, limit: int, *, is_whole: bool) -> None:
     if not total:
-        print("the queue is empty" if is_whole else "nothing in the queue matches")
+        words = "the queue is empty" if is_whole else "nothing in the queue matches"
+        print(words, file=sys.stderr)
     elif total > limit:
         print(f"{total - limit} more: --limit, --json or a pipe shows them", file=sys.stderr)

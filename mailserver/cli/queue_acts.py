@@ -11,7 +11,7 @@ import getpass
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +39,7 @@ class Tally:
     done_count: int = 0
     leased_count: int = 0
     gone_count: int = 0  # left the queue, or changed, while we were at it
+    hops: set[str] = field(default_factory=set)  # what the copies that were done wait for now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,10 +174,24 @@ def act(
         free = [copy.ref for copy in copies if copy.lane is not Lane.LEASED]
         done = queue.act_on(free, deed) if free else []
         tally.done_count += len(done)
+        were_done = set(done)
+        tally.hops |= {deed.next_hop or one.next_hop for one in copies if one.ref in were_done}
         tally.leased_count += len(copies) - len(free)
         tally.gone_count += len(free) - len(done)
         advance(len(copies))
     return tally
+
+
+def asleep(queue: Queue, hops: set[str]) -> list[str]:
+    """A line for each of these destinations that is suspended: nothing is tried there."""
+    from mailserver.cli.moments import until
+
+    return [
+        f"{hop.next_hop} is suspended {until(hop.suspended_until_s)}: nothing is tried there"
+        f" before; `mailserver queue resume {hop.next_hop}`"
+        for hop in queue.list_destinations()
+        if hop.next_hop in hops and hop.suspended_until_s is not None
+    ]
 
 
 def watched(total: int, work: Callable[[Advance], Tally]) -> Tally:

@@ -48,6 +48,16 @@ def copy_row(copy: QueuedCopy) -> tuple[str, ...]:
     )
 
 
+def waiting_count(hop: DestinationState) -> int:
+    """Copies for it, in whatever state."""
+    return hop.first_count + hop.waiting_count + hop.leased_count + hop.held_count
+
+
+def is_of_interest(hop: DestinationState) -> bool:
+    """Something waits for it, or a person has stopped it; the rest is only remembered."""
+    return waiting_count(hop) > 0 or hop.suspended_until_s is not None
+
+
 def hop_row(hop: DestinationState) -> tuple[str, ...]:
     """The cells of `HOP_COLUMNS`."""
     counts = (hop.first_count, hop.waiting_count, hop.leased_count, hop.held_count)

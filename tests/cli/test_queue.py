@@ -49,9 +49,11 @@ def states(run: Run, service: Path, *words: str) -> list[object]:
 
 
 def test_an_empty_queue_says_so(run: Run, service: Path) -> None:
-    assert queue(run, service, "list").out == "the queue is empty\n"
-    assert queue(run, service, "list", "--sender", "a@b").out == "nothing in the queue matches\n"
-    assert queue(run, service, "destinations").out == "nothing waits for any destination\n"
+    said = queue(run, service, "list")
+    assert (said.status, said.out, said.err) == (0, "", "the queue is empty\n")
+    said = queue(run, service, "list", "--sender", "a@b")
+    assert (said.status, said.out, said.err) == (0, "", "nothing in the queue matches\n")
+    assert queue(run, service, "destinations").err == "nothing waits for any destination\n"
     assert listed(run, service) == []
 
 
@@ -298,3 +300,41 @@ def test_a_suspension_without_an_end_lasts_until_it_is_resumed(run: Run, service
     assert (fact["suspended"], fact["suspended_until"]) == (True, None)
     told = queue(run, service, "show", str(listed(run, service)[0]["id"])).out
     assert "which is suspended until it is resumed" in told
+
+
+@pytest.mark.parametrize("act", ["retry", "release", "reroute"])
+def test_who_wants_a_try_at_a_suspended_destination_hears_that_there_is_none(
+    run: Run, service: Path, act: str
+) -> None:
+    queue_up(service, to_relay("un@far.test"))
+    queue(run, service, "suspend", "far.test")
+    if act == "release":
+        queue(run, service, "hold", "--all")
+    more = ("--via", "far.test") if act == "reroute" else ()
+    said = queue(run, service, act, "--all", *more)
+    assert said.status == 0
+    assert said.out.startswith("1 copy ")
+    assert "far.test is suspended until it is resumed: nothing is tried there before" in said.err
+    assert "`mailserver queue resume far.test`" in said.err
+    queue(run, service, "resume", "far.test")
+    assert queue(run, service, "retry", "--all").err == ""
+
+
+def test_to_suspend_what_nothing_waits_for_is_done_and_said(run: Run, service: Path) -> None:
+    said = queue(run, service, "suspend", "fra.test")
+    assert said.out == "fra.test: suspended until it is resumed\n"
+    assert said.err == "nothing waits for fra.test; no mail waits for anything\n"
+    queue_up(service, to_relay("un@far.test"))
+    assert "mail waits for far.test" in queue(run, service, "suspend", "fra.test").err
+    assert queue(run, service, "suspend", "far.test").err == ""
+
+
+def test_a_destination_that_is_empty_leaves_the_list(run: Run, service: Path) -> None:
+    queue_up(service, to_relay("un@far.test"))
+    try_once(service, "far.test")
+    assert "far.test" in queue(run, service, "destinations").out
+    assert queue(run, service, "cancel", "--all", "--yes", "--reason", "x").status == 0
+    said = queue(run, service, "destinations")
+    assert (said.out, said.err) == ("", "nothing waits for any destination\n")
+    queue(run, service, "suspend", "far.test")
+    assert "suspended" in queue(run, service, "destinations").out
