@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mailserver.peers.guessers import Ledger
 from mailserver.values.ids import AccountId
 
 KEPT_LOG_INS_COUNT = 50
@@ -102,8 +103,8 @@ class Attempts(Protocol):
         ...
 
 
-class KnownBlocks(Protocol):
-    """Where people signed in from; noted with `Scratch.note_seen`."""
+class KnownBlocks(Ledger, Protocol):
+    """Where people signed in from (noted with `Scratch.note_seen`), and where others guess."""
 
     def knows_block(self, peer: str, *, since_s: float) -> bool:
         """Did anybody sign in lately from this address's /24, or /64 of IPv6?"""

@@ -131,6 +131,12 @@ TOO_MANY_FAILURES = _phrase(
     "Trop d'essais ; verifiez l'identifiant et le mot de passe puis reconnectez-vous",
     "Too many attempts; check the user name and the password, then connect again",
 )
+GUESSER = _phrase(
+    451,
+    "4.7.1",
+    "Trop de destinataires inconnus depuis votre reseau ; reessayez dans une heure",
+    "Too many unknown recipients from your network; try again in an hour",
+)
 TOO_MANY_UNKNOWN = _phrase(
     421,
     "4.7.0",

@@ -130,6 +130,10 @@ class SmtpDoor(Arriving):
             self._say(replies.SIGN_IN_AGAIN)
             self._close()
             return
+        if self._account is None and self._is_guesser():
+            self._note("sender refused", code=replies.GUESSER.code, why="guesses recipients")
+            self._say(replies.GUESSER)
+            return
         ownership = self._owns_address()
         refusal = decide_mail(
             path,
@@ -147,6 +151,11 @@ class SmtpDoor(Arriving):
         self.envelope = Transaction(path, parameters)
         self._state |= _MAIL
         self._say(replies.SENDER_OK)
+
+    def _is_guesser(self) -> bool:
+        """Did a stranger's block of addresses ask for too many that nobody is?"""
+        service = self.service
+        return service.may_guess(self.peer) and service.guessers.must_wait(self.peer)
 
     def _read_path(self, parse: Callable[[str], tuple[Path, str]], text: str) -> tuple[Path, str]:
         """Our own people's programs and machines may leave out brackets and domain."""
@@ -205,6 +214,8 @@ class SmtpDoor(Arriving):
             return
         if self._counts_as_unknown(phrase):
             self._unknown_count += 1
+            if self.service.may_guess(self.peer):
+                self.service.guessers.note_unknown(self.peer)
             if self._unknown_count >= smtp.max_unknown_recipients and not self._is_closing:
                 self._say(replies.TOO_MANY_UNKNOWN)
                 self._close()
@@ -340,6 +351,8 @@ class SmtpDoor(Arriving):
         counters.accepted_octets += octets
         self._patience.renew()
         self._unknown_count = 0
+        if self._account is None and self.service.may_guess(self.peer):
+            self.service.guessers.note_accepted(self.peer, copy_count)
         self._log.info("accepted", message=message, octets=octets, copies=copy_count)
         reception.upload.release()
         self._fill(replies.ACCEPTED, "message", message)

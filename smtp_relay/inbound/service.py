@@ -19,6 +19,7 @@ from mailserver.auth.gate import Authenticator, Granted
 from mailserver.dkim.signer import Signer
 from mailserver.peers.board import Board
 from mailserver.peers.descriptors import Spares, descriptors_now
+from mailserver.peers.guessers import Guessers, Ledger, PrivateLedger
 from mailserver.peers.notices import Notices
 from mailserver.peers.seats import Seats, says_who
 from mailserver.queue.schedule import Schedule
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 
 FREE_CHECK_S = 1.0
 SEEN_AGAIN_S = 60.0
-DAY_S = 86_400.0
 LOOK_AGAIN_S = 15.0
 """How often TCP is asked whether a silent peer lives."""
 _RANDOM_OCTETS = 9
@@ -100,8 +100,6 @@ class DoorStore(Bodies, Outsiders, Protocol):
     def holds(self, account_id: AccountId, mailbox_account: AccountId, *, now_s: float) -> bool: ...
 
     def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
-
-    def knows_block(self, peer: str, *, since_s: float) -> bool: ...
 
     def report(self, source: str, values: dict[str, float], *, now_s: float) -> None: ...
 
@@ -167,6 +165,10 @@ class AcceptIds:
         return make_accept_id(now_s, self._octets[start : self._used])
 
 
+def _is_unknown(_peer: str) -> bool:
+    return False
+
+
 @dataclass(slots=True, kw_only=True)
 class Service:
     """One per process."""
@@ -187,10 +189,13 @@ class Service:
     dates: DateText = field(default_factory=DateText)
     accept_ids: AcceptIds = field(default_factory=AcceptIds)
     peers: PeerWatch = field(default_factory=PeerWatch)
-    board: Board | None = None  # None: this process counts alone
+    board: Board | None = None  # None: this process counts alone, here and below
+    ledger: Ledger | None = None
+    is_known_block: Callable[[str], bool] = _is_unknown  # did people sign in from there lately?
     listener_names: tuple[str, ...] = ()
     notices: Notices = field(init=False)
     seats: Seats = field(init=False)
+    guessers: Guessers = field(init=False)
     turns: Turns = field(default_factory=Turns)
     handshakes: FailedHandshakes = field(default_factory=lambda: FailedHandshakes(get_log("smtp")))
     last_words: LastWords = field(default_factory=LastWords)
@@ -213,20 +218,30 @@ class Service:
     _room: DiskRoom | None = None
     _room_at_s: float = 0.0
     _is_short_of_room: bool = False
+    _says_who: Callable[[str], bool] = field(init=False)
     _looked_at_s: float = float("-inf")
     _seen_at_s: dict[tuple[AccountId, str, str, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.notices = Notices(get_log("smtp"), clock_s=self.clock_s)
-        uncounted = (*settings.auth.trusted_networks, *settings.relay.trusted_networks)
+        self.guessers = Guessers(
+            self.ledger or PrivateLedger(),
+            most=settings.smtp.max_unknown_per_hour,
+            clock_s=self.clock_s,
+            wall_s=self.wall_s,
+        )
+        self._says_who = says_who(
+            (*settings.auth.trusted_networks, *settings.relay.trusted_networks),
+            {*self.gateways, *settings.connections.gateways},
+        )
         self.seats = Seats(
             settings.connections,
             most=min(settings.smtp.max_connections, connections_for(descriptors_now())),
             listeners=self.listener_names,
             board=self.board or Board(None, now_s=self.clock_s()),
-            says_who=says_who(uncounted, {*self.gateways, *settings.connections.gateways}),
-            is_known=self._knows_block,
+            says_who=self._says_who,
+            is_known=self.is_known_block,
         )
         self.hostname = settings.service.hostname
         self.max_octets = int(settings.smtp.max_message_mib * MIB)
@@ -285,9 +300,9 @@ class Service:
         address = read_address(peer)
         return any(address in network for network in networks)
 
-    def _knows_block(self, peer: str) -> bool:
-        since_s = self.wall_s() - self.settings.auth.known_days * DAY_S
-        return self.store.knows_block(peer, since_s=since_s)
+    def may_guess(self, peer: str) -> bool:
+        """Is it an address whose unknown recipients are counted?"""
+        return bool(peer) and self._says_who(peer)
 
     def is_gateway(self, peer: str) -> bool:
         """May anybody stand behind this address?"""

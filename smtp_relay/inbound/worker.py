@@ -51,6 +51,7 @@ from smtp_relay.inbound.stranger import find_leaks
 
 SWEEP_S = 1.0
 BEAT_S = 1.0
+DAY_S = 86_400.0
 REPORT_S = 5.0
 CERTIFICATE_CHECK_S = 30.0
 DRAIN_CHECK_S = 0.05  # polled: sessions end in many ways, and this happens once
@@ -165,6 +166,8 @@ class Worker:
             peers=peers,
             gateways=gateways,
             board=self._board,
+            ledger=self._store,
+            is_known_block=self._knows_block,
             listener_names=tuple(listener.name for listener in context.listeners),
         )
         self._is_open_relay = False
@@ -242,6 +245,10 @@ class Worker:
         )
 
     # --- upkeep -------------------------------------------------------------------
+
+    def _knows_block(self, peer: str) -> bool:
+        since_s = time.time() - self._context.settings.auth.known_days * DAY_S
+        return self._store.knows_block(peer, since_s=since_s)
 
     def _every(self, seconds: float, act: Callable[[], None]) -> None:
         self._upkeep.append(self._loop.create_task(self._repeat(seconds, act)))

@@ -142,7 +142,6 @@ class FakeStore:
         self.breaks_look_up = False
         self.versions = {MARIE: 1, PIERRE: 1}  # of credentials; absent: deleted
         self.seen: list[tuple[AccountId, LastSeen]] = []
-        self.known_peers: set[str] = set()
         self.reports: dict[str, dict[str, float]] = {}
 
     def find_target(self, address_key: str) -> Target | None:
@@ -206,9 +205,6 @@ class FakeStore:
 
     def note_seen(self, account_id: AccountId, seen: LastSeen) -> None:
         self.seen.append((account_id, seen))
-
-    def knows_block(self, peer: str, *, since_s: float) -> bool:
-        return peer in self.known_peers
 
     def report(self, source: str, values: dict[str, float], *, now_s: float) -> None:
         self.reports[source] = values

@@ -12,6 +12,7 @@ from tests.smtp_relay.fakes import CLEAR_SUBMISSION, MX, SUBMISSION, Hall, Stage
 from tests.smtp_relay.wire import AUTH, DATA, ENVELOPE, HELLO, MAIL, RCPT, codes
 
 STRANGER = "203.0.113.9"
+KNOWN: set[str] = set()
 NAMES = ("mx", "submission", "submissions")
 
 
@@ -30,6 +31,7 @@ def hall_of(hall: Hall, *, most: int = 200, **connections: Any) -> Hall:
         on_broken=lambda: None,
         srs=hall.service.srs,
         listener_names=NAMES,
+        is_known_block=lambda peer: peer in KNOWN,
     )
     return hall
 
@@ -52,7 +54,9 @@ def test_who_closes_makes_room(hall: Hall) -> None:
     assert codes(Stage(hall, peer=STRANGER).heard()) == ["220"]
 
 
-def test_a_school_behind_one_address_is_counted_by_its_people(hall: Hall) -> None:
+def test_a_school_behind_one_address_is_counted_by_its_people(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hall = hall_of(hall, per_block=5, per_known_block=20)
     for _ in range(40):
         stage = Stage(hall, SUBMISSION, peer=STRANGER)
@@ -60,7 +64,7 @@ def test_a_school_behind_one_address_is_counted_by_its_people(hall: Hall) -> Non
         stage.send(HELLO + AUTH)
     crowd = [codes(Stage(hall, SUBMISSION, peer=STRANGER).heard()) for _ in range(30)]
     assert crowd.count(["220"]) == 5  # nobody is remembered for having signed in there
-    hall.store.known_peers.add(STRANGER)
+    monkeypatch.setattr("tests.smtp_relay.test_places.KNOWN", {STRANGER})
     crowd = [codes(Stage(hall, SUBMISSION, peer=STRANGER).heard()) for _ in range(30)]
     assert crowd.count(["220"]) == 15
 
@@ -156,3 +160,41 @@ def test_our_own_slowness_is_not_the_peers() -> None:
             min_octets_per_s=500,
         )
         assert verdict is Idleness.KEEP
+
+
+# --- recipients that are guessed ------------------------------------------------------------
+
+
+def guess(hall: Hall, count: int, *, peer: str = STRANGER) -> list[str]:
+    """Answers to MAIL of sessions that each ask for 25 unknown recipients."""
+    answers = []
+    for number in range(0, count, 25):
+        stage = Stage(hall, peer=f"203.0.113.{number % 250}" if peer == STRANGER else peer)
+        stage.send(HELLO)
+        stage.heard()
+        answers += codes(stage.send(MAIL))
+        unknown = b"".join(b"RCPT TO:<x%d@ac-exemple.fr>\r\n" % n for n in range(25))
+        stage.send(unknown + b"QUIT\r\n")
+    return answers
+
+
+def test_who_guesses_is_remembered_over_sessions_and_hears_nothing_more(hall: Hall) -> None:
+    answers = guess(hall, 400)
+    assert answers == ["250 2.1.0"] * 9 + ["451 4.7.1"] * 7
+    assert guess(hall, 50, peer="198.51.100.1") == ["250 2.1.0"] * 2
+
+
+def test_who_brings_much_mail_may_have_old_addresses_in_its_lists(hall: Hall) -> None:
+    for _ in range(30):
+        stage = Stage(hall, peer=STRANGER)
+        stage.send(HELLO)
+        for _ in range(10):
+            message = (
+                MAIL + RCPT + b"RCPT TO:<gone@ac-exemple.fr>\r\n" + DATA + b"A: b\r\n\r\n.\r\n"
+            )
+            assert codes(stage.send(message))[-1] == "250 2.0.0"
+
+
+def test_our_own_machines_are_not_counted(hall: Hall) -> None:
+    hall = Hall(hall.loop, settings=make_settings(relay={"trusted_networks": ["203.0.113.0/24"]}))
+    assert set(guess(hall, 400)) == {"250 2.1.0"}

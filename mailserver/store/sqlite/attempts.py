@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mailserver.peers.guessers import Asked
 from mailserver.store.attempts import (
     KEPT_LOG_INS_COUNT,
     MERGED_WITHIN_S,
@@ -26,6 +27,8 @@ CREATE TABLE IF NOT EXISTS turn (block TEXT PRIMARY KEY, next_at_s REAL NOT NULL
     STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL)
     STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asked (block TEXT PRIMARY KEY, since_s REAL NOT NULL,
+    unknown INTEGER NOT NULL, accepted INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS act (key TEXT PRIMARY KEY, since_s REAL NOT NULL,
     count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log_in (
@@ -65,6 +68,14 @@ _ACT = """
         count = CASE WHEN since_s < ?3 THEN 1 ELSE count + 1 END,
         since_s = CASE WHEN since_s < ?3 THEN ?2 ELSE since_s END
     RETURNING count"""
+_READ_ASKED = "SELECT unknown, accepted, since_s FROM asked WHERE block = ? AND since_s >= ?"
+_NOTE_ASKED = """
+    INSERT INTO asked (block, since_s, unknown, accepted) VALUES (?1, ?2, ?4, ?5)
+    ON CONFLICT (block) DO UPDATE SET
+        unknown = CASE WHEN since_s BETWEEN ?3 AND ?2 THEN unknown ELSE 0 END + ?4,
+        accepted = CASE WHEN since_s BETWEEN ?3 AND ?2 THEN accepted ELSE 0 END + ?5,
+        since_s = CASE WHEN since_s BETWEEN ?3 AND ?2 THEN since_s ELSE ?2 END
+    RETURNING unknown, accepted, since_s"""
 _MERGE = """
     UPDATE log_in SET last_at_s = ?, count = count + 1
     WHERE account_id = ? AND is_success = ? AND door = ? AND peer = ? AND by_whom = ? AND at_s > ?
@@ -82,6 +93,7 @@ _FORGET = (
     "DELETE FROM failure WHERE last_at_s < ?",
     "DELETE FROM turn WHERE next_at_s < ?",
     "DELETE FROM act WHERE since_s < ?",
+    "DELETE FROM asked WHERE since_s < ?",
 )
 
 
@@ -133,6 +145,16 @@ class SqliteAttempts:
     def count_act(self, key: str, *, now_s: float, window_s: float) -> int:
         rows = self._run(_ACT, (key, now_s, now_s - window_s))
         return int(rows[0][0]) if rows else 1
+
+    def read_asked(self, block: str, *, since_s: float) -> Asked:
+        rows = self._run(_READ_ASKED, (block, since_s))
+        return Asked(*rows[0]) if rows else Asked()
+
+    def note_asked(
+        self, block: str, *, unknown: int, accepted: int, now_s: float, since_s: float
+    ) -> Asked:
+        rows = self._run(_NOTE_ASKED, (block, now_s, since_s, unknown, accepted))
+        return Asked(*rows[0]) if rows else Asked()
 
     def note_log_in(self, account_id: AccountId, log_in: LogIn) -> None:
         which = (account_id, int(log_in.is_success))

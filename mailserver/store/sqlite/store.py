@@ -229,6 +229,8 @@ class SqliteStore(SqliteStoreOfPeople, SqliteStoreUpkeep):
         self.reserve_failure = attempts.reserve_failure
         self.return_failure = attempts.return_failure
         self.name_key = attempts.name_key
+        self.read_asked = attempts.read_asked
+        self.note_asked = attempts.note_asked
         self.count_act = attempts.count_act
         self.note_log_in = attempts.note_log_in
         self.log_ins = attempts.log_ins
