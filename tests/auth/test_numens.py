@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,7 @@ def door_over(
     key: NumenKey | None = KEY,
     grace_s: float = 0,
     change_first: bool = True,
+    ends_s: Callable[[], float] | None = None,
 ) -> Door:
     backend = StoreBackend(store, numen_key=key, domains=["a.test"], now_s=clock)
     pool = HashingPool(thread_count=1, waiting_count=8)
@@ -69,6 +70,7 @@ def door_over(
             grace_s=grace_s,
             change_first=change_first,
             now_s=clock,
+            ends_s=ends_s,
         )
     )
 
@@ -145,6 +147,17 @@ def test_a_missing_or_other_key_is_temporary_and_loud(
     import_numen(store, add(store, "fmarot"))
     assert door_over(store, clock, key=key).sign_in("fmarot", NUMEN) == Unavailable()
     assert "the key for NUMENs is" in log.getvalue()
+
+
+def test_no_grace_ends_by_a_clock_that_has_just_jumped(store: SqliteStore, clock: Clock) -> None:
+    import_numen(store, add(store, "fmarot"))
+    believed_s = clock.now_s
+    door = door_over(store, clock, grace_s=30 * DAY_S, ends_s=lambda: believed_s)
+    assert isinstance(door.sign_in("fmarot", NUMEN), Granted)
+    clock.now_s += 730 * DAY_S
+    assert isinstance(door.sign_in("fmarot", NUMEN), Granted)
+    believed_s = clock.now_s
+    assert door.sign_in("fmarot", NUMEN) == FirstPasswordEnded()
 
 
 def test_mail_programs_go_on_with_a_first_password_until_its_grace_ends(

@@ -56,7 +56,8 @@ class TurnedService:
             time.sleep(0.2)
 
     def until_up(self) -> None:
-        self.until(lambda: "DOWN" not in (told := self.ask("status")) and "up" in told, "up")
+        log = self._demo.folder / "log"
+        self.until(lambda: b'"event": "ready"' in log.read_bytes(), "up")
 
     def stop(self) -> int:
         self._process.terminate()

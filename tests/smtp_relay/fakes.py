@@ -129,6 +129,7 @@ class FakeStore:
             f"pierre@{DOMAIN}": PIERRE,
         }
         self.outside = NOBODY_OUTSIDE
+        self.belief: Belief | None = None
         self.spellings: dict[str, str] = {}  # of addresses that were not given as their key
         self.lists = FakeLists()
         self.targets: dict[str, Target] = {}  # those with more than a mailbox
@@ -160,7 +161,7 @@ class FakeStore:
         return self.outside
 
     def read_clock(self) -> Belief | None:
-        return None
+        return self.belief
 
     def answerable_for(self, identifier: str, *, now_s: float) -> list[str]:
         return []

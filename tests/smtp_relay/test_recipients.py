@@ -12,6 +12,7 @@ from mailserver.lists.addresses import Purpose, address_for, addresses_of
 from mailserver.store.lists import MailingList, Posting
 from mailserver.store.people import Life
 from mailserver.values.address import Address, is_dot_string
+from mailserver.values.clock import Belief
 from mailserver.values.ids import AccountId
 from mailserver.values.message import Deposit, NewCopy, Notify, Relay
 from smtp_relay.inbound.service import Listener
@@ -198,6 +199,23 @@ def test_a_kept_copy_stays_and_one_goes_on_under_our_name(hall: Hall) -> None:
     assert domain == DOMAIN
     first = hall.service.srs.restore(local, now_s=WALL_S)
     assert first == Address("a", "example.org")
+
+
+def test_a_sender_that_is_rewritten_under_a_clock_two_years_ahead_is_good_when_it_is_back(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """Its stamp is the day that is believed, so a report finds its way back."""
+    hall = hall_with(loop)
+    behind_s = WALL_S - 2 * 365 * 86_400.0
+    hall.store.belief = Belief(
+        wall_s=WALL_S, steady_s=0.0, boot="", believed_s=behind_s, strayed_at_s=behind_s
+    )
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to="home@provider.example")
+    away, _here = accepted(hall)
+    assert away.sender is not None
+    local = away.sender.rpartition("@")[0]
+    assert hall.service.srs.restore(local, now_s=behind_s) == Address("a", "example.org")
+    assert hall.service.srs.restore(local, now_s=WALL_S) is None
 
 
 def test_who_keeps_nothing_has_one_copy_with_the_senders_wishes(hall: Hall) -> None:
