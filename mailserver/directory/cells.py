@@ -31,6 +31,7 @@ _CODE = re.compile(r"[0-9a-z][0-9a-z._-]{0,31}", re.ASCII)
 _CLASS = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}|", re.ASCII)
 _ALIAS = re.compile(r"[0-9a-z](?:[0-9a-z_-]|\.(?=[0-9a-z])){0,59}", re.ASCII)
 _KEPT_TEXT = re.compile(r'="([^"]*)"')
+_FORMULA_MARKS: Final = ("=", "@", " ", "'")
 _DAY: Final = timedelta(days=1)
 
 
@@ -48,6 +49,8 @@ def read_cell(text: str, parse: Callable[[str], object], *, is_numen: bool = Fal
     """
     if not is_numen and holds_numen(text):
         raise BadCell("a NUMEN stands here: write it under the header numen only")
+    if text.isascii() and text.isprintable() and not text.startswith(_FORMULA_MARKS):
+        return parse(text.strip())  # most cells by far
     if not is_numen and (words := spoilt_words(text)) is not None:
         raise BadCell(words)
     written = plain(text).strip()

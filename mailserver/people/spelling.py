@@ -20,6 +20,8 @@ from mailserver.values.written import spoilt_words
 PARTICLES: Final = frozenset(
     "de du des d la le les l von van vom zu zum der den ter ten da das do dos di del y".split()
 )
+_ARTICLES: Final = frozenset({"le", "la", "les", "l"})
+"""Nobody doubts that they are part of `Le Goff`."""
 _JOINED: Final = frozenset(
     "nee ne dit dite epouse epse ep veuve vve veuf divorcee divorce alias ou et usage".split()
 )
@@ -117,4 +119,4 @@ def _words(text: str) -> list[str]:
 def has_particle(surname: str) -> bool:
     """Does a particle begin it?  It is part of identifier and address then."""
     words = _words(surname)
-    return len(words) > 1 and words[0] in PARTICLES
+    return len(words) > 1 and words[0] in PARTICLES - _ARTICLES

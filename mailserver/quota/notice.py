@@ -36,8 +36,9 @@ Rien n'est perdu : ce qui dépasse la limite est retenu, et partira quand un
 administrateur l'aura vérifié. Le courrier entre nos boîtes n'est pas retenu,
 mais ce qui va à des listes l'est.
 
-Si ces envois ne sont pas de vous, changez votre mot de passe maintenant et
-prévenez {help}. S'ils sont de vous, écrivez à {help} pour qu'ils partent.
+Si ces envois ne sont pas de vous, quelqu'un d'autre se sert de votre compte :
+prévenez maintenant votre correspondant ou {help}, pour que le mot de passe soit
+changé. S'ils sont de vous, écrivez à {help} pour qu'ils partent.
 """,
     en="""Hello,
 
@@ -48,7 +49,8 @@ Nothing is lost: what is over the limit is held, and leaves once an
 administrator has looked at it. Mail between our own mailboxes is not held,
 but what goes to lists is.
 
-If you did not send this, change your password now and tell {help}.
+If you did not send this, somebody else is using your account: tell your
+correspondent or {help} now, so that the password is changed.
 If you did, write to {help} to have it released.
 """,
 )

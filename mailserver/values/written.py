@@ -234,6 +234,8 @@ def spoilt_words(text: str) -> str | None:
         return None
     if LOST in text:
         return "a letter was lost here, which shows as \ufffd: write it again"
+    if not _TWO_BEYOND_ASCII.search(text):  # an octet of UTF-8 never stands alone
+        return None
     before = "".join(_undoubled(one) for one in re.split("([ \t\r\n]+)", text))
     if before != text:
         return f"{_shown(text)} is perhaps {_shown(before)}, saved as UTF-8 twice: write it again"
@@ -244,6 +246,7 @@ def _shown(text: str) -> str:
     return repr(text[:_SHOWN_LENGTH])
 
 
+_TWO_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]{2}")
 _DOUBLED: Final = ("cp1252", "mac_roman", "cp850")
 
 

@@ -255,3 +255,39 @@ def test_the_academy_is_written_and_imported(run: Run, service: Path, tmp_path: 
     )  # fmt: skip
     assert said.status == 0, said.err
     assert "changes applied" in said.out
+
+
+@pytest.mark.parametrize(
+    ("octets", "told"),
+    [
+        (b"numen;nom;prenom\n1;Duc;Zo\xc3\xa9\n2;Duc;Zo\xe9\n", "people.csv: line 2 is UTF-8 and"),
+        (
+            "numen;nom\n1;André\n".encode("mac_roman"),
+            "people.csv, line 2: 'AndrŽ' is perhaps 'André'",
+        ),
+        ("numen;nom\n1;Hélène\n".encode("cp850"), "written in CP850 (DOS)"),
+        (b'[{"numen": "1", "nom": "Zo\xc3\xa9"},\n{"nom": "\xe9"}]', "people.csv: line 1 is UTF-8"),
+        (b'{"plan": \xff', "people.csv: not a plan, or cut short"),
+    ],
+)
+def test_a_file_with_a_wrong_octet_is_one_line_with_its_name(
+    run: Run, service: Path, tmp_path: Path, octets: bytes, told: str
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_bytes(octets)
+    command = "apply" if octets.startswith(b'{"plan"') else "plan"
+    said = run("directory", command, file, "--config", service)
+    assert (said.status, said.out) == (2, "")
+    assert told in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_rules_for_aliases_with_a_wrong_octet_name_their_line(
+    run: Run, service: Path, files: tuple[Path, Path]
+) -> None:
+    text = service.read_text("utf-8").replace('#alias_rules = ""', 'alias_rules = "rules.toml"')
+    service.write_text(text, "utf-8")
+    (service.parent / "rules.toml").write_bytes(b"dropped = []\n# \xe9cole\n")
+    said = run("directory", "plan", *files, "--config", service)
+    assert said.status == 2
+    assert said.err == "rules.toml: line 2: not UTF-8: save the file as UTF-8\n"
