@@ -11,13 +11,14 @@ what it held goes back in slices.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final, Protocol
 
 from mailserver.store.ports import StoreUnavailable
 from mailserver.store.queueing import LEASE_S
 from mailserver.store.sql import queue_places
 from mailserver.store.sql.bulk import select
-from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.store.sql.engine import Connection, Engine, Row, first, with_reserve
 from mailserver.values.ids import AgentId
 
 SLICE: Final = 1_000
@@ -70,8 +71,7 @@ class SqlAgents:
         self._seen_s = now_s
         rows = self._engine.read(_ALL)
         self._give_back_all(agent_id for agent_id, held, _ in rows if self._is_dead(held, slot))
-        with self._engine.write_turn(), self._engine.transaction() as connection:
-            row = first(connection.execute(_ADD, (slot, until_s)))
+        row = with_reserve(self._engine, lambda one: first(one.execute(_ADD, (slot, until_s))))
         if row is None:
             raise StoreUnavailable("no row for a new agent")
         agent_id = AgentId(row[0])
@@ -79,11 +79,11 @@ class SqlAgents:
         return agent_id
 
     def renew_agent(self, agent_id: AgentId, *, until_s: float) -> bool:
-        with self._engine.write_turn(), self._engine.transaction() as connection:
-            is_ours = first(connection.execute(_RENEW, (until_s, agent_id))) is not None
-        if not is_ours:
+        values = (until_s, agent_id)
+        row = with_reserve(self._engine, lambda one: first(one.execute(_RENEW, values)))
+        if row is None:
             self._leave(agent_id)
-        return is_ours
+        return row is not None
 
     def take_over(self, *, now_s: float, clock_s: float) -> int:
         self._seen_s = now_s
@@ -119,17 +119,18 @@ class SqlAgents:
 
     def _give_back(self, agent_id: AgentId) -> int:
         """In slices, so that no turn is long; the row goes last, so that a crash loses none."""
-        with self._engine.write_turn(), self._engine.transaction() as connection:
-            connection.execute(_GIVE_UP, (agent_id,))
+        with_reserve(self._engine, lambda one: one.execute(_GIVE_UP, (agent_id,)))
         count = 0
         while held := self._engine.read(_HELD_BY, (agent_id, SLICE)):
-            with self._engine.write_turn(), self._engine.transaction() as connection:
-                # Not what its agent settled since we looked.
-                count += len(select(connection, _GIVE_BACK, [row[:3] for row in held]))
-                queue_places.lower(connection, self._due(held))
+            count += with_reserve(self._engine, partial(self._give_back_slice, held))
             self._wake()
-        with self._engine.write_turn(), self._engine.transaction() as connection:
-            connection.execute(_DELETE, (agent_id,))
+        with_reserve(self._engine, lambda one: one.execute(_DELETE, (agent_id,)))
+        return count
+
+    def _give_back_slice(self, held: list[Row], connection: Connection) -> int:
+        """Not what its agent settled since we looked."""
+        count = len(select(connection, _GIVE_BACK, [row[:3] for row in held]))
+        queue_places.lower(connection, self._due(held))
         return count
 
     def _due(self, held: list[Row]) -> dict[int, float]:

@@ -106,8 +106,8 @@ class SqlWrites:
         return [self._commit_or_retry([write])[0] for write in batch]
 
     def _with_reserve(self, write: Write, error: Exception) -> Outcome:
-        """Once more on a full disk, for what frees room and for what says what has happened."""
-        if not isinstance(error, StoreFull) or not isinstance(write, Removal | Settlement):
+        """Once more on a full disk: for what frees room or sends mail away, and what happened."""
+        if not isinstance(error, StoreFull) or not isinstance(write, Removal | Lease | Settlement):
             return Failed(error)
         try:
             self._engine.make_room()

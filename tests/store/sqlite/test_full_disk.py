@@ -12,8 +12,10 @@ from mailserver.store.ports import Accepted, AccountState, Failed, StoreFull
 from mailserver.store.room import RoomRules
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId, Uid
+from mailserver.values.message import InlineBody
 from tests.disks import KINDS, MIB, SmallDisk, small_disk
 from tests.store.letters import NOW_S, letter_to, people, remove, uids_of
+from tests.store.queued import Agent, outgoing
 
 DISK_MIB = 48
 KEEP_S = 1e6
@@ -150,6 +152,23 @@ def test_accounts_can_be_suspended_and_deleted_on_a_full_disk(disk: SmallDisk) -
     store.set_state(account.account_id, AccountState.SUSPENDED)
     store.delete_account(account.account_id, now_s=NOW_S)
     assert reclaim_all(store) == 20
+    store.close()
+
+
+def test_mail_leaves_a_full_disk(disk: SmallDisk) -> None:
+    store = opened(disk)
+    for _ in range(20):
+        store.apply([replace(outgoing(), body=InlineBody(LETTER))])
+    store.checkpoint()
+    assert store.keep_reserve()
+    disk.fill()
+    agent = Agent(store)
+    leased = agent.lease()
+    assert len(leased) == 20
+    assert store.renew_agent(agent.agent_id, until_s=NOW_S + 900.0)
+    agent.relay(leased)
+    store.resign_agent(agent.agent_id)
+    assert store.reclaim(now_s=NOW_S).message_count == 20  # the bodies
     store.close()
 
 
