@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import smtplib
 import socket
@@ -142,6 +143,23 @@ def test_smtplib_submits_over_implicit_tls(live: House, mechanism: str) -> None:
         authobject = getattr(client, f"auth_{mechanism.lower()}")
         assert client.auth(mechanism, authobject)[0] == 235
         client.sendmail(MARIE, [PIERRE], MESSAGE)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+def test_curl_uploads_a_file_with_unix_lines(live: House, tmp_path: Path) -> None:
+    """It sends them as they are, and ends the data with CR LF . CR LF."""
+    file = tmp_path / "message"
+    text = f"From x\nFrom: Marie <{MARIE}>\nBcc: x@y.fr\nSubject: x\n\nBonjour\n.x\n"
+    file.write_text(text, encoding="ascii")
+    before = len(live.stored())
+    command = ["curl", "--silent", "--show-error", "--cacert", str(live.folder / "ca.pem")]
+    command += ["--user", rf"ACADEMIE\mdupont:{house.NUMEN}", "--login-options", "AUTH=PLAIN"]
+    command += ["--mail-from", MARIE, "--mail-rcpt", PIERRE, "--upload-file", str(file)]
+    url = f"smtps://localhost:{live.ports['submissions']}"
+    subprocess.run([*command, url], check=True, timeout=30)
+    (new,) = live.stored()[before:]
+    header = f"From: Marie <{MARIE}>\r\nSubject: x\r\n\r\n".encode()
+    assert new.endswith(b"\r\n" + header + b"Bonjour\r\nx\r\n\r\n")  # its own last line end
 
 
 def test_a_wrong_password_and_an_unknown_name_get_one_answer(live: House) -> None:
