@@ -29,6 +29,12 @@ OutOption = Annotated[
 OnlyOption = Annotated[
     str, typer.Option("--only", metavar="new", help="new: those who have not chosen a password.")
 ]
+RenewOption = Annotated[
+    bool,
+    typer.Option(
+        "--renew", help="Another one-time password also where the last one is in use already."
+    ),
+]
 PageOption = Annotated[
     str,
     typer.Option("--page", metavar="URL", help="Where people change their password, if anywhere."),
@@ -41,12 +47,13 @@ def letters(
     unit: UnitOption = "",
     only: OnlyOption = "",
     page: PageOption = "",
+    renew: RenewOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Write one printable page for each person and establishment, a pile for each unit.
 
-    An establishment that has not chosen a password gets a new one-time password
-    on its page, and an earlier page is good no more: keep the file to yourself.
+    An establishment that has never signed in gets a new one-time password on its
+    page, and an earlier page is good no more: keep the file to yourself.
     A NUMEN is never printed.
     """
     if only not in {"", "new"}:
@@ -54,23 +61,40 @@ def letters(
     settings = read_settings(config)
     with opened_store(settings) as store, _replaced(out) as file:
         code = unit_named(store, unit).doc.code if unit else ""
-        count, piles = _write(store, settings, file, code=code, only_new=only == "new", page=page)
-    print(f"{out}: {counted(count, 'page')} in {counted(piles, 'pile')}")
+        piles = _piles(store, settings, code=code, only_new=only == "new", renew=renew)
+        count = _write(store, settings, file, piles, page=page)
+    print(f"{out}: {counted(count, 'page')} in {counted(len(piles), 'pile')}")
+
+
+def _piles(
+    store: Store, settings: Settings, *, code: str, only_new: bool, renew: bool
+) -> list[Pile]:
+    from mailserver.directory.letters import gather, keep_used
+
+    piles = gather(
+        store,
+        unit_code=code,
+        only_new=only_new,
+        language=settings.service.language,
+        now_s=time.time(),
+    )
+    if not renew:
+        piles = keep_used(piles, lambda one: bool(store.last_seen(one)), only_new=only_new)
+    if not piles:
+        raise Failure("nobody to write to")
+    return piles
 
 
 def _write(
-    store: Store, settings: Settings, file: BinaryIO, *, code: str, only_new: bool, page: str
-) -> tuple[int, int]:
+    store: Store, settings: Settings, file: BinaryIO, piles: list[Pile], *, page: str
+) -> int:
+    """How many pages."""
     from mailserver.auth.passwords import hash_password
     from mailserver.cli.directory_work import bar
-    from mailserver.directory.letters import gather, give_passwords
+    from mailserver.directory.letters import give_passwords
     from mailserver.directory.letters_pdf import draw_letters
 
     now_s = time.time()
-    language = settings.service.language
-    piles = gather(store, unit_code=code, only_new=only_new, language=language, now_s=now_s)
-    if not piles:
-        raise Failure("nobody to write to")
     with bar("passwords", _one_time_count(piles)) as step:
         piles = give_passwords(
             piles,
@@ -83,7 +107,7 @@ def _write(
         )
     with bar("pages", sum(1 + len(pile.letters) for pile in piles)) as step:
         paper = _stationery(store, settings, page=page, now_s=now_s)
-        return draw_letters(file, piles, paper, told=lambda: step(1)), len(piles)
+        return draw_letters(file, piles, paper, told=lambda: step(1))
 
 
 def _one_time_count(piles: list[Pile]) -> int:

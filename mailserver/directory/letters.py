@@ -4,7 +4,8 @@ A pile is a unit with a cover sheet and one page per account.  A person with
 several posts is in the first one's pile.  The first password of a person is
 their NUMEN, which is written nowhere and so on no page.  An establishment that
 has not chosen a password gets a new one-time password here: it is made, kept
-as a verifier, printed, and forgotten; an earlier paper stops to be good.
+as a verifier, printed, and forgotten; an earlier paper stops to be good.  One that
+signed in with it keeps it, unless another one is asked for.
 
 Whom to call: the correspondents of the unit, else those of the nearest unit above that
 has some; never the person whose page it is.
@@ -46,6 +47,7 @@ class Password(Enum):
     NUMEN = "numen"
     ONE_TIME = "one-time"
     OWN = "own"  # chosen by its owner
+    IN_USE = "in use"  # the one-time password of an earlier page, with which they signed in
     NONE = "none"  # a code is needed
 
 
@@ -65,7 +67,7 @@ class Letter:
 
     @property
     def is_new(self) -> bool:
-        return self.password is not Password.OWN
+        return self.password not in {Password.OWN, Password.IN_USE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +153,22 @@ def gather(
     rest = tuple(_letter(source, one, language) for people in by_unit.values() for one in people)
     piles.append(Pile(unit=None, letters=rest, contacts=()))
     return [kept for pile in piles if (kept := _kept(pile, only_new=only_new)).letters]
+
+
+def keep_used(
+    piles: Sequence[Pile], has_signed_in: Callable[[AccountId], bool], *, only_new: bool
+) -> list[Pile]:
+    """A printed password that opened the mailbox already stays: a program holds it."""
+    kept = []
+    for pile in piles:
+        letters = tuple(
+            replace(one, password=Password.IN_USE)
+            if one.password is Password.ONE_TIME and has_signed_in(one.account_id)
+            else one
+            for one in pile.letters
+        )
+        kept.append(_kept(replace(pile, letters=letters), only_new=only_new))
+    return [pile for pile in kept if pile.letters]
 
 
 def give_passwords(

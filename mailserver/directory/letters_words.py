@@ -28,6 +28,7 @@ PASSWORD_LINE: Final = {
     Password.NUMEN: Text("votre NUMEN", "your NUMEN"),
     Password.ONE_TIME: Text("{one_time}", "{one_time}"),
     Password.OWN: Text("celui que vous avez choisi", "the one that you chose"),
+    Password.IN_USE: Text("celui de la feuille précédente", "the one on the earlier sheet"),
     Password.NONE: Text("à demander", "to be asked for"),
 }
 STEPS: Final = {
@@ -46,6 +47,10 @@ STEPS: Final = {
     Password.OWN: Text(
         "Vous avez déjà choisi votre mot de passe ; gardez-le.",
         "You have already chosen your password: keep it.",
+    ),
+    Password.IN_USE: Text(
+        "Ce mot de passe est déjà enregistré dans un logiciel : gardez-le.",
+        "A program holds this password already: keep it.",
     ),
     Password.NONE: Text(
         "Ce compte n’a pas encore de mot de passe : demandez-en un à la personne nommée"

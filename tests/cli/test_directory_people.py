@@ -6,6 +6,7 @@ import json
 import stat
 import subprocess
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from mailserver.settings.load import load_settings
 from mailserver.store.people import Life
-from mailserver.store.ports import Store
+from mailserver.store.ports import LastSeen, Store
 from mailserver.store.sqlite.store import open_store
 from tests.cli.conftest import Run, Said
 from tests.programs import needs_program
@@ -129,6 +130,24 @@ def test_letters_give_an_establishment_a_password_that_opens_and_print_no_numen(
     assert verify(password.encode(), credential.verifier)[0]
     assert history[0].what == "one-time password printed"
     assert password not in repr(history)
+
+
+def test_a_printed_password_that_is_in_use_is_not_taken_from_a_school(
+    run: Run, school: Path
+) -> None:
+    pdf = school.parent / "l.pdf"
+    letters = ("directory", "letters", "--unit", "0170705z", "--out", pdf)
+    typed(run, school, *letters)
+    with closing(open_store(load_settings(school, {}))) as store:
+        account = store.find_account("0170705z")
+        assert account is not None
+        store.note_seen(account.account_id, LastSeen(door="pop3s", peer="10.0.0.1", at_s=1e9))
+        before = store.read_credential(account.account_id)
+        typed(run, school, *letters)
+        assert store.read_credential(account.account_id) == before
+        assert "3 pages in 1 pile" in typed(run, school, *letters, "--only", "new").out
+        typed(run, school, *letters, "--renew")
+        assert store.read_credential(account.account_id) != before
 
 
 def test_letters_that_cannot_be_written_leave_no_file(run: Run, school: Path) -> None:
