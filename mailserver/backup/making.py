@@ -37,8 +37,8 @@ from mailserver.settings.model import MIB, Settings
 from mailserver.store.backups import Backups, FiledName, Snapshot, Told
 
 PAUSE_FRACTION: Final = 0.5
-_NOT_KEPT: Final = re.compile(r"(mail|scratch|trace)\.db.*|.*\.lock|.*\.[0-9a-f]{8}")
-"""In the store's folder: databases, copied in their own way or made anew; locks; drafts."""
+_NOT_KEPT: Final = re.compile(r"(mail|scratch|trace)\.db.*|.*\.lock|reserve|.*\.[0-9a-f]{8}")
+"""In the store's folder: databases, copied in their own way or made anew; locks; room; drafts."""
 _KEY_FILE_OCTETS: Final = 4096
 
 
