@@ -257,6 +257,7 @@ class OverdueCopy:
     next_hop: str
     last_words: str  # of its last attempt, else of its destination's last error
     last_status: str
+    may_end: bool = True  # it was tried, or its hop was, or somebody suspended that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,10 @@
     its age               what is written                             its sender
     a notice's age        when to tell next                           told of the delay
     the expiry            returned, 4.4.7, with the last words        told that it failed
+    the same, untried     nothing, for as long again at most          nothing
 
-One agent of the service does it; a copy that an agent holds is met later.
+What no agent has tried yet (none ran for days) is not returned before it was, unless somebody
+suspended its hop.  One agent of the service does it; a copy that an agent holds is met later.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from mailserver.store.queueing import Attempt, CopyOutcome, OverdueCopy, Settlem
 from mailserver.texts.plurals import noun
 
 SLICE_COPIES = 500
+UNTRIED_AGAIN_S = 900.0
+"""Later it is looked at again whether something that is too old was tried."""
+UNTRIED_FACTOR = 2  # times the expiry: then it ends all the same
 _HOUR_S = 3600.0
 
 
@@ -66,7 +71,10 @@ class Timekeeper:
 def decide_overdue(copy: OverdueCopy, schedule: Schedule, now_s: float) -> CopyOutcome:
     """What a copy whose time has come becomes."""
     if now_s >= schedule.expires_at(copy.accepted_at_s):
-        return _expired(copy, schedule, now_s)
+        longest_s = UNTRIED_FACTOR * schedule.expire_after_s
+        if copy.may_end or now_s >= copy.accepted_at_s + longest_s:
+            return _expired(copy, schedule, now_s)
+        return CopyOutcome(ref=copy.ref, state=CopyState.QUEUED, tell_at_s=now_s + UNTRIED_AGAIN_S)
     owes = is_owed(ReportKind.DELAYED, notify=copy.notify, reverse_path=copy.reverse_path)
     return CopyOutcome(
         ref=copy.ref,

@@ -49,7 +49,8 @@ _SMALL = f"""{_COLUMNS}
 # Notes of operators have no status and say nothing to a sender.
 _OVERDUE = """
     SELECT queue.message_id, queue.copy_no, recipient, reverse_path, notify, accepted_at_s,
-        tell_at_s, next_hop, coalesce(words, last_error), coalesce(status, '')
+        tell_at_s, next_hop, coalesce(words, last_error), coalesce(status, ''),
+        attempt.number IS NOT NULL OR last_error <> '' OR coalesce(suspended_until_s, 0) > ?1
     FROM queue
         JOIN copy ON copy.message_id = queue.message_id AND copy.copy_no = queue.copy_no
         JOIN message ON message.message_id = queue.message_id
@@ -59,8 +60,8 @@ _OVERDUE = """
             AND attempt.number = (SELECT max(number) FROM attempt AS tried
                 WHERE tried.message_id = queue.message_id AND tried.copy_no = queue.copy_no
                     AND tried.status <> '')
-    WHERE queue.reason IS NULL AND queue.tell_at_s <= ? AND queue.lane < 2
-    ORDER BY queue.tell_at_s LIMIT ?"""
+    WHERE queue.reason IS NULL AND queue.tell_at_s <= ?1 AND queue.lane < 2
+    ORDER BY queue.tell_at_s LIMIT ?2"""
 
 
 class SqlQueueReads:
@@ -154,7 +155,8 @@ def _without_body(message: QueuedMessage) -> QueuedMessage:
 
 
 def _overdue(row: Row) -> OverdueCopy:
-    message_id, copy_no, recipient, reverse_path, notify, at_s, tell_at_s, hop, words, status = row
+    message_id, copy_no, recipient, reverse_path, notify, at_s, tell_at_s, hop, *last = row
+    words, status, may_end = last
     return OverdueCopy(
         ref=CopyRef(message_id, copy_no),
         recipient=recipient,
@@ -165,4 +167,5 @@ def _overdue(row: Row) -> OverdueCopy:
         next_hop=hop,
         last_words=words,
         last_status=status,
+        may_end=bool(may_end),
     )

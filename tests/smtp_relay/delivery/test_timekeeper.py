@@ -13,9 +13,9 @@ from mailserver.store.queueing import CopyRef, OverdueCopy, QueueFilter, Settled
 from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import MessageId
 from mailserver.values.message import Notify
-from smtp_relay.delivery.timekeeper import Timekeeper, decide_overdue
+from smtp_relay.delivery.timekeeper import UNTRIED_AGAIN_S, Timekeeper, decide_overdue
 from tests.smtp_relay.house import make_settings
-from tests.store.queued import outgoing
+from tests.store.queued import HOP, Agent, deferred, outgoing
 
 HOUR_S = 3600.0
 SCHEDULE = Schedule(
@@ -58,6 +58,41 @@ def test_what_is_too_old_is_returned_with_the_last_words() -> None:
     assert "451 later" in outcome.attempt.words
 
 
+def test_what_nobody_has_tried_yet_is_not_returned_for_as_long_again() -> None:
+    untried = replace(COPY, last_words="", last_status="", may_end=False)
+    outcome = decide_overdue(untried, SCHEDULE, 130 * HOUR_S)
+    assert (outcome.state, outcome.owes, outcome.attempt) == (CopyState.QUEUED, None, None)
+    assert outcome.tell_at_s == 130 * HOUR_S + UNTRIED_AGAIN_S
+    assert decide_overdue(untried, SCHEDULE, 240 * HOUR_S).state is CopyState.RETURNED
+
+
+def test_after_days_without_an_agent_each_copy_is_tried_before_it_is_returned(
+    tmp_path: Path,
+) -> None:
+    store = open_store(make_settings(tmp_path, {}))
+    at_s, now_s = 1_790_000_000.0, 1_790_000_000.0 + 130 * HOUR_S
+    store.apply([outgoing(at_s=at_s, tell_at_s=at_s + 120 * HOUR_S)])
+    store.apply([outgoing(hop="off.test", at_s=at_s, tell_at_s=at_s + 120 * HOUR_S)])
+    store.suspend("off.test", until_s=None, now_s=at_s)
+    keeper = Timekeeper(
+        store,
+        SCHEDULE,
+        submit=lambda write, done: done(store.apply([write])[0]),
+        told=lambda _outcome: None,
+        wall_s=lambda: now_s,
+        ends_s=lambda: now_s,
+    )
+    assert keeper.look() == 2
+    (waiting,) = store.list_queue(QueueFilter(), after=None, limit=9)
+    assert waiting.next_hop == HOP  # the other one is returned: somebody has suspended its hop
+    agent = Agent(store, now_s=now_s)
+    agent.settle(deferred(agent.lease()[0], now_s + 60))
+    now_s += UNTRIED_AGAIN_S
+    assert keeper.look() == 1
+    assert store.count_queue(QueueFilter()) == 0
+    store.close()
+
+
 def test_a_null_sender_is_told_nothing() -> None:
     copy = replace(COPY, reverse_path="")
     assert decide_overdue(copy, SCHEDULE, 2 * HOUR_S).owes is None
@@ -80,6 +115,8 @@ def test_over_a_real_store_each_is_told_once_and_then_returned(tmp_path: Path) -
     assert keeper.look() == 0
     clock[0] += 2 * HOUR_S
     assert (keeper.look(), keeper.look()) == (1, 0)
+    agent = Agent(store, now_s=clock[0])
+    agent.settle(deferred(agent.lease()[0], clock[0]))
     clock[0] += 118 * HOUR_S
     assert keeper.look() == 1
     assert outcomes == [Settled(), Settled()]
