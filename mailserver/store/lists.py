@@ -16,7 +16,7 @@ each member one copy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Protocol
 
@@ -78,6 +78,7 @@ class MailingList:
     archive_account_id: AccountId | None
     secret: bytes
     created_at_s: float
+    has_outside: bool = field(default=False, compare=False)  # members who are no account of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,12 @@ from mailserver.lists.author import Author, find_authors, subject_of
 from mailserver.lists.header import Field, Rewriting, split_fields
 from mailserver.lists.loops import why_not
 from mailserver.lists.notes import Note
-from mailserver.lists.posting import Permission, Sender, decide_post
+from mailserver.lists.posting import (
+    Permission,
+    Sender,
+    decide_post,
+    is_asked_of_a_moderator,
+)
 from mailserver.lists.verdict import APPROVED, REJECTED
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind, is_owed
@@ -50,7 +55,7 @@ from mailserver.store.queueing import (
 )
 from mailserver.telemetry.log import get_log
 from mailserver.texts.plurals import counted, noun
-from mailserver.values.address import key_of
+from mailserver.values.address import fold_domain, key_of
 from mailserver.values.ids import AcceptId, AgentId, MessageId, accept_id_text
 from mailserver.values.message import HOLDS_NUL
 from smtp_relay.delivery.expander_copies import Copies
@@ -297,7 +302,14 @@ class Expander:
                 address_key=key_of(message.reverse_path),
             ),
         )
+        domain = fold_domain(message.reverse_path.rpartition("@")[2])
         match decide_post(which, sender):
+            case Permission.NO if is_asked_of_a_moderator(
+                which, sender, is_ours=domain in self._shop.domains
+            ):
+                self._requests.hold(which, copy.ref, message, fields, is_uninvited=True)
+                reason = f"waits for a moderator of {which.address}: its sender is no member"
+                return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
             case Permission.NO:
                 return self._not_posted(which, copy, message, fields)
             case Permission.YES if not message.has_nul:

@@ -22,6 +22,7 @@ Every answer is words for the journey.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from mailserver.lists.addresses import Purpose, address_for
@@ -53,11 +54,15 @@ from mailserver.store.ports import Outcome, Write
 from mailserver.store.queueing import CopyRef, QueuedMessage
 from mailserver.texts.plurals import counted
 from mailserver.values.address import fold_domain, key_of
+from mailserver.values.ids import ListId
 from smtp_relay.delivery.expander_notes import Notes
 from smtp_relay.delivery.expander_post import Workshop, header_of, pieces_of
 from smtp_relay.delivery.report_maker import DOOR as REPORTS_DOOR
 
 MAX_BOUNCES = 3
+HOUR_S = 3600.0
+MOST_UNINVITED = 20
+"""Posts of strangers about which a list's moderators are told within an hour."""
 BOUNCES_WITHIN_S = 14 * 86_400.0
 PROBE_S = 14 * 86_400.0
 """A probe that comes back later says nothing, and no other one is sent before."""
@@ -84,6 +89,8 @@ class Requests:
         self._wall_s = wall_s
         self._ends_s = ends_s
         self._draw = draw
+        self._told_hour = 0
+        self._told: Counter[ListId] = Counter()
 
     def answer(
         self, which: MailingList, purpose: Purpose, detail: str, message: QueuedMessage
@@ -111,9 +118,18 @@ class Requests:
     # --- posts that wait -----------------------------------------------------------------
 
     def hold(
-        self, which: MailingList, source: CopyRef, message: QueuedMessage, fields: Sequence[Field]
+        self,
+        which: MailingList,
+        source: CopyRef,
+        message: QueuedMessage,
+        fields: Sequence[Field],
+        *,
+        is_uninvited: bool = False,
     ) -> None:
-        """Keep it for a moderator, and tell all of them; again: nothing."""
+        """Keep it for a moderator, and tell all of them; again: nothing.
+
+        is_uninvited: anybody's, of whom only some are told: `list moderate` shows them all.
+        """
         token = make_token(self._draw)
         author = find_author(fields)
         reply_to = address_for(which.address, Purpose.MODERATE, token)
@@ -127,7 +143,7 @@ class Requests:
                 subject=subject_of(fields),
                 reply_to=reply_to,
             )
-            for reader in self._moderators(which)
+            for reader in (self._moderators(which) if self._may_tell(which, is_uninvited) else ())
         ]
         self._write(
             HoldPost(
@@ -138,6 +154,17 @@ class Requests:
                 at_s=self._wall_s(),
             )
         )
+
+    def _may_tell(self, which: MailingList, is_uninvited: bool) -> bool:  # noqa: FBT001
+        """Strangers may make us write so many notes about one list within an hour."""
+        if not is_uninvited:
+            return True
+        hour = int(self._wall_s() // HOUR_S)
+        if hour != self._told_hour:
+            self._told_hour = hour
+            self._told.clear()
+        self._told[which.list_id] += 1
+        return self._told[which.list_id] <= MOST_UNINVITED
 
     def _moderators(self, which: MailingList) -> list[Reader]:
         """Where there are none, the owners."""

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 
 from mailserver.auth.gate import Granted
 from mailserver.lists.addresses import Purpose, next_hop_of, purpose_of
-from mailserver.lists.posting import Permission, Sender, decide_post
+from mailserver.lists.posting import (
+    Permission,
+    Sender,
+    decide_post,
+    is_asked_of_a_moderator,
+)
 from mailserver.people.uai import BadUai, find_code
 from mailserver.quota.room import Room, decide_room
 from mailserver.routing.local import (
@@ -177,7 +182,10 @@ class Recipients:
             asks = Sender(
                 is_signed_in=account_id is not None, is_null=sender is None, standing=standing
             )
-            if decide_post(which, asks) is Permission.NO:
+            is_ours = sender is not None and fold_domain(sender.domain) in self._service.ours.names
+            if decide_post(which, asks) is Permission.NO and not is_asked_of_a_moderator(
+                which, asks, is_ours=is_ours
+            ):
                 return replies.MAY_NOT_POST
         return Onward(next_hop_of(list_id), is_counted=is_post)
 

@@ -175,6 +175,23 @@ def test_who_may_post_is_asked_before_the_message_comes(
     assert say(hall, talk, listener=SUBMISSION if is_ours else MX)[-1] == said
 
 
+@pytest.mark.parametrize("posting", [Posting.MEMBERS, Posting.INSIDE])
+def test_nobody_learns_from_a_list_who_is_a_member_outside(hall: Hall, posting: Posting) -> None:
+    which = replace(add_list(hall, posting), has_outside=True)
+    for address in addresses_of(which.address):
+        hall.store.lists.lists[address] = which
+    hall.store.lists.members.add("a@example.org")
+
+    def ask(sender: bytes) -> str:
+        return say(hall, HELLO + sender + rcpt(which.address))[-1]
+
+    member, other = ask(MAIL), ask(b"MAIL FROM:<b@example.org>\r\n")
+    assert member == other == "250 2.1.5"
+    ours = [ask(b"MAIL FROM:<%b@ac-exemple.fr>\r\n" % one) for one in (b"marie", b"nobody")]
+    assert ours == ["550 5.7.2"] * 2
+    assert ask(b"MAIL FROM:<>\r\n") == "550 5.7.2"
+
+
 @pytest.mark.parametrize("purpose", [one for one in Purpose if one is not Purpose.POST])
 def test_requests_to_a_list_come_in_from_anybody(hall: Hall, purpose: Purpose) -> None:
     which = add_list(hall, Posting.MEMBERS)

@@ -30,7 +30,12 @@ DAY_S = 86_400.0
 
 _LIST = """
     SELECT list_id, address, prefix, description, language, posting, joining, is_hidden,
-        archive_account_id, secret, created_at_s FROM list"""
+        archive_account_id, secret, created_at_s,
+        EXISTS (SELECT 1 FROM list_member WHERE list_member.list_id = list.list_id
+            AND address_key >= '$')
+        OR EXISTS (SELECT 1 FROM list_member WHERE list_member.list_id = list.list_id
+            AND address_key < '#')
+    FROM list"""
 _INSERT_LIST = """
     INSERT INTO list (address, prefix, description, language, posting, joining, is_hidden,
         archive_account_id, secret, created_at_s)
@@ -331,6 +336,7 @@ def _list(row: Row | None) -> MailingList | None:
         archive_account_id=row[8],
         secret=bytes(row[9]),
         created_at_s=row[10],
+        has_outside=bool(row[11]),
     )
 
 

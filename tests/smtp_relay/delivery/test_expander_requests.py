@@ -17,6 +17,7 @@ from mailserver.store.lists import Joining, ListRole, Posting
 from mailserver.store.queueing import QueueFilter
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId
+from smtp_relay.delivery.expander_requests import MOST_UNINVITED
 from tests.smtp_relay.delivery.list_house import DOMAIN, POST, ListHouse, OpenHouse
 
 # --- moderation ---------------------------------------------------------------------------------
@@ -47,6 +48,28 @@ def test_a_post_waits_until_a_moderator_says_yes_by_mail(open_house: OpenHouse) 
     house.expand()
     assert len(house.read("anne.durand")) == 1
     assert house.state_of(sent)[0] is CopyState.EXPANDED
+
+
+def test_a_strangers_post_waits_where_strangers_may_be_members(open_house: OpenHouse) -> None:
+    house = open_house(posting=Posting.MEMBERS)
+    house.member("anne.durand")
+    house.outside("zoe@example.org")
+    for number in range(MOST_UNINVITED + 5):
+        house.send(b"Subject: %d\r\n\r\nx\r\n" % number, reverse_path="spam@example.net")
+    forged = house.send(reverse_path=f"anne.durand@{DOMAIN}")
+    house.expand()
+    assert set(house.held()) == {
+        "waits for a moderator of animateurs@ac-exemple.fr: its sender is no member"
+    }
+    assert len(house.held()) == MOST_UNINVITED + 5
+    assert "may not post" in house.state_of(forged)[1]
+    assert house.read("anne.durand") == []
+    assert len(house.read("chef")) == MOST_UNINVITED  # the others: `list moderate`
+    hold = house.store.lists.waiting_posts(house.which.list_id)[-1]
+    deed = deed_of("approved", by="cli:test", at_s=house.now_s)
+    assert house.store.lists.decide_hold(hold.ref, "approved", deed)
+    house.expand()
+    assert len(house.read("anne.durand")) == 1
 
 
 def test_a_refused_post_goes_back_to_its_author(open_house: OpenHouse) -> None:

@@ -162,3 +162,19 @@ def test_forged_wishes_do_not_make_us_write_to_everybody(
         for one in wishes
     ]
     assert kept == [True] * 3 + [False] * 2
+
+
+def test_a_list_says_whether_it_has_members_outside(store: Store, which: MailingList) -> None:
+    def has_outside() -> bool:
+        found = store.lists.read_list(which.list_id)
+        assert found is not None
+        return found.has_outside
+
+    assert not has_outside()
+    store.lists.add_member(which.list_id, account_id=AccountId(1))
+    assert not has_outside()
+    for address in ("zoe@example.org", "!x@example.org", '"a b"@example.org'):
+        store.lists.add_member(which.list_id, address=address)
+        assert has_outside(), address
+        assert store.lists.remove_member(which.list_id, address_key=address)
+        assert not has_outside()
