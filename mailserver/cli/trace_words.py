@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mailserver.queue.copies import CopyState
     from mailserver.store.journeys import CopyStep, Journey, PastAttempt, Waiting
+    from mailserver.store.removed import RemovedBy
 
 COPIES_SHOWN = 50
 """Of one message, to people; programs get all."""
@@ -50,13 +51,20 @@ def copy_lines(copy: CopyStep) -> Iterator[str]:
         told = f"collected by {copy.owner} [{one.peer}] over {one.door}"
         events.append((one.at_s, told))
     if copy.removed_at_s is not None:
-        events.append((copy.removed_at_s, "removed from the mailbox"))
+        events.append((copy.removed_at_s, _removed_words(copy.removed_by)))
     for at_s, told in sorted(events, key=lambda event: event[0]):
         yield f"    {clock(at_s)}  {told}"
     if copy.waiting is not None:
         yield f"    {waiting_words(copy.waiting)}"
     for kind in copy.owed:
         yield f"    the sender will be told: {kind.name.lower()}"
+
+
+def _removed_words(by: RemovedBy | None) -> str:
+    if by is None:
+        return "removed from the mailbox"
+    who = f" by {by.by_whom}" if by.by_whom else ""
+    return f"removed from the mailbox{who} over {by.door} [{by.peer}]"
 
 
 def attempt_words(past: PastAttempt) -> str:
@@ -157,6 +165,13 @@ def _copy_facts(copy: CopyStep) -> dict[str, Any]:
         "mailbox": copy.mailbox,
         "uid": copy.uid,
         "removed_at": iso(copy.removed_at_s),
+        "removed_by": None
+        if copy.removed_by is None
+        else {
+            "listener": copy.removed_by.door,
+            "peer": copy.removed_by.peer,
+            "by": copy.removed_by.by_whom or None,
+        },
         "attempts": [_attempt_facts(one) for one in copy.attempts],
         "collected": [
             {"at": iso(one.at_s), "listener": one.door, "peer": one.peer}

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.queueing import Attempt, Lane
+from mailserver.store.removed import RemovedBy
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid
 
 UNINDEXED_LIMIT: Final = 20_000
@@ -79,6 +80,7 @@ class CopyStep:
     attempts: tuple[PastAttempt, ...] = ()
     collections: tuple[Collection, ...] = ()
     owed: tuple[ReportKind, ...] = ()  # reports that its sender must still get
+    removed_by: RemovedBy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from mailserver.store.journeys import (
 )
 from mailserver.store.queueing import Attempt, Lane
 from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.store.sql.removed import remover_of
 from mailserver.store.sql.tracing import SqlTracing
 from mailserver.values.header_text import decode_octets
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid
@@ -35,7 +36,8 @@ _MESSAGE = f"""
     WHERE message_id = ?"""
 _COPIES = """
     SELECT copy.copy_no, copy.recipient, copy.state, copy.mailbox_id, copy.uid,
-        copy.settled_at_s, account.identifier, mailbox.name, entry.removed_at_s
+        copy.settled_at_s, account.identifier, mailbox.name, entry.removed_at_s,
+        entry.removed_by
     FROM copy
         LEFT JOIN mailbox ON mailbox.mailbox_id = copy.mailbox_id
         LEFT JOIN account ON account.account_id = mailbox.account_id
@@ -134,7 +136,7 @@ class SqlJourneys:
 
 
 def _place(row: Row) -> dict[str, Any]:
-    copy_no, recipient, state, mailbox_id, uid, settled_at_s, owner, mailbox, removed_at_s = row
+    copy_no, recipient, state, mailbox_id, uid, settled_at_s, owner, mailbox, *removed = row
     return {
         "copy_no": copy_no,
         "recipient": recipient,
@@ -144,7 +146,8 @@ def _place(row: Row) -> dict[str, Any]:
         "settled_at_s": settled_at_s,
         "owner": owner,
         "mailbox": mailbox,
-        "removed_at_s": removed_at_s,
+        "removed_at_s": removed[0],
+        "removed_by": remover_of(removed[1]),
     }
 
 

@@ -90,7 +90,7 @@ class SqlRemoved:
     ) -> list[RemovedItem]:
         rows = self._engine.read(_LIST, (MAX_HEADER_OCTETS, mailbox_id, since_s, limit))
         return [
-            RemovedItem(item=self._as_item(tuple(row)), removed_at_s=at_s, by=_decoded(by))
+            RemovedItem(item=self._as_item(tuple(row)), removed_at_s=at_s, by=remover_of(by))
             for *row, at_s, by in rows
         ]
 
@@ -137,5 +137,6 @@ def _encoded(by: RemovedBy) -> str:
     return f"{by.door} {by.peer} {by.by_whom}"
 
 
-def _decoded(text: str | None) -> RemovedBy | None:
+def remover_of(text: str | None) -> RemovedBy | None:
+    """Of `entry.removed_by`."""
     return None if text is None else RemovedBy(*text.split(" "))

@@ -8,8 +8,10 @@ from mailserver.cli.trace_words import journey_lines
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.journeys import Waiting
-from mailserver.store.ports import Store
+from mailserver.store.ports import Removal, Store
 from mailserver.store.queueing import Lane
+from mailserver.store.removed import RemovedBy
+from mailserver.values.ids import Uid
 from tests.store.letters import (
     BODY,
     HEAD,
@@ -80,6 +82,20 @@ def test_a_journey_goes_on_to_the_removal(store: Store) -> None:
     journey = store.journey(accept_id)
     assert journey is not None
     assert [c.removed_at_s for c in journey.copies] == [NOW_S + 5, None]
+    assert [c.removed_by for c in journey.copies] == [None, None]
+
+
+def test_a_journey_says_who_removed_it(store: Store) -> None:
+    (box,) = people(store, 1)
+    sent = letter(("un@d", box))
+    accept(store, sent)
+    by = RemovedBy("pop3s", "192.0.2.7", "pnoir")
+    store.apply([Removal(mailbox_id=box, uids=(Uid(1),), removed_at_s=NOW_S + 5, by=by)])
+    journey = store.journey(sent.accept_id)
+    assert journey is not None
+    assert journey.copies[0].removed_by == by
+    lines = "\n".join(journey_lines(journey))
+    assert "removed from the mailbox by pnoir over pop3s [192.0.2.7]" in lines
 
 
 def test_a_journey_from_a_stranger_has_no_submitter(store: Store) -> None:
