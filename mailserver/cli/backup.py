@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ def backup(
         now_s=time.time(),
     )
     os.nice(NICENESS)
-    with opened_store(settings) as store, _progress("saving") as told:
+    with opened_store(settings) as store, _interruptible(), _progress("saving") as told:
         try:
             manifest = make_backup(settings, store, wanted, told)
         except BadFolder as error:
@@ -116,7 +117,7 @@ def restore(
         manifest = read_manifest(folder, schema=schema)
         if numen_key is None and not without_numen_key and manifest.needs_numen_key:
             raise Mistake(_ask_for_key(manifest))
-        with _progress("restoring") as told:
+        with _interruptible(), _progress("restoring") as told:
             restored = restore_backup(wanted, told)
     except (BadBackup, BadFolder) as error:
         raise Mistake(str(error)) from error
@@ -166,6 +167,16 @@ def _tell_restored(folder: Path, restored: Restored, *, has_key: bool) -> None:
         print(f"warning: it was not in the backup: {line}", file=sys.stderr)
     print(f"next: mailserver config check --config {restored.settings}")
     print(f"      mailserver run --config {restored.settings}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM is as Ctrl-C: what was written is taken away."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -48,6 +48,7 @@ class BodyFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
+        self._lock_path = f"{folder.parent}/{HOLD_LOCK}"
         self._making = threading.Lock()
         self._is_made = False
 
@@ -96,8 +97,15 @@ class BodyFiles:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Nothing is unlinked meanwhile, in whatever process."""
-        fd = self._lock_file()
+        """Nothing is unlinked meanwhile, in whatever process.
+
+        Raises:
+            StoreUnavailable: no descriptor left, or no room for one more file.
+        """
+        try:
+            fd = open_private(self._lock_path)
+        except OSError as error:
+            raise StoreUnavailable(f"backup lock: {error}") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_SH)
             yield
@@ -106,8 +114,18 @@ class BodyFiles:
 
     @contextmanager
     def may_unlink(self) -> Iterator[bool]:
-        """While it lasts no backup begins to hold; False: one does already."""
-        fd = self._lock_file()
+        """While it lasts no backup begins to hold; False: one does already.
+
+        Makes no file, which a full disk would refuse: where there is none, nobody holds.
+        Who begins to at this moment reads rows later than those that were let go.
+        """
+        try:
+            fd = os.open(self._lock_path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            yield True
+            return
+        except OSError as error:
+            raise StoreUnavailable(f"backup lock: {error}") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -116,17 +134,6 @@ class BodyFiles:
             yield True
         finally:
             os.close(fd)
-
-    def _lock_file(self) -> int:
-        """
-        Raises:
-            StoreUnavailable: no descriptor left, or no room for one more file.
-        """
-        path = f"{os.path.dirname(self._folder)}/{HOLD_LOCK}"
-        try:
-            return open_private(path)
-        except OSError as error:
-            raise StoreUnavailable(f"backup lock: {error}") from error
 
     def unlink_all(self, names: Iterable[str]) -> None:
         """Harmless where they are gone.  While a backup holds them they become orphans."""

@@ -72,12 +72,12 @@ pytestmark = [
 class Compose:
     """`docker compose` for one project of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, project: str = PROJECT) -> None:
         self.ports = free_ports()
         override = folder / "ports.yml"
         override.write_text(self._override(), "utf-8")
         self._command = [
-            *("docker", "compose", "-p", PROJECT),
+            *("docker", "compose", "-p", project),
             *("-f", str(ROOT / "docker-compose.yml"), "-f", str(override)),
         ]
         self._environment = os.environ | {
@@ -228,6 +228,35 @@ def test_a_gateway_in_front_of_everybody_is_told(compose: Compose) -> None:
         smtplib.SMTP("127.0.0.1", compose.ports["25"], timeout=30).quit()
     status = ("exec", "-T", "smtp", "mailserver", "status", "--door", "smtp")
     wait_for(partial(compose, *status), "every recent client came from one private address")
+
+
+def test_a_backup_is_restored_on_another_machine(compose: Compose, tmp_path: Path) -> None:
+    for name in ("backup", "key"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o777)  # user 10001 writes there
+    mounts = [f"-v={tmp_path / name}:/{name}" for name in ("backup", "key")]
+    once = ("run", "--rm", "--no-deps", "-T", *mounts, "smtp")
+    compose(*once, "backup", "/backup/one", "--numen-key", "/key/apart")
+    other = Compose(tmp_path, f"{PROJECT}-restored")
+    try:
+        other(*once, "restore", "/backup/one", "--to", ".", "--numen-key", "/key/apart")
+        kept = other("run", "--rm", "--no-deps", "-T", "smtp", "mailbox", "list", "pdurand")
+        assert "en boite" in kept
+    finally:
+        other("down", "--volumes")
+
+
+@pytest.mark.parametrize("words", [("run", "--door", "keeper"), ("run", "--door", "web")])
+def test_a_container_that_is_stopped_while_it_starts_stops_at_once(
+    compose: Compose, words: tuple[str, ...]
+) -> None:
+    begun = compose("run", "-d", "--no-deps", "-T", "smtp", *words).strip()
+    try:
+        subprocess.run(["docker", "stop", "-t", "60", begun], check=True, timeout=30)
+        code = subprocess.check_output(["docker", "inspect", "-f", "{{.State.ExitCode}}", begun])
+        assert int(code) in {0, 143}
+    finally:
+        subprocess.run(["docker", "rm", "-f", begun], check=True, timeout=30)
 
 
 def test_stopped_containers_have_drained(compose: Compose) -> None:
