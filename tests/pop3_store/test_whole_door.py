@@ -158,8 +158,9 @@ def test_deletions_last_and_unique_ids_stay(
 def test_a_locked_maildrop_is_in_use(
     tmp_path: Path, credentials: Credentials, settings_tree: dict[str, Any]
 ) -> None:
+    tree = settings_tree | {"pop3": {"lock_wait_s": 0.2}}
     with (
-        whole_door(tmp_path, credentials, settings_tree, SMALL) as door,
+        whole_door(tmp_path, credentials, tree, SMALL) as door,
         door.connect("pop3") as first,
         door.connect("pop3s") as second,
     ):
