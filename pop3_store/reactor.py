@@ -1,4 +1,7 @@
-"""Twisted's epoll reactor without its log context around each event.
+"""Twisted's epoll reactor on the monotonic clock, and without its log context around each event.
+
+Twisted counts its timers by the machine's clock: set back by a year, no sweep,
+beat or report comes for a year; set ahead, all are due at once.
 
 `EPollReactor.doPoll` runs every read and write inside a context that names the
 logger's system.  Nothing here logs through it, and it costs some 8 of the 100
@@ -10,6 +13,7 @@ microseconds of a RETR.  Errors of a descriptor are caught, as before, by
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
@@ -19,6 +23,8 @@ from twisted.internet.main import installReactor
 class LeanReactor(EPollReactor):
     _poller: Any
     _selectables: dict[int, Any]
+
+    seconds = staticmethod(time.monotonic)
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait at most `timeout` seconds (None: for ever) and serve what is ready."""

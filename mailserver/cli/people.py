@@ -55,11 +55,13 @@ def arrive(
     """Let somebody who is expected be present, at once or from a day on."""
     from mailserver.directory import moves
 
-    day = day_typed("--on", on) or _today()
+    day = day_typed("--on", on)
     _act(
         identifier,
         config,
-        lambda _store, _settings, doc, now_s: moves.arrive(doc, on=day, now_s=now_s),
+        lambda _store, _settings, doc, now_s: moves.arrive(
+            doc, on=day or _day_of(now_s), now_s=now_s
+        ),
     )
 
 
@@ -189,5 +191,5 @@ def _until(doc: PersonDoc) -> str:
     return f" until {last_day(doc.life_until_s)}"
 
 
-def _today() -> date:
-    return datetime.now(UTC).date()
+def _day_of(now_s: float) -> date:
+    return datetime.fromtimestamp(now_s, UTC).date()

@@ -96,6 +96,10 @@ class Academy:
             belief = store.read_clock()
             return 0.0 if belief is None else belief.step_s
 
+    def reported_s(self, source: str) -> float:
+        with self.store() as store:
+            return store.read_reports()[source][0]
+
     def removed_count(self) -> int:
         with self.store() as store:
             ((count,),) = store._engine.read(
@@ -124,6 +128,8 @@ def test_two_years_ahead_for_a_while_lose_delay_and_return_nothing(tmp_path: Pat
         service.turn(0)
         service.until(lambda: _rests(academy) < time.time() + 60, "the hop rests no longer")
         service.until(lambda: max(academy.queued()) <= time.time(), "nothing is of the future")
+        back_s = time.time()
+        service.until(lambda: academy.reported_s("pop3.0") > back_s, "POP3's timers go on")
         told = service.ask("status")
         assert "jumped back by 730 d" in told
         assert "moments lay further ahead" in told

@@ -70,6 +70,9 @@ def find_servers(settings: DnsSettings) -> tuple[Bind, ...]:
     return tuple(Bind(name, system.port) for name in names) or (_LAST_RESORT,)
 
 
+MARGIN_S: Final = 5.0
+
+
 class CachingResolver:
     """Answers `Resolver`.  Belongs to one event loop; open it there."""
 
@@ -133,9 +136,11 @@ class CachingResolver:
     async def _ask_servers(self, name: str, record_type: RecordType) -> Answer:
         try:
             question = dns.name.from_text(name)
-            answer = await self._asker.resolve(
-                question, record_type.value, raise_on_no_answer=False, search=False
-            )
+            # dnspython counts by the machine's clock, which may jump meanwhile.
+            async with asyncio.timeout(self._asker.lifetime + MARGIN_S):
+                answer = await self._asker.resolve(
+                    question, record_type.value, raise_on_no_answer=False, search=False
+                )
         except dns.resolver.NXDOMAIN as error:
             return _no_such_name(error)
         except (dns.exception.DNSException, OSError, UnicodeError) as error:
