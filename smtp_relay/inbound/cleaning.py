@@ -38,7 +38,10 @@ class Cleaning:
 
     def may_be_in(self, lowered: bytes) -> bool:
         """A look that costs nothing where, as nearly always, no such field is there."""
-        return any(name in lowered for name in self._names)
+        for name in self._names:  # noqa: SIM110 - for every message: half the time of `any`
+            if name in lowered:
+                return True
+        return False
 
     def may_begin(self, lowered: bytes) -> bool:
         """Could a line that begins so be one of these fields?"""

@@ -31,13 +31,14 @@ class HeaderBlock:
     is_complete: set from outside where there is none at all.
     """
 
-    __slots__ = ("_filter", "_keep", "_kept", "_max_octets", "_tail", "is_complete",
+    __slots__ = ("_cleaning", "_filter", "_keep", "_kept", "_max_octets", "_tail", "is_complete",
                  "is_too_large", "octets", "received_count")  # fmt: skip
 
     def __init__(self, *, max_octets: int, keep: bool, cleaning: Cleaning | None = None) -> None:
         self._max_octets = max_octets
         self._keep = keep
-        self._filter = None if cleaning is None else FieldFilter(cleaning)
+        self._cleaning = cleaning
+        self._filter: FieldFilter | None = None
         self._kept: list[bytes] = []
         self._tail = b"\r\n"  # an empty first line ends the block too
         self.octets = 0
@@ -60,9 +61,10 @@ class HeaderBlock:
             window = window[:found]
         else:
             self._tail = window[-_TAIL_OCTETS:]
-        self.received_count += window.lower().count(_RECEIVED)
-        if self._filter is not None:
-            piece = self._filter.feed(piece, is_last=is_last or self.is_complete)
+        lowered = window.lower()
+        self.received_count += lowered.count(_RECEIVED)
+        if self._cleaning is not None:
+            piece = self._clean(piece, lowered, is_last=is_last or self.is_complete)
         self.octets += len(piece)
         if self.octets > self._max_octets:
             self.is_too_large = True
@@ -70,6 +72,15 @@ class HeaderBlock:
         elif self._keep:
             self._kept.append(piece)
         return piece + text if text else piece
+
+    def _clean(self, piece: bytes, lowered: bytes, *, is_last: bool) -> bytes:
+        """Nearly always the first piece holds the block, and nothing that goes."""
+        assert self._cleaning is not None
+        if self._filter is None:
+            if is_last and not self._cleaning.may_be_in(lowered):
+                return piece
+            self._filter = FieldFilter(self._cleaning)
+        return self._filter.feed(piece, is_last=is_last)
 
     def take(self) -> bytes:
         """The kept block; forgets it."""

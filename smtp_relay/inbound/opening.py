@@ -47,10 +47,10 @@ def read_opening(octets: bytes, *, is_all: bool, most_separators: int) -> Openin
     is_all: nothing follows.
     most_separators: lines above a header; more of them are text.
     """
+    if _FIELD_START.match(octets, 0, MAX_OPENING_OCTETS) or octets.startswith(b"\r\n"):
+        return _HEADER
     is_cut = len(octets) > MAX_OPENING_OCTETS
     octets = octets[:MAX_OPENING_OCTETS]
-    if _FIELD_START.match(octets) is not None or octets.startswith(b"\r\n"):
-        return _HEADER
     at = count = 0
     while (line := _SEPARATOR.match(octets, at)) is not None:
         at, count = line.end(), count + 1
