@@ -107,7 +107,7 @@ class FieldFilter:
         """A line, or a piece of a long one."""
         if self._is_at_line_start and not line.startswith(_WSP):
             self._settle(kept)
-            name = line.partition(b":")[0].rstrip(b" \t").lower()
+            name = line.partition(b":")[0].strip().lower()
             self._is_dropping = self._cleaning.is_blind(name)
             if name == _RESULTS and b":" in line:
                 self._results = b""

@@ -28,7 +28,7 @@ from mailserver.values.address import Address
 from mailserver.values.message import Deposit
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.authors import names_another, read_strictly
-from smtp_relay.inbound.headers import BadAddressList, SubmittedFields
+from smtp_relay.inbound.headers import MAX_AUTHORS_OCTETS, BadAddressList, SubmittedFields
 from smtp_relay.inbound.parameters import MailParameters
 from smtp_relay.inbound.paths import Path
 from smtp_relay.inbound.replies import Phrase
@@ -184,8 +184,11 @@ def decide_authors(
         return replies.NO_FROM
     if len(fields.authors) > 1 or len(fields.senders) > 1:
         return replies.TWO_FROMS
+    values = (*fields.authors, *fields.senders, *fields.resenders)
+    if sum(map(len, values)) > MAX_AUTHORS_OCTETS:
+        return replies.UNREADABLE_FROM
     try:
-        for value in (*fields.authors, *fields.senders, *fields.resenders):
+        for value in values:
             if not all(owns_address(author) for author in read_strictly(value)):
                 return replies.NOT_YOUR_FROM
             if names_another(value, owns_address=owns_address, own_domains=own_domains):

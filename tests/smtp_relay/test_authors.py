@@ -45,6 +45,7 @@ def is_taken(hall: Hall, header: bytes) -> bool:
         b"<" + ME + b">, Marie <marie.dupont@ac-exemple.fr>",
         ME + b" <" + ME + b">",
         b'"marie@ac-exemple.fr" <' + ME + b">",
+        b'"Marie <marie@ac-exemple.fr>" <' + ME + b">",
         b'"marie@home.example" <' + ME + b">",
         b'"Club photo @ school" <' + ME + b">",
         b'"Salle 12: info; bureau" <' + ME + b">",
@@ -217,3 +218,35 @@ def test_text_that_follows_a_header_without_an_empty_line_is_refused(hall: Hall)
 def test_each_mistake_has_a_sentence_of_its_own(hall: Hall, header: bytes, phrase: Phrase) -> None:
     assert answer(hall, header) == phrase.octets["en"]
     assert phrase.text.fr != phrase.text.en
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"a",
+        b"@",
+        b"a@",
+        b"<@",
+        b"(",
+        b"()",
+        b'"',
+        b'""',
+        b"\\",
+        b"a ",
+        b" ",
+        b"a@b.fr ",
+        b"=?",
+        b"<",
+        b",",
+    ],
+)
+def test_long_fields_of_anything_are_read_in_linear_time(hall: Hall, piece: bytes) -> None:
+    filler = piece * (60_000 // len(piece))
+    for value in (filler, b'"' + filler.replace(b'"', b"") + b'" <' + ME + b">"):
+        assert answer(hall, b"From: " + value).startswith((b"250", b"550"))
+
+
+def test_the_fields_of_all_authors_have_one_limit(hall: Hall) -> None:
+    resent = b"Resent-From: " + ME + b" (" + b"x" * 30_000 + b")\r\n"
+    assert is_taken(hall, resent * 2 + b"From: " + ME)
+    assert not is_taken(hall, resent * 3 + b"From: " + ME)
