@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from mailserver.store.body_faults import FaultyBody
     from mailserver.store.ports import Store
 
-SAMPLE: Final = 1_000
-"""Files that are looked at besides those of which a reader has complained: some milliseconds."""
+SAMPLE: Final = 200
+"""Files that are looked at besides those of which a reader has complained: few, as each may be a
+seek, and health checks must be quick."""
 SHOWN: Final = 5
 
 

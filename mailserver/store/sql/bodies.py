@@ -85,8 +85,9 @@ class SqlBodies:
             os.close(fd)
 
     def _open(
-        self, message_id: MessageId, name: str, octets: int | None
+        self, message_id: MessageId, name: str, octets: int | None, *, probe: bool = True
     ) -> tuple[int | None, BodyFault | None]:
+        """probe: an octet of it is read, which may have to come from the disk."""
         try:
             fd = self._files.open_file(name)
         except FileNotFoundError:
@@ -95,7 +96,7 @@ class SqlBodies:
             if error.errno in NO_ROOM:
                 raise StoreUnavailable(f"body file: {error}") from error
             return None, _unreadable(message_id, name, error)
-        fault = None if octets is None else _fault_of(fd, message_id, name, octets)
+        fault = None if octets is None else _fault_of(fd, message_id, name, octets, probe=probe)
         if fault is not None:
             os.close(fd)
             return None, fault
@@ -129,7 +130,7 @@ class SqlBodies:
         return None if row is None else self._look(*row)
 
     def _look(self, message_id: MessageId, name: str, octets: int) -> BodyFault | None:
-        fd, fault = self._open(message_id, name, octets)
+        fd, fault = self._open(message_id, name, octets, probe=False)
         if fd is not None:
             os.close(fd)
         return fault
@@ -149,12 +150,15 @@ class SqlBodies:
         )
 
 
-def _fault_of(fd: int, message_id: MessageId, name: str, octets: int) -> BodyFault | None:
+def _fault_of(
+    fd: int, message_id: MessageId, name: str, octets: int, *, probe: bool
+) -> BodyFault | None:
     """Size, and one octet: a disk that gives nothing says so before we promise anything."""
     try:
         size = os.fstat(fd).st_size
         if size == octets:
-            os.pread(fd, 1, 0)
+            if probe:
+                os.pread(fd, 1, 0)
             return None
     except OSError as error:
         return _unreadable(message_id, name, error)

@@ -25,6 +25,9 @@ DAY_S = 86_400.0
 RESTART_FRACTION = 0.5
 """Under a load that never pauses, no move is whole: from this part of the limit, writers wait."""
 
+CHECK_BODIES_S = 10.0
+"""A slice of reclaiming that comes sooner looks at no body's file: each may be a seek."""
+
 
 class SqliteStoreUpkeep:
     """The `Upkeep` port, over parts that `SqliteStore` makes."""
@@ -45,6 +48,7 @@ class SqliteStoreUpkeep:
     _sign_in_lifetime_s: float
     _keeper_fd: int
     _next_shard: int
+    _bodies_checked_at_s: float = 0.0
     removed_room: Callable[[], RemovedRoom]
 
     def disk_room(self) -> DiskRoom:
@@ -89,7 +93,9 @@ class SqliteStoreUpkeep:
         shard = ("tmp", *SHARDS)[self._next_shard]
         self._next_shard = (self._next_shard + 1) % (len(SHARDS) + 1)
         swept = self._files.orphans(shard, now_s=now_s, is_named=self._reclaimer.is_named)
-        self._bodies.check_slice()  # the other way round: rows without their file
+        if not 0 <= now_s - self._bodies_checked_at_s < CHECK_BODIES_S:
+            self._bodies_checked_at_s = now_s
+            self._bodies.check_slice()  # the other way round: rows without their file
         return Reclaimed(
             reclaimed.entry_count, reclaimed.message_count, reclaimed.file_count + len(list(swept))
         )
