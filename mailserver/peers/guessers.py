@@ -97,7 +97,7 @@ class Guessers:
     def must_wait(self, peer: str) -> bool:
         record = self._record(peer)
         asked = record.asked
-        if self._wall_s() - asked.since_s >= WINDOW_S:
+        if not 0 <= self._wall_s() - asked.since_s < WINDOW_S:  # over, or of a clock that was ahead
             return False
         return asked.unknown > self._most + asked.accepted + record.accepted
 

@@ -84,6 +84,17 @@ def test_an_hour_later_it_may_come_again(ledger: Ledger, clock: Clock) -> None:
     assert not guessers.must_wait(PEER)
 
 
+def test_nobody_waits_for_a_clock_that_was_ahead_and_came_back(
+    ledger: Ledger, clock: Clock
+) -> None:
+    guessers = make(ledger, clock)
+    clock.now_s += 63e6
+    ask(guessers, 50)
+    assert guessers.must_wait(PEER)
+    clock.now_s -= 63e6
+    assert not guessers.must_wait(PEER)
+
+
 def test_processes_and_restarts_share_it(ledger: Ledger, clock: Clock) -> None:
     here, there = make(ledger, clock), make(ledger, clock)
     assert not there.must_wait(PEER)
