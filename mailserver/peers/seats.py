@@ -238,29 +238,30 @@ class Seats:
         return True
 
     def _next_victim(self, own: int, now_s: float) -> Seat | None:
-        while self._victims:
-            seat = self._victims[-1]
-            if seat in self._seats and self._may_go(seat, own, now_s):
-                return self._victims.pop()
-            if seat in self._seats and seat.guest.idle_s(now_s) is not None:
-                return None  # it holds less than the newcomer's block, and so do all below
-            self._victims.pop()
+        """The first of those found that may go now; those that have gone are dropped."""
+        self._victims = [seat for seat in self._victims if seat in self._seats]
+        for number in range(len(self._victims) - 1, -1, -1):
+            if self._may_go(self._victims[number], own, now_s):
+                return self._victims.pop(number)
         return None
 
     def _may_go(self, seat: Seat, own: int, now_s: float) -> bool:
         idle_s = seat.guest.idle_s(now_s)
-        if idle_s is None or seat.account_id is not None or seat.blocks is None:
+        if idle_s is None or seat.account_id is not None:
             return False
-        return self._taken.blocks.get(seat.blocks[0], 0) > own + 1 or idle_s >= LONG_IDLE_S
+        return self._size_of(seat) > own + 1 or idle_s >= LONG_IDLE_S
+
+    def _size_of(self, seat: Seat) -> int:
+        """Of its block; nothing where the address does not say who connects."""
+        return 0 if seat.blocks is None else self._taken.blocks.get(seat.blocks[0], 0)
 
     def _find_victims(self, now_s: float) -> list[Seat]:
-        """Who may go, the first of them last: of the largest block, idle for longest."""
+        """Who may go, the first of them last: idle for longest, and before them the largest."""
         idle = [
-            (self._taken.blocks.get(seat.blocks[0], 0), idle_s, number, seat)
-            for number, seat in enumerate(self._seats)
-            if seat.account_id is None
-            and seat.blocks is not None
-            and (idle_s := seat.guest.idle_s(now_s)) is not None
+            (self._size_of(seat), idle_s, seat)
+            for seat in self._seats
+            if seat.account_id is None and (idle_s := seat.guest.idle_s(now_s)) is not None
         ]
-        idle.sort(key=lambda one: one[:2])
-        return [seat for *_, seat in idle[-MAX_VICTIMS:]]
+        longest = sorted(idle, key=lambda one: one[1])[-MAX_VICTIMS:]
+        largest = sorted(idle, key=lambda one: one[:2])[-MAX_VICTIMS:]
+        return [seat for *_, seat in (*longest, *largest)]

@@ -112,6 +112,15 @@ def test_addresses_that_say_nothing_are_not_counted() -> None:
     assert len(house.crowd(150, "172.17.0.1")) == 150
 
 
+def test_who_hides_behind_a_gateway_makes_room_when_idle_for_long() -> None:
+    house = House(most=50)
+    house.unsaid.add("172.17.0.1")
+    house.crowd(50, "172.17.0.1")
+    assert house.come("172.17.0.1") is Refusal.FULL
+    later_s = NOW_S + LONG_IDLE_S + LOOK_AGAIN_S
+    assert isinstance(house.come("172.17.0.1", now_s=later_s), Seat)
+
+
 def test_no_listener_is_shut_by_what_another_one_holds() -> None:
     house = House(most=200, per_block=10_000, per_known_block=10_000)
     mx = house.crowd(1000)
@@ -157,6 +166,17 @@ def test_many_addresses_with_one_idle_connection_each_make_room() -> None:
     later_s = NOW_S + LONG_IDLE_S + LOOK_AGAIN_S
     assert isinstance(house.come("192.0.2.1", now_s=later_s), Seat)
     assert sum(one.has_left for one in guests) == 1
+
+
+def test_one_that_is_idle_for_long_goes_although_a_larger_block_is_busy() -> None:
+    house = House(most=20, per_block=10_000, per_known_block=10_000)
+    later_s = NOW_S + LONG_IDLE_S + 1
+    old = Someone()
+    house.come(OTHER, guest=old)
+    for _ in range(40):
+        house.come(STRANGER, guest=Someone(idle_since_s=later_s))
+    assert isinstance(house.come(STRANGER, now_s=later_s), Seat)
+    assert old.has_left
 
 
 def test_the_processes_of_a_door_count_together(tmp_path: Path) -> None:
