@@ -31,6 +31,9 @@ _CODE = re.compile(r"[0-9a-z][0-9a-z._-]{0,31}", re.ASCII)
 _CLASS = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}|", re.ASCII)
 _ALIAS = re.compile(r"[0-9a-z](?:[0-9a-z_-]|\.(?=[0-9a-z])){0,59}", re.ASCII)
 _KEPT_TEXT = re.compile(r'="([^"]*)"')
+_UNSEEN: Final = (
+    "a character here cannot be shown (a line break; is a quotation mark left open?): take it out"
+)
 _FORMULA_MARKS: Final = ("=", "@", " ", "'")
 _DAY: Final = timedelta(days=1)
 
@@ -55,7 +58,7 @@ def read_cell(text: str, parse: Callable[[str], object], *, is_numen: bool = Fal
         raise BadCell(words)
     written = plain(text).strip()
     if not written.isprintable():
-        raise BadCell("a character here cannot be shown (a line break): take it out")
+        raise BadCell(_UNSEEN)
     return parse(_without_formula(written))
 
 
