@@ -22,7 +22,7 @@ from pop3_store.desk import Circuit
 from pop3_store.lobby import Lobby
 from pop3_store.protocol import Pop3Protocol
 from pop3_store.texts import Say
-from pop3_store.tls import ServerTls
+from pop3_store.tls import ServerTls, TurnedAway
 
 
 def is_within(host: str, networks: Sequence[Network]) -> bool:
@@ -34,18 +34,6 @@ def is_within(host: str, networks: Sequence[Network]) -> bool:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return any(address in network for network in networks)
-
-
-class TurnedAway(Protocol):
-    """Says one reply and closes."""
-
-    def __init__(self, reply: bytes) -> None:
-        self._reply = reply
-
-    def connectionMade(self) -> None:
-        transport: Any = self.transport
-        transport.write(self._reply)
-        transport.loseConnection()
 
 
 class Entrance(Factory):

@@ -18,13 +18,14 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.protocol import Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer  # type: ignore[import-untyped]
 
 from mailserver.keys.files import named, read_key
 from mailserver.settings.model import TlsVersion
 from mailserver.tls.contexts import CertificateWatch, Stamps, stamps_of
-from mailserver.tls.failures import Reason, classify
+from mailserver.tls.failures import ALERT, Reason, classify
 
 _VERSIONS = {
     "1.0": SSL.TLS1_VERSION,
@@ -165,6 +166,18 @@ class TlsFirst(TLSMemoryBIOProtocol):
         super()._checkHandshakeStatus()  # type: ignore[no-untyped-call]
 
 
+class TurnedAway(Protocol):
+    """Says one reply and closes."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        transport.write(self._reply)
+        transport.loseConnection()
+
+
 class TlsEntrance(TLSMemoryBIOFactory):
     """Implicit TLS in front of another factory, which may turn a peer away.
 
@@ -180,4 +193,4 @@ class TlsEntrance(TLSMemoryBIOFactory):
 
     def buildProtocol(self, addr: Any) -> Any:
         wrapped = self.wrappedFactory.buildProtocol(addr)
-        return None if wrapped is None else self.protocol(self, wrapped)  # type: ignore[no-untyped-call]
+        return TurnedAway(ALERT) if wrapped is None else self.protocol(self, wrapped)  # type: ignore[no-untyped-call]

@@ -6,9 +6,10 @@ board of the supervisor (`supervisor.window`) still tells what the store cannot.
 
 from __future__ import annotations
 
+import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mailserver.store.ports import Store
 
 Reports = dict[str, dict[str, float]]
+STORE_PATIENCE_S: Final = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,7 +84,11 @@ def gather(settings: Settings, names: list[str], *, apart: bool) -> Facts:
         reports={},
         supervisors=look(settings.store.path),
     )
-    _ask_the_store(facts)
+    asking = threading.Thread(target=_ask_the_store, args=(facts,), daemon=True)
+    asking.start()
+    asking.join(STORE_PATIENCE_S)
+    if asking.is_alive():
+        facts = replace(facts, found=[*facts.found, _silent_store()])  # what comes late is not seen
     facts.reports |= _of_the_board(facts.supervisors)
     facts.doors = [_door_facts(facts, name, apart=apart) for name in names]
     return facts
@@ -111,6 +117,16 @@ def _ask_the_store(facts: Facts) -> None:
                 f"the store cannot be opened ({failure}): no mail is taken, none is collected",
             )
         )
+
+
+def _silent_store() -> Finding:
+    from mailserver.settings.finding import error
+
+    return error(
+        "store.path",
+        f"the store has not answered for {STORE_PATIENCE_S:.0f} s: its disk is slow, or a process"
+        " that hangs holds its lock",
+    )
 
 
 def _guarded(facts: Facts, store: Store, check: Any) -> list[Finding]:

@@ -26,7 +26,7 @@ from mailserver.supervisor.generation import Generation, Heritage
 from mailserver.supervisor.halls import WaitingHall
 from mailserver.supervisor.keyring import LOOK_S, Keyring
 from mailserver.supervisor.limits import raise_descriptor_limit
-from mailserver.supervisor.notify import notify
+from mailserver.supervisor.notify import notify, watchdog_s
 from mailserver.supervisor.plan import DoorPlan, Plan
 from mailserver.supervisor.reload import BadSettings, Reading
 from mailserver.supervisor.sockets import PortInUse, Sockets, inherited_sockets
@@ -61,6 +61,7 @@ class Master:
         self._wants_reload = False
         self._is_ready = False
         self._started_at_s = time.monotonic()
+        self._watchdog_s, self._watchdog_at_s = watchdog_s(os.environ), 0.0
         store = Path(str(plan.settings.get("store", {}).get("path", "")) or os.devnull)
         users = () if plan.user_id is None else (plan.user_id,)
         self._window = Window(store, users=users)
@@ -90,6 +91,9 @@ class Master:
         if self._is_stopping:
             return
         self._look_at_keys(now_s)
+        if self._watchdog_s is not None and now_s - self._watchdog_at_s >= self._watchdog_s:
+            self._watchdog_at_s = now_s
+            notify("WATCHDOG=1")
         if self._coming and now_s >= self._coming_until_s:
             self._give_up("not ready in time")
         if self._wants_reload and self._reading is None and not self._coming:
@@ -121,6 +125,8 @@ class Master:
         due = [at_s for g in self._generations() if (at_s := g.next_at_s()) is not None]
         if self._coming:
             due.append(self._coming_until_s)
+        if self._watchdog_s is not None:
+            due.append(self._watchdog_at_s + self._watchdog_s)
         if self._serving.plan.user_id is not None:
             due.append(self._keys_looked_at_s + LOOK_S)
         return max(0.0, min(due) - time.monotonic()) if due else None

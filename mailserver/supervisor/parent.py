@@ -25,6 +25,7 @@ from mailserver.supervisor.orders import DoorOrders
 from mailserver.supervisor.porter import WORTH_IT_S, Porter
 from mailserver.supervisor.vigil import SILENT_S
 from mailserver.telemetry.log import Log, configure, get_log
+from mailserver.telemetry.unraised import log_unraised
 from mailserver.values.secret import Secret
 
 
@@ -132,6 +133,7 @@ class DoorParent:
     def _serve(self, index: int) -> int:
         self._introduce(str(index), process=self._orders.name, worker=index)
         watch_life(self._children.life_read_fd, drain_s=self._drain_s)
+        log_unraised(self._log)
         try:
             self._door.serve(self._prepared, self._context(index))
         except Exception:  # noqa: BLE001 - the top of a process: said loudly, then replaced

@@ -6,6 +6,7 @@ The place is taken before the handshake: who opens a socket and says nothing is 
 from __future__ import annotations
 
 from mailserver.peers.seats import Refusal, Seat
+from mailserver.tls.failures import ALERT
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.session import SessionCommands
 
@@ -29,7 +30,8 @@ class Arriving(SessionCommands):
         else:  # before a handshake no reply can be read
             counters.refused_connections += 1
             self._note("connection refused", code=refusal.code)
-            self.transport.abort()
+            self.transport.write(ALERT)
+            self._close()
 
     def _take_seat(self) -> replies.Phrase | None:
         service = self.service

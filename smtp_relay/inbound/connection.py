@@ -203,8 +203,8 @@ class Connection(Watched):
         self.service.sessions.discard(self)
         if self._seat is not None:
             self.service.seats.leave(self._seat)
-        if self._task is not None:
-            self._task.cancel()
+        if self._task is not None and not self._is_shaking_hands:
+            self._task.cancel()  # a handshake that fails still says why
         self._note_repeats()
         self._lost()
 

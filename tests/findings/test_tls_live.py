@@ -4,9 +4,11 @@ of another key type, on every door.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -171,5 +173,40 @@ def test_a_broken_certificate_leaves_the_old_one_and_is_said_once(
     for listener in EVERY:
         assert served(whole, listener) == good
     assert told() == len(workers)
+    wait_until(lambda: "the new certificate cannot be used" in whole.findings())
     whole.certificate.write_bytes(kept)
     renew()
+
+
+@needs_program("openssl")
+def test_status_compares_what_each_listener_serves_with_the_file(whole: Whole) -> None:
+    def all_are_named() -> bool:
+        """Not where the look of every 30 s comes in between: then once more."""
+        whole.certify(trustme.KeyType.RSA)
+        for file in (whole.certificate, whole.key):
+            os.utime(file, (time.time() - 3600, time.time() - 3600))
+        told = whole.findings()
+        where = [f"{name} 127.0.0.1:{whole.ports[name]}" for name in EVERY]
+        return all(f"{place} serves another certificate" in told for place in where)
+
+    wait_until(all_are_named)
+    for door in ("smtp", "pop3", "web"):
+        for pid in whole.workers(door):
+            subprocess.run(["kill", "-HUP", str(pid)], check=True)
+    wait_until(lambda: "serves another certificate" not in whole.findings())
+
+
+@needs_program("openssl")
+def test_status_counts_failed_handshakes_by_reason_and_warns_of_many(whole: Whole) -> None:
+    for _ in range(120):
+        with socket.create_connection(("127.0.0.1", whole.ports["submissions"]), 20) as sock:
+            sock.sendall(b"EHLO x\r\n")
+            sock.makefile("rb").read()
+
+    def counted() -> float:
+        counters = whole.status()["doors"]["smtp"]["counters"]
+        return float(counters.get("tls.failed.not_tls", 0.0))
+
+    wait_until(lambda: counted() >= 120)
+    assert "because the client sent text" in whole.findings()
+    assert len(failures(whole, "submissions", "sent text")) < 20

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -162,3 +163,33 @@ def test_what_a_listeners_name_means(
         )
     assert (listener.role, listener.is_tls, listener.language) == (role, is_tls, language)
     assert not listener.allows_plaintext
+
+
+@pytest.mark.parametrize(
+    "case",
+    [(b"", b"421 4.7.0 ", "silent"), (b"\x16\x03\x01\x02\x00\x01", b"", "too_slow")],
+)
+def test_a_handshake_has_an_end_and_who_was_silent_hears_what_the_port_speaks(
+    loop: asyncio.AbstractEventLoop,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    case: tuple[bytes, bytes, str],
+) -> None:
+    octets, heard, counter = case
+    monkeypatch.setattr("smtp_relay.inbound.encryption.HANDSHAKE_TIMEOUT_S", 0.2)
+    hall = Hall(loop)
+    listener = replace(submission(settings), name="submissions", is_tls=True)
+
+    async def play() -> None:
+        server = await loop.create_server(lambda: SmtpDoor(hall.service, listener), "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(octets)
+        assert (await reader.read()).startswith(heard)
+        writer.close()
+        server.close()
+        await server.wait_closed()
+
+    loop.run_until_complete(play())
+    assert hall.service.handshakes.counters() == {f"tls.failed.{counter}": 1.0}
+    assert not hall.service.sessions
+    hall.service.last_words.close()

@@ -21,6 +21,7 @@ from mailserver.supervisor.doors import DOOR_MODULES, open_doors
 from mailserver.supervisor.events import Events
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.memory_file import read_memory_file, write_memory_file
+from mailserver.supervisor.notify import watchdog_s
 from mailserver.supervisor.orders import (
     DoorOrders,
     Orders,
@@ -237,3 +238,20 @@ def test_variables_of_another_process_are_no_inheritance() -> None:
     environment = {"LISTEN_FDS": "3", "LISTEN_PID": "1", "LISTEN_FDNAMES": "a:b:c"}
     assert inherited_sockets(environment, pid=2) == {}
     assert environment == {}
+
+
+@pytest.mark.parametrize(
+    ("environment", "seconds"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+    ],
+)
+def test_the_service_manager_hears_twice_as_often_as_it_asks(
+    environment: dict[str, str], seconds: float | None
+) -> None:
+    assert watchdog_s(environment) == seconds

@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from mailserver.telemetry.log import configure, get_log
+from mailserver.telemetry.unraised import log_unraised
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,3 +118,22 @@ def test_nothing_that_a_peer_says_reaches_the_terminal_as_it_is(
     if log_format == "json":
         told = json.loads(written.splitlines()[0])
         assert told["peer"] == HOSTILE
+
+
+def test_what_cannot_be_raised_is_told_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    heard = io.StringIO()
+    configure(level="info", log_format="json", stream=heard)
+    try:
+        log_unraised(get_log("smtp"))
+
+        class Careless:
+            def __del__(self) -> None:
+                raise ValueError("never mind")
+
+        for _ in range(50):
+            Careless()
+    finally:
+        configure(level="info", log_format="auto")
+    (line,) = map(json.loads, heard.getvalue().splitlines())
+    assert (line["level"], line["error"]) == ("warning", "ValueError: never mind")

@@ -200,3 +200,21 @@ def test_the_error_of_a_handshake_carries_its_alert(files: Files) -> None:
     error = fail(make_contexts(files.settings), b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\xff")
     assert alert_of(error)[:1] == b"\x15"
     assert alert_of(ConnectionResetError()) == b""
+
+
+def test_alpn_is_answered_after_a_renewal_too(files: Files) -> None:
+    contexts = make_contexts(files.settings, protocols=["http/1.1"])
+    for key_type in (EC, RSA):
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        server = contexts.modern.wrap_bio(to_server, to_client, server_side=True)
+        asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        asking.check_hostname, asking.verify_mode = False, ssl.CERT_NONE
+        asking.set_alpn_protocols(["h2", "http/1.1"])
+        client = asking.wrap_bio(to_client, to_server)
+        for _ in range(3):
+            for side in (client, server):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    side.do_handshake()
+        assert client.selected_alpn_protocol() == "http/1.1"
+        files.write(key_type)
+        assert watch_certificate(contexts, files.settings).renew(LOG)
