@@ -78,6 +78,7 @@ class SmtpSettings(Section):
     processes: int = Field(default=0, ge=0, le=256)  # 0: one per core
     max_message_mib: float = Field(default=50, gt=0)
     max_header_kib: int = Field(default=1024, ge=16)
+    refuse_own_domains: tuple[Domain, ...] = ()  # as authors of what strangers bring
     max_recipients: int = Field(default=1000, ge=100)
     max_unknown_recipients: int = Field(default=50, ge=1)  # since an accepted message, then 421
     max_unknown_per_hour: int = Field(default=200, ge=1)  # of one block, beyond what it brings

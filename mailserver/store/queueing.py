@@ -232,6 +232,7 @@ class QueuedMessage:
     body_octets: int
     door: str = ""  # what took it in: a listener, or what of ours made it
     has_nul: bool = False  # in its text: it is sent to nobody
+    is_unvouched: bool = False  # a stranger's, under our name (`values.message.UNVOUCHED`)
 
     @property
     def size_octets(self) -> int:

@@ -19,6 +19,8 @@ from mailserver.values.ids import AcceptId, AccountId, MailboxId
 
 HOLDS_NUL: Final = "it holds a NUL character, which other servers have no way to take"
 """Why a message stays here that came in with one (RFC 5321 §2.3.8, RFC 5322 §4.1)."""
+UNVOUCHED: Final = "an address of ours wrote it, it says, and nobody signed in or signed for it"
+"""Why a message stays here that a stranger brought under our name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class BodyFacts:
     has_nul: bool
     longest_line_octets: int  # of those over 998, without CRLF; 0 where no line is so long
     dotted_line_count: int  # lines that begin with a dot: 0 means no stuffing on the way out
+    is_unvouched: bool = False  # see `UNVOUCHED`
 
 
 class Notify(IntFlag):

@@ -57,10 +57,10 @@ from mailserver.telemetry.log import get_log
 from mailserver.texts.plurals import counted, noun
 from mailserver.values.address import fold_domain, key_of
 from mailserver.values.ids import AcceptId, AgentId, MessageId, accept_id_text
-from mailserver.values.message import HOLDS_NUL
+from mailserver.values.message import UNVOUCHED
 from smtp_relay.delivery.expander_copies import Copies
 from smtp_relay.delivery.expander_notes import Notes
-from smtp_relay.delivery.expander_post import DOOR, Workshop, derive, header_of
+from smtp_relay.delivery.expander_post import DOOR, Workshop, derive, header_of, why_held
 from smtp_relay.delivery.expander_requests import Requests
 from smtp_relay.delivery.expander_slices import Interrupted, Part, Slices
 from smtp_relay.delivery.outcomes import lost_words
@@ -261,7 +261,8 @@ class Expander:
             if refusal is not None:
                 return refusal
             authors = find_authors(fields)
-            strict = self._wants_rewriting(authors, copy)
+            # A moderator lets the list say it; nobody has said that its author did.
+            strict = message.is_unvouched or self._wants_rewriting(authors, copy)
             if strict is None:
                 return self._deferred(copy, "4.4.3", "the author's DMARC policy is not known yet")
             how = Rewriting(
@@ -312,12 +313,11 @@ class Expander:
                 return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
             case Permission.NO:
                 return self._not_posted(which, copy, message, fields)
-            case Permission.YES if not message.has_nul:
+            case Permission.YES if not (message.has_nul or message.is_unvouched):
                 return None
             case _:
                 self._requests.hold(which, copy.ref, message, fields)
-                reason = f"waits for a moderator of {which.address}"
-                reason += f": {HOLDS_NUL}" if message.has_nul else ""
+                reason = f"waits for a moderator of {which.address}{why_held(message)}"
                 return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
 
     def _not_posted(
@@ -352,6 +352,8 @@ class Expander:
     ) -> CopyOutcome:
         progress = self._store.lists.post_progress(copy.ref)
         if progress is None:
+            if message.is_unvouched:
+                return self._settled(copy, CopyState.EXPANDED, "2.0.0", f"to nobody: {UNVOUCHED}")
             how = Rewriting(which=which, own_domains=self._shop.domains)
             progress = self._begin(copy, message, how, is_post=False)
         copies_of = self._copies(which, message)

@@ -27,6 +27,8 @@ from mailserver.store.ports import Spool
 from mailserver.store.queueing import QueuedMessage
 from mailserver.values.ids import AcceptId, accept_id_text
 from mailserver.values.message import (
+    HOLDS_NUL,
+    UNVOUCHED,
     Acceptance,
     Body,
     BodyFacts,
@@ -207,6 +209,13 @@ def longest_of(block: bytes) -> int:
     """Of lines over 998 octets; 0 where none is (RFC 5322 §2.1.1)."""
     longest = max(map(len, block.split(b"\r\n")))
     return longest if longest > 998 else 0
+
+
+def why_held(message: QueuedMessage) -> str:
+    """What a moderator should know, beside that the list wants to be asked."""
+    if message.has_nul:
+        return f": {HOLDS_NUL}"
+    return f": {UNVOUCHED}" if message.is_unvouched else ""
 
 
 def with_copies(acceptance: Acceptance, *copies: NewCopy) -> Acceptance:

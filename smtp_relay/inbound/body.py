@@ -62,6 +62,7 @@ class DataReader:
         "has_nul",
         "header",
         "is_too_large",
+        "is_unvouched",
         "rest",
         "size_octets",
         "wire_octets",
@@ -93,6 +94,7 @@ class DataReader:
         self._longest_line_octets = 0
         self._is_8bit = False
         self.has_nul = False
+        self.is_unvouched = False  # set from outside (`authorship`)
         self.has_header = False  # or an empty line in its place
         self.begins_with_separator = False  # which stands above the header
         self.header = HeaderBlock(max_octets=max_header_octets, keep=keep_header, cleaning=cleaning)
@@ -116,6 +118,7 @@ class DataReader:
             has_nul=self.has_nul,
             longest_line_octets=self._longest_line_octets,
             dotted_line_count=self._dotted_line_count,
+            is_unvouched=self.is_unvouched,
         )
 
     def feed(self, data: bytes) -> bytes:

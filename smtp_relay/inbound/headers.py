@@ -82,6 +82,10 @@ class HeaderBlock:
             self._filter = FieldFilter(self._cleaning)
         return self._filter.feed(piece, is_last=is_last)
 
+    def kept(self) -> bytes:
+        """The kept block as far as it has come."""
+        return b"".join(self._kept)
+
     def take(self) -> bytes:
         """The kept block; forgets it."""
         block, self._kept = b"".join(self._kept), []

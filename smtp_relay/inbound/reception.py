@@ -19,14 +19,17 @@ from mailserver.values.address import Address
 from mailserver.values.ids import AcceptId
 from mailserver.values.message import (
     HOLDS_NUL,
+    UNVOUCHED,
     Acceptance,
     Body,
+    BodyFacts,
     Deposit,
     NewCopy,
     Notify,
     Relay,
 )
 from smtp_relay.inbound import replies
+from smtp_relay.inbound.authorship import Authorship
 from smtp_relay.inbound.body import DataReader
 from smtp_relay.inbound.headers import SubmittedFields, find_fields
 from smtp_relay.inbound.opening import FIELD_OF_SEPARATOR
@@ -97,10 +100,12 @@ class Reception:
     """The data of one message while it comes."""
 
     __slots__ = (
+        "_authorship",
         "_is_submission",
         "_marks",
         "_max_hops",
         "_own_domains",
+        "_refused",
         "fields",
         "reader",
         "signing",
@@ -114,20 +119,31 @@ class Reception:
         is_submission: bool,
         is_from_us: bool,
         leaves_as_ours: bool,
+        sender: Address | None = None,
         marks: Sequence[str] = (),
         on_progress: Callable[[], None],
     ) -> None:
-        """is_from_us: somebody who signed in, or a trusted network; their bare LF are mended."""
+        """is_from_us: somebody who signed in, or a trusted network; their bare LF are mended.
+
+        sender: the reverse-path; None: the null one.
+        """
         signer = service.signer if leaves_as_ours else None
+        is_stranger = not is_submission and not is_from_us
         self.reader = DataReader(
             max_octets=service.max_octets,
             max_header_octets=service.max_header_octets,
-            keep_header=is_submission or signer is not None or bool(marks),
+            keep_header=is_stranger or is_submission or signer is not None or bool(marks),
             mends_line_ends=is_from_us,
             drops_separators=is_submission,
             cleaning=service.cleaning(is_submission=is_submission, is_from_us=is_from_us),
         )
         self.signing = None if signer is None else Signing(signer, self.reader.header)
+        self._authorship = None
+        if is_stranger:
+            self._authorship = Authorship(
+                self.reader.header, own=service.own_authors, sender=sender, signer=service.signer
+            )
+        self._refused = service.refused_authors
         self.upload = Upload(service.spooling, on_progress=on_progress)
         self._is_submission = is_submission
         self._own_domains = service.ours.names
@@ -142,6 +158,8 @@ class Reception:
             self.upload.add(octets)
             if self.signing is not None:
                 self.signing.feed(octets)
+            if self._authorship is not None:
+                self._authorship.feed(octets)
         return self.reader.rest
 
     def decide(self, owns_address: OwnsAddress | None) -> Phrase | None:
@@ -156,6 +174,11 @@ class Reception:
         )
         if refusal is not None:
             return refusal
+        authorship = self._authorship
+        if authorship is not None and authorship.is_unvouched():
+            reader.is_unvouched = True
+            if authorship.is_by(self._refused):
+                return replies.NOT_OUR_MAIL
         block = reader.header.take()
         if self._marks and is_circle(block, self._marks):
             return replies.TOO_MANY_HOPS
@@ -222,7 +245,7 @@ def build_acceptance(
         envelope_id=transaction.envelope_id,
         return_content=transaction.return_content,
         by_account=None if stamp.account is None else stamp.account.by_account,
-        copies=_copies(transaction, plan_relay, has_nul=reader.has_nul),
+        copies=_copies(transaction, plan_relay, reader.facts),
     )
 
 
@@ -265,11 +288,11 @@ def _head(stamp: Stamp, transaction: Transaction, fields: SubmittedFields | None
 
 
 def _copies(
-    transaction: Transaction, plan_relay: PlanRelay | None, *, has_nul: bool
+    transaction: Transaction, plan_relay: PlanRelay | None, facts: BodyFacts
 ) -> tuple[NewCopy, ...]:
     """One for each route; what was never asked for is not written."""
-    if has_nul and transaction.has_onward:
-        return _copies_that_stay(transaction, plan_relay)
+    if facts.is_unvouched or (facts.has_nul and transaction.has_onward):
+        return _copies_that_stay(transaction, plan_relay, facts)
     return tuple(
         [
             NewCopy(recipient=recipient, route=route)
@@ -283,17 +306,20 @@ def _copies(
 
 
 def _copies_that_stay(
-    transaction: Transaction, plan_relay: PlanRelay | None
+    transaction: Transaction, plan_relay: PlanRelay | None, facts: BodyFacts
 ) -> tuple[NewCopy, ...]:
     """What was to be sent on stays in its holder's mailbox, which gets it once in any case."""
     copies = []
+    why = HOLDS_NUL if facts.has_nul else UNVOUCHED
     routes = zip(transaction.rcpt_tos, transaction.routes, transaction.wishes, strict=True)
     for recipient, route, wishes in routes:
         if isinstance(route, Onward) and route.home is not None:
             copy = _copy(transaction, recipient, route.home, wishes, plan_relay)
-            copy.note = f"not sent on to {route.recipient}: {HOLDS_NUL}"
+            copy.note = f"not sent on to {route.recipient}: {why}"
         else:
             copy = _copy(transaction, recipient, route, wishes, plan_relay)
+            if facts.is_unvouched and isinstance(route, Deposit):
+                copy.note = f"perhaps forged: {UNVOUCHED}"
         copies.append(copy)
     return tuple(copies)
 

@@ -414,6 +414,12 @@ HOLDS_NUL = _phrase(
     "Message refuse : il contient un caractere nul ; joignez ce contenu comme fichier",
     "Message refused: it holds a NUL character; attach that content as a file",
 )
+NOT_OUR_MAIL = _phrase(
+    550,
+    "5.7.1",
+    "L'adresse de l'auteur est une des notres ; identifiez-vous ici pour l'employer",
+    "The author's address is one of ours; sign in here to write under it",
+)
 TOO_MANY_HOPS = _phrase(
     554,
     "5.4.6",

@@ -250,6 +250,7 @@ class SmtpDoor(Arriving):
             is_submission=self.listener.role is Role.SUBMISSION,
             is_from_us=self._is_from_us(),
             leaves_as_ours=self.envelope.has_onward and self._is_from_us(),
+            sender=self.envelope.sender,
             marks=self.envelope.marks,
             on_progress=self._disk_progressed,
         )

@@ -47,6 +47,7 @@ from mailserver.tls.parting import LastWords
 from mailserver.values.address import fold_domain
 from mailserver.values.clock import Belief
 from mailserver.values.ids import AcceptId, AccountId, make_accept_id
+from smtp_relay.inbound.authorship import OwnAuthors
 from smtp_relay.inbound.cleaning import Cleaning
 from smtp_relay.inbound.trace import DateText
 from smtp_relay.inbound.upload import Memory, Spooling
@@ -208,6 +209,8 @@ class Service:
     max_header_octets: int = field(init=False)
     spooling: Spooling = field(init=False)
     ours: OurDomains = field(init=False)
+    own_authors: OwnAuthors = field(init=False, repr=False)
+    refused_authors: OwnAuthors = field(init=False, repr=False)  # of strangers
     classes: Classes = field(init=False)
     size_offer: str = field(init=False)  # as EHLO says it
     schedule: Schedule = field(init=False)
@@ -254,6 +257,8 @@ class Service:
             is_submission: Cleaning(own_names, is_submission=is_submission)
             for is_submission in (True, False)
         }
+        self.own_authors = OwnAuthors(self.ours.names)
+        self.refused_authors = OwnAuthors(map(fold_domain, settings.smtp.refuse_own_domains))
         self.classes = Classes(settings.classes, grace_percent=settings.quota.grace_percent)
         self.schedule = make_schedule(settings.delivery)
         self.spooling = Spooling(

@@ -8,3 +8,4 @@ ENDS_WITH_CRLF: Final = 1
 IS_8BIT: Final = 2
 HAS_NUL: Final = 4
 SMTPUTF8: Final = 8
+IS_UNVOUCHED: Final = 16

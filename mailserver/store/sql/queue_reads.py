@@ -16,7 +16,7 @@ from mailserver.store.queueing import (
 from mailserver.store.sql.bodies import OpenBody
 from mailserver.store.sql.bulk import LARGEST, chunks
 from mailserver.store.sql.engine import Engine, Row, first
-from mailserver.store.sql.flags import ENDS_WITH_CRLF, HAS_NUL, IS_8BIT, SMTPUTF8
+from mailserver.store.sql.flags import ENDS_WITH_CRLF, HAS_NUL, IS_8BIT, IS_UNVOUCHED, SMTPUTF8
 from mailserver.values.ids import MessageId
 from mailserver.values.message import Notify
 
@@ -145,6 +145,7 @@ def _queued_message(row: Row, fd: int | None) -> QueuedMessage:
         body_octets=body_octets,
         door=door,
         has_nul=bool(flags & HAS_NUL),
+        is_unvouched=bool(flags & IS_UNVOUCHED),
     )
 
 

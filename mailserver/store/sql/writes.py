@@ -40,7 +40,7 @@ from mailserver.store.sql.deposits import (
     write_deposits,
 )
 from mailserver.store.sql.engine import Connection, Engine, first
-from mailserver.store.sql.flags import ENDS_WITH_CRLF, HAS_NUL, IS_8BIT, SMTPUTF8
+from mailserver.store.sql.flags import ENDS_WITH_CRLF, HAS_NUL, IS_8BIT, IS_UNVOUCHED, SMTPUTF8
 from mailserver.values.ids import AcceptId, MessageId
 from mailserver.values.message import Acceptance, InlineBody
 from mailserver.values.unique_ids import make_nonce
@@ -256,6 +256,7 @@ def _message_row(message_id: int, acceptance: Acceptance) -> Sequence[Any]:
         | IS_8BIT * facts.is_8bit
         | HAS_NUL * facts.has_nul
         | SMTPUTF8 * acceptance.smtputf8
+        | IS_UNVOUCHED * facts.is_unvouched
     )
     return (
         message_id,

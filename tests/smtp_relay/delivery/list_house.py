@@ -197,6 +197,7 @@ class ListHouse:
         reverse_path: str = "jean.petit@ac-exemple.fr",
         door: str = "submission",
         filed: FiledBody | None = None,
+        is_unvouched: bool = False,
     ) -> MessageId:
         """Accept a message for one of the list's addresses, as RCPT routes it."""
         header, _, _ = body.partition(b"\r\n\r\n")
@@ -218,6 +219,7 @@ class ListHouse:
                 has_nul=b"\0" in body,
                 longest_line_octets=0,
                 dotted_line_count=body.count(b"\r\n."),
+                is_unvouched=is_unvouched,
             ),
             reverse_path=reverse_path,
             account_id=account_id,

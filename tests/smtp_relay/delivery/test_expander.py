@@ -9,6 +9,8 @@ from subprocess import PIPE, Popen
 
 import pytest
 
+from mailserver.lists.addresses import Purpose, address_for
+from mailserver.lists.verdict import deed_of
 from mailserver.queue.copies import CopyState
 from mailserver.routing.local import OurDomains
 from mailserver.settings.model import ClassSettings
@@ -16,6 +18,7 @@ from mailserver.store.body_faults import BodyFault, BodyLost
 from mailserver.store.lists import DONE, AddCopies, ListRole, Posting, Stage
 from mailserver.store.queueing import QueuedMessage
 from mailserver.values.ids import MessageId
+from mailserver.values.message import UNVOUCHED
 from tests.smtp_relay.delivery.list_house import LIST, POST, ListHouse, OpenHouse
 from tests.store.letters import accept, letter_to
 
@@ -541,3 +544,36 @@ def test_a_post_that_went_out_is_settled_though_what_was_made_of_it_is_lost(
     house.store.open_queued = lost  # type: ignore[assignment]
     house.expand()
     assert house.state_of(message_id)[0] is CopyState.EXPANDED
+
+
+def test_a_forged_post_waits_for_a_moderator_and_is_never_the_authors(
+    open_house: OpenHouse,
+) -> None:
+    """A stranger under a member's reverse-path, with an author of ours above the text."""
+    house = open_house()
+    house.member("anne.durand")
+    house.outside("paul@exemple.net")
+    post = POST.replace(b"From: ", b"From: Boss <boss@ac-exemple.fr>\r\nX-Was: ", 1)
+    sent = house.send(post, reverse_path="paul@exemple.net", door="mx", is_unvouched=True)
+    house.expand()
+    (reason,) = house.held()
+    assert UNVOUCHED in reason
+    assert house.read("anne.durand") == []
+    deed = deed_of("approved", by="chef", at_s=house.now_s)
+    assert house.store.lists.decide_hold(house.ref(sent), "approved", deed)
+    house.expand()
+    (got,) = house.read("anne.durand")
+    assert b'From: "Boss via animateurs"' in got, got
+    assert b"<boss@ac-exemple.fr>" not in got.partition(b"\r\nReply-To")[0].rpartition(b"From:")[2]
+
+
+def test_a_forged_letter_to_the_owners_goes_to_nobody(open_house: OpenHouse) -> None:
+    house = open_house()
+    sent = house.send(
+        to=address_for(house.which.address, Purpose.OWNER), door="mx", is_unvouched=True
+    )
+    house.expand()
+    state, words = house.state_of(sent)
+    assert state is CopyState.EXPANDED
+    assert UNVOUCHED in words
+    assert house.read("chef") == []
