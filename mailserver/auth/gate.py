@@ -191,14 +191,14 @@ class Gate:
                 return self._granted(sign_in)
             tried = self._admit(sign_in, password, caller)
             if tried is None:
-                self._note("sign-in slowed", caller)
+                self._note("sign-in slowed", caller, say=self._log.warning)
                 return Throttled()
         except StoreError as error:
             self._log.error("sign-in without store", door=door, peer=peer, exc_info=error)
             return Unavailable()
         if not self._pool.try_submit(lambda: on_done(self._decide(sign_in, password, tried))):
             self._withdraw(tried)
-            self._note("hashing pool is full", caller)
+            self._note("hashing pool is full", caller, say=self._log.warning)
             return Unavailable()
         return None
 
@@ -223,10 +223,13 @@ class Gate:
         if self._throttle is not None:
             self._throttle.withdraw(tried)
 
-    def _note(self, event: str, caller: Caller, **facts: Any) -> None:
+    def _note(
+        self, event: str, caller: Caller, *, say: Callable[..., Any] | None = None, **facts: Any
+    ) -> None:
         """What a peer can cause: so many lines for each block of addresses."""
         if self._notices is None or self._notices.allows(caller.peer):
-            self._log.info(event, door=caller.door, peer=caller.peer, who=caller.whose, **facts)
+            say = say or self._log.info
+            say(event, door=caller.door, peer=caller.peer, who=caller.whose, **facts)
 
     def _decide(self, sign_in: SignIn | None, password: Secret[bytes], tried: Admission) -> Verdict:
         """In a thread of the pool: hash, compare, remember."""
