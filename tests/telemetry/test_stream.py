@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+import structlog
 
 from mailserver.telemetry import log
 from mailserver.telemetry.stream import LogStream
@@ -58,6 +59,7 @@ def test_whoever_logs_to_a_full_disk_goes_on() -> None:
     with open("/dev/full", "w", encoding="utf-8", buffering=1) as out:
         log.configure(level="info", log_format="json", stream=out)
         log.get_log("test").error("nothing is said", why="no room")
+    structlog.reset_defaults()
 
 
 def _no_room(_fd: int, _octets: bytes) -> int:
