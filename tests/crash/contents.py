@@ -11,6 +11,7 @@ import apsw
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
+from mailserver.store.body_faults import BodyError
 from mailserver.store.ports import StoredMessage, StoreError
 from mailserver.store.queueing import Lane
 from mailserver.store.sqlite.store import SqliteStore
@@ -105,7 +106,10 @@ def _read_box(store: SqliteStore, box: str, read: Callable[[bytes], Mail]) -> di
     prefix = unique_id_prefix(maildrop.epoch)
     columns = (listing.uids, listing.sizes_octets, listing.nonces)
     for uid, size, nonce in zip(*columns, strict=True):
-        message = store.fetch(account.inbox_id, Uid(uid))
+        try:
+            message = store.fetch(account.inbox_id, Uid(uid))
+        except BodyError as error:
+            raise Unreadable(f"{box} lists the UID {uid}: {error}") from error
         if message is None:
             raise Unreadable(f"{box} lists the UID {uid} and its body is gone")
         octets = _all_octets(message)
