@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mailserver.settings.model import Settings
     from mailserver.store.ports import Store
     from mailserver.store.queueing import DestinationState
+    from mailserver.values.ids import AccountId
 
 MANY_COPIES: Final = 10_000
 LEFT_LYING_S: Final = 900.0
@@ -41,6 +42,8 @@ def check_store(settings: Settings, store: Store, *, now_s: float) -> Iterator[F
 
 def check_postmaster(settings: Settings, store: Store) -> Iterator[Finding]:
     """Somebody must read what is sent to postmaster@ (RFC 5321 §4.5.1)."""
+    from mailserver.store.ports import AccountState
+
     identifier = settings.service.postmaster
     account = store.find_account(identifier)
     if account is None:
@@ -49,12 +52,25 @@ def check_postmaster(settings: Settings, store: Store) -> Iterator[Finding]:
             f"there is no account {identifier}: mail to postmaster@ and abuse@ is refused;"
             f" `mailserver account add {identifier} ...`, or name another account",
         )
-    elif store.read_credential(account.account_id) is None:
+    elif account.state is not AccountState.ACTIVE:
+        yield warning(
+            "service.postmaster",
+            f"{identifier} is {account.state.value}: nobody reads mail to postmaster@ and abuse@;"
+            f" `mailserver account resume {identifier}`, or name another account",
+        )
+    elif not _can_be_read(store, account.account_id):
         yield warning(
             "service.postmaster",
             f"{identifier} has no password: nobody reads mail to postmaster@ and abuse@;"
             f" `mailserver account passwd {identifier}`",
         )
+
+
+def _can_be_read(store: Store, account_id: AccountId) -> bool:
+    """With a password of its own, or because it goes on to somebody."""
+    credential = store.read_credential(account_id)
+    has_password = credential is not None and credential.verifier is not None
+    return has_password or bool(store.read_forward(account_id)[0])
 
 
 def check_queue(

@@ -248,3 +248,28 @@ def test_many_missing_bodies_are_counted_and_not_all_listed(service: Path, run: 
     (words,) = [one["sentence"] for one in json.loads(said) if "cannot be read" in one["sentence"]]
     assert words.startswith("8 messages")
     assert "and 3 more" in words
+
+
+def test_a_postmaster_whom_nobody_reads_is_a_warning(service: Path, run: Run) -> None:
+    def told() -> str:
+        words = run("status", "--door", "keeper", "--json", "--config", service).out
+        return "\n".join(json.loads(words)["warnings"])
+
+    report(service, "keeper.0", time.time())
+    assert "postmaster has no password: nobody reads mail to postmaster@" in told()
+    run("account", "passwd", "postmaster", "--password-stdin", "--config", service,
+        stdin=b"a long enough password\n")  # fmt: skip
+    assert "postmaster" not in told()
+    run("account", "suspend", "postmaster", "--config", service)
+    assert "postmaster is suspended: nobody reads mail" in told()
+
+
+def test_a_store_that_cannot_be_opened_is_an_error_and_the_rest_is_told(
+    service: Path, run: Run
+) -> None:
+    database = service.parent / "store/mail.db"
+    database.unlink()
+    database.mkdir()
+    said = run("status", "--door", "keeper", "--config", service)
+    assert said.status == 1
+    assert "the store cannot be opened" in said.out
