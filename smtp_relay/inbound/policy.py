@@ -45,6 +45,7 @@ class Onward:
     is_counted: against the sending limits of the account.
     home: where a forwarded copy stays that may not leave; None: there is no such place.
     is_private: where it goes is its holder's business, and not its sender's.
+    once: one copy for all recipients of a transaction that have the same; empty: each has its own.
     """
 
     next_hop: str
@@ -54,6 +55,7 @@ class Onward:
     is_counted: bool = True
     home: Deposit | None = None
     is_private: bool = False
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)

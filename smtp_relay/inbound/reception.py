@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from aiosmtpd.smtp import Envelope
@@ -42,6 +43,7 @@ from smtp_relay.inbound.policy import (
     decide_body,
 )
 from smtp_relay.inbound.recipients import Forwarding, wishes_onward
+from smtp_relay.inbound.repeats import Repeats
 from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.sending import why_over_limit
 from smtp_relay.inbound.signing import Signing
@@ -75,15 +77,23 @@ class Transaction(Envelope):
         self.recipient_count = 0
         self.has_onward = False
         self.marks: tuple[str, ...] = ()  # of those whose mail goes on
+        self.repeats: Repeats | None = None
 
     def add(self, recipient: str, route: Deposit | Onward, wishes: RcptParameters) -> None:
-        """One more recipient, accepted."""
+        """One more recipient, accepted; a list or forward target that is there has its copy."""
         self.recipient_count += 1
+        if type(route) is Onward:
+            self.has_onward = True
+            if route.once and self._is_repeat(recipient, route, wishes):
+                return
         self.rcpt_tos.append(recipient)
         self.routes.append(route)
         self.wishes.append(wishes)
-        if type(route) is Onward:
-            self.has_onward = True
+
+    def _is_repeat(self, recipient: str, route: Onward, wishes: RcptParameters) -> bool:
+        if self.repeats is None:
+            self.repeats = Repeats()
+        return self.repeats.merge(self, recipient, route, wishes)
 
     def forward(self, recipient: str, forwarding: Forwarding, wishes: RcptParameters) -> None:
         """One more recipient, whose copy goes on; a second copy stays, if it is kept."""
@@ -292,17 +302,21 @@ def _copies(
 ) -> tuple[NewCopy, ...]:
     """One for each route; what was never asked for is not written."""
     if facts.is_unvouched or (facts.has_nul and transaction.has_onward):
-        return _copies_that_stay(transaction, plan_relay, facts)
-    return tuple(
-        [
-            NewCopy(recipient=recipient, route=route)
-            if type(route) is Deposit and wishes is NO_RCPT_PARAMETERS
-            else _copy(transaction, recipient, route, wishes, plan_relay)
-            for recipient, route, wishes in zip(
-                transaction.rcpt_tos, transaction.routes, transaction.wishes, strict=True
-            )
-        ]
-    )
+        copies = _copies_that_stay(transaction, plan_relay, facts)
+    else:
+        copies = tuple(
+            [
+                NewCopy(recipient=recipient, route=route)
+                if type(route) is Deposit and wishes is NO_RCPT_PARAMETERS
+                else _copy(transaction, recipient, route, wishes, plan_relay)
+                for recipient, route, wishes in zip(
+                    transaction.rcpt_tos, transaction.routes, transaction.wishes, strict=True
+                )
+            ]
+        )
+    if transaction.repeats is not None:
+        transaction.repeats.note(copies)
+    return copies
 
 
 def _copies_that_stay(
@@ -311,7 +325,8 @@ def _copies_that_stay(
     """What was to be sent on stays in its holder's mailbox, which gets it once in any case."""
     copies = []
     why = HOLDS_NUL if facts.has_nul else UNVOUCHED
-    routes = zip(transaction.rcpt_tos, transaction.routes, transaction.wishes, strict=True)
+    own = zip(transaction.rcpt_tos, transaction.routes, transaction.wishes, strict=True)
+    routes = chain(own, () if transaction.repeats is None else transaction.repeats.forwarded)
     for recipient, route, wishes in routes:
         if isinstance(route, Onward) and route.home is not None:
             copy = _copy(transaction, recipient, route.home, wishes, plan_relay)

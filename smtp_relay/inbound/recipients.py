@@ -170,7 +170,8 @@ class Recipients:
         which = lists.read_list(list_id)
         if which is None:
             return replies.NO_SUCH_USER
-        is_post = purpose_of(which, f"{address.local}@{address.domain}")[0] is Purpose.POST
+        purpose, detail = purpose_of(which, f"{address.local}@{address.domain}")
+        is_post = purpose is Purpose.POST
         if is_post:
             sender = transaction.sender
             account_id = None if self._account is None else self._account.account_id
@@ -187,7 +188,9 @@ class Recipients:
                 which, asks, is_ours=is_ours
             ):
                 return replies.MAY_NOT_POST
-        return Onward(next_hop_of(list_id), is_counted=is_post)
+        next_hop = next_hop_of(list_id)
+        once = f"{next_hop}{purpose.value}{f'+{detail}' if purpose in _NAMES_ONE else ''}"
+        return Onward(next_hop, is_counted=is_post, once=once)
 
     # --- forwarding -----------------------------------------------------------------
 
@@ -255,6 +258,7 @@ class Recipients:
             path.text,
             str(sender) if sender.local else None,
             is_counted=False,
+            once=f"forward:{to.key}",
         )
 
     def _put_off(self) -> Phrase:
@@ -287,6 +291,8 @@ class Recipients:
 
 
 _MAX_DECIDED = 256
+_NAMES_ONE = frozenset({Purpose.CONFIRM, Purpose.MODERATE, Purpose.BOUNCES})
+"""What stands behind the plus there is whose, or what about: another one is another request."""
 _OURSELVES = Asker.ourselves()
 _FULL = {Room.NOT_NOW: replies.MAILBOX_FULL_FOR_NOW, Room.NO: replies.MAILBOX_FULL}
 
