@@ -36,13 +36,15 @@ from mailserver.store.ports import (
 from mailserver.store.removed import RemovedBy
 from mailserver.values.ids import AccountId, MailboxId, Uid
 from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Row
-from pop3_store.desk import Circuit, Desk
+from pop3_store.desk import Circuit, Desk, Tally
 from pop3_store.entering import Entering
 from pop3_store.listing import OpenMaildrop
 from pop3_store.notes import Collected
 from pop3_store.signed_in import SignedIn
 from pop3_store.states import Action, Signal, State
 from pop3_store.texts import Say
+
+__all__ = ["BATCH_OCTETS", "Circuit", "Desk", "Session", "Tally"]
 
 BATCH_OCTETS = 64 * 1024
 """Replies to pipelined commands are sent together until they reach this."""
