@@ -86,6 +86,9 @@ class Board:
                 os.close(self._fd)  # the slot is free
             self._fd = -1
 
+    def __del__(self) -> None:
+        self.close()
+
     def beat(self, *, now_s: float) -> None:
         """Say that we live, and look who else does; about once a second."""
         self._times[self._base + _BEAT] = now_s

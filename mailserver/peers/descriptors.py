@@ -39,6 +39,9 @@ class Spares:
     def close(self) -> None:
         self._let_go()
 
+    def __del__(self) -> None:
+        self._let_go()
+
     def _take(self) -> bool:
         try:
             while len(self._held) < self._count:
