@@ -163,6 +163,8 @@ def test_a_recipient_elsewhere_goes_out_as_typed(hall: Hall, recipient: str) -> 
         (f'<"marie"@{DOMAIN}>', "250 2.1.5"),
         (f"<@elsewhere.org:marie@{DOMAIN}>", "250 2.1.5"),
         ("<postmaster>", "250 2.1.5"),
+        ("<postmaster> NOTIFY=NEVER", "250 2.1.5"),
+        ("<postmaster> FOO=1", "555 5.5.4"),
         (f"<marie..x@{DOMAIN}>", "550 5.1.1"),
         (f"<.marie@{DOMAIN}>", "550 5.1.1"),
         (f"<{'m' * 300}@{DOMAIN}>", "550 5.1.1"),
