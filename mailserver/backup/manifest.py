@@ -19,13 +19,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 SUMS: Final = "SHA256SUMS"
 SETTINGS: Final = "mailserver.toml"
 NUMEN_KEY_FILE: Final = "numen.key"
+NEEDED_PLACES: Final = frozenset({"store.path", "auth.numen_key"})
 _SUM: Final = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
@@ -98,18 +99,41 @@ def read_manifest(folder: Path, *, schema: int) -> Manifest:
         raise BadBackup(_why_no_manifest(folder)) from None
     except ValueError:
         raise BadBackup(f"{folder / MANIFEST} is spoilt: take another backup") from None
-    if not isinstance(tree, dict) or not isinstance(tree.get("format"), int):
+    numbers = [tree.get(name) for name in ("format", "schema")] if isinstance(tree, dict) else []
+    if not numbers or not all(isinstance(number, int) for number in numbers):
         raise BadBackup(f"{folder / MANIFEST} is not of a backup: take another one")
-    if tree["format"] > FORMAT or tree.get("schema", 0) > schema:
+    if tree["format"] > FORMAT or tree["schema"] > schema:
         raise BadBackup(
             f"{folder} was made by a newer version ({tree.get('program')}):"
             " install that one, and restore with it"
         )
     known = {one.name for one in fields(Manifest)}
     try:
-        return Manifest(**{name: value for name, value in tree.items() if name in known})
+        manifest = Manifest(**{name: value for name, value in tree.items() if name in known})
     except TypeError:
-        raise BadBackup(f"{folder / MANIFEST} is spoilt: take another backup") from None
+        manifest = None
+    if manifest is None or not _is_sound(manifest):
+        raise BadBackup(f"{folder / MANIFEST} is spoilt: take another backup")
+    return manifest
+
+
+def _is_sound(manifest: Manifest) -> bool:
+    """Are its values of their kinds, and does each place lie in the folder that is to be filled?"""
+    kinds: dict[str, type] = {"int": int, "str": str, "bool": bool}
+    plain = [one for one in fields(Manifest) if one.type in kinds]
+    if not all(type(getattr(manifest, one.name)) is kinds[str(one.type)] for one in plain):
+        return False
+    listed: list[tuple[Any, type]] = [
+        (manifest.places, dict),
+        (manifest.environment, dict),
+        (manifest.missing, list),
+    ]
+    if not all(isinstance(value, kind) for value, kind in listed):
+        return False
+    places: dict[str, Any] = manifest.places
+    return places.keys() >= NEEDED_PLACES and all(
+        isinstance(place, str) and is_inside(place) for place in places.values()
+    )
 
 
 def _why_no_manifest(folder: Path) -> str:

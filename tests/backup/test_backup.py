@@ -325,6 +325,13 @@ def spoil_manifest(manifest: Path, how: str) -> None:
             manifest.write_text("[]")
         case "a newer format":
             manifest.write_text(json.dumps(tree | {"format": 99}))
+        case "a place elsewhere":
+            tree["places"]["auth.numen_key"] = "../../numen.key"
+            manifest.write_text(json.dumps(tree))
+        case "no places":
+            manifest.write_text(json.dumps(tree | {"places": {}}))
+        case "a word for a number":
+            manifest.write_text(json.dumps(tree | {"octets": "many"}))
         case "a newer store":
             manifest.write_text(json.dumps(tree | {"schema": 9999, "program": "9.9"}))
 
@@ -359,6 +366,9 @@ def spoil(saved: Path, how: str) -> None:
         ("no manifest", "half a backup"),
         ("half a manifest", "spoilt"),
         ("a list for a manifest", "not of a backup"),
+        ("a place elsewhere", "spoilt"),
+        ("no places", "spoilt"),
+        ("a word for a number", "spoilt"),
         ("no body", "is missing"),
         ("a body that is cut", "cut or changed"),
         ("a body of other octets", "was changed since"),
