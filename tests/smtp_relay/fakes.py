@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
+from mailserver.peers.descriptors import Spares
 from mailserver.quota.sending import Sent
 from mailserver.routing.relaying import Role
 from mailserver.routing.srs import Srs
@@ -399,6 +400,7 @@ class Hall:
             clock_s=self.clock,
             on_broken=self._break,
             srs=Srs(Secret(b"k" * 32), domain=DOMAIN, max_days=21),
+            spares=Spares(0),  # a thousand halls in one process would hold all it may have
         )
         self.service.refresh_postmaster()
 
