@@ -103,7 +103,7 @@ class Lobby:
     is_draining: bool = False
     peers: PeerWatch = field(default_factory=PeerWatch)
     handshakes: FailedHandshakes = field(default_factory=lambda: FailedHandshakes(get_log("pop3")))
-    spares: Spares = field(default_factory=Spares)
+    spares: Spares = field(default_factory=lambda: Spares(0))  # the worker keeps some
     refused_for_descriptors: int = 0
     _numbered: int = 0
     _is_ticking: bool = False

@@ -31,7 +31,7 @@ from twisted.logger import globalLogBeginner
 
 from mailserver.auth.gate import open_gate
 from mailserver.peers.board import Board
-from mailserver.peers.descriptors import descriptors_now
+from mailserver.peers.descriptors import Spares, descriptors_now
 from mailserver.peers.liveness import keep_alive
 from mailserver.peers.notices import Notices
 from mailserver.peers.seats import Seats, says_who
@@ -176,6 +176,7 @@ class Worker:
             max_connections=settings.pop3.max_connections,
             idle_timeout_s=settings.pop3.idle_timeout_s,
             worker_name=f"pop3.{context.index}",
+            spares=Spares(),
         )
         self._ports = [self._listen(listener) for listener in context.listeners]
 

@@ -200,7 +200,7 @@ class Service:
     turns: Turns = field(default_factory=Turns)
     handshakes: FailedHandshakes = field(default_factory=lambda: FailedHandshakes(get_log("smtp")))
     last_words: LastWords = field(default_factory=LastWords)
-    spares: Spares = field(default_factory=Spares)
+    spares: Spares = field(default_factory=lambda: Spares(0))  # the worker keeps some
     gateways: frozenset[IpAddress] = frozenset()  # addresses that may stand for anybody
     is_draining: bool = False
     postmaster: Target | None = None  # who gets postmaster@ and abuse@

@@ -30,6 +30,7 @@ import uvloop
 from mailserver.auth.gate import open_gate
 from mailserver.dkim.signer import Signer, open_signer
 from mailserver.peers.board import Board
+from mailserver.peers.descriptors import Spares
 from mailserver.peers.liveness import keep_alive
 from mailserver.routing.relaying import Role
 from mailserver.routing.srs import Srs, open_srs_key
@@ -165,6 +166,7 @@ class Worker:
             signer=prepared.signer,
             peers=peers,
             gateways=gateways,
+            spares=Spares(),
             board=self._board,
             ledger=self._store,
             is_known_block=self._knows_block,

@@ -94,6 +94,7 @@ def test_a_disk_that_is_short_puts_mail_off_with_one_warning_and_status_says_so(
         assert code == 452
         assert text.startswith(b"4.3.1 ")
     short = "the disk is short: mail is put off with 452 until there is room"
+    wait_until(lambda: send(small_disk)[0] == 452 and bool(small_disk.events(short)))
     assert len(small_disk.events(short)) == 1
     told = small_disk.command("status")
     assert told.returncode == 1
