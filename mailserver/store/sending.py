@@ -19,6 +19,10 @@ class SentCounts(Protocol):
         """
         ...
 
+    def count_report(self, rewritten: str, *, now_s: float) -> int:
+        """Add one report for an address that we rewrote, and read how many came in a day."""
+        ...
+
     def begin_over_limit(self, account_id: AccountId, *, now_s: float) -> bool:
         """True for the first one only, until the account is released."""
         ...

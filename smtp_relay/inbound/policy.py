@@ -46,6 +46,7 @@ class Onward:
     home: where a forwarded copy stays that may not leave; None: there is no such place.
     is_private: where it goes is its holder's business, and not its sender's.
     once: one copy for all recipients of a transaction that have the same; empty: each has its own.
+    is_report: on its way back to who sent what we forwarded; alone in its transaction.
     """
 
     next_hop: str
@@ -56,6 +57,7 @@ class Onward:
     home: Deposit | None = None
     is_private: bool = False
     once: str = ""
+    is_report: bool = False
 
 
 @dataclass(frozen=True, slots=True)

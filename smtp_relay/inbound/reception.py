@@ -32,6 +32,7 @@ from mailserver.values.message import (
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.authorship import Authorship
 from smtp_relay.inbound.body import DataReader
+from smtp_relay.inbound.cutting import Cut
 from smtp_relay.inbound.headers import SubmittedFields, find_fields
 from smtp_relay.inbound.opening import FIELD_OF_SEPARATOR
 from smtp_relay.inbound.parameters import NO_RCPT_PARAMETERS, MailParameters, RcptParameters
@@ -76,6 +77,7 @@ class Transaction(Envelope):
         self.wishes: list[RcptParameters] = []
         self.recipient_count = 0
         self.has_onward = False
+        self.has_report = False
         self.marks: tuple[str, ...] = ()  # of those whose mail goes on
         self.repeats: Repeats | None = None
 
@@ -84,6 +86,7 @@ class Transaction(Envelope):
         self.recipient_count += 1
         if type(route) is Onward:
             self.has_onward = True
+            self.has_report = route.is_report
             if route.once and self._is_repeat(recipient, route, wishes):
                 return
         self.rcpt_tos.append(recipient)
@@ -111,6 +114,7 @@ class Reception:
 
     __slots__ = (
         "_authorship",
+        "_cut",
         "_is_submission",
         "_marks",
         "_max_hops",
@@ -130,12 +134,14 @@ class Reception:
         is_from_us: bool,
         leaves_as_ours: bool,
         sender: Address | None = None,
+        is_report: bool = False,
         marks: Sequence[str] = (),
         on_progress: Callable[[], None],
     ) -> None:
         """is_from_us: somebody who signed in, or a trusted network; their bare LF are mended.
 
         sender: the reverse-path; None: the null one.
+        is_report: it goes on to who sent what we forwarded.
         """
         signer = service.signer if leaves_as_ours else None
         is_stranger = not is_submission and not is_from_us
@@ -153,6 +159,7 @@ class Reception:
             self._authorship = Authorship(
                 self.reader.header, own=service.own_authors, sender=sender, signer=service.signer
             )
+        self._cut = Cut(self.reader.header) if is_report else None
         self._refused = service.refused_authors
         self.upload = Upload(service.spooling, on_progress=on_progress)
         self._is_submission = is_submission
@@ -165,7 +172,7 @@ class Reception:
         """Take what came; None while the end has not come, then what followed it."""
         octets = self.reader.feed(data)
         if octets:
-            self.upload.add(octets)
+            self.upload.add(octets if self._cut is None else self._cut.take(octets))
             if self.signing is not None:
                 self.signing.feed(octets)
             if self._authorship is not None:

@@ -97,6 +97,8 @@ class Recipients:
         if known is not None:
             return known
         service = self._service
+        if transaction.has_report:
+            return replies.TOO_MANY_RECIPIENTS
         if is_rewritten(address.local):
             report = self._decide_report(transaction, address)  # before any catch-all
             if report is not None:
@@ -287,9 +289,19 @@ class Recipients:
             return replies.DOMAIN_NOT_SET
         if isinstance(found, Unknown):
             return replies.NO_SUCH_USER
-        return self._trusted_onward(first, Address("", "")) or replies.NO_SUCH_USER
+        onward = self._trusted_onward(first, Address("", ""))
+        if onward is None:
+            return replies.NO_SUCH_USER
+        if transaction.routes:
+            return replies.TOO_MANY_RECIPIENTS  # it comes again, alone
+        count = service.store.sent.count_report(address.local.lower(), now_s=service.wall_s())
+        if count > MOST_REPORTS_A_DAY:
+            return replies.TOO_MANY_REPORTS
+        return replace(onward, is_report=True)
 
 
+MOST_REPORTS_A_DAY = 10
+"""To who is behind one address that we rewrote; a message has one or two."""
 _MAX_DECIDED = 256
 _NAMES_ONE = frozenset({Purpose.CONFIRM, Purpose.MODERATE, Purpose.BOUNCES})
 """What stands behind the plus there is whose, or what about: another one is another request."""

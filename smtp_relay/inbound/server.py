@@ -251,6 +251,7 @@ class SmtpDoor(Arriving):
             is_from_us=self._is_from_us(),
             leaves_as_ours=self.envelope.has_onward and self._is_from_us(),
             sender=self.envelope.sender,
+            is_report=self.envelope.has_report,
             marks=self.envelope.marks,
             on_progress=self._disk_progressed,
         )

@@ -79,6 +79,7 @@ class FakeSent:
         self.messages: dict[AccountId, int] = {}
         self.recipients: dict[AccountId, list[str]] = {}
         self.over: set[AccountId] = set()
+        self.reports: dict[str, int] = {}
 
     def count_sent(
         self, account_id: AccountId, recipients: Sequence[str], *, meets: bool, now_s: float
@@ -92,6 +93,10 @@ class FakeSent:
             day_recipients=len(known),
             day_new_recipients=len(set(known)) if meets else 0,
         )
+
+    def count_report(self, rewritten: str, *, now_s: float) -> int:
+        self.reports[rewritten] = self.reports.get(rewritten, 0) + 1
+        return self.reports[rewritten]
 
     def begin_over_limit(self, account_id: AccountId, *, now_s: float) -> bool:
         is_first = account_id not in self.over

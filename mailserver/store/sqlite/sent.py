@@ -28,6 +28,9 @@ CREATE TABLE IF NOT EXISTS sent (
 CREATE TABLE IF NOT EXISTS written_to (
     account_id INTEGER NOT NULL, digest BLOB NOT NULL,
     PRIMARY KEY (account_id, digest)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS report_sent (
+    day INTEGER NOT NULL, digest BLOB NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (day, digest)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS over_limit (
     account_id INTEGER PRIMARY KEY, at_s REAL NOT NULL) STRICT;
 """
@@ -48,6 +51,10 @@ _SUM = """
 _WINDOWS_S: Final = (MINUTE_S, TEN_MINUTES_S, HOUR_S, TEN_HOURS_S)
 _MEET = """
     INSERT OR IGNORE INTO written_to SELECT ?, unhex(value) FROM json_each(?) RETURNING 1"""
+_ADD_REPORT = """
+    INSERT INTO report_sent VALUES (?, unhex(?), 1) ON CONFLICT (day, digest) DO UPDATE
+    SET count = count + 1 RETURNING count"""
+_FORGET_REPORTS = "DELETE FROM report_sent WHERE day <> ?"
 _BEGIN = "INSERT OR IGNORE INTO over_limit VALUES (?, ?) RETURNING 1"
 _FOUND: Final = (
     "minute_recipients",
@@ -86,6 +93,14 @@ class SqliteSent:
         before = [slot - window_s // SLOT_S for window_s in _WINDOWS_S]
         rows = self._run(_SUM, (*before, account_id, last_gone))
         return Sent(**dict(zip(_FOUND, rows[0], strict=True))) if rows else Sent()
+
+    def count_report(self, rewritten: str, *, now_s: float) -> int:
+        """Add one report for an address that we rewrote, and read how many came in its day."""
+        day = int(now_s // DAY_S)
+        rows = self._run(_ADD_REPORT, (day, _digest(rewritten)))
+        if rows == [(1,)]:
+            self._run(_FORGET_REPORTS, (day,))
+        return rows[0][0] if rows else 0
 
     def begin_over_limit(self, account_id: AccountId, *, now_s: float) -> bool:
         """True for the first one only, until the account is released."""

@@ -93,3 +93,10 @@ def test_it_is_over_its_limit_once_until_it_is_forgotten() -> None:
 def test_a_scratch_that_does_not_answer_counts_nothing() -> None:
     silent = SqliteSent(lambda _statement, _values: [])
     assert silent.count_sent(JEAN, ["a"], meets=True, now_s=START_S) == Sent()
+
+
+def test_reports_are_counted_for_each_address_and_day() -> None:
+    sent = counts()
+    assert [sent.count_report("srs0=a", now_s=START_S) for _ in range(3)] == [1, 2, 3]
+    assert sent.count_report("srs0=b", now_s=START_S) == 1
+    assert sent.count_report("srs0=a", now_s=START_S + DAY_S) == 1
