@@ -32,6 +32,7 @@ class Note(Enum):
     STOPPED = "stopped"
     NOT_UNDERSTOOD = "not-understood"
     NOT_POSTED = "not-posted"
+    TOO_MANY = "too-many"
 
 
 _SUBJECTS = {
@@ -48,6 +49,7 @@ _SUBJECTS = {
     Note.STOPPED: Text("Envois suspendus pour {member}", "Mail stopped for {member}"),
     Note.NOT_UNDERSTOOD: Text("Réponse non comprise", "Your answer was not understood"),
     Note.NOT_POSTED: Text("Non publié sur {address}", "Not posted to {address}"),
+    Note.TOO_MANY: Text("Trop de demandes pour {address}", "Too many requests to {address}"),
 }
 _TEXTS = {
     Note.MODERATE: Text(
@@ -127,6 +129,16 @@ _TEXTS = {
         "Your message `{subject}` came through another list to {address},\n"
         "to which you may not post: its members did not get it.\n"
         "To be let in, write to {owner}.\n",
+    ),
+    Note.TOO_MANY: Text(
+        "La liste {address} reçoit de l'extérieur trop de demandes ou de messages à valider.\n"
+        "Une partie reste sans réponse ; les messages à valider attendent tous.\n"
+        "Quelqu'un écrit peut-être sous de faux noms. Il n'y a rien à faire, et vous\n"
+        "recevrez cet avis au plus une fois par jour.\n",
+        "The list {address} gets too many requests, or posts to approve, from outside.\n"
+        "Some of them get no answer; posts to approve all wait.\n"
+        "Somebody perhaps writes under forged names.  There is nothing to do, and you\n"
+        "get this note once a day at most.\n",
     ),
 }
 

@@ -29,7 +29,7 @@ from mailserver.values.message import Acceptance, NewCopy
 SLICE_COPIES = 1_000
 """Copies that one transaction adds, so that no turn lasts long."""
 MAX_OPEN_WISHES = 1_000
-"""Of one list: whoever forges senders makes us write to no more people than that."""
+"""Of one list to join, and as many to leave; then the oldest gives way, so nobody is kept out."""
 
 
 class Posting(Enum):
@@ -378,7 +378,7 @@ class Lists(ListLookUps, Protocol):
         ...
 
     def keep_wish(self, token: str, wish: Wish, *, now_s: float, expires_at_s: float) -> bool:
-        """False: the same was asked and is open, or `MAX_OPEN_WISHES` of this list are."""
+        """False: the same was asked and is open.  One over `MAX_OPEN_WISHES` ends the oldest."""
         ...
 
     def take_wish(self, token: str, *, now_s: float) -> Wish | None:

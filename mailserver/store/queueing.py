@@ -233,6 +233,7 @@ class QueuedMessage:
     door: str = ""  # what took it in: a listener, or what of ours made it
     has_nul: bool = False  # in its text: it is sent to nobody
     is_unvouched: bool = False  # a stranger's, under our name (`values.message.UNVOUCHED`)
+    peer: str = ""  # the address it came from
 
     @property
     def size_octets(self) -> int:

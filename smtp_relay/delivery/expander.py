@@ -18,7 +18,7 @@ from concurrent.futures import Executor, Future
 from typing import Protocol
 
 from mailserver.lists.addresses import Purpose, list_of_hop, purpose_of
-from mailserver.lists.author import Author, find_authors, subject_of
+from mailserver.lists.author import find_authors, subject_of
 from mailserver.lists.header import Field, Rewriting, split_fields
 from mailserver.lists.loops import why_not
 from mailserver.lists.notes import Note
@@ -58,8 +58,10 @@ from mailserver.texts.plurals import counted, noun
 from mailserver.values.address import fold_domain, key_of
 from mailserver.values.ids import AcceptId, AgentId, MessageId, accept_id_text
 from mailserver.values.message import UNVOUCHED
+from smtp_relay.delivery.expander_budgets import Budgets, CountAct
 from smtp_relay.delivery.expander_copies import Copies
 from smtp_relay.delivery.expander_notes import Notes
+from smtp_relay.delivery.expander_policy import IsStrict, wants_rewriting
 from smtp_relay.delivery.expander_post import DOOR, Workshop, derive, header_of, why_held
 from smtp_relay.delivery.expander_requests import Requests
 from smtp_relay.delivery.expander_slices import Interrupted, Part, Slices
@@ -67,7 +69,6 @@ from smtp_relay.delivery.outcomes import lost_words
 
 LEASE_COPIES = 20
 DEFER_S = 300.0
-STRICT_AFTER_TRIES = 3
 _WRITE_TIMEOUT_S = 120.0
 
 
@@ -83,10 +84,11 @@ class ExpanderStore(Protocol):
 
     def find_target(self, address_key: str, /) -> Target | None: ...
 
+    @property
+    def count_act(self) -> CountAct: ...
+
 
 Submit = Callable[[Write, Done], None]
-IsStrict = Callable[[str], bool | None]
-"""Does this domain want strict alignment?  None: name servers did not answer."""
 
 
 class Expander:
@@ -129,6 +131,7 @@ class Expander:
         self._requests = Requests(
             lists=store.lists,
             notes=self._notes,
+            budgets=Budgets(store.count_act, wall_s=wall_s, tell=self._notes.tell_owners),
             write=self.write,
             shop=shop,
             wall_s=wall_s,
@@ -261,8 +264,11 @@ class Expander:
             if refusal is not None:
                 return refusal
             authors = find_authors(fields)
+            domains = {author.domain for author in authors} - {"", *self._shop.domains}
             # A moderator lets the list say it; nobody has said that its author did.
-            strict = message.is_unvouched or self._wants_rewriting(authors, copy)
+            strict = message.is_unvouched or wants_rewriting(
+                self._is_strict, domains, copy.attempt_count
+            )
             if strict is None:
                 return self._deferred(copy, "4.4.3", "the author's DMARC policy is not known yet")
             how = Rewriting(
@@ -336,16 +342,6 @@ class Expander:
             words = "to nobody: its author may not post to this list, and was told"
             return self._settled(copy, CopyState.EXPANDED, "2.0.0", words)
         return self._returned(copy, message, "5.7.2", "you may not post to this list")
-
-    def _wants_rewriting(self, authors: Sequence[Author], copy: LeasedCopy) -> bool | None:
-        """Does a domain of theirs want it?  Not ours: our own signature is the author's there."""
-        domains = {author.domain for author in authors} - {"", *self._shop.domains}
-        answers = [self._is_strict(domain) for domain in sorted(domains)]
-        if True in answers:
-            return True
-        if None in answers:
-            return True if copy.attempt_count >= STRICT_AFTER_TRIES else None
-        return False
 
     def _to_owners(
         self, which: MailingList, copy: LeasedCopy, message: QueuedMessage

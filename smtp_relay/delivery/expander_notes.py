@@ -8,7 +8,7 @@ from dataclasses import replace
 from mailserver.dkim.body_hash import BodyHash
 from mailserver.lists.addresses import probe_address
 from mailserver.lists.notes import Facts, Note, compose_note
-from mailserver.store.lists import Lists, MailingList, Member, Reader
+from mailserver.store.lists import ListRole, Lists, MailingList, Member, Reader
 from mailserver.store.people import Life, Target
 from mailserver.store.ports import Outcome, Write
 from mailserver.values.ids import AcceptId, AccountId, accept_id_text
@@ -79,6 +79,11 @@ class Notes:
         octets = compose_note(note, which, facts, post=post)
         accepted = self._accepted(octets, facts, accept_id, now_s)
         return with_copies(accepted, *map(_unsent_by_list, copies.of(reader, now_s)))
+
+    def tell_owners(self, which: MailingList) -> None:
+        """That strangers ask so much of the list that some of it is left undone."""
+        for reader in self._lists.readers_of(self._lists.with_role(which.list_id, ListRole.OWNER)):
+            self._write(self.make(Note.TOO_MANY, which, reader))
 
     def probe(self, which: MailingList, member: Member) -> Acceptance:
         """To a member whose mail fails; what comes back comes to an address of its own."""

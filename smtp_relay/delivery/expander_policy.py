@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 from concurrent.futures import TimeoutError as LateError
 
-from mailserver.lists.dmarc import is_strict, names_to_ask
+from mailserver.lists import dmarc
+from mailserver.lists.dmarc import names_to_ask
 from smtp_relay.delivery.dns.answers import Found, RecordType, Resolver, Unanswered
 
 TIMEOUT_S = 30.0
+STRICT_AFTER_TRIES = 3
+IsStrict = Callable[[str], bool | None]
+"""Does this domain want strict alignment?  None: name servers did not answer."""
+
+
+def wants_rewriting(is_strict: IsStrict, domains: Collection[str], tries: int) -> bool | None:
+    """Does a domain of the authors want it?  Not ours: our own signature is the author's there."""
+    answers = [is_strict(domain) for domain in sorted(domains)]
+    if True in answers:
+        return True
+    if None in answers:
+        return True if tries >= STRICT_AFTER_TRIES else None
+    return False
 
 
 async def find_policy(resolver: Resolver, domain: str) -> bool | None:
@@ -20,7 +35,7 @@ async def find_policy(resolver: Resolver, domain: str) -> bool | None:
         if not isinstance(answer, Found):
             continue
         texts = [b"".join(getattr(record, "strings", ())) for record in answer.records]
-        strict = is_strict(texts, is_own=number == 0)
+        strict = dmarc.is_strict(texts, is_own=number == 0)
         if strict is not None:
             return strict
     return False

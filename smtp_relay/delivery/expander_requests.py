@@ -22,7 +22,6 @@ Every answer is words for the journey.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from mailserver.lists.addresses import Purpose, address_for
@@ -54,15 +53,13 @@ from mailserver.store.ports import Outcome, Write
 from mailserver.store.queueing import CopyRef, QueuedMessage
 from mailserver.texts.plurals import counted
 from mailserver.values.address import fold_domain, key_of
-from mailserver.values.ids import ListId
+from smtp_relay.delivery.expander_budgets import ASKING, LEAVING, Budgets
 from smtp_relay.delivery.expander_notes import Notes
 from smtp_relay.delivery.expander_post import Workshop, header_of, pieces_of
 from smtp_relay.delivery.report_maker import DOOR as REPORTS_DOOR
 
 MAX_BOUNCES = 3
-HOUR_S = 3600.0
-MOST_UNINVITED = 20
-"""Posts of strangers about which a list's moderators are told within an hour."""
+_TOO_MUCH = "nothing done: strangers asked too much within the hour"
 BOUNCES_WITHIN_S = 14 * 86_400.0
 PROBE_S = 14 * 86_400.0
 """A probe that comes back later says nothing, and no other one is sent before."""
@@ -76,6 +73,7 @@ class Requests:
         *,
         lists: Lists,
         notes: Notes,
+        budgets: Budgets,
         write: Callable[[Write], Outcome],
         shop: Workshop,
         wall_s: Callable[[], float],
@@ -84,13 +82,12 @@ class Requests:
     ) -> None:
         self._lists = lists
         self._notes = notes
+        self._budgets = budgets
         self._write = write
         self._shop = shop
         self._wall_s = wall_s
         self._ends_s = ends_s
         self._draw = draw
-        self._told_hour = 0
-        self._told: Counter[ListId] = Counter()
 
     def answer(
         self, which: MailingList, purpose: Purpose, detail: str, message: QueuedMessage
@@ -128,8 +125,12 @@ class Requests:
     ) -> None:
         """Keep it for a moderator, and tell all of them; again: nothing.
 
-        is_uninvited: anybody's, of whom only some are told: `list moderate` shows them all.
+        is_uninvited: from no member.  Of strangers' posts only some are told of: `list moderate`
+            shows them all.
         """
+        is_told = self._lists.find_hold(source) is None and self._budgets.allow_note(
+            which, message, is_uninvited=is_uninvited
+        )
         token = make_token(self._draw)
         author = find_author(fields)
         reply_to = address_for(which.address, Purpose.MODERATE, token)
@@ -143,7 +144,7 @@ class Requests:
                 subject=subject_of(fields),
                 reply_to=reply_to,
             )
-            for reader in (self._moderators(which) if self._may_tell(which, is_uninvited) else ())
+            for reader in (self._moderators(which) if is_told else ())
         ]
         self._write(
             HoldPost(
@@ -154,17 +155,6 @@ class Requests:
                 at_s=self._wall_s(),
             )
         )
-
-    def _may_tell(self, which: MailingList, is_uninvited: bool) -> bool:  # noqa: FBT001
-        """Strangers may make us write so many notes about one list within an hour."""
-        if not is_uninvited:
-            return True
-        hour = int(self._wall_s() // HOUR_S)
-        if hour != self._told_hour:
-            self._told_hour = hour
-            self._told.clear()
-        self._told[which.list_id] += 1
-        return self._told[which.list_id] <= MOST_UNINVITED
 
     def _moderators(self, which: MailingList) -> list[Reader]:
         """Where there are none, the owners."""
@@ -200,7 +190,7 @@ class Requests:
     # --- joining and leaving -----------------------------------------------------------------
 
     def _join(self, which: MailingList, message: QueuedMessage) -> str:
-        account_id, path = message.account_id, message.reverse_path
+        account_id = message.account_id
         is_let_in = which.joining is Joining.ANYONE or (
             which.joining is Joining.INSIDE and account_id is not None
         )
@@ -209,7 +199,7 @@ class Requests:
                 self._notes.tell(Note.CLOSED, which, account_id)
             return "nothing done: nobody joins by themselves"
         if account_id is None:
-            return self._ask(which, path, joins=True)
+            return self._ask(which, message, joins=True)
         self._lists.add_member(which.list_id, account_id=account_id)
         self._notes.tell(Note.JOINED, which, account_id)
         return "a member now"
@@ -222,21 +212,24 @@ class Requests:
         if not standing.is_member:
             return "nothing done: no member"
         if account_id is None:
-            return self._ask(which, path, joins=False)
+            return self._ask(which, message, joins=False)
         self._lists.leave(which.list_id, "asked", account_id=account_id)
         self._notes.tell(Note.LEFT, which, account_id)
         return "gets nothing more"
 
-    def _ask(self, which: MailingList, path: str, *, joins: bool) -> str:
+    def _ask(self, which: MailingList, message: QueuedMessage, *, joins: bool) -> str:
+        path = message.reverse_path
         local, _, domain = path.rpartition("@")
         if fold_domain(domain) in self._shop.domains:
             return "nothing done: somebody of ours must sign in"
+        if not self._budgets.allow(which, ASKING if joins else LEAVING, message):
+            return _TOO_MUCH
         token = make_token(self._draw)
         wish = Wish(list_id=which.list_id, address=f"{local}@{domain}", joins=joins)
         if not self._lists.keep_wish(
             digest_of(token), wish, now_s=self._ends_s(), expires_at_s=self._wall_s() + WISH_S
         ):
-            return "nothing done: asked to confirm before, or too many are"
+            return "nothing done: asked to confirm before"
         note = Note.CONFIRM_JOIN if joins else Note.CONFIRM_LEAVE
         reply_to = address_for(which.address, Purpose.CONFIRM, token)
         self._notes.tell(note, which, None, path, reply_to=reply_to)
@@ -262,6 +255,8 @@ class Requests:
         )
         if which.is_hidden and not standing.is_member and not standing.roles:
             return "nothing done: a hidden list, and no member"
+        if message.account_id is None and not self._budgets.allow(which, ASKING, message):
+            return _TOO_MUCH
         self._notes.tell(Note.HELP, which, message.account_id, message.reverse_path)
         return "told how the list works"
 

@@ -19,10 +19,13 @@ _DECIDE = """
     WHERE message_id = ? AND copy_no = ? AND verdict = '' RETURNING message_id"""
 _KEEP_WISH = """
     INSERT INTO list_wish (token, list_id, address, joins, expires_at_s)
-    SELECT ?, ?, ?, ?, ? WHERE ? > (SELECT count(*) FROM list_wish WHERE list_id = ?)
-        AND NOT EXISTS (SELECT 1 FROM list_wish
+    SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM list_wish
             WHERE list_id = ? AND lower(address) = lower(?) AND joins = ?)
     RETURNING 1"""
+_DROP_OLDEST = """
+    DELETE FROM list_wish WHERE list_id = ? AND joins = ? AND token NOT IN (
+        SELECT token FROM list_wish WHERE list_id = ? AND joins = ?
+        ORDER BY expires_at_s DESC, token LIMIT ?)"""
 _TAKE_WISH = """
     DELETE FROM list_wish WHERE token = ? RETURNING list_id, address, joins, expires_at_s"""
 _FORGET_WISHES = "DELETE FROM list_wish WHERE expires_at_s < ?"
@@ -69,10 +72,14 @@ class SqlListPosts:
 
     def keep_wish(self, token: str, wish: Wish, *, now_s: float, expires_at_s: float) -> bool:
         asked = (wish.list_id, wish.address, int(wish.joins))
-        values = (token, *asked, expires_at_s, MAX_OPEN_WISHES, wish.list_id, *asked)
+        values = (token, *asked, expires_at_s, *asked)
         with self._engine.write_turn(), self._engine.transaction() as connection:
             connection.execute(_FORGET_WISHES, (now_s,))
-            return first(connection.execute(_KEEP_WISH, values)) is not None
+            is_kept = first(connection.execute(_KEEP_WISH, values)) is not None
+            if is_kept:
+                kind = (wish.list_id, int(wish.joins))
+                connection.execute(_DROP_OLDEST, (*kind, *kind, MAX_OPEN_WISHES))
+            return is_kept
 
     def take_wish(self, token: str, *, now_s: float) -> Wish | None:
         with self._engine.write_turn(), self._engine.transaction() as connection:

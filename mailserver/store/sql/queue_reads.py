@@ -41,7 +41,7 @@ _NEXT_OF_OTHERS = """
 _COLUMNS = """
     SELECT message_id, accept_id, accepted_at_s, reverse_path, account_id, flags, header_octets,
         longest_line_octets, dotted_line_count, envelope_id, return_content, head, body,
-        file_name, body_octets, door
+        file_name, body_octets, door, peer
     FROM message"""
 _MESSAGE = f"{_COLUMNS} WHERE message_id = ?"
 _SMALL = f"""{_COLUMNS}
@@ -124,7 +124,7 @@ def _queued_message(row: Row, fd: int | None) -> QueuedMessage:
     message_id, accept_id, at_s, reverse_path, account_id, flags, header, longest, dotted, *rest = (
         row
     )
-    envelope_id, return_content, head, body, _, body_octets, door = rest
+    envelope_id, return_content, head, body, _, body_octets, door, peer = rest
     return QueuedMessage(
         message_id=message_id,
         accept_id=accept_id,
@@ -146,6 +146,7 @@ def _queued_message(row: Row, fd: int | None) -> QueuedMessage:
         door=door,
         has_nul=bool(flags & HAS_NUL),
         is_unvouched=bool(flags & IS_UNVOUCHED),
+        peer=peer,
     )
 
 

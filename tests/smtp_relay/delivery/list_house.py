@@ -35,7 +35,8 @@ from mailserver.values.ids import (
     make_accept_id,
 )
 from mailserver.values.message import Acceptance, BodyFacts, FiledBody, InlineBody, NewCopy, Relay
-from smtp_relay.delivery.expander import Expander, IsStrict
+from smtp_relay.delivery.expander import Expander
+from smtp_relay.delivery.expander_policy import IsStrict
 from smtp_relay.delivery.expander_post import Sign, Workshop
 from tests.store.letters import NOW_S, fetch, new_accept_id, uids_of
 from tests.store.template import put_new_store
@@ -198,6 +199,7 @@ class ListHouse:
         door: str = "submission",
         filed: FiledBody | None = None,
         is_unvouched: bool = False,
+        peer: str = "192.0.2.1",
     ) -> MessageId:
         """Accept a message for one of the list's addresses, as RCPT routes it."""
         header, _, _ = body.partition(b"\r\n\r\n")
@@ -223,7 +225,7 @@ class ListHouse:
             ),
             reverse_path=reverse_path,
             account_id=account_id,
-            peer="192.0.2.1",
+            peer=peer,
             door=door,
             smtputf8=False,
             copies=(NewCopy(recipient=to, route=route),),

@@ -152,16 +152,21 @@ def test_a_wish_is_asked_once_and_taken_once(store: Store, which: MailingList) -
     assert lists.keep_wish("four", again, now_s=NOW_S + 61, expires_at_s=NOW_S + 99)
 
 
-def test_forged_wishes_do_not_make_us_write_to_everybody(
+def test_forged_wishes_keep_nobody_in_or_out_and_do_not_pile_up(
     store: Store, which: MailingList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lists_posts, "MAX_OPEN_WISHES", 3)
+    leave = Wish(list_id=which.list_id, address="9@b.fr", joins=False)
+    assert store.lists.keep_wish("leave", leave, now_s=NOW_S, expires_at_s=NOW_S + 60)
     wishes = [Wish(list_id=which.list_id, address=f"{n}@b.fr", joins=True) for n in range(5)]
     kept = [
-        store.lists.keep_wish(one.address, one, now_s=NOW_S, expires_at_s=NOW_S + 60)
-        for one in wishes
+        store.lists.keep_wish(one.address, one, now_s=NOW_S, expires_at_s=NOW_S + 60 + number)
+        for number, one in enumerate(wishes)
     ]
-    assert kept == [True] * 3 + [False] * 2
+    assert kept == [True] * 5
+    found = [store.lists.take_wish(one.address, now_s=NOW_S) for one in wishes]
+    assert found == [None, None, *wishes[2:]]
+    assert store.lists.take_wish("leave", now_s=NOW_S) == leave
 
 
 def test_a_list_says_whether_it_has_members_outside(store: Store, which: MailingList) -> None:
