@@ -304,9 +304,9 @@ def check_doors(facts: Facts) -> Iterator[Finding]:
 def _why_down(door: DoorFacts) -> str:
     failed = [answer for answer in door.answers if not answer.is_up]
     if not failed:
-        return "no worker reports"
+        return f"{door.name} is down: no worker reports"
     told = ", ".join(f"{one.wanted.kind.name} {one.wanted.bind}: {one.failure}" for one in failed)
-    return f"down ({told})"
+    return f"{door.name} is down ({told})"
 
 
 CHECKS: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (

@@ -130,7 +130,7 @@ def test_limits_that_are_off_are_a_note(tmp_path: Path) -> None:
 
 def test_a_listener_that_is_down_is_an_error_that_names_it(tmp_path: Path) -> None:
     said = told(tmp_path, answers=[Answer(SMTP, "Connection refused")])
-    assert "error: down (mx 127.0.0.1:25: Connection refused)" in said
+    assert "error: smtp is down (mx 127.0.0.1:25: Connection refused)" in said
 
 
 def served(tmp_path: Path, certificate: bytes, *, changed_ago_s: float = 3600.0) -> list[str]:
