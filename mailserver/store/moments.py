@@ -206,6 +206,7 @@ SCRATCH: Final = {
     "body_fault": ("at_s",),
     "log_in": ("at_s", "last_at_s"),
     "over_limit": ("at_s",),
+    "repeat": ("at_s",),
     "report": ("at_s",),
     "turn": ("next_at_s",),
     "sent": ("slot",),

@@ -33,6 +33,7 @@ from mailserver.store.policies import Policies
 from mailserver.store.queueing import HopNote, Lease, Leased, Queue, ReportMade, Settled, Settlement
 from mailserver.store.recovery import FirstPasswords, Recovery
 from mailserver.store.removed import RemovedBy, RemovedMail
+from mailserver.store.repeats import Remembers
 from mailserver.store.room import DiskRoom
 from mailserver.store.sending import SentLedger
 from mailserver.store.upkeep import Upkeep
@@ -431,6 +432,7 @@ class Store(
     Kinds,
     Collections,
     Upkeep,
+    Remembers,
     Protocol,
 ):
     """All of it.  Open one per process, after the fork; doors ask for less."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from typing import Protocol
 
 from mailserver.lists.addresses import Purpose, list_of_hop, purpose_of
 from mailserver.lists.author import find_authors, subject_of
@@ -37,11 +36,9 @@ from mailserver.store.lists import (
     DONE,
     BeginPost,
     ListRole,
-    Lists,
     MailingList,
     Progress,
 )
-from mailserver.store.people import Target
 from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken, Write
 from mailserver.store.queueing import (
     Attempt,
@@ -56,36 +53,22 @@ from mailserver.store.queueing import (
 from mailserver.telemetry.log import get_log
 from mailserver.texts.plurals import counted, noun
 from mailserver.values.address import fold_domain, key_of
-from mailserver.values.ids import AcceptId, AgentId, MessageId, accept_id_text
+from mailserver.values.ids import AcceptId, AgentId, accept_id_text
 from mailserver.values.message import UNVOUCHED
-from smtp_relay.delivery.expander_budgets import Budgets, CountAct
+from smtp_relay.delivery.expander_budgets import Budgets
 from smtp_relay.delivery.expander_copies import Copies
 from smtp_relay.delivery.expander_notes import Notes
 from smtp_relay.delivery.expander_policy import IsStrict, wants_rewriting
 from smtp_relay.delivery.expander_post import DOOR, Workshop, derive, header_of, why_held
+from smtp_relay.delivery.expander_repeats import Repeats
 from smtp_relay.delivery.expander_requests import Requests
 from smtp_relay.delivery.expander_slices import Interrupted, Part, Slices
+from smtp_relay.delivery.expander_store import ExpanderStore
 from smtp_relay.delivery.outcomes import lost_words
 
 LEASE_COPIES = 20
 DEFER_S = 300.0
 _WRITE_TIMEOUT_S = 120.0
-
-
-class ExpanderStore(Protocol):
-    """What expansion asks of the store."""
-
-    @property
-    def lists(self) -> Lists: ...
-
-    def open_queued(
-        self, message_id: MessageId, /, *, without_body: bool = False
-    ) -> QueuedMessage | None: ...
-
-    def find_target(self, address_key: str, /) -> Target | None: ...
-
-    @property
-    def count_act(self) -> CountAct: ...
 
 
 Submit = Callable[[Write, Done], None]
@@ -137,6 +120,7 @@ class Expander:
             wall_s=wall_s,
             ends_s=ends_s,
         )
+        self._repeats = Repeats(store.repeats, lists=store.lists, wall_s=wall_s)
         self._slices = Slices(
             lists=store.lists,
             write=self.write,
@@ -309,22 +293,20 @@ class Expander:
                 address_key=key_of(message.reverse_path),
             ),
         )
-        domain = fold_domain(message.reverse_path.rpartition("@")[2])
-        match decide_post(which, sender):
-            case Permission.NO if is_asked_of_a_moderator(
-                which, sender, is_ours=domain in self._shop.domains
-            ):
-                self._requests.hold(which, copy.ref, message, fields, is_uninvited=True)
-                reason = f"waits for a moderator of {which.address}: its sender is no member"
-                return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
-            case Permission.NO:
-                return self._not_posted(which, copy, message, fields)
-            case Permission.YES if not (message.has_nul or message.is_unvouched):
-                return None
-            case _:
-                self._requests.hold(which, copy.ref, message, fields)
-                reason = f"waits for a moderator of {which.address}{why_held(message)}"
-                return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
+        is_ours = fold_domain(message.reverse_path.rpartition("@")[2]) in self._shop.domains
+        permission = decide_post(which, sender)
+        is_uninvited = permission is Permission.NO
+        if is_uninvited and not is_asked_of_a_moderator(which, sender, is_ours=is_ours):
+            return self._not_posted(which, copy, message, fields)
+        waits = permission is not Permission.YES or message.has_nul or message.is_unvouched
+        if again := self._repeats.why(which, copy, message, waits=waits):
+            return self._had(copy, message, again)
+        if not waits:
+            return None
+        self._requests.hold(which, copy.ref, message, fields, is_uninvited=is_uninvited)
+        why = ": its sender is no member" if is_uninvited else why_held(message)
+        reason = f"waits for a moderator of {which.address}{why}"
+        return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
 
     def _not_posted(
         self,
@@ -350,6 +332,8 @@ class Expander:
         if progress is None:
             if message.is_unvouched:
                 return self._settled(copy, CopyState.EXPANDED, "2.0.0", f"to nobody: {UNVOUCHED}")
+            if again := self._repeats.why(which, copy, message, purpose=Purpose.OWNER):
+                return self._had(copy, message, again)
             how = Rewriting(which=which, own_domains=self._shop.domains)
             progress = self._begin(copy, message, how, is_post=False)
         copies_of = self._copies(which, message)
@@ -407,13 +391,17 @@ class Expander:
             copies=progress.copy_count,
             full=full_count,
         )
-        owes = is_owed(ReportKind.EXPANDED, notify=copy.notify, reverse_path=message.reverse_path)
         words = f"handed to {counted(progress.reader_count, 'member')}"
         if progress.copy_count != progress.reader_count:
             words += f" in {counted(progress.copy_count, 'copy', 'copies')}"
         words += name
         if full_count:
             words += f"; {full_count} {noun(full_count, 'mailbox was', 'mailboxes were')} full"
+        return self._had(copy, message, words)
+
+    def _had(self, copy: LeasedCopy, message: QueuedMessage, words: str) -> CopyOutcome:
+        """The list has it: now, or had it before."""
+        owes = is_owed(ReportKind.EXPANDED, notify=copy.notify, reverse_path=message.reverse_path)
         kind = ReportKind.EXPANDED if owes else None
         return self._settled(copy, CopyState.EXPANDED, "2.0.0", words, owes=kind)
 

@@ -29,7 +29,7 @@ from mailserver.store.journeys import Collection
 from mailserver.store.moments import SCRATCH, SKEW_S
 from mailserver.store.ports import LastSeen
 from mailserver.store.private import make_private_file, open_private
-from mailserver.store.sqlite import faults, sent
+from mailserver.store.sqlite import faults, repeats, sent
 from mailserver.store.sqlite.attempts import SCHEMA as ATTEMPTS_SCHEMA
 from mailserver.store.sqlite.attempts import SqliteAttempts
 from mailserver.store.sqlite.engine import is_full
@@ -72,6 +72,7 @@ class SqliteScratch:
         self._guard = threading.Lock()
         self.sent = sent.SqliteSent(self._run)
         self.faults = faults.SqliteFaults(self._run)
+        self.repeats = repeats.SqliteRepeats(self._run)
         self._seen: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
         self._listed: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
         self.attempts = SqliteAttempts(self._run)
@@ -192,7 +193,7 @@ class SqliteScratch:
         connection.set_busy_timeout(BUSY_MS)
         connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -1024")
-        connection.execute(_SCHEMA + sent.SCHEMA + faults.SCHEMA)
+        connection.execute(_SCHEMA + sent.SCHEMA + faults.SCHEMA + repeats.SCHEMA)
         connection.execute(ATTEMPTS_SCHEMA)
         allocate_index(self._path)
         with self._guard:

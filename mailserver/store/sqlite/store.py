@@ -176,6 +176,7 @@ class SqliteStore(SqliteStoreOfPeople, SqliteStoreUpkeep):
         self.read_forward = targets.read_forward
         self.set_forward = targets.set_forward
         self.sent = self._scratch.sent
+        self.repeats = self._scratch.repeats
         self.fetch = self._mailboxes.fetch
         self.open_maildrop = self._mailboxes.open_maildrop
         self.lock_maildrop: Callable[[MailboxId], MaildropLock | None] = self._locks.lock_maildrop

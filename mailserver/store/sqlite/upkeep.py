@@ -119,6 +119,7 @@ class SqliteStoreUpkeep:
         self._scratch.forget_sign_ins(before_s=now_s - self._sign_in_lifetime_s)
         self._scratch.forget_collected(before_s=now_s - self._keep_history_s)
         self._scratch.attempts.forget(before_s=now_s - DAY_S)
+        self._scratch.repeats.forget(now_s=now_s)
         return self._reclaimer.expire(accepted_before_s=now_s - self._keep_history_s, now_s=now_s)
 
     def bound_moments(
