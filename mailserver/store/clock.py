@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from mailserver.values.clock import Belief, look
+from mailserver.values.clock import Belief, Tick, look
 
 
 class ClockRow(Protocol):
@@ -34,18 +34,25 @@ class ServiceClock:
         self._steady_s = steady_s
 
     def belief(self) -> Belief:
-        tick = look(
-            self._store.read_clock(),
+        return self._look(self._store.read_clock()).belief
+
+    def ends_s(self) -> float:
+        """The moment by which what ends is measured; never ahead of the machine's clock.
+
+        While what a clock that was behind has stamped is not mended yet, nothing ends by it.
+        """
+        kept = self._store.read_clock()
+        tick = self._look(kept)
+        return tick.belief.ends_s if tick.era is None or kept is None else kept.ends_s
+
+    def _look(self, kept: Belief | None) -> Tick:
+        return look(
+            kept,
             wall_s=self._wall_s(),
             steady_s=self._steady_s(),
             boot=boot_name(),
             newest=0,
         )
-        return tick.belief
-
-    def ends_s(self) -> float:
-        """The moment by which what ends is measured; never ahead of the machine's clock."""
-        return self.belief().ends_s
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Final
 
 from mailserver.store.upkeep import Clock
 from mailserver.telemetry.log import Log
-from mailserver.values.clock import Belief, Tick, look
+from mailserver.values.clock import Belief, Era, Tick, look
 
 WRITE_S: Final = 600.0
 """What is believed is written so often where nothing happens: one small commit."""
@@ -32,6 +32,7 @@ class ClockWatch:
     _again_s: list[float] = field(default_factory=list)
     _repair: Iterator[int] = field(default_factory=lambda: iter(()))
     _mended_count: int = 0
+    _era: Era | None = None
 
     def step(self, *, now_s: float, clock_s: float) -> bool:
         """Look at both clocks, and mend a slice where there is something to mend.
@@ -50,10 +51,13 @@ class ClockWatch:
             boot=self.boot,
             newest=self.store.newest_message() if before is None or _is_stray(before, now_s) else 0,
         )
+        if tick.era is not None:
+            # Whole, and before anybody learns that the clock is right: what it stamped while it
+            # was behind would else have ended long ago.  Killed here, the next keeper does it.
+            self._era = tick.era
+            self._mended_count += sum(self.store.lift_moments(tick.era))
         self._write(tick, before, clock_s)
         self._belief = tick.belief
-        if tick.era is not None:
-            self._repair = chain(self._repair, self.store.lift_moments(tick.era))
         is_right_again = before is not None and before.is_behind and not tick.belief.is_behind
         if is_first or tick.step_s < 0 or is_right_again:
             self._again_s = [clock_s + wait_s for wait_s in AGAIN_S]
@@ -69,6 +73,8 @@ class ClockWatch:
         return 0.0 if self._belief is None else self._belief.ends_s
 
     def _begin(self) -> None:
+        if self._era is not None:  # once more, for what was on its way to the disk
+            self._repair = chain(self._repair, self.store.lift_moments(self._era))
         only_waits = self._belief is not None and self._belief.is_behind
         moments = self.store.bound_moments(self.wall_s, only_waits=only_waits)
         self._repair = chain(self._repair, moments)

@@ -148,6 +148,16 @@ def test_what_came_while_the_clock_said_1970_is_of_today_once_ntp_has_set_it(
     assert house.store.overdue(now_s=house.ends_s(), limit=9) == []
 
 
+def test_nothing_ends_before_what_was_stamped_in_1970_is_mended(house: House) -> None:
+    right_s = house.now_s
+    house.now_s = 300.0
+    house.run(60)
+    house.now_s += right_s
+    assert house.ends_s() < 1000  # the keeper has not looked yet
+    house.run(1)
+    assert house.ends_s() > right_s - DAY_S
+
+
 def test_a_clock_that_is_behind_leaves_what_was_written_before_as_it_is(house: House) -> None:
     accept(house.store, outgoing(at_s=house.now_s))
     at_s = house.now_s
