@@ -47,6 +47,7 @@ from smtp_relay.inbound.recipients import Forwarding, wishes_onward
 from smtp_relay.inbound.repeats import Repeats
 from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.sending import why_over_limit
+from smtp_relay.inbound.sent_on import Passing, SentOn
 from smtp_relay.inbound.signing import Signing
 from smtp_relay.inbound.trace import Arrival, is_circle, mark_lines, return_path_line, trace_end
 from smtp_relay.inbound.upload import Upload
@@ -121,6 +122,7 @@ class Reception:
         "_own_domains",
         "_refused",
         "fields",
+        "passing",
         "reader",
         "signing",
         "upload",
@@ -161,6 +163,7 @@ class Reception:
             )
         self._cut = Cut(self.reader.header) if is_report else None
         self._refused = service.refused_authors
+        self.passing = Passing(self.reader.header) if marks else None
         self.upload = Upload(service.spooling, on_progress=on_progress)
         self._is_submission = is_submission
         self._own_domains = service.ours.names
@@ -177,6 +180,8 @@ class Reception:
                 self.signing.feed(octets)
             if self._authorship is not None:
                 self._authorship.feed(octets)
+            if self.passing is not None:
+                self.passing.feed(octets)
         return self.reader.rest
 
     def decide(self, owns_address: OwnsAddress | None) -> Phrase | None:
@@ -196,6 +201,8 @@ class Reception:
             reader.is_unvouched = True
             if authorship.is_by(self._refused):
                 return replies.NOT_OUR_MAIL
+        if self.passing is not None:
+            self.passing.end()
         block = reader.header.take()
         if self._marks and is_circle(block, self._marks):
             return replies.TOO_MANY_HOPS
@@ -232,12 +239,14 @@ def build_acceptance(
     fields: SubmittedFields | None,
     signing: Signing | None,
     plan_relay: PlanRelay | None,
+    sent_on: SentOn | None = None,
 ) -> Acceptance:
     """All that one 250 promises.
 
     fields: on submission; what is missing is put in front.
     signing: of a message that leaves as ours; its signatures stand above all we add.
     plan_relay: for a copy that goes elsewhere; None: none does.
+    sent_on: which forwarded copies were kept back; None: nobody forwards.
     """
     head = _head(stamp, transaction, fields)
     if reader.begins_with_separator:
@@ -262,7 +271,7 @@ def build_acceptance(
         envelope_id=transaction.envelope_id,
         return_content=transaction.return_content,
         by_account=None if stamp.account is None else stamp.account.by_account,
-        copies=_copies(transaction, plan_relay, reader.facts),
+        copies=_copies(transaction, plan_relay, reader.facts, sent_on),
     )
 
 
@@ -305,7 +314,10 @@ def _head(stamp: Stamp, transaction: Transaction, fields: SubmittedFields | None
 
 
 def _copies(
-    transaction: Transaction, plan_relay: PlanRelay | None, facts: BodyFacts
+    transaction: Transaction,
+    plan_relay: PlanRelay | None,
+    facts: BodyFacts,
+    sent_on: SentOn | None,
 ) -> tuple[NewCopy, ...]:
     """One for each route; what was never asked for is not written."""
     if facts.is_unvouched or (facts.has_nul and transaction.has_onward):
@@ -323,6 +335,8 @@ def _copies(
         )
     if transaction.repeats is not None:
         transaction.repeats.note(copies)
+    if sent_on is not None:
+        sent_on.note(copies)
     return copies
 
 

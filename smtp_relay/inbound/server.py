@@ -57,6 +57,7 @@ from smtp_relay.inbound.reception import (
     plan_relays,
 )
 from smtp_relay.inbound.recipients import Forwarding
+from smtp_relay.inbound.sent_on import SentOn
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.trace import trace_beginning
 
@@ -324,6 +325,10 @@ class SmtpDoor(Arriving):
         if isinstance(body, BaseException):
             self._not_stored(reception, body)
             return
+        sent_on = None
+        if reception.passing is not None:
+            sent_on = SentOn(self.service.store.repeats)
+            sent_on.keep_back(transaction, reception.passing.sameness, now_s=stamp.at_s)
         acceptance = build_acceptance(
             stamp,
             transaction,
@@ -334,10 +339,13 @@ class SmtpDoor(Arriving):
             plan_relay=plan_relays(self.service, transaction, stamp)
             if transaction.has_onward
             else None,
+            sent_on=sent_on,
         )
 
         def stored(outcome: Outcome) -> None:
             if isinstance(outcome, Accepted):
+                if sent_on is not None:
+                    sent_on.stored(stamp.text, now_s=stamp.at_s)
                 self._stored(reception, len(acceptance.copies), stamp.text)
             else:
                 self._not_stored(reception, outcome.error if isinstance(outcome, Failed) else None)

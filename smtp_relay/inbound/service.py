@@ -36,6 +36,7 @@ from mailserver.store.lists import ListLookUps
 from mailserver.store.outside import Outsiders
 from mailserver.store.people import Target
 from mailserver.store.ports import Account, Bodies, Credential, LastSeen
+from mailserver.store.repeats import Remembers
 from mailserver.store.room import DiskRoom, RoomRules, room_rules
 from mailserver.store.sending import SentCounts
 from mailserver.telemetry.log import get_log
@@ -73,7 +74,7 @@ def read_address(peer: str) -> IpAddress:
     return mapped or address
 
 
-class DoorStore(Bodies, Outsiders, Protocol):
+class DoorStore(Bodies, Outsiders, Remembers, Protocol):
     """What this door asks of the store."""
 
     def find_target(self, address_key: str) -> Target | None: ...

@@ -31,6 +31,7 @@ from mailserver.store.ports import (
     Spool,
     Write,
 )
+from mailserver.store.repeats import WINDOW_S
 from mailserver.store.room import DiskRoom
 from mailserver.values.clock import Belief
 from mailserver.values.ids import AccountId, MailboxId, MessageId
@@ -120,6 +121,24 @@ def make_target(mailbox_id: int | None = None, **facts: Any) -> Target:
     return replace(plain, **facts)
 
 
+class FakeRepeats:
+    def __init__(self) -> None:
+        self._held: dict[bytes, tuple[str, float]] = {}
+
+    def claim(self, key: bytes, source: str, *, now_s: float) -> str:
+        first = self.recall(key, now_s=now_s)
+        if not first:
+            self.take(key, source, now_s=now_s)
+        return first or source
+
+    def take(self, key: bytes, source: str, *, now_s: float) -> None:
+        self._held[key] = (source, now_s)
+
+    def recall(self, key: bytes, *, now_s: float) -> str:
+        source, at_s = self._held.get(key, ("", 0.0))
+        return source if at_s >= now_s - WINDOW_S else ""
+
+
 class FakeStore:
     """Directory, bodies and scratch, as dictionaries."""
 
@@ -141,6 +160,7 @@ class FakeStore:
         self.targets: dict[str, Target] = {}  # those with more than a mailbox
         self.class_name = ""  # of everybody
         self.sent = FakeSent()
+        self.repeats = FakeRepeats()
         self.spools: list[FakeSpool] = []
         self.files: dict[str, bytes] = {}
         self.free = 100 * GIB

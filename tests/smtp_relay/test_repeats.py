@@ -9,6 +9,7 @@ import pytest
 from mailserver.lists.addresses import Purpose, address_for
 from mailserver.store.lists import Posting
 from mailserver.store.people import Life
+from mailserver.store.ports import Failed, StoreUnavailable
 from mailserver.values.ids import ListId
 from mailserver.values.message import Deposit, NewCopy, Notify, Relay
 from smtp_relay.inbound.repeats import widest
@@ -25,6 +26,7 @@ from tests.smtp_relay.wire import DATA, HELLO, MAIL, say
 
 OTHER = f"other@{DOMAIN}"
 HOME = "home@provider.example"
+NAMED = b"Message-ID: <one@example.org>\r\n" + TEXT
 UNSAID, NEVER = Notify.UNSAID, Notify.NEVER
 SUCCESS, FAILURE, DELAY = Notify.SUCCESS, Notify.FAILURE, Notify.DELAY
 
@@ -163,3 +165,60 @@ def test_who_has_left_does_not_send_on_what_may_not_leave(hall: Hall) -> None:
 )
 def test_the_widest_of_two_wishes(one: Notify, other: Notify, both: Notify) -> None:
     assert widest(one, other) == both
+
+
+# --- within an hour ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keeps_copy", [True, False])
+def test_the_same_message_is_sent_on_once_within_an_hour_and_stays_then(
+    hall: Hall, *, keeps_copy: bool
+) -> None:
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to=HOME, keeps_copy=keeps_copy)
+    assert len(relayed(accepted(hall, text=NAMED))) == 1
+    again = accepted(hall, text=NAMED)
+    assert not relayed(again)
+    assert set(mailboxes(again)) == {7}
+    assert again[0].note == f"not sent on again to {HOME}: the same within an hour"
+    assert relayed(accepted(hall, text=NAMED.replace(b"<one@", b"<two@")))
+    assert relayed(accepted(hall, text=NAMED.replace(b"hello", b"hullo")))
+
+
+def test_another_who_forwards_there_has_the_repeat_in_their_mailbox(hall: Hall) -> None:
+    for who, number in ((SOMEBODY, 7), (OTHER, 8)):
+        hall.store.targets[who] = make_target(number, forward_to=HOME, keeps_copy=False)
+    accepted(hall, text=NAMED)
+    again = accepted(hall, to=rcpt(SOMEBODY) + rcpt(OTHER), text=NAMED)
+    assert sorted(mailboxes(again)) == [7, 8]
+    assert not relayed(again)
+
+
+def test_what_was_not_stored_is_sent_on_when_it_comes_again(hall: Hall) -> None:
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to=HOME, keeps_copy=False)
+    stored, hall.writer.outcome = hall.writer.outcome, lambda _: Failed(StoreUnavailable("busy"))
+    talk = HELLO + MAIL + rcpt(SOMEBODY) + DATA + NAMED
+    assert say(hall, talk)[-1].startswith("451")
+    hall.writer.outcome = stored
+    assert len(relayed(accepted(hall, text=NAMED))) == 1
+
+
+def test_messages_that_are_all_header_are_told_apart(hall: Hall) -> None:
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to=HOME)
+    for number in range(2):
+        text = b"From: a@example.org\r\nSubject: %d\r\n.\r\n" % number
+        assert len(relayed(accepted(hall, text=text))) == 1
+
+
+def test_what_stayed_for_another_reason_is_no_first(hall: Hall) -> None:
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to=HOME)
+    forged = NAMED.replace(b"a@example.org", b"marie@ac-exemple.fr")
+    assert not relayed(accepted(hall, text=forged))
+    assert len(relayed(accepted(hall, text=NAMED))) == 1
+
+
+def test_mail_that_nobody_forwards_asks_for_no_memory(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hall.store.targets[SOMEBODY] = make_target(7)
+    monkeypatch.delattr(hall.store, "repeats")
+    assert len(accepted(hall, text=NAMED)) == 1

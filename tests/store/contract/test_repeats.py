@@ -1,0 +1,46 @@
+"""What was brought before within an hour: the memory in the scratch, and the fake of the doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mailserver.store.ports import Store
+from mailserver.store.repeats import WINDOW_S, RepeatMemory
+from tests.smtp_relay.fakes import FakeRepeats
+from tests.store.letters import NOW_S
+
+KEY, OTHER = b"k" * 32, b"o" * 32
+OPEN: dict[str, Callable[[Store], RepeatMemory]] = {
+    "store": lambda store: store.repeats,
+    "fake": lambda _store: FakeRepeats(),
+}
+
+
+@pytest.fixture(params=list(OPEN))
+def memory(request: pytest.FixtureRequest, store: Store) -> RepeatMemory:
+    return OPEN[request.param](store)
+
+
+def test_the_first_one_holds_it_for_an_hour(memory: RepeatMemory) -> None:
+    assert memory.claim(KEY, "1.0", now_s=NOW_S) == "1.0"
+    assert memory.claim(KEY, "2.0", now_s=NOW_S + 60) == "1.0"
+    assert memory.claim(KEY, "1.0", now_s=NOW_S + 61) == "1.0"
+    assert memory.claim(OTHER, "2.0", now_s=NOW_S + 60) == "2.0"
+    assert memory.claim(KEY, "3.0", now_s=NOW_S + WINDOW_S + 1) == "3.0"
+
+
+def test_it_is_recalled_once_it_was_taken_and_not_after_an_hour(memory: RepeatMemory) -> None:
+    assert memory.recall(KEY, now_s=NOW_S) == ""
+    memory.take(KEY, "one", now_s=NOW_S)
+    assert memory.recall(KEY, now_s=NOW_S + WINDOW_S) == "one"
+    assert memory.recall(KEY, now_s=NOW_S + WINDOW_S + 1) == ""
+    memory.take(KEY, "two", now_s=NOW_S)
+    assert memory.recall(KEY, now_s=NOW_S) == "two"
+
+
+def test_the_keeper_forgets_what_is_over(store: Store) -> None:
+    store.repeats.take(KEY, "one", now_s=NOW_S)
+    store.expire_history(now_s=NOW_S + WINDOW_S + 1)
+    assert store.repeats.recall(KEY, now_s=NOW_S) == ""
