@@ -38,6 +38,12 @@ def _keep_files_in_memory() -> None:
 
 _keep_files_in_memory()
 
+
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: one more than processors, for tests of whole services mostly wait."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 _WEIGHTS = {"crash": 200, "e2e": 50, "slow": 10}
 _SLOW_MACHINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 

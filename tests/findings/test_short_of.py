@@ -204,6 +204,7 @@ def test_a_process_that_has_no_descriptor_left_says_so_and_does_not_spin(tmp_pat
                 return sock.recv(200).startswith(b"421 ")
 
             wait_until(turned_away)
-        assert whole.events("descriptors ran out: connections are turned away with 421")
+        told = "descriptors ran out: connections are turned away with 421"
+        wait_until(lambda: bool(whole.events(told)))  # the log is written behind the answer
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
         wait_until(lambda: send(whole)[0] == 250)

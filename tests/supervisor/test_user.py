@@ -61,7 +61,7 @@ def mailserver_command(*words: str, stdin: str = "") -> subprocess.CompletedProc
     return done
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def service() -> Iterator[Path]:
     """A service that root made for `nobody`, in a folder that everybody may enter."""
     folder = Path(tempfile.mkdtemp())
@@ -77,7 +77,7 @@ def service() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def running(service: Path) -> Iterator[Running]:
     started = Running(service, A_PASSWORD=_SECRET)
     yield started
@@ -86,13 +86,19 @@ def running(service: Path) -> Iterator[Running]:
     started.process.communicate(timeout=30)
 
 
+@pytest.fixture(scope="module")
+def ports(running: Running) -> dict[str, int]:
+    """Listener -> port, of the service that is ready."""
+    return ports_of(running.wait_for("ready"))
+
+
 def status_of(pid: int) -> dict[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
-def test_only_the_supervisor_stays_root(service: Path, running: Running) -> None:
-    running.wait_for("ready")
+def test_only_the_supervisor_stays_root(running: Running, ports: dict[str, int]) -> None:
+    assert ports
     user_id = str(pwd.getpwnam(USER).pw_uid)
     others = [one for one in read_family(running.process.pid) if one.pid != running.process.pid]
     assert len(others) > 5
@@ -108,12 +114,11 @@ def test_only_the_supervisor_stays_root(service: Path, running: Running) -> None
 
 
 def test_every_door_works_with_keys_that_its_workers_cannot_read(
-    service: Path, running: Running
+    service: Path, ports: dict[str, int]
 ) -> None:
     for key in (service.parent / "tls/key.pem", service.parent / "numen.key"):
         assert key.stat().st_uid == 0
         assert key.stat().st_mode & 0o077 == 0
-    ports = ports_of(running.wait_for("ready"))
     trust = ssl.create_default_context(cafile=str(service.parent / "tls/certificate.pem"))
     me = "frederic.marot@a.test"
     letter = f"From: {me}\r\n\r\n".encode() + b"large enough for a file\r\n" * 20_000
@@ -127,8 +132,8 @@ def test_every_door_works_with_keys_that_its_workers_cannot_read(
     pop3.quit()
 
 
-def test_all_that_is_in_the_store_is_the_users(service: Path, running: Running) -> None:
-    running.wait_for("ready")
+def test_all_that_is_in_the_store_is_the_users(service: Path, ports: dict[str, int]) -> None:
+    assert ports
     mailserver_command("status", "--config", str(service), "--json")
     mailserver_command(
         *("account", "add", "jmartin", "--address", "jeanne.martin@a.test", "--name", "J"),
@@ -143,8 +148,9 @@ def test_all_that_is_in_the_store_is_the_users(service: Path, running: Running) 
     assert {path for path in found if path.stat().st_mode & 0o077} == set()
 
 
-def test_a_renewed_certificate_that_is_roots_is_served(service: Path, running: Running) -> None:
-    ports = ports_of(running.wait_for("ready"))
+def test_a_renewed_certificate_that_is_roots_is_served(
+    service: Path, running: Running, ports: dict[str, int]
+) -> None:
     folder = service.parent / "tls"
     for name in ("certificate.pem", "key.pem"):
         (folder / name).unlink()
