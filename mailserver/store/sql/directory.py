@@ -85,6 +85,7 @@ _HOLDS = """
 _SET_STATE = """
     UPDATE account SET state = ?, credential_version = credential_version + 1
     WHERE account_id = ? AND identifier_key IS NOT NULL RETURNING account_id"""
+_END_CODES = "DELETE FROM recovery_code WHERE account_id = ? AND used_at_s IS NULL"
 _FIND_HOLDER = "SELECT identifier, name FROM account WHERE account_id = ?"
 # Its history stays, and so do its names, in quarantine.
 _LET_GO = (
@@ -185,6 +186,8 @@ class SqlDirectory:
         def change(connection: Connection) -> None:
             if first(connection.execute(_SET_STATE, (state.value, account_id))) is None:
                 raise StoreUnavailable(f"no account {account_id}")
+            if state is AccountState.SUSPENDED:  # or a code from before would let them in after it
+                connection.execute(_END_CODES, (account_id,))
 
         with_reserve(self._engine, change)
 

@@ -41,7 +41,7 @@ _ADD_CODE = """
 _CODE = """
     SELECT code_id, digest, given_by, details FROM recovery_code
     WHERE account_id = ? AND purpose = ? AND used_at_s IS NULL AND expires_at_s > ?
-        AND tries < ?"""
+        AND tries < ? AND account_id IN (SELECT account_id FROM account WHERE state = 'active')"""
 _TRIED = "UPDATE recovery_code SET tries = tries + 1 WHERE code_id = ?"
 _USE = """
     UPDATE recovery_code SET used_at_s = ?1

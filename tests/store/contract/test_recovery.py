@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mailserver.store.ports import Store
+from mailserver.store.ports import AccountState, Store
 from mailserver.store.recovery import CODE_NAME_OCTETS, FittingCode, NewCode, Purpose
 from mailserver.values.ids import AccountId
 from tests.store.child import OtherProcess
@@ -165,3 +165,27 @@ def test_quick_verifiers_are_found_in_slices_and_replaced_where_they_stand(store
         *("slow0", "slow1", "slow2"),
         *("chosen", "another"),
     ]
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_a_suspension_ends_codes_and_none_fits_until_it_is_over(
+    store: Store, purpose: Purpose
+) -> None:
+    jean, marie = someone(store), someone(store, "mdupont")
+    for account_id in (jean, marie):
+        give(store, account_id, purpose=purpose)
+    store.set_state(jean, AccountState.SUSPENDED)
+    assert attempt(store, jean, purpose=purpose) is None
+    assert attempt(store, marie, purpose=purpose) is not None
+    give(store, jean, purpose=purpose)
+    assert attempt(store, jean, purpose=purpose) is None
+    store.set_state(jean, AccountState.ACTIVE)
+    assert attempt(store, jean, purpose=purpose) is not None
+
+
+def test_a_code_from_before_a_suspension_is_not_good_after_it(store: Store) -> None:
+    jean = someone(store)
+    give(store, jean)
+    store.set_state(jean, AccountState.SUSPENDED)
+    store.set_state(jean, AccountState.ACTIVE)
+    assert attempt(store, jean) is None
