@@ -13,6 +13,7 @@ KNOWN_BITS: Final = (24, 64)
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+@lru_cache(maxsize=8192)
 def parse_address(peer: str) -> IpAddress | None:
     """None for what is no address."""
     try:

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Final, Protocol
 
 from mailserver.peers.blocks import block_of, parse_address
@@ -80,6 +81,7 @@ def says_who(
     """Is this the address of who connects?  Not of trusted networks, nor of gateways."""
     trusted = tuple(networks)
 
+    @lru_cache(maxsize=8192)  # asked for each message
     def ask(peer: str) -> bool:
         address = parse_address(peer)
         return address not in gateways and not any(address in network for network in trusted)
