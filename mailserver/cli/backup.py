@@ -55,7 +55,8 @@ def backup(
         environment=os.environ,
         now_s=time.time(),
     )
-    os.nice(NICENESS)
+    # Not in addition to what is asked for already: a process may save more than once.
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     with opened_store(settings) as store, _interruptible(), _progress("saving") as told:
         try:
             manifest = make_backup(settings, store, wanted, told)
