@@ -16,6 +16,7 @@ from typing import Any
 
 from aiosmtpd.smtp import Session
 
+from mailserver.auth.backend import text_of_name
 from mailserver.auth.gate import (
     FirstPasswordEnded,
     Granted,
@@ -244,7 +245,7 @@ class SessionCommands(EncryptedConnection):
             self._say(replies.SIGN_IN_SLOWED if slowed else replies.SIGN_IN_LATER)
         else:
             counters.failed_sign_ins += 1
-            shown = user_name.decode("utf-8", "backslashreplace")[:100]
+            shown = text_of_name(user_name)[:100]
             self._note("sign-in denied", code=535, user_name=shown)
             ended = isinstance(verdict, FirstPasswordEnded)
             self._say(replies.FIRST_PASSWORD_ENDED if ended else replies.WRONG_PASSWORD)

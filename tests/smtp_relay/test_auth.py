@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+from structlog.testing import capture_logs
 
 from mailserver.auth.gate import FirstPasswordEnded
 from smtp_relay.inbound.service import Listener
@@ -99,6 +100,14 @@ def test_a_password_arrives_as_its_octets(hall: Hall, password: str, encoding: s
     plain = base64.b64encode(b"\0mdupont\0" + octets)
     say(hall, HELLO + b"AUTH PLAIN " + plain + b"\r\n", listener=SUBMISSION)
     assert hall.gate.asked == [(b"mdupont", octets)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_name_that_was_denied_is_logged_in_letters(hall: Hall, encoding: str) -> None:
+    plain = base64.b64encode(b"\0" + "andré".encode(encoding) + b"\0wrong")
+    with capture_logs() as logs:
+        say(hall, HELLO + b"AUTH PLAIN " + plain + b"\r\n", listener=SUBMISSION)
+    assert [log["user_name"] for log in logs if log["event"] == "sign-in denied"] == ["andré"]
 
 
 def test_no_password_travels_in_clear(hall: Hall) -> None:

@@ -14,6 +14,8 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from mailserver.values.header_text import decode_octets
+
 MAX_LINE_OCTETS: Final = 4096  # RFC 5321 §4.5.3.1.5 says 512; some banners are longer
 MAX_LINES: Final = 200
 MAX_REPLY_OCTETS: Final = 64 * 1024
@@ -66,8 +68,11 @@ class Reply(NamedTuple):
 
 
 def readable(octets: bytes) -> str:
-    """What a peer said, for people: unprintable characters escaped, at most `MAX_WORDS` long."""
-    text = octets[:MAX_WORDS].decode("utf-8", "backslashreplace").strip()
+    """What a peer said, for people: unprintable characters escaped, at most `MAX_WORDS` long.
+
+    RFC 5321 §4.2 knows ASCII there, RFC 6531 §3.5 UTF-8; servers also write Windows-1252.
+    """
+    text = decode_octets(octets, most_octets=MAX_WORDS).strip()
     if not text.isprintable():
         text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return text[:MAX_WORDS]

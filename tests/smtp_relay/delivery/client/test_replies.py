@@ -96,7 +96,10 @@ def test_whatever_comes_has_one_meaning_in_any_pieces(
         (Reply(450, (b"5.1.1 lies",)), "4.0.0", "450 5.1.1 lies"),
         (Reply(550, (b"5.1.1234 x",)), "5.0.0", "550 5.1.1234 x"),
         (Reply(550, (b"a\x1b[2Jb",)), "5.0.0", "550 a\\x1b[2Jb"),
-        (Reply(550, (b"d\xc3\xa9sol\xc3\xa9 \xff",)), "5.0.0", "550 d\u00e9sol\u00e9 \\xff"),
+        (Reply(550, (b"d\xc3\xa9sol\xc3\xa9",)), "5.0.0", "550 désolé"),
+        (Reply(550, (b"5.1.1 d\xe9sol\xe9", b"5.1.1 \x80 \x96")), "5.1.1", "550 5.1.1 désolé € –"),
+        (Reply(550, (b"d\xe9 \x81\x1b",)), "5.0.0", "550 dé \\x81\\x1b"),
+        (Reply(550, (b"x" * 995 + "é".encode(),)), "5.0.0", "550 " + "x" * 995),
         (Reply(550, ("a\u202eb".encode(),)), "5.0.0", "550 a\\u202eb"),
     ],
 )
