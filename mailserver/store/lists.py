@@ -167,13 +167,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A post that waits for a moderator, or did.  verdict: empty, approved, rejected."""
+    """A post that waits for a moderator, or did.  verdict: empty, approved, rejected.
+
+    is_queued: False once its copy is final: handed out, or cancelled or returned by an operator.
+    """
 
     ref: CopyRef
     list_id: ListId
     held_at_s: float
     verdict: str
     by_whom: str
+    is_queued: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,7 +378,10 @@ class Lists(ListLookUps, Protocol):
         ...
 
     def decide_hold(self, source: CopyRef, verdict: str, deed: Deed) -> bool:
-        """The verdict, and what it does to the copy, at once.  False: somebody decided before."""
+        """The verdict, and what it does to the copy, at once.
+
+        False: somebody decided before, or it waits no more.
+        """
         ...
 
     def keep_wish(self, token: str, wish: Wish, *, now_s: float, expires_at_s: float) -> bool:

@@ -3,7 +3,7 @@
     claim -> this copy, or one of before  -> was that one posted, or does it wait?
 
 A copy is no repeat of itself, so whoever resumes after a crash goes on.  What was not
-posted (refused, or a moderator said no) is nobody's first.
+posted (refused, cancelled, or a moderator said no) is nobody's first.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Repeats:
         if self._lists.post_progress(first) is not None:
             return True
         hold = self._lists.find_hold(first) if waits else None
-        return hold is not None and hold.verdict != REJECTED
+        return hold is not None and hold.is_queued and hold.verdict != REJECTED
 
 
 def _sameness_of(message: QueuedMessage) -> Sameness:

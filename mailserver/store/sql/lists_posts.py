@@ -13,10 +13,14 @@ from mailserver.values.ids import ListId, MessageId
 _PROGRESS = """
     SELECT derived_id, stage, after_id, copy_count, reader_count FROM list_post
     WHERE message_id = ? AND copy_no = ?"""
-_HOLD = "SELECT message_id, copy_no, list_id, held_at_s, verdict, by_whom FROM list_held"
-_DECIDE = """
+# A copy that an operator cancelled or returned waits for nobody, whatever was said of it.
+_IS_QUEUED = """EXISTS (SELECT 1 FROM queue WHERE queue.message_id = list_held.message_id
+        AND queue.copy_no = list_held.copy_no)"""
+_HOLD = f"""
+    SELECT message_id, copy_no, list_id, held_at_s, verdict, by_whom, {_IS_QUEUED} FROM list_held"""
+_DECIDE = f"""
     UPDATE list_held SET verdict = ?, by_whom = ?
-    WHERE message_id = ? AND copy_no = ? AND verdict = '' RETURNING message_id"""
+    WHERE message_id = ? AND copy_no = ? AND verdict = '' AND {_IS_QUEUED} RETURNING message_id"""
 _KEEP_WISH = """
     INSERT INTO list_wish (token, list_id, address, joins, expires_at_s)
     SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM list_wish
@@ -57,7 +61,8 @@ class SqlListPosts:
         return _hold(first(self._engine.read(f"{_HOLD} WHERE token = ?", (token,))))
 
     def waiting_posts(self, list_id: ListId) -> list[Hold]:
-        which = f"{_HOLD} WHERE list_id = ? AND verdict = '' ORDER BY held_at_s, message_id"
+        which = f"""{_HOLD} WHERE list_id = ? AND verdict = '' AND {_IS_QUEUED}
+            ORDER BY held_at_s, message_id"""
         found = map(_hold, self._engine.read(which, (list_id,)))
         return [one for one in found if one is not None]
 
@@ -93,11 +98,12 @@ class SqlListPosts:
 def _hold(row: Row | None) -> Hold | None:
     if row is None:
         return None
-    message_id, copy_no, list_id, held_at_s, verdict, by_whom = row
+    message_id, copy_no, list_id, held_at_s, verdict, by_whom, is_queued = row
     return Hold(
         ref=CopyRef(MessageId(message_id), copy_no),
         list_id=ListId(list_id),
         held_at_s=held_at_s,
         verdict=verdict,
         by_whom=by_whom,
+        is_queued=bool(is_queued),
     )

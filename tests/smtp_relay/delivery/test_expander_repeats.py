@@ -9,6 +9,7 @@ from mailserver.lists.verdict import deed_of
 from mailserver.queue.copies import CopyState
 from mailserver.store.lists import BeginPost, Posting
 from mailserver.store.ports import StoreUnavailable, Write
+from mailserver.store.queueing import Act, Deed
 from mailserver.values.ids import AccountId
 from tests.smtp_relay.delivery.list_house import DOMAIN, LIST, POST, ListHouse, OpenHouse
 
@@ -127,6 +128,26 @@ def test_what_a_moderator_refused_may_be_asked_again(open_house: OpenHouse) -> N
     house.expand()
     decide(house, "rejected")
     house.expand()
+    house.send(NAMED, account_id=author)
+    house.expand()
+    assert len(house.held()) == 1
+
+
+@pytest.mark.parametrize("act", [Act.CANCEL, Act.RETURN])
+@pytest.mark.parametrize("is_approved", [False, True])
+def test_what_an_operator_took_from_the_queue_may_be_posted_again(
+    open_house: OpenHouse, act: Act, *, is_approved: bool
+) -> None:
+    house = open_house(posting=Posting.MODERATED)
+    author = house.member("jean.petit")
+    first = house.ref(house.send(NAMED, account_id=author))
+    house.expand()
+    if is_approved:
+        decide(house, "approved")
+    deed = Deed(act=act, by="cli:test", reason="", at_s=house.now_s)
+    assert house.store.act_on([first], deed) == [first]
+    assert house.store.lists.waiting_posts(house.which.list_id) == []
+    assert not house.store.lists.decide_hold(first, "approved", deed)
     house.send(NAMED, account_id=author)
     house.expand()
     assert len(house.held()) == 1
