@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mailserver.auth.gate import SignInsStore
 from mailserver.peers.notices import Notices
+from mailserver.peers.refusals import Refusals
 from mailserver.store.ports import LastSeen, Mailboxes
 from mailserver.telemetry.log import Log
 from mailserver.values.ids import AccountId, MailboxId
@@ -46,6 +47,7 @@ class Desk:
     on_broken: Callable[[], None]  # the store's disk failed: the process must end
     log: Log
     tally: Tally
+    refusals: Refusals = field(default_factory=Refusals)  # why, and of whom most
     lock_wait_s: float = 0.0  # of a sign-in for a maildrop in use; 0: it is refused at once
     # Does somebody wait for it, who is to have it first?
     is_waited_for: Callable[[MailboxId], bool] | None = None

@@ -16,6 +16,7 @@ from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
 
+from mailserver.peers.refusals import Why
 from mailserver.settings.model import Network
 from pop3_store.authorization import is_clear_allowed
 from pop3_store.desk import Circuit
@@ -70,6 +71,7 @@ class Entrance(Factory):
         lobby.peers.note(peer)
         if self._networks is not None and not is_within(peer, self._networks):
             lobby.desk.note("peer outside the legacy networks", door=self._door, peer=peer)
+            lobby.desk.refusals.note(Why.CONNECTION, peer)
             return None
         lobby.refused_for_descriptors += lobby.spares.is_short
         if lobby.is_full or lobby.is_draining or lobby.spares.is_short:
@@ -93,5 +95,6 @@ class Entrance(Factory):
     def _turn_away(self, peer: str, say: Say) -> Protocol | None:
         """Before a handshake no reply can be read."""
         desk = self._lobby.desk
+        desk.refusals.note(Why.CONNECTION, peer)
         desk.note("connection turned away", door=self._door, peer=peer, why=say.name.lower())
         return None if self._is_implicit_tls else TurnedAway(desk.replies[say])

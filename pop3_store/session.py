@@ -42,7 +42,7 @@ from pop3_store.listing import OpenMaildrop
 from pop3_store.notes import Collected
 from pop3_store.signed_in import SignedIn
 from pop3_store.states import Action, Signal, State
-from pop3_store.texts import Say
+from pop3_store.texts import WHY, Say
 
 __all__ = ["BATCH_OCTETS", "Circuit", "Desk", "Session", "Tally"]
 
@@ -231,6 +231,9 @@ class Session(Entering):
 
     def say(self, say: Say) -> None:
         self.send(self.desk.replies[say])
+        why = WHY.get(say)
+        if why is not None:
+            self.desk.refusals.note(why, self.circuit.peer)
 
     def send(self, octets: bytes) -> None:
         self._out.append(octets)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Final
 
+from mailserver.peers.refusals import Why
 from mailserver.texts.catalogue import Language, Text
 
 MAX_REPLY_OCTETS = 512  # RFC 1939 §3, the CRLF included
@@ -196,6 +198,29 @@ class Say(Enum):
         self.status = status
         self.text = text
 
+
+WHY: Final = {
+    Say.UNKNOWN: Why.COMMAND,
+    Say.SYNTAX: Why.COMMAND,
+    Say.TOO_LONG: Why.COMMAND,
+    Say.WRONG_STATE: Why.COMMAND,
+    Say.USER_FIRST: Why.COMMAND,
+    Say.TLS_ACTIVE: Why.COMMAND,
+    Say.TLS_ABSENT: Why.COMMAND,
+    Say.TLS_NOT_ALONE: Why.COMMAND,
+    Say.NO_SUCH_MESSAGE: Why.COMMAND,
+    Say.NOT_POP3: Why.COMMAND,
+    Say.TLS_FIRST: Why.TLS_FIRST,
+    Say.WRONG_PASSWORD: Why.PASSWORD,
+    Say.SIGNED_OUT: Why.PASSWORD,
+    Say.FIRST_PASSWORD_ENDED: Why.FIRST_PASSWORD_ENDED,
+    Say.SLOWED: Why.SLOWED,
+    Say.TRY_LATER: Why.NOT_NOW,
+    Say.NOTHING_REMOVED: Why.NOT_NOW,
+    Say.MAILDROP_IN_USE: Why.IN_USE,
+    Say.MAKE_ROOM: Why.CONNECTION,
+}
+"""For which reason a refusal is counted; others have a counter of their own, or end a session."""
 
 Replies = Mapping[Say, bytes]
 

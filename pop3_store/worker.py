@@ -307,6 +307,7 @@ class Worker:
         }
         counters["open_connections"] = float(len(self._lobby.guests))
         counters |= self._lobby.peers.counters() | self._lobby.handshakes.counters()
+        counters |= self._lobby.desk.refusals.counters()
         counters[NO_DESCRIPTORS] = float(self._lobby.refused_for_descriptors)
         counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
         if self._lobby.peers.is_news():

@@ -178,9 +178,9 @@ def check_handshakes(facts: Facts) -> Iterator[Finding]:
 
 REFUSALS: Final = {
     "refused_messages": "messages refused after their last dot (`message refused`)",
-    "refused_connections": "connections turned away (`connection refused`)",
+    "refused_connections": "connections turned away, by a limit of [connections] or by networks"
+    " that a listener does not know (`connection refused`)",
     "failed_messages": "messages not stored, by our fault (`message not stored`)",
-    "refused_count": "POP3 connections or sign-ins refused",
     "turned_away": "web connections turned away",
     "faults": "faults of this program (`fault`)",
     "fault_count": "faults of this program",
@@ -198,6 +198,30 @@ def check_refusals(facts: Facts) -> Iterator[Finding]:
                 yield (warning if name in _OURS else note)(
                     door.name, f"{count:,.0f} {words} since the workers started: the log says why"
                 )
+
+
+def check_reasons(facts: Facts) -> Iterator[Finding]:
+    """Recipients, senders, sign-ins, commands refused: hundreds for one reason, or in all."""
+    from mailserver.peers.refusals import ADVICE, OURS, WORDS, read_refused, total
+
+    for door in facts.doors:
+        refused = list(read_refused(door.counters))
+        many = [one for one in refused if one.count >= MANY_REFUSALS]
+        for one in many:
+            where = f", {one.block_count:,.0f} of them for {one.block}" if one.block else ""
+            yield (warning if one.why in OURS else note)(
+                door.name,
+                f"{one.count:,.0f} {WORDS[one.why]}, since the workers started{where}:"
+                f" {ADVICE[one.why]}",
+            )
+        few = [one for one in refused if one not in many]
+        if total(few) >= MANY_REFUSALS:
+            told = "; ".join(f"{one.count:,.0f} {WORDS[one.why]}" for one in few)
+            yield note(
+                door.name,
+                f"{total(few):,.0f} refusals since the workers started, few of each kind ({told}):"
+                " docs/operating.md says what to do about each",
+            )
 
 
 def check_full(facts: Facts) -> Iterator[Finding]:
@@ -320,6 +344,7 @@ CHECKS: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     check_certificate,
     check_handshakes,
     check_refusals,
+    check_reasons,
     check_log,
     check_memory,
     check_delivery,

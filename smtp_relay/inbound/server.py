@@ -183,6 +183,7 @@ class SmtpDoor(Arriving):
         if transaction.recipient_count >= self._max_recipients:
             # Who sends so many at once is to hear it for each of them.
             self._out.append(replies.TOO_MANY_RECIPIENTS.octets[self._language])
+            self._count(replies.TOO_MANY_RECIPIENTS)
             self._spend(share_of(self.service.settings.smtp.max_errors, 2 * self._max_recipients))
             return
         address = path.address
@@ -208,6 +209,7 @@ class SmtpDoor(Arriving):
         else:
             phrase = refusal
             self._out.append(phrase.octets[self._language])
+        self._count(phrase)
         self._note("recipient refused", code=phrase.code, recipient=recipient)
         smtp, recipients = self.service.settings.smtp, self._recipients
         if recipients is not None and recipients.is_known:  # our own people: typing errors

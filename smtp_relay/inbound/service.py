@@ -21,6 +21,7 @@ from mailserver.peers.board import Board
 from mailserver.peers.descriptors import Spares, descriptors_now
 from mailserver.peers.guessers import Guessers, Ledger, PrivateLedger
 from mailserver.peers.notices import Notices
+from mailserver.peers.refusals import Refusals
 from mailserver.peers.seats import Seats, says_who
 from mailserver.queue.schedule import Schedule
 from mailserver.queue.turns import Turns
@@ -188,6 +189,7 @@ class Service:
     signer: Signer | None = None  # None: what leaves is not signed
     sessions: set[Connection] = field(default_factory=set)
     counters: Counters = field(default_factory=Counters)
+    refusals: Refusals = field(default_factory=Refusals)
     dates: DateText = field(default_factory=DateText)
     accept_ids: AcceptIds = field(default_factory=AcceptIds)
     peers: PeerWatch = field(default_factory=PeerWatch)

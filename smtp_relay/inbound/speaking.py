@@ -16,6 +16,7 @@ from mailserver.telemetry.log import get_log
 from mailserver.texts.catalogue import Language
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.idleness import Activity
+from smtp_relay.inbound.refused import WHY
 from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.service import Service
 
@@ -42,7 +43,14 @@ class Speaker(SMTP):
     def _say(self, phrase: Phrase) -> None:
         self._out.append(phrase.octets[self._language])
         if phrase.cost:
+            self._count(phrase)
             self._spend(phrase.cost)
+
+    def _count(self, refusal: Phrase) -> None:
+        """For `status`; not where another counter has it."""
+        why = WHY.get(refusal)
+        if why is not None:
+            self.service.refusals.note(why, self.peer)
 
     def _spend(self, cost: int) -> None:
         """A refusal, or a command that led nowhere: there is an end to it."""

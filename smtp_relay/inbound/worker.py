@@ -269,7 +269,7 @@ class Worker:
         if peers.is_news():
             self._log.warning(GATEWAY_WARNING)
         counters = self._service.counters.values() | peers.counters()
-        counters |= self._service.handshakes.counters()
+        counters |= self._service.handshakes.counters() | self._service.refusals.counters()
         counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
         if self._is_open_relay:
             counters[OPEN_RELAY] = 1.0

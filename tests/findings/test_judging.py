@@ -83,6 +83,7 @@ def told(
 
 def test_a_service_that_is_well_has_no_finding(tmp_path: Path) -> None:
     counters = {"accepted_messages": 1e6, "refused_messages": 10.0, "tls.failed.looked_in": 1e6}
+    counters |= {"refused.because.password": 199.0}
     assert told(tmp_path, counters=counters, processes=[slot()]) == ""
 
 
@@ -110,6 +111,21 @@ def test_what_is_wrong_with_a_process(tmp_path: Path, changes: dict[str, Any], w
     [
         ({"tls.failed.old_version": 80.0, "tls.failed.not_tls": 30.0}, "110 handshakes failed"),
         ({"refused_messages": 300.0}, "note: 300 messages refused after their last dot"),
+        (
+            {
+                "refused.because.unknown_recipient": 900.0,
+                "refused.because.unknown_recipient.from.203.0.113.0/24": 850.0,
+            },
+            "since the workers started, 850 of them for 203.0.113.0/24: few networks: somebody",
+        ),
+        (
+            {"refused.because.domain_not_set": 200.0},
+            "warning: 200 addresses put off, which the directory has at a domain that is not ours",
+        ),
+        (
+            {"refused.because.password": 150.0, "refused.because.command": 60.0},
+            "note: 210 refusals since the workers started, few of each kind (150 sign-ins refused",
+        ),
         ({"failed_messages": 1.0}, "warning: 1 messages not stored, by our fault"),
         ({"refused.no_room": 3.0}, "warning: 3 messages were put off because the disk was short"),
         ({"refused.no_descriptors": 9.0}, "9 connections were turned away because descriptors"),

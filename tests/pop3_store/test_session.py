@@ -454,3 +454,12 @@ def test_a_body_that_the_store_does_not_give_is_said_and_the_session_goes_on(
     del store.broken["fetch"]
     shell.feed(b"STAT\r\nRETR 1\r\n")
     assert b"+OK 3 140\r\n+OK " in shell.said
+
+
+def test_refusals_are_counted_by_reason_and_block() -> None:
+    shell = Shell(store_of(b"a\r\n"), gate=FakeGate())
+    shell.feed(b"XYZZY\r\nUSER frot\r\nPASS wrong\r\n")
+    counters = shell.session.desk.refusals.counters()
+    assert counters["refused.because.command"] == 1.0
+    assert counters["refused.because.password"] == 1.0
+    assert len([name for name in counters if ".password.from." in name]) == 1
