@@ -1,4 +1,4 @@
-"""Which message a list, or an address that mail is sent on to, had within the last hour.
+"""Which message a list, or an address that mail is sent on to, had of late.
 
 May be lost, is shared by all processes, and never decides whether mail is kept.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 WINDOW_S: Final = 3600.0
+DAY_S: Final = 86_400.0
+"""The longest that anybody asks about."""
 
 
 class RepeatMemory(Protocol):
@@ -21,8 +23,8 @@ class RepeatMemory(Protocol):
         """From now on this one is the first."""
         ...
 
-    def recall(self, key: bytes, *, now_s: float) -> str:
-        """Who had it within `WINDOW_S`; empty: nobody, as far as is known."""
+    def recall(self, key: bytes, *, now_s: float, window_s: float = WINDOW_S) -> str:
+        """Who had it within so long, at most `DAY_S`; empty: nobody, as far as is known."""
         ...
 
 

@@ -163,7 +163,7 @@ class Reception:
             )
         self._cut = Cut(self.reader.header) if is_report else None
         self._refused = service.refused_authors
-        self.passing = Passing(self.reader.header) if marks else None
+        self.passing = Passing(self.reader.header) if marks or is_report else None
         self.upload = Upload(service.spooling, on_progress=on_progress)
         self._is_submission = is_submission
         self._own_domains = service.ours.names
@@ -175,13 +175,14 @@ class Reception:
         """Take what came; None while the end has not come, then what followed it."""
         octets = self.reader.feed(data)
         if octets:
-            self.upload.add(octets if self._cut is None else self._cut.take(octets))
+            passed = octets if self._cut is None else self._cut.take(octets)
+            self.upload.add(passed)
             if self.signing is not None:
                 self.signing.feed(octets)
             if self._authorship is not None:
                 self._authorship.feed(octets)
             if self.passing is not None:
-                self.passing.feed(octets)
+                self.passing.feed(passed)
         return self.reader.rest
 
     def decide(self, owns_address: OwnsAddress | None) -> Phrase | None:

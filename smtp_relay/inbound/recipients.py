@@ -297,7 +297,7 @@ class Recipients:
         count = service.store.sent.count_report(address.local.lower(), now_s=service.wall_s())
         if count > MOST_REPORTS_A_DAY:
             return replies.TOO_MANY_REPORTS
-        return replace(onward, is_report=True)
+        return replace(onward, is_report=True, once=f"report:{address.local.lower()}")
 
 
 MOST_REPORTS_A_DAY = 10

@@ -9,6 +9,9 @@ left has no such place, and their mail goes on.
 
 What was not committed is not remembered: whoever tries again is no repeat.  Two that
 come in the same instant may both go.
+
+A report for an address that we rewrote goes on once within a day (`same_report`); what comes
+again has no mailbox here, so it is answered as the first was, and dropped.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailserver.lists.sameness import Sameness
+from mailserver.store.repeats import DAY_S
 from mailserver.values.message import NewCopy, Relay
 from smtp_relay.inbound.headers import HeaderBlock
 from smtp_relay.inbound.policy import Onward
@@ -70,7 +74,11 @@ class SentOn:
     def keep_back(self, transaction: Transaction, sameness: Sameness, *, now_s: float) -> None:
         """Copies that went before become deposits."""
         for index, route in enumerate(list(transaction.routes)):
-            if not isinstance(route, Onward) or not route.recipient or route.home is None:
+            if not isinstance(route, Onward):
+                continue
+            if route.is_report:  # none that came before: `same_report`
+                self.fresh[index] = sameness.key_for(route.once)
+            if not route.recipient or route.home is None:
                 continue
             key = sameness.key_for(route.once)
             if not self.memory.recall(key, now_s=now_s):
@@ -79,6 +87,13 @@ class SentOn:
             transaction.routes[index] = route.home
             self.notes[index] = f"not sent on again to {route.recipient}: the same within an hour"
             self._keep_back_others(transaction, route.once)
+
+    def same_report(self, transaction: Transaction, sameness: Sameness, *, now_s: float) -> str:
+        """The name under which this report went within a day; empty: it is another one."""
+        for route in transaction.routes:
+            if isinstance(route, Onward) and route.is_report:
+                return self.memory.recall(sameness.key_for(route.once), now_s=now_s, window_s=DAY_S)
+        return ""
 
     def _keep_back_others(self, transaction: Transaction, once: str) -> None:
         """Those whose copy that one stood for have it at home, too."""

@@ -134,9 +134,9 @@ class FakeRepeats:
     def take(self, key: bytes, source: str, *, now_s: float) -> None:
         self._held[key] = (source, now_s)
 
-    def recall(self, key: bytes, *, now_s: float) -> str:
+    def recall(self, key: bytes, *, now_s: float, window_s: float = WINDOW_S) -> str:
         source, at_s = self._held.get(key, ("", 0.0))
-        return source if at_s >= now_s - WINDOW_S else ""
+        return source if at_s >= now_s - window_s else ""
 
 
 class FakeStore:

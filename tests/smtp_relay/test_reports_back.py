@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailserver.store.ports import Failed, StoreUnavailable
 from mailserver.values.address import Address
 from mailserver.values.message import InlineBody
 from smtp_relay.inbound.cutting import MOST_REPORT_OCTETS, Cut
@@ -52,6 +53,31 @@ def test_so_many_a_day_for_one_address_and_no_more(hall: Hall) -> None:
     assert answer(hall, sender=NULL, to=to.upper()) == "450 4.7.1"
     other = srs_address(hall, Address("b", "example.org"))
     assert answer(hall, sender=NULL, to=other) == "250 2.1.5"
+
+
+def test_the_same_report_goes_on_once_a_day_and_is_answered_as_before(hall: Hall) -> None:
+    """Compared is what would go on: what stands behind the first lines makes no other report."""
+    to = rcpt(srs_address(hall, FIRST))
+    named = b"Message-ID: <n@far.example>\r\n" + HEADER + b"no\r\n" * 20_000
+    for rest in (b"", b"", b"and more\r\n"):
+        assert say(hall, HELLO + NULL + to + DATA + named + rest + b".\r\n")[-1] == "250 2.0.0"
+    assert len(hall.writer.writes) == 1
+    others = (named.replace(b"<n@", b"<m@"), named.replace(b"no\r\n", b"na\r\n", 1))
+    for count, text in enumerate(others, start=2):
+        say(hall, HELLO + NULL + to + DATA + text + b".\r\n")
+        assert len(hall.writer.writes) == count
+    other = rcpt(srs_address(hall, Address("b", "example.org")))
+    say(hall, HELLO + NULL + other + DATA + named + b".\r\n")
+    assert len(hall.writer.writes) == 4
+
+
+def test_a_report_that_was_not_stored_goes_on_when_it_comes_again(hall: Hall) -> None:
+    talk = HELLO + NULL + rcpt(srs_address(hall, FIRST)) + DATA + HEADER + b"no\r\n.\r\n"
+    stored, hall.writer.outcome = hall.writer.outcome, lambda _: Failed(StoreUnavailable("busy"))
+    assert say(hall, talk)[-1].startswith("451")
+    hall.writer.outcome = stored
+    assert say(hall, talk)[-1] == "250 2.0.0"
+    assert len(hall.writer.writes) == 2
 
 
 def test_a_report_stands_alone_in_its_transaction(hall: Hall) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from mailserver.store.repeats import WINDOW_S
+from mailserver.store.repeats import DAY_S, WINDOW_S
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS repeat (
@@ -36,10 +36,10 @@ class SqliteRepeats:
     def take(self, key: bytes, source: str, *, now_s: float) -> None:
         self._run(_TAKE, (key, source, now_s))
 
-    def recall(self, key: bytes, *, now_s: float) -> str:
-        rows = self._run(_RECALL, (key, now_s - WINDOW_S))
+    def recall(self, key: bytes, *, now_s: float, window_s: float = WINDOW_S) -> str:
+        rows = self._run(_RECALL, (key, now_s - window_s))
         return str(rows[0][0]) if rows else ""
 
     def forget(self, *, now_s: float) -> None:
         """Drop what is over; called by the keeper."""
-        self._run(_FORGET, (now_s - WINDOW_S,))
+        self._run(_FORGET, (now_s - DAY_S,))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from mailserver.store.ports import Store
-from mailserver.store.repeats import WINDOW_S, RepeatMemory
+from mailserver.store.repeats import DAY_S, WINDOW_S, RepeatMemory
 from tests.smtp_relay.fakes import FakeRepeats
 from tests.store.letters import NOW_S
 
@@ -36,11 +36,15 @@ def test_it_is_recalled_once_it_was_taken_and_not_after_an_hour(memory: RepeatMe
     memory.take(KEY, "one", now_s=NOW_S)
     assert memory.recall(KEY, now_s=NOW_S + WINDOW_S) == "one"
     assert memory.recall(KEY, now_s=NOW_S + WINDOW_S + 1) == ""
+    assert memory.recall(KEY, now_s=NOW_S + DAY_S, window_s=DAY_S) == "one"
+    assert memory.recall(KEY, now_s=NOW_S + DAY_S + 1, window_s=DAY_S) == ""
     memory.take(KEY, "two", now_s=NOW_S)
     assert memory.recall(KEY, now_s=NOW_S) == "two"
 
 
 def test_the_keeper_forgets_what_is_over(store: Store) -> None:
     store.repeats.take(KEY, "one", now_s=NOW_S)
-    store.expire_history(now_s=NOW_S + WINDOW_S + 1)
+    store.expire_history(now_s=NOW_S + DAY_S)
+    assert store.repeats.recall(KEY, now_s=NOW_S) == "one"
+    store.expire_history(now_s=NOW_S + DAY_S + 1)
     assert store.repeats.recall(KEY, now_s=NOW_S) == ""
