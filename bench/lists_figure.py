@@ -21,8 +21,8 @@ from mailserver.store.ports import Accepted
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AcceptId, AccountId, ListId, make_accept_id
 from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy, Relay
-from smtp_relay.delivery.expander import Expander
-from smtp_relay.delivery.expander_post import Workshop
+from smtp_relay.delivery.lists.expander import Expander
+from smtp_relay.delivery.lists.post import Workshop
 
 MAX_S = 60.0
 DOMAIN = "ac-exemple.fr"

@@ -24,9 +24,9 @@ from pathlib import Path
 from mailserver.auth.numen_key import ensure_key
 from mailserver.auth.numens import numen_verifier
 from mailserver.auth.passwords import hash_password, verify
+from mailserver.keeper.chores import ChoreThread
 from mailserver.settings.model import Settings
 from mailserver.store.sqlite.store import open_store
-from mailserver.supervisor.chores import ChoreThread
 from mailserver.values.secret import Secret
 
 EVERYBODY = 50_000

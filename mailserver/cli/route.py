@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mailserver.values.address import Address
 
 # The door that answers; by name, since the hall imports no door.
-EXPLAIN_MODULE: Final = "smtp_relay.delivery.explain"
+EXPLAIN_MODULE: Final = "smtp_relay.delivery.resolve.explain"
 
 AddressArgument = Annotated[
     str, typer.Argument(metavar="ADDRESS", help="The recipient, as marie@example.org.")

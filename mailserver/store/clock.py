@@ -1,7 +1,7 @@
 """What a process makes of the machine's clock: the keeper's row, and both clocks since.
 
 Any process may ask at any time: a step that the keeper has not seen yet is seen
-here.  Nothing is written; the keeper writes what it sees (`supervisor.clock_watch`).
+here.  Nothing is written; the keeper writes what it sees (`mailserver.keeper.clock_watch`).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ DOOR_MODULES: Final = {
     "pop3": "pop3_store.worker",
     "web": "webmail.worker",
     "delivery": "smtp_relay.delivery.worker",
-    KEEPER: "mailserver.supervisor.keeper",
+    KEEPER: "mailserver.keeper.keeper",
 }
 """Every door that `run` may start; a new one is a line here and a service in docker-compose.yml."""
 PATIENCE_S: Final = {KEEPER: 600.0}

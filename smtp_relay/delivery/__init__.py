@@ -1,15 +1,15 @@
 """The delivery agent: moves each queued copy along its best route, and tells what became of it.
 
-    agent      leases copies, keeps links busy, settles          (shell over `dispatch`)
-    settling   what became of copies, written together
-    dispatch   which destination, how many connections, when      (pure)
-    client     one SMTP or LMTP connection                        (sans-IO core, thin protocol)
-    dns        questions and answers, cached                      (shell on dnspython)
-    itinerary  from a next hop to hosts, addresses and TLS        (asks `dns`, decides purely)
-    security   DANE, MTA-STS, opportunistic TLS
-    reporter   makes the reports that are owed
-    timekeeper tells delays, returns what is too old
     worker     the process: `prepare` before the fork, `serve` after it
+    agent/     leases copies, keeps links busy, settles               (the shell, on the loop)
+    schedule/  which destination, how many links, when; what follows  (pure)
+    resolve/   from a next hop to hosts, addresses and TLS            (asks `dns`, decides purely)
+    dns/       questions and answers, cached                          (shell on dnspython)
+    security/  DANE, MTA-STS, opportunistic TLS
+    client/    one SMTP or LMTP connection                            (sans-IO core, thin protocol)
+    lists/     a copy for a list becomes its members' copies
+    reports/   makes the reports that are owed
+    plan, verdicts   the values that pass between them
 
 Imports the hall; never `smtp_relay.inbound`, and the reverse.
 """

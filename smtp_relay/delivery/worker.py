@@ -41,23 +41,23 @@ from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.reports import DANE_STATE, source_name
 from mailserver.values.ids import AgentId, make_accept_id
-from smtp_relay.delivery.agent import Agent, Means
-from smtp_relay.delivery.agent_links import OpenLink
+from smtp_relay.delivery.agent.agent import Agent, Means
+from smtp_relay.delivery.agent.links import OpenLink
+from smtp_relay.delivery.agent.tenure import Tenure
+from smtp_relay.delivery.agent.timekeeper import SLICE_COPIES, Timekeeper
 from smtp_relay.delivery.client.link import Link, LinkListener, open_link
 from smtp_relay.delivery.client.options import LinkOptions, make_times
 from smtp_relay.delivery.client.trust import Contexts, make_contexts
-from smtp_relay.delivery.dispatch import Dispatch
-from smtp_relay.delivery.dispatch_orders import Limits, Open
 from smtp_relay.delivery.dns.resolver import CachingResolver
-from smtp_relay.delivery.expander import Expander
-from smtp_relay.delivery.expander_policy import AuthorPolicies
-from smtp_relay.delivery.expander_post import make_workshop
-from smtp_relay.delivery.itinerary import open_wayfinder
-from smtp_relay.delivery.one_click import open_one_click
-from smtp_relay.delivery.outcomes import Judge
-from smtp_relay.delivery.reporter import Reporter
-from smtp_relay.delivery.tenure import Tenure
-from smtp_relay.delivery.timekeeper import SLICE_COPIES, Timekeeper
+from smtp_relay.delivery.lists.dmarc import AuthorPolicies
+from smtp_relay.delivery.lists.expander import Expander
+from smtp_relay.delivery.lists.one_click import open_one_click
+from smtp_relay.delivery.lists.post import make_workshop
+from smtp_relay.delivery.reports.reporter import Reporter
+from smtp_relay.delivery.resolve.finder import open_wayfinder
+from smtp_relay.delivery.schedule.dispatch import Dispatch
+from smtp_relay.delivery.schedule.orders import Limits, Open
+from smtp_relay.delivery.schedule.outcomes import Judge
 
 DOOR: Final = "delivery"
 REPORT_S: Final = 5.0

@@ -10,8 +10,8 @@ import pytest
 
 from mailserver.store.commit import Committer, Settled
 from mailserver.store.ports import Accepted, Failed, Outcome, Removed, StoreUnavailable, Write
-from mailserver.store.sql import writes
 from mailserver.store.sql.engine import Connection
+from mailserver.store.sql.mail import writes
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.message import Acceptance
 from tests.store.letters import accept, letter, letter_to, people, removal, uids_of

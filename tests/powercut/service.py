@@ -25,10 +25,11 @@ from mailserver.settings.model import KIB, Settings
 from mailserver.store import commit, files
 from mailserver.store.ports import Accepted, Outcome, Removal, Removed, Write
 from mailserver.store.queueing import Settled, Settlement
-from mailserver.store.sql import queue_lease, queue_settle
 from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.engine import Connection
-from mailserver.store.sql.queue_accept import INSERT_OWED
+from mailserver.store.sql.queue import lease as queue_lease
+from mailserver.store.sql.queue import settle as queue_settle
+from mailserver.store.sql.queue.accept import INSERT_OWED
 from mailserver.store.sqlite import engine, store
 from mailserver.supervisor.contract import Door, Listener, WorkerContext
 from mailserver.telemetry import log

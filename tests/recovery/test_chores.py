@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from mailserver.auth.numens import QUICK, SLOW, numen_verifier
+from mailserver.keeper.chores import LOWEST_PRIORITY, ChoreThread
 from mailserver.recovery.chores import SLICE_COUNT, NumenHasher, Warner
 from mailserver.recovery.letters import Post
 from mailserver.settings.model import PasswordsSettings, Settings
-from mailserver.supervisor.chores import LOWEST_PRIORITY, ChoreThread
 from mailserver.values.ids import Uid
 from mailserver.values.secret import Secret
 from tests.recovery.conftest import KEY, NEW, NUMEN, Town

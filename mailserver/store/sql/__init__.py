@@ -1,6 +1,11 @@
-"""All SQL of the store, in a subset that SQLite and PostgreSQL both speak.
+"""All statements of the store, over the small `engine` port; what differs, each engine says itself.
 
-`schema/` holds the numbered migrations, the modules hold the statements of one
-ability each, over the small `Engine` port.  Engines differ in one place each
-(`mailserver.store.sqlite.engine`).  No door imports anything from here.
+    mail/      messages, entries, mailboxes, bodies, what is removed and reclaimed
+    queue/     copies that must leave: accepted, leased, settled, searched
+    people/    accounts, the directory, imports, recovery, targets of addresses
+    lists/     lists, their readers and their posts
+    history/   journeys and traces
+    schema/    the numbered migrations
+
+No door imports anything from here.
 """

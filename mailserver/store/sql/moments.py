@@ -11,10 +11,10 @@ from typing import Final
 
 from mailserver.store.moments import COUNTED, SKEW_S, STAMPED, Counted, MomentRules, Stamped
 from mailserver.store.queueing import Lane
-from mailserver.store.sql import queue_places
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Engine, Row
-from mailserver.store.sql.queue_acts import RELEASED_FOR_S
+from mailserver.store.sql.queue import destinations
+from mailserver.store.sql.queue.acts import RELEASED_FOR_S
 from mailserver.values.clock import Era
 
 SLICE: Final = 500
@@ -133,7 +133,7 @@ class SqlMoments:
         with self._engine.write_turn(), self._engine.transaction() as connection:
             insert(connection, _MOVE_MESSAGE, moved)
             hops = {row[0] for row in select(connection, _MOVE_QUEUED, moved)}
-            queue_places.lower(connection, dict.fromkeys(hops, now_s))
+            destinations.lower(connection, dict.fromkeys(hops, now_s))
         return len(moved)
 
     # --- the queue -------------------------------------------------------------------
@@ -169,7 +169,7 @@ class SqlMoments:
         """Their hops are looked at now: when the next one is due shows then."""
         with self._engine.write_turn(), self._engine.transaction() as connection:
             insert(connection, _PLACE, [(m, c, due, tell) for m, c, _, due, tell in moved])
-            queue_places.lower(connection, dict.fromkeys({row[2] for row in moved}, now_s))
+            destinations.lower(connection, dict.fromkeys({row[2] for row in moved}, now_s))
         return len(moved)
 
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from mailserver.store.ports import StoreUnavailable
 from mailserver.store.sql.engine import Connection, first
-from mailserver.store.sql.people_names import fold_account_names
-from mailserver.store.sql.refold import fold_again
+from mailserver.store.sql.people.names import fold_account_names
+from mailserver.store.sql.people.refold import fold_again
 from mailserver.store.sqlite.engine import DIALECT, SqliteEngine, migrations_to_run
 
 STEPS: Final[dict[str, Callable[[Connection], None]]] = {

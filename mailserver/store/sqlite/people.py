@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mailserver.store.sql.kinds import SqlKinds
-from mailserver.store.sql.outside import SqlOutsiders
-from mailserver.store.sql.people import SqlPeople
-from mailserver.store.sql.people_names import SqlNames
-from mailserver.store.sql.people_relations import SqlRelations
-from mailserver.store.sql.people_search import SqlPeopleSearch
+from mailserver.store.sql.people.imports import SqlPeople
+from mailserver.store.sql.people.kinds import SqlKinds
+from mailserver.store.sql.people.names import SqlNames
+from mailserver.store.sql.people.outside import SqlOutsiders
+from mailserver.store.sql.people.relations import SqlRelations
+from mailserver.store.sql.people.search import SqlPeopleSearch
 from mailserver.store.sqlite.engine import SqliteEngine
 
 

@@ -30,7 +30,7 @@ from mailserver.store.backups import FiledName, Snapshot, Told
 from mailserver.store.body_faults import FaultyBody
 from mailserver.store.files import BodyFiles
 from mailserver.store.ports import StoreUnavailable
-from mailserver.store.sql.bodies import SqlBodies
+from mailserver.store.sql.mail.bodies import SqlBodies
 from mailserver.store.sqlite.engine import DATABASE, PAGE_OCTETS, translated
 from mailserver.store.sqlite.faults import SqliteFaults
 from mailserver.values.ids import MessageId

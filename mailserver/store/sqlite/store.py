@@ -41,26 +41,26 @@ from mailserver.store.ports import (
 from mailserver.store.private import make_private_file, make_private_folder
 from mailserver.store.reserve import Reserve
 from mailserver.store.room import LOGS, RoomRules, room_rules
-from mailserver.store.sql.bodies import SqlBodies
 from mailserver.store.sql.clock import SqlClock
-from mailserver.store.sql.directory import SqlDirectory
-from mailserver.store.sql.journeys import SqlJourneys
-from mailserver.store.sql.lists import SqlLists
-from mailserver.store.sql.mailbox_list import SqlMailboxContents
-from mailserver.store.sql.mailboxes import SqlMailboxes
+from mailserver.store.sql.history.journeys import SqlJourneys
+from mailserver.store.sql.history.tracing import SqlTracing
+from mailserver.store.sql.lists.lists import SqlLists
+from mailserver.store.sql.mail.bodies import SqlBodies
+from mailserver.store.sql.mail.listing import SqlMailboxContents
+from mailserver.store.sql.mail.mailboxes import SqlMailboxes
+from mailserver.store.sql.mail.reclaim import SqlReclaimer
+from mailserver.store.sql.mail.removed import SqlRemoved
+from mailserver.store.sql.mail.writes import SqlWrites
 from mailserver.store.sql.moments import SqlMoments
-from mailserver.store.sql.policies import SqlPolicies
-from mailserver.store.sql.queue_acts import SqlQueueActs
-from mailserver.store.sql.queue_agents import SqlAgents
-from mailserver.store.sql.queue_reads import SqlQueueReads
-from mailserver.store.sql.queue_reports import SqlOwedReports
-from mailserver.store.sql.queue_search import SqlQueueSearch
-from mailserver.store.sql.reclaim import SqlReclaimer
-from mailserver.store.sql.recovery import SqlFirstPasswords, SqlRecovery
-from mailserver.store.sql.removed import SqlRemoved
-from mailserver.store.sql.targets import SqlTargets
-from mailserver.store.sql.tracing import SqlTracing
-from mailserver.store.sql.writes import SqlWrites
+from mailserver.store.sql.people.accounts import SqlDirectory
+from mailserver.store.sql.people.recovery import SqlFirstPasswords, SqlRecovery
+from mailserver.store.sql.people.targets import SqlTargets
+from mailserver.store.sql.queue.acts import SqlQueueActs
+from mailserver.store.sql.queue.agents import SqlAgents
+from mailserver.store.sql.queue.policies import SqlPolicies
+from mailserver.store.sql.queue.reads import SqlQueueReads
+from mailserver.store.sql.queue.reports import SqlOwedReports
+from mailserver.store.sql.queue.search import SqlQueueSearch
 from mailserver.store.sqlite.engine import DATABASE, SqliteEngine
 from mailserver.store.sqlite.locks import MaildropLocks
 from mailserver.store.sqlite.log_index import is_in_use

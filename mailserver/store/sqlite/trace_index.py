@@ -27,7 +27,7 @@ import apsw
 from mailserver.store.ports import StoreUnavailable
 from mailserver.store.private import make_private_file
 from mailserver.store.sql.bulk import insert
-from mailserver.store.sql.tracing import Progress
+from mailserver.store.sql.history.tracing import Progress
 from mailserver.store.sqlite.engine import is_full
 from mailserver.store.sqlite.log_index import allocate_index
 from mailserver.values.ids import AcceptId, MessageId

@@ -13,10 +13,10 @@ from mailserver.store.private import open_private
 from mailserver.store.removed import RemovedRoom
 from mailserver.store.reserve import Reserve
 from mailserver.store.room import DiskRoom, RoomRules
-from mailserver.store.sql.bodies import SqlBodies
+from mailserver.store.sql.history.tracing import SqlTracing
+from mailserver.store.sql.mail.bodies import SqlBodies
+from mailserver.store.sql.mail.reclaim import SqlReclaimer
 from mailserver.store.sql.moments import SqlMoments
-from mailserver.store.sql.reclaim import SqlReclaimer
-from mailserver.store.sql.tracing import SqlTracing
 from mailserver.store.sqlite.engine import ROOM_SLACK_OCTETS, SqliteEngine
 from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.store.upkeep import Reclaimed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.smtp_relay.delivery.list_house import ListHouse, OpenHouse
+from tests.smtp_relay.delivery.lists.list_house import ListHouse, OpenHouse
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ from mailserver.queue.copies import CopyState
 from mailserver.store.journeys import CopyStep, Journey
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.message import Acceptance
-from smtp_relay.delivery.agent import Ways
+from smtp_relay.delivery.agent.agent import Ways
 from smtp_relay.delivery.client.options import Times
 from smtp_relay.delivery.client.trust import Contexts
 from smtp_relay.delivery.plan import Itinerary, Way
 from smtp_relay.delivery.verdicts import Phase
-from tests.smtp_relay.delivery.agency import Agency, open_agency, way_to
+from tests.smtp_relay.delivery.agent.agency import Agency, open_agency, way_to
 from tests.smtp_relay.delivery.peers import Peer, Wire, take_all
 from tests.store.letters import BODY
 from tests.store.queued import outgoing

@@ -13,8 +13,8 @@ import pytest
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from smtp_relay.delivery.itinerary import Wayfinder, open_wayfinder
 from smtp_relay.delivery.plan import Way
+from smtp_relay.delivery.resolve.finder import Wayfinder, open_wayfinder
 from tests.smtp_relay.delivery.client.live import run
 from tests.smtp_relay.delivery.dns import liar
 from tests.smtp_relay.delivery.dns.table import settings_with

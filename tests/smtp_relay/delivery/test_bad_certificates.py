@@ -24,7 +24,7 @@ from smtp_relay.delivery.client.options import Times
 from smtp_relay.delivery.client.trust import make_contexts
 from smtp_relay.delivery.dns.answers import Answer
 from smtp_relay.delivery.dns.validation import Validation
-from smtp_relay.delivery.itinerary import Wayfinder
+from smtp_relay.delivery.resolve.finder import Wayfinder
 from smtp_relay.delivery.security.sts_keeper import StsKeeper
 from tests.smtp_relay.delivery.client.live import run
 from tests.smtp_relay.delivery.client.test_trust import der, leaf

@@ -13,7 +13,7 @@ import pytest
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from smtp_relay.delivery.client.options import Times
-from smtp_relay.delivery.outcomes import MAY_HAVE_ARRIVED
+from smtp_relay.delivery.schedule.outcomes import MAY_HAVE_ARRIVED
 from smtp_relay.delivery.verdicts import Phase
 from tests.smtp_relay.delivery.client.live import run
 from tests.smtp_relay.delivery.misdeeds import Case, Deed, End, Story, live_through

@@ -15,14 +15,14 @@ from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.journeys import CopyStep
 from mailserver.values.message import Acceptance, Notify
-from smtp_relay.delivery.dispatch_orders import Limits
-from smtp_relay.delivery.outcomes import MAY_HAVE_ARRIVED
 from smtp_relay.delivery.plan import Itinerary
+from smtp_relay.delivery.schedule.orders import Limits
+from smtp_relay.delivery.schedule.outcomes import MAY_HAVE_ARRIVED
 from tests import programs
-from tests.smtp_relay.delivery.agency import TIMES, Agency, open_agency, way_to
+from tests.smtp_relay.delivery.agent.agency import TIMES, Agency, open_agency, way_to
+from tests.smtp_relay.delivery.agent.test_agent import letters, run
 from tests.smtp_relay.delivery.peers import Gone, Peer, Script, Wire, take_all
 from tests.smtp_relay.delivery.private_postfix import open_folder, running_postfix
-from tests.smtp_relay.delivery.test_agent import letters, run
 from tests.store.queued import HOP
 
 Told = Callable[[Agency, Peer, Peer], Awaitable[None]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from mailserver.store.ports import Accepted, Failed, Outcome, Removed, Store, Write
-from mailserver.store.sql.removed import SLICE as REMOVAL_SLICE
+from mailserver.store.sql.mail.removed import SLICE as REMOVAL_SLICE
 from mailserver.values.ids import MailboxId
 from mailserver.values.message import FiledBody
 from tests.store.letters import (

@@ -10,7 +10,7 @@ from mailserver.lists.addresses import addresses_of
 from mailserver.store.lists import ListRule, MailingList, Who, Wish
 from mailserver.store.people import PersonDoc, PostDoc
 from mailserver.store.ports import Store
-from mailserver.store.sql import lists_posts
+from mailserver.store.sql.lists import posts as lists_posts
 from mailserver.values.ids import AccountId
 from tests.lists.fakes import mailing_list
 from tests.store.crowd import COLLEGE, SCHOOL, made, put, school, teacher, unit

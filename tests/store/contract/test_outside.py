@@ -6,7 +6,7 @@ import pytest
 
 from mailserver.store.outside import NOBODY_OUTSIDE, Outside, outside_warning
 from mailserver.store.ports import Store
-from mailserver.store.sql import outside as sql_outside
+from mailserver.store.sql.people import outside as sql_outside
 from tests.store.letters import NOW_S, person
 from tests.store.places import Place
 

@@ -16,7 +16,7 @@ from mailserver.store.people import (
     UnitDoc,
 )
 from mailserver.store.ports import Store, StoreUnavailable
-from mailserver.store.sql import people_search
+from mailserver.store.sql.people import search as people_search
 from mailserver.values.ids import AccountId, UnitId
 from tests.store.crowd import SCHOOL, apply, begin, made, put, school, teacher, undo, unit
 from tests.store.letters import NOW_S, person

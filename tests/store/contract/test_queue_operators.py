@@ -18,7 +18,7 @@ from mailserver.store.queueing import (
     Lane,
     QueueFilter,
 )
-from mailserver.store.sql import queue_search
+from mailserver.store.sql.queue import search as queue_search
 from mailserver.values.message import Notify
 from tests.store.letters import NOW_S, accept, person
 from tests.store.places import Place, count

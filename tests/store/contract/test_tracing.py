@@ -9,7 +9,7 @@ import pytest
 from mailserver.store import journeys
 from mailserver.store.journeys import Collection
 from mailserver.store.ports import Store
-from mailserver.store.sql import tracing
+from mailserver.store.sql.history import tracing
 from mailserver.values.ids import AcceptId, MailboxId, Uid
 from mailserver.values.message import Acceptance, FiledBody
 from tests.store.letters import FACTS, NOW_S, accept, letter, new_accept_id, people, remove

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from mailserver.store.body_faults import BodyError, BodyFault, BodyLost, BodyUnreadable
 from mailserver.store.ports import Store, StoreUnavailable
-from mailserver.store.sql import bodies as bodies_module
+from mailserver.store.sql.mail import bodies as bodies_module
 from mailserver.store.sqlite import faults
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.store.sqlite.upkeep import CHECK_BODIES_S

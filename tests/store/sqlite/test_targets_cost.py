@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailserver.store.sql import lists_readers, targets
+from mailserver.store.sql.lists import readers as lists_readers
+from mailserver.store.sql.people import targets
 from mailserver.store.sqlite.store import SqliteStore
 
 

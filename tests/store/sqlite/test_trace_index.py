@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailserver.store.ports import StoreUnavailable
-from mailserver.store.sql.tracing import Progress
+from mailserver.store.sql.history.tracing import Progress
 from mailserver.store.sqlite import trace_index
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.store.sqlite.trace_index import BUCKET, SqliteTraceIndex

@@ -1,3 +1,3 @@
--- Keys of names under the whole table of Latin letters: see mailserver/store/sql/refold.py, which writes them.
+-- Keys of names under the whole table of Latin letters: see mailserver/store/sql/people/refold.py, which writes them.
 
 SELECT 1;

@@ -13,8 +13,8 @@ from mailserver.settings.model import RouteSettings
 from mailserver.store.policies import StsPolicy
 from smtp_relay.delivery.dns.answers import Answer
 from smtp_relay.delivery.dns.validation import Validation
-from smtp_relay.delivery.itinerary import Wayfinder
 from smtp_relay.delivery.plan import Itinerary, TlsDemand, TlsLevel, Unroutable, Way
+from smtp_relay.delivery.resolve.finder import Wayfinder
 from smtp_relay.delivery.security.sts_keeper import StsKeeper
 from tests.smtp_relay.delivery.dns.table import (
     TableResolver,

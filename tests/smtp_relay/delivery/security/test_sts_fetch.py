@@ -13,8 +13,8 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_relay.delivery.itinerary import open_wayfinder
 from smtp_relay.delivery.plan import Itinerary, TlsLevel
+from smtp_relay.delivery.resolve.finder import open_wayfinder
 from smtp_relay.delivery.security.sts_fetch import (
     MAX_BODY_OCTETS,
     CannotFetch,

@@ -1,0 +1,427 @@
+"""The delivery agent: carries out what `dispatch` decides, on the loop.
+
+    wake-up, timers --> Dispatch --orders--> leases, links, settlements
+                           ^                        |
+                           +------- facts ----------+
+
+Everything happens on the loop's own thread, by call-backs: no task and no
+future for a message.  What is durable goes through the committer: leases and
+notes from here, what became of copies by way of `settling`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Final, Protocol, assert_never
+
+from mailserver.lists.addresses import list_of_hop
+from mailserver.store.body_faults import BodyLost
+from mailserver.store.commit import Submitter
+from mailserver.store.ports import Outcome, StoreError
+from mailserver.store.queueing import (
+    DueDestination,
+    HopNote,
+    Lease,
+    Leased,
+    LeasedCopy,
+    Queue,
+    QueuedMessage,
+)
+from mailserver.telemetry.log import get_log
+from mailserver.values.ids import AgentId, DestinationId
+from mailserver.values.message import HOLDS_NUL
+from smtp_relay.delivery.agent.links import Carrier, OpenLink
+from smtp_relay.delivery.agent.read_ahead import ReadAhead
+from smtp_relay.delivery.agent.settling import Settler
+from smtp_relay.delivery.lists.one_click import HeadFor
+from smtp_relay.delivery.plan import Unroutable, Way
+from smtp_relay.delivery.schedule.dispatch import Dispatch
+from smtp_relay.delivery.schedule.orders import (
+    Ask,
+    Bundle,
+    Close,
+    Fate,
+    Give,
+    Note,
+    Open,
+    Order,
+    Resolve,
+    Result,
+    Settle,
+    Trouble,
+    Warn,
+)
+from smtp_relay.delivery.schedule.outcomes import (
+    Judge,
+    excess_of,
+    given_back,
+    held,
+    lost_words,
+    may_any_go_on,
+    onward_of,
+    result_of,
+    trouble_of,
+    unroutable,
+)
+from smtp_relay.delivery.verdicts import LinkFailure, Parcel, Verdict
+
+LOOK_AT_MOST_S: Final = 0.02  # each commit of the receiving side wakes us
+POLL_S: Final = 1.0
+TICK_S: Final = 0.1
+DUE_MARGIN: Final = 200
+_WAKEUP_OCTETS: Final = 65_536
+
+_HAS_NUL = Trouble(status="5.6.0", words=f"it was not sent: {HOLDS_NUL}")
+_NO_BODY = Trouble(status="4.3.0", words="the message could not be read from our own store")
+_BUG = Unroutable(
+    next_hop="", is_permanent=False, status="4.3.0", words="the way could not be looked up"
+)
+
+
+class Ways(Protocol):
+    """What the agent asks of the way-finder."""
+
+    async def find(self, next_hop: str) -> Way: ...
+
+    def forget(self, next_hop: str) -> None:
+        """Look again at the next `find`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What the agent works with.
+
+    wall_s: Unix time.  told: reports may be owed now, by a settlement or by whoever woke us.
+    expand: gets the destinations that are lists; they have no way to be found.
+    head_for: of a copy that leaves under a sender of its own; None: as it is kept.
+    """
+
+    store: Queue
+    writer: Submitter
+    ways: Ways
+    open_link: OpenLink
+    judge: Judge
+    wall_s: Callable[[], float]
+    told: Callable[[], None]
+    expand: Callable[[Sequence[DueDestination]], None] = lambda _lists: None
+    head_for: HeadFor | None = None
+
+
+class Agent:
+    """One per process.  `start` on the loop."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        agent_id: AgentId,
+        dispatch: Dispatch,
+        means: Means,
+    ) -> None:
+        self._loop = loop
+        self._agent_id = agent_id
+        self._dispatch = dispatch
+        self._means = means
+        self._log = get_log("delivery")
+        self._carriers: dict[int, Carrier] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._settler = Settler(
+            loop,
+            agent_id,
+            means.writer,
+            wall_s=means.wall_s,
+            told=means.told,
+            settled=self._settled,
+        )
+        self._messages = ReadAhead(means.store)
+        self._open_writes = 0
+        self._is_running = False
+        self._is_draining = False
+        self._is_look_planned = False
+        self._looked_at_s = 0.0
+
+    # --- life ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._loop.add_reader(self._means.store.wakeup_fd(), self._woken)
+        self._tick()
+
+    def drain(self) -> None:
+        """Lease nothing more; finish what is on links."""
+        if self._is_draining:
+            return
+        self._is_draining = True
+        self._loop.remove_reader(self._means.store.wakeup_fd())
+        self._dispatch.drain()
+        for carrier in self._carriers.values():
+            carrier.stop_opening()
+        self._run()
+
+    def abort(self) -> None:
+        """Cut every link; what was on the wire is deferred."""
+        for carrier in tuple(self._carriers.values()):
+            carrier.abort()
+
+    @property
+    def is_done(self) -> bool:
+        """After `drain`: nothing is on the way any more, neither out nor to the disk."""
+        return not (self._carriers or self._open_writes) and self._settler.is_done
+
+    @property
+    def counters(self) -> Counter[str]:
+        return self._settler.counters
+
+    @property
+    def link_count(self) -> int:
+        return len(self._carriers)
+
+    @property
+    def held_count(self) -> int:
+        return self._dispatch.holdings.held_count
+
+    # --- what is due -------------------------------------------------------------------
+
+    def _woken(self) -> None:
+        try:
+            os.read(self._means.store.wakeup_fd(), _WAKEUP_OCTETS)
+        except BlockingIOError:
+            return  # another process was faster
+        if not self._is_look_planned:
+            self._is_look_planned = True
+            wait_s = self._looked_at_s + LOOK_AT_MOST_S - self._loop.time()
+            self._loop.call_later(max(0.0, wait_s), self._look)
+
+    def _look(self) -> None:
+        if self._is_look_planned:  # somebody woke us: a deposit may owe a report, too
+            self._means.told()
+        self._is_look_planned = False
+        self._looked_at_s = self._loop.time()
+        if self._is_draining:
+            return
+        limit = self._dispatch.destination_count + DUE_MARGIN
+        try:
+            found = self._means.store.due_destinations(now_s=self._means.wall_s(), limit=limit)
+        except StoreError as error:
+            self._log.warning("the queue could not be read", error=str(error))
+            return
+        lists = [one for one in found if list_of_hop(one.next_hop) is not None]
+        if lists:
+            self._means.expand(lists)
+            found = [one for one in found if list_of_hop(one.next_hop) is None]
+        self._dispatch.due(found, self._loop.time())
+        self._run()
+
+    def _tick(self) -> None:
+        if self._is_draining:
+            return
+        now_s = self._loop.time()
+        self._dispatch.tick(now_s)
+        self._run()
+        if now_s - self._looked_at_s >= POLL_S:
+            self._look()
+        self._loop.call_later(POLL_S if self._dispatch.is_at_rest else TICK_S, self._tick)
+
+    # --- orders ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Carry out orders until there are none; facts that come meanwhile are among them."""
+        if self._is_running:
+            return
+        self._is_running = True
+        try:
+            while orders := self._dispatch.take_orders():
+                for order in orders:
+                    self._carry_out(order)
+        finally:
+            self._is_running = False
+        self._settler.flush()
+
+    def _carry_out(self, order: Order) -> None:
+        match order:
+            case Give():
+                self._give(order.number, order.bundle)
+            case Ask():
+                self._ask(order.destination_id, order.limit)
+            case Open():
+                self._carriers[order.number] = Carrier(self, self._means.open_link, order)
+                self._spawn(self._carriers[order.number].open())
+            case Close():
+                self._carriers[order.number].close()
+            case Resolve():
+                self._spawn(self._find(order))
+            case Settle():
+                self._settle_unsent(order)
+            case Note():
+                self._note(order)
+            case Warn():
+                self._log.warning(order.event, host=order.host, words=order.words)
+            case _:
+                assert_never(order)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _find(self, order: Resolve) -> None:
+        way: Way = _BUG
+        try:
+            way = await self._means.ways.find(order.next_hop)
+        except Exception as error:  # noqa: BLE001 - the top of a task
+            self._log.error("way not found", next_hop=order.next_hop, exc_info=error)
+        self._dispatch.way_found(order.destination_id, way, self._loop.time())
+        self._run()
+
+    def _ask(self, destination_id: DestinationId, limit: int) -> None:
+        wanted = Lease(
+            agent_id=self._agent_id,
+            destination_id=destination_id,
+            limit=limit,
+            now_s=self._means.wall_s(),
+        )
+        self._write(wanted, lambda outcome: self._leased(destination_id, outcome))
+
+    def _leased(self, destination_id: DestinationId, outcome: Outcome) -> None:
+        if isinstance(outcome, Leased):
+            next_s = outcome.next_due_at_s
+            has_more = next_s is not None and next_s <= self._means.wall_s()
+            self._messages.expect(copy.ref.message_id for copy in outcome.copies)
+            self._dispatch.leased(
+                destination_id, outcome.copies, has_more=has_more, now_s=self._loop.time()
+            )
+        else:
+            self._dispatch.lease_failed(destination_id)
+
+    def _note(self, order: Note) -> None:
+        now_s = self._means.wall_s()
+        failed = order.failure_count
+        judge = self._means.judge
+        until_s = judge.schedule.next_try(failed, now_s=now_s, chance=judge.chance())
+        note = HopNote(
+            destination_id=order.destination_id,
+            not_before_s=until_s if failed else 0.0,
+            failure_count=failed,
+            error=order.error,
+            at_s=now_s,
+        )
+        if failed:
+            self._means.ways.forget(order.next_hop)
+            self._log.info("next hop rests", next_hop=order.next_hop, error=order.error)
+        self._write(note, lambda _outcome: self._dispatch.hop_noted(order.destination_id))
+
+    # --- parcels ------------------------------------------------------------------------------
+
+    def _give(self, number: int, bundle: Bundle) -> None:
+        message = self._opened(bundle)
+        if message is None:
+            self._dispatch.parcel_done(number, bundle, Result.OURS, self._loop.time())
+            return
+        sender = bundle.copies[0].sender
+        if sender is not None and self._means.head_for is not None:
+            message.head = self._means.head_for(message, sender)
+        self._carriers[number].offer(Parcel(message=message, copies=bundle.copies), bundle)
+
+    def _opened(self, bundle: Bundle) -> QueuedMessage | None:
+        """None: our store does not give it, or no server has to take it; that is settled."""
+        trouble, message = _NO_BODY, None
+        try:
+            message = self._messages.open(bundle.message_id)
+        except BodyLost as error:  # the store has said so in the log
+            self._settler.add(held(bundle.copies, lost_words(error.fault)))
+            return None
+        except StoreError as error:
+            trouble = replace(_NO_BODY, words=f"{_NO_BODY.words}: {error}")
+            self._log.error("message not read", message=bundle.message_id, error=str(error))
+        wall_s = self._means.wall_s()
+        if message is None:
+            self._settler.add(self._means.judge.unsent(bundle.copies, trouble, wall_s))
+        elif message.has_nul:
+            message.close()
+            self._settler.add(unroutable(bundle.copies, _HAS_NUL, message.reverse_path, wall_s))
+            return None
+        return message
+
+    def parcel_done(
+        self, carrier: Carrier, parcel: Parcel, bundle: Bundle, verdicts: Sequence[Verdict]
+    ) -> None:
+        """Called by a carrier; the parcel's message is closed here."""
+        parcel.message.close()
+        now_s, wall_s, facts = self._loop.time(), self._means.wall_s(), carrier.facts
+        goes_on = may_any_go_on(verdicts) and self._dispatch.has_next_host(
+            carrier.number, bundle, now_s
+        )
+        relayed, others = self._means.judge.outcomes(
+            parcel, verdicts, facts, wall_s, goes_on=goes_on
+        )
+        self._settler.add(others, relayed)
+        self._dispatch.parcel_done(
+            carrier.number,
+            bundle,
+            result_of(verdicts),
+            now_s,
+            excess=excess_of(parcel, verdicts),
+            onward=onward_of(parcel, verdicts, facts, wall_s) if goes_on else (),
+            trouble=trouble_of(verdicts, facts),
+        )
+        self._run()
+
+    def parcel_not_taken(self, carrier: Carrier, bundle: Bundle) -> None:
+        self._dispatch.parcel_not_taken(carrier.number, bundle)
+
+    def link_opened(self, carrier: Carrier) -> None:
+        self._dispatch.link_opened(carrier.number, self._loop.time())
+        self._run()
+
+    def link_lost(
+        self, carrier: Carrier, failure: LinkFailure | None, untouched: Sequence[Bundle]
+    ) -> None:
+        del self._carriers[carrier.number]
+        self._dispatch.link_lost(carrier.number, failure, untouched, self._loop.time())
+        self._run()
+
+    # --- what is written --------------------------------------------------------------------
+
+    def _settled(self, copy_count: int) -> None:
+        self._dispatch.settled(copy_count, self._loop.time())
+        self._run()
+
+    def _settle_unsent(self, order: Settle) -> None:
+        now_s = self._means.wall_s()
+        trouble = order.trouble or _NO_BODY
+        match order.fate:
+            case Fate.GIVE_BACK:
+                self._settler.add(given_back(order.copies, order.trouble, now_s))
+                self._settler.flush()  # they may be leased next
+            case Fate.HOLD:
+                self._settler.add(held(order.copies, trouble.words))
+            case Fate.DEFER:
+                self._settler.add(self._means.judge.unsent(order.copies, trouble, now_s))
+            case Fate.RETURN:
+                self._return(order.copies, trouble, now_s)
+
+    def _return(self, copies: Sequence[LeasedCopy], trouble: Trouble, now_s: float) -> None:
+        """Whom to tell stands with the message."""
+        for message_id, some in groupby(copies, key=lambda copy: copy.ref.message_id):
+            try:
+                message = self._means.store.open_queued(message_id, without_body=True)
+            except StoreError:
+                message = None
+            if message is None:
+                self._settler.add(self._means.judge.unsent(some, _NO_BODY, now_s))
+                continue
+            message.close()
+            self._settler.add(unroutable(some, trouble, message.reverse_path, now_s))
+
+    def _write(self, write: Lease | HopNote, done: Callable[[Outcome], None]) -> None:
+        self._open_writes += 1
+        self._means.writer.submit(write, lambda outcome: self._written(done, outcome))
+
+    def _written(self, done: Callable[[Outcome], None], outcome: Outcome) -> None:
+        self._open_writes -= 1
+        done(outcome)
+        self._run()

@@ -1,0 +1,126 @@
+"""Members to copies: who gets a post, and where.
+
+| a member                        | gets                                                    |
+| ------------------------------- | ------------------------------------------------------- |
+| with a mailbox here             | an entry in it, if there is room                        |
+| who forwards                    | a copy there, and an entry where one is to be kept      |
+| outside                         | a copy under a sender that names the member             |
+| by rule, who forwards outside   | the same, with the account, where one click is offered  |
+| another list                    | a copy for it                                           |
+| who left, or is yet to come     | nothing; who left and forwards: the copy there          |
+
+What is forwarded to an address of ours is deposited there and goes no further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailserver.lists.addresses import bounces_address, next_hop_of
+from mailserver.lists.tokens import ByHand, ByRule, Subscriber
+from mailserver.queue.turns import Turns
+from mailserver.quota.room import Room, decide_room
+from mailserver.routing import rules as routes
+from mailserver.routing.local import Unknown, at_home, find_local
+from mailserver.routing.relaying import held_for
+from mailserver.store.lists import MailingList, Reader
+from mailserver.store.people import Life, Target
+from mailserver.values.address import Address
+from mailserver.values.ids import MailboxId
+from mailserver.values.message import Deposit, NewCopy, Notify, Relay
+from smtp_relay.delivery.lists.post import Workshop
+
+_GETS_MAIL = frozenset({Life.PRESENT, Life.ON_LEAVE, Life.LEAVING})
+
+
+class Copies:
+    """Readers to copies: into their mailbox, onward where they forward, or to another list."""
+
+    def __init__(
+        self,
+        shop: Workshop,
+        which: MailingList,
+        *,
+        find: Callable[[str], Target | None],
+        size_octets: int = 0,
+    ) -> None:
+        """find: by the key of an address.  size_octets: of the message, about."""
+        self._shop = shop
+        self._which = which
+        self._find = find
+        self._size_octets = size_octets
+        self._turns = Turns()
+        self.full_count = 0
+        """Mailboxes that had no room, even with the grace margin: they get none."""
+
+    def of(self, reader: Reader, now_s: float) -> list[NewCopy]:
+        """None, one, or two."""
+        if reader.list_id is not None:
+            hop = next_hop_of(reader.list_id)
+            return [self._relayed(reader.address, hop, "", self._named(reader), now_s)]
+        if reader.mailbox_id is None:
+            return self._onward(reader.address, self._named(reader), now_s)
+        copies: list[NewCopy] = []
+        goes_on = reader.forward_to and self._shop.forwards
+        if goes_on and reader.life not in (Life.EXPECTED, Life.GONE):
+            copies += self._onward(reader.forward_to, self._named(reader), now_s)
+        if reader.life in _GETS_MAIL and (reader.keeps_copy or not copies):
+            copies += self._deposited(reader.address, reader.mailbox_id, reader)
+        return copies
+
+    def _deposited(
+        self, recipient: str, mailbox_id: MailboxId, owner: Reader | Target
+    ) -> list[NewCopy]:
+        limits = self._shop.classes.of(owner.class_name)
+        if limits.has_quota:
+            room = decide_room(
+                limits,
+                used_octets=owner.used_octets,
+                used_count=owner.used_count,
+                size_octets=self._size_octets,
+                is_lenient=True,  # nobody tries again: the grace margin is for this
+            )
+            if room is Room.NO:
+                self.full_count += 1
+                return []
+        return [NewCopy(recipient=recipient, route=Deposit(mailbox_id=mailbox_id))]
+
+    def _named(self, reader: Reader) -> Subscriber | None:
+        """Whom the sender of a copy names; None: nobody."""
+        if reader.member_id is not None:
+            return ByHand(reader.member_id)
+        if not self._shop.offers_one_click or reader.account_id is None:
+            return None
+        return ByRule(reader.account_id)
+
+    def _onward(self, text: str, who: Subscriber | None, now_s: float) -> list[NewCopy]:
+        local, _, domain = text.rpartition("@")
+        address = Address(local, domain)
+        looked = find_local(address, ours=self._shop.ours, find=self._find, postmaster=None)
+        found = at_home(looked)
+        if isinstance(found, Target):
+            if found.mailbox_id is None or found.life not in _GETS_MAIL:
+                return []
+            return self._deposited(text, found.mailbox_id, found)
+        if isinstance(found, Unknown):
+            return []
+        rule = routes.match_rule(self._shop.rules, recipient=address, sender=None, identifier=None)
+        if rule is not None and rule.via == "refuse":
+            return []
+        hop = routes.next_hop_of(rule, address)
+        return [self._relayed(text, hop, held_for(rule), who, now_s)]
+
+    def _relayed(
+        self, recipient: str, hop: str, reason: str, who: Subscriber | None, now_s: float
+    ) -> NewCopy:
+        return NewCopy(
+            recipient=recipient,
+            route=Relay(
+                next_hop=hop,
+                turn_at_s=self._turns.take(self._which.address, now_s=now_s),
+                tell_at_s=self._shop.expires_at(now_s),  # nobody hears of its delays
+                held_for=reason,
+            ),
+            notify=Notify.FAILURE,
+            sender=bounces_address(self._which, who),
+        )

@@ -1,0 +1,28 @@
+"""The parts of the store that the expander has."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mailserver.store.lists import Lists
+from mailserver.store.people import Target
+from mailserver.store.queueing import QueuedMessage
+from mailserver.store.repeats import Remembers
+from mailserver.values.ids import MessageId
+from smtp_relay.delivery.lists.budgets import CountAct
+
+
+class ExpanderStore(Remembers, Protocol):
+    """What expansion asks of the store."""
+
+    @property
+    def lists(self) -> Lists: ...
+
+    def open_queued(
+        self, message_id: MessageId, /, *, without_body: bool = False
+    ) -> QueuedMessage | None: ...
+
+    def find_target(self, address_key: str, /) -> Target | None: ...
+
+    @property
+    def count_act(self) -> CountAct: ...

@@ -1,0 +1,168 @@
+"""What `dispatch` is told and what it decides: values only.
+
+| order   | the shell does                                     | and tells                 |
+| ------- | -------------------------------------------------- | ------------------------- |
+| Resolve | asks the way-finder                                | `way_found`               |
+| Ask     | writes a `Lease`                                   | `leased`, `lease_failed`  |
+| Open    | opens a link                                       | `link_opened`, `link_lost`|
+| Give    | opens the body, offers the parcel                  | `parcel_done`             |
+| Close   | closes the link when what it carries is through    | `link_lost`               |
+| Settle  | writes the outcome of copies that never left       | nothing                   |
+| Note    | writes the `HopNote`                               | `hop_noted`               |
+| Warn    | writes a line of the log                           | nothing                   |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mailserver.store.queueing import LeasedCopy
+from mailserver.values.ids import DestinationId, MessageId
+from smtp_relay.delivery.plan import Hop, Itinerary
+
+EndpointKey = tuple[str, str, int]
+"""(host, address, port)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one process, from the settings, with units.
+
+    max_links: open connections.  site_links: to one set of hosts.
+    max_hosts: asked in one try, where each says "not now".
+    max_leased: copies held at once.  max_destinations: looked after at once.
+    fallback: the route for what no host of its own takes; empty: none.
+    """
+
+    max_links: int = 200
+    site_links: int = 20
+    site_pause_s: float = 0.0
+    max_recipients: int = 100
+    max_messages: int = 1000
+    max_hosts: int = 5
+    idle_s: float = 5.0
+    max_leased: int = 4000
+    max_destinations: int = 1000
+    fallback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Copies of one message that go in one transaction; its body is not open yet.
+
+    branch, tried, since_s: of what a host said "not now" to, and goes on to the next one
+        (`schedule.onward`): the site where it waits, the endpoints asked, and since when.
+    """
+
+    destination_id: DestinationId
+    message_id: MessageId
+    copies: tuple[LeasedCopy, ...]
+    branch: str = ""
+    tried: tuple[EndpointKey, ...] = ()
+    since_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why copies could not be offered, or a host takes nothing: the words of their attempt.
+
+    before: of other hosts, in the same try.
+    """
+
+    status: str
+    words: str
+    host: str = ""
+    address: str = ""
+    before: tuple[Trouble, ...] = ()
+
+    @property
+    def error(self) -> str:
+        """The same in one line, for the note of a hop."""
+        return " ".join(filter(None, (self.host, self.address, self.words)))
+
+
+class Fate(Enum):
+    DEFER = "defer"  # an attempt, then the next one by the schedule
+    RETURN = "return"  # for good; the report is owed
+    HOLD = "hold"  # for a person; the words say why
+    GIVE_BACK = "give back"  # to be leased again: untried, or, with a trouble, for another way
+
+
+class Result(Enum):
+    """What one parcel says about the link and the hosts; each copy has a verdict of its own."""
+
+    SERVED = "served"  # answered, whatever it answered
+    BUSY = "busy"  # 421, or 4yz to MAIL: it takes nothing from us now
+    BROKEN = "broken"
+    OURS = "ours"  # trouble of our own, which says nothing about them
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    destination_id: DestinationId
+    next_hop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    destination_id: DestinationId
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """number: under which the link is spoken of from now on.
+
+    hop: of the itinerary; in clear where a handshake that nobody demanded failed.
+    may_pipeline: the host has not lost what was pipelined.
+    """
+
+    number: int
+    itinerary: Itinerary
+    hop: Hop
+    address: str
+    may_pipeline: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    number: int
+    bundle: Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    copies: tuple[LeasedCopy, ...]
+    fate: Fate
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """failure_count 0: the hop works again."""
+
+    destination_id: DestinationId
+    next_hop: str
+    failure_count: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    event: str
+    host: str
+    words: str
+
+
+Order = Resolve | Ask | Open | Give | Close | Settle | Note | Warn
+
+
+def temporary(status: str) -> str:
+    """Its copies are tried again, so their attempt says so (RFC 3463 §2)."""
+    return f"4{status[1:]}" if status.startswith("5") else status

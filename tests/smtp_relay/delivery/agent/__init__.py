@@ -1,0 +1,1 @@
+"""Tests of the delivery agent, over the real store and real sockets."""

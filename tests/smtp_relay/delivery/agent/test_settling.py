@@ -1,0 +1,132 @@
+"""When outcomes go to the disk: at once, and what is decided meanwhile together behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from mailserver.queue.copies import CopyState
+from mailserver.store.commit import Done, Submitter
+from mailserver.store.ports import Failed, StoreUnavailable, Write
+from mailserver.store.queueing import (
+    Attempt,
+    CopyOutcome,
+    CopyRef,
+    Relayed,
+    Settled,
+    Settlement,
+)
+from mailserver.values.ids import AgentId, MessageId
+from smtp_relay.delivery.agent.settling import SETTLE_COPIES, Settler
+
+AGENT = AgentId(1)
+
+
+class Clockwork:
+    """The loop's timers, by hand."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], object]] = []
+
+    def call_later(self, _delay_s: float, call: Callable[..., object], *arguments: object) -> None:
+        self.due.append(lambda: call(*arguments))
+
+    def ring(self) -> None:
+        due, self.due = self.due, []
+        for call in due:
+            call()
+
+
+class Desk:
+    """A writer whose answers the test gives."""
+
+    def __init__(self) -> None:
+        self.clock = Clockwork()
+        self.waiting: list[tuple[Settlement, Done]] = []
+        self.on_disk: list[int] = []
+        self.settler = Settler(
+            cast("asyncio.AbstractEventLoop", self.clock),
+            AGENT,
+            cast("Submitter", self),
+            wall_s=lambda: 1.0,
+            told=lambda: None,
+            settled=self.on_disk.append,
+        )
+
+    def submit(self, write: Write, done: Done) -> None:
+        assert isinstance(write, Settlement)
+        self.waiting.append((write, done))
+
+    def answer(self) -> Settlement:
+        settlement, done = self.waiting.pop(0)
+        done(Settled(()))
+        return settlement
+
+    def relay(self, count: int = 1) -> None:
+        self.settler.add([], [relayed(number) for number in range(count)])
+        self.settler.flush()
+
+
+def relayed(message_id: int, *, copies: int = 1) -> Relayed:
+    attempt = Attempt(at_s=1.0, status="2.0.0", words="250 ok")
+    return Relayed(MessageId(message_id), first_no=0, last_no=copies - 1, attempt=attempt)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_an_outcome_is_written_at_once(desk: Desk) -> None:
+    """A crash before it is written costs a duplicate."""
+    desk.relay()
+    assert desk.answer().copy_count == 1
+    assert desk.settler.is_done
+
+
+def test_what_is_decided_meanwhile_is_written_as_soon_as_the_other_is_on_disk(desk: Desk) -> None:
+    for _ in range(3):
+        desk.relay()
+    assert [settlement.copy_count for settlement, _ in desk.waiting] == [1]
+    assert desk.answer().copy_count == 1
+    assert desk.answer().copy_count == 2
+    assert desk.settler.is_done
+    assert desk.on_disk == [1, 2]
+
+
+def test_very_many_are_written_in_parts(desk: Desk) -> None:
+    """So that no turn of the store's lock is long."""
+    desk.settler.add([], [relayed(number, copies=SETTLE_COPIES // 2) for number in range(3)])
+    desk.settler.flush()
+    assert desk.answer().copy_count == SETTLE_COPIES
+    assert desk.answer().copy_count == SETTLE_COPIES // 2
+    assert desk.settler.is_done
+
+
+def test_what_is_relayed_and_what_is_not_share_one_bound(desk: Desk) -> None:
+    ref = CopyRef(MessageId(9), 0)
+    deferral = CopyOutcome(ref=ref, state=CopyState.QUEUED, due_at_s=5.0)
+    desk.settler.add([deferral], [relayed(1, copies=SETTLE_COPIES)])
+    desk.settler.flush()
+    assert [desk.answer().copy_count for _ in range(2)] == [1, SETTLE_COPIES]
+
+
+def test_what_one_answer_took_goes_whole_however_many(desk: Desk) -> None:
+    desk.settler.add([], [relayed(1, copies=SETTLE_COPIES + 1), relayed(2)])
+    desk.settler.flush()
+    assert [desk.answer().copy_count for _ in range(2)] == [SETTLE_COPIES + 1, 1]
+
+
+def test_what_could_not_be_written_is_written_again(desk: Desk) -> None:
+    desk.relay()
+    settlement, done = desk.waiting.pop()
+    done(Failed(StoreUnavailable("full")))
+    assert desk.waiting == []
+    assert desk.on_disk == []
+    desk.clock.ring()
+    assert desk.answer() == settlement
+    assert desk.settler.counters["relayed"] == 1
+    assert desk.on_disk == [1]

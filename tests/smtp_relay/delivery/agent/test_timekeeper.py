@@ -1,0 +1,142 @@
+"""What becomes of copies whose senders must hear of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mailserver.queue.copies import CopyState
+from mailserver.queue.reports import EXPIRED, ReportKind
+from mailserver.queue.schedule import Schedule
+from mailserver.store.ports import Outcome
+from mailserver.store.queueing import CopyRef, OverdueCopy, QueueFilter, Settled
+from mailserver.store.sqlite.store import open_store
+from mailserver.values.ids import MessageId
+from mailserver.values.message import Notify
+from smtp_relay.delivery.agent.timekeeper import UNTRIED_AGAIN_S, Timekeeper, decide_overdue
+from tests.smtp_relay.house import make_settings
+from tests.store.queued import HOP, Agent, deferred, outgoing
+
+HOUR_S = 3600.0
+SCHEDULE = Schedule(
+    retry_after_s=(300.0,), expire_after_s=120 * HOUR_S, notice_after_s=(2 * HOUR_S, 24 * HOUR_S)
+)
+COPY = OverdueCopy(
+    ref=CopyRef(MessageId(1), 0),
+    recipient="a@b.test",
+    reverse_path="jean@ac-exemple.fr",
+    notify=Notify.UNSAID,
+    accepted_at_s=0.0,
+    tell_at_s=2 * HOUR_S,
+    next_hop="b.test",
+    last_words="451 later",
+    last_status="4.3.0",
+)
+
+
+def test_a_delay_is_told_and_the_next_one_is_planned() -> None:
+    outcome = decide_overdue(COPY, SCHEDULE, 2 * HOUR_S + 1)
+    assert (outcome.state, outcome.owes) == (CopyState.QUEUED, ReportKind.DELAYED)
+    assert outcome.tell_at_s == 24 * HOUR_S
+    assert outcome.due_at_s is None
+
+
+def test_who_asked_for_no_delay_notice_gets_none() -> None:
+    copy = replace(COPY, notify=Notify.FAILURE)
+    assert decide_overdue(copy, SCHEDULE, 2 * HOUR_S + 1).owes is None
+
+
+def test_after_the_last_notice_only_the_expiry_is_left() -> None:
+    assert decide_overdue(COPY, SCHEDULE, 25 * HOUR_S).tell_at_s == 120 * HOUR_S
+
+
+def test_what_is_too_old_is_returned_with_the_last_words() -> None:
+    outcome = decide_overdue(COPY, SCHEDULE, 120 * HOUR_S)
+    assert (outcome.state, outcome.owes) == (CopyState.RETURNED, ReportKind.FAILED)
+    assert outcome.attempt is not None
+    assert outcome.attempt.status == EXPIRED
+    assert "451 later" in outcome.attempt.words
+
+
+def test_what_nobody_has_tried_yet_is_not_returned_for_as_long_again() -> None:
+    untried = replace(COPY, last_words="", last_status="", may_end=False)
+    outcome = decide_overdue(untried, SCHEDULE, 130 * HOUR_S)
+    assert (outcome.state, outcome.owes, outcome.attempt) == (CopyState.QUEUED, None, None)
+    assert outcome.tell_at_s == 130 * HOUR_S + UNTRIED_AGAIN_S
+    assert decide_overdue(untried, SCHEDULE, 240 * HOUR_S).state is CopyState.RETURNED
+
+
+def test_after_days_without_an_agent_each_copy_is_tried_before_it_is_returned(
+    tmp_path: Path,
+) -> None:
+    store = open_store(make_settings(tmp_path, {}))
+    at_s, now_s = 1_790_000_000.0, 1_790_000_000.0 + 130 * HOUR_S
+    store.apply([outgoing(at_s=at_s, tell_at_s=at_s + 120 * HOUR_S)])
+    store.apply([outgoing(hop="off.test", at_s=at_s, tell_at_s=at_s + 120 * HOUR_S)])
+    store.suspend("off.test", until_s=None, now_s=at_s)
+    keeper = Timekeeper(
+        store,
+        SCHEDULE,
+        submit=lambda write, done: done(store.apply([write])[0]),
+        told=lambda _outcome: None,
+        wall_s=lambda: now_s,
+        ends_s=lambda: now_s,
+    )
+    assert keeper.look() == 2
+    (waiting,) = store.list_queue(QueueFilter(), after=None, limit=9)
+    assert waiting.next_hop == HOP  # the other one is returned: somebody has suspended its hop
+    agent = Agent(store, now_s=now_s)
+    agent.settle(deferred(agent.lease()[0], now_s + 60))
+    now_s += UNTRIED_AGAIN_S
+    assert keeper.look() == 1
+    assert store.count_queue(QueueFilter()) == 0
+    store.close()
+
+
+def test_a_null_sender_is_told_nothing() -> None:
+    copy = replace(COPY, reverse_path="")
+    assert decide_overdue(copy, SCHEDULE, 2 * HOUR_S).owes is None
+    assert decide_overdue(copy, SCHEDULE, 120 * HOUR_S).owes is None
+
+
+def test_over_a_real_store_each_is_told_once_and_then_returned(tmp_path: Path) -> None:
+    store = open_store(make_settings(tmp_path, {}))
+    clock = [1_790_000_000.0]
+    store.apply([outgoing(at_s=clock[0], tell_at_s=clock[0] + 2 * HOUR_S)])
+    outcomes: list[Outcome] = []
+    keeper = Timekeeper(
+        store,
+        SCHEDULE,
+        submit=lambda write, done: done(store.apply([write])[0]),
+        told=outcomes.append,
+        wall_s=lambda: clock[0],
+        ends_s=lambda: clock[0],
+    )
+    assert keeper.look() == 0
+    clock[0] += 2 * HOUR_S
+    assert (keeper.look(), keeper.look()) == (1, 0)
+    agent = Agent(store, now_s=clock[0])
+    agent.settle(deferred(agent.lease()[0], clock[0]))
+    clock[0] += 118 * HOUR_S
+    assert keeper.look() == 1
+    assert outcomes == [Settled(), Settled()]
+    assert store.count_queue(QueueFilter()) == 0
+    kinds = [owed.kind for owed in store.owed_reports(limit=10)]
+    assert sorted(kinds) == [ReportKind.FAILED, ReportKind.DELAYED]
+    store.close()
+
+
+def test_a_clock_that_jumped_ahead_returns_nothing_and_tells_nobody(tmp_path: Path) -> None:
+    store = open_store(make_settings(tmp_path, {}))
+    at_s = 1_790_000_000.0
+    store.apply([outgoing(at_s=at_s, tell_at_s=at_s + 2 * HOUR_S)])
+    keeper = Timekeeper(
+        store,
+        SCHEDULE,
+        submit=lambda write, done: done(store.apply([write])[0]),
+        told=lambda _outcome: None,
+        wall_s=lambda: at_s + 63e6,
+        ends_s=lambda: at_s + HOUR_S,
+    )
+    assert keeper.look() == 0
+    store.close()

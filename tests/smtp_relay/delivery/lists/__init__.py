@@ -1,0 +1,1 @@
+"""Tests of posts and requests to lists."""
