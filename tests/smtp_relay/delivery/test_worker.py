@@ -65,7 +65,7 @@ def test_many_copies_whose_time_is_over_keep_no_report_and_no_lease_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The agent seemed dead, and lost what it held, while it returned them slice by slice."""
-    for module in ("timekeeper", "worker"):
+    for module in ("agent.timekeeper", "worker"):
         monkeypatch.setattr(f"smtp_relay.delivery.{module}.SLICE_COPIES", 1)
     with (
         socket.socket(type=socket.SOCK_DGRAM) as silent,
