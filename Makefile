@@ -1,11 +1,11 @@
-# make run | test | check | fmt | bench | e2e | fuzz | crash | mutants
+# make run | test | check | fmt | bench | e2e | fuzz | crash | mutants | trail
 # Needs Python 3.11 or newer with venv; everything else goes into .venv.
 
 SHELL := /bin/sh
 # Where it is set, each process of a service compiles the whole service again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench e2e fuzz crash mutants clean
+.PHONY: help run test check fmt bench e2e fuzz crash mutants trail clean
 
 PY := .venv/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
@@ -57,6 +57,9 @@ crash: .venv/.tests
 
 mutants: .venv/.tests
 	@$(PY) -m tools.mutants
+
+trail: .venv/.tests
+	@$(PY) -m tools.trail
 
 clean:
 	rm -rf .venv var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
