@@ -4,7 +4,8 @@
     any other one                         at the place that `init` gives it, such as tls/
 
 So a restored folder holds the whole service, wherever its parts were before, and
-never names a part of another one.
+never names a part of another one.  Where the environment says a path in the restored
+folder (containers, where each kind of key is a mount), what it names goes there.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from mailserver.settings.load import LISTS
+from mailserver.settings.load import LISTS, PREFIX
 from mailserver.settings.model import Settings
 from mailserver.settings.template import line_of, toml_value
 
@@ -81,6 +82,32 @@ def _place(path: Path, home: Path, usual: str, taken: set[str]) -> str:
         number += 1
         wanted = str(PurePosixPath(folder, f"{number}-{name}"))
     return wanted
+
+
+# --- a restored folder whose environment says where things are -----------------------
+
+
+def places_said(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Key of the settings -> place in that folder, where a variable wins over the file."""
+    home = folder.absolute()
+    values = {name.upper(): value for name, value in environment.items()}
+    said: dict[str, str] = {}
+    for key in _DEFAULTS:
+        value = values.get(PREFIX + key.upper().replace(".", "__"))
+        if value:
+            whole = Path(os.path.normpath(home / value))
+            if whole != home and whole.is_relative_to(home):
+                said[key] = whole.relative_to(home).as_posix()
+    return said
+
+
+def place_among(path: str, before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Where a file of a backup goes, when its places become others.  path: with slashes."""
+    within = [key for key, place in before.items() if f"{path}/".startswith(f"{place}/")]
+    if not within:
+        return path
+    nearest = max(within, key=lambda key: len(before[key]))
+    return now[nearest] + path.removeprefix(before[nearest])
 
 
 # --- the settings of a restored folder ---------------------------------------------

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,14 @@ from mailserver.backup.manifest import (
     read_manifest,
     read_sums,
 )
-from mailserver.backup.places import NUMEN_KEY, STORE, CannotMove, moved_settings
+from mailserver.backup.places import (
+    NUMEN_KEY,
+    STORE,
+    CannotMove,
+    moved_settings,
+    place_among,
+    places_said,
+)
 from mailserver.backup.tree import BadFolder, PrivateTree, content_of, is_within
 from mailserver.settings.load import HALF_RESTORED, load_settings
 from mailserver.settings.model import MIB, Settings
@@ -38,21 +46,27 @@ class Wanted:
     """numen_key: the file, or the folder that holds it; None: it is to go without.
 
     schema: the last migration that this program knows.
+    environment: in which the service will start from there.
     """
 
     backup: Path
     target: Path
     numen_key: Path | None
     schema: int
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """settings: the file to start from.  moved: key -> the path that it had before."""
+    """settings: the file to start from.  moved: key -> the path that it had before.
+
+    places: key -> where its file or folder stands now, in the target.
+    """
 
     manifest: Manifest
     settings: Path
     moved: dict[str, str]
+    places: dict[str, str]
 
 
 def restore(wanted: Wanted, told: Told) -> Restored:
@@ -67,24 +81,30 @@ def restore(wanted: Wanted, told: Told) -> Restored:
     manifest = read_manifest(wanted.backup, schema=wanted.schema)
     sums = read_sums(wanted.backup, manifest)
     key = _read_key(wanted.numen_key, manifest)
+    said = places_said(wanted.environment, wanted.target)
+    said = {name: place for name, place in said.items() if name in manifest.places}
+    places = manifest.places | said
     try:
         text = (wanted.backup / SETTINGS).read_text("utf-8")
-        text, moved = moved_settings(text, manifest.places)
+        in_file = {name: place for name, place in places.items() if name not in said}
+        text, moved = moved_settings(text, in_file)
     except CannotMove as error:
         raise BadBackup(str(error)) from error
-    _refuse(wanted, manifest)
-    tree = PrivateTree(wanted.target)
+    _refuse(wanted, places)
+    tree = PrivateTree(wanted.target, takes_empty_folders=True)
     try:
-        _fill(tree, wanted.backup, sums, manifest, told)
+        copies = _copies(sums, manifest.places, places)
+        _fill(tree, wanted.backup, copies, manifest.octets, told)
         if key is not None:
-            tree.write(manifest.places[NUMEN_KEY], key)
-        _finish(tree, manifest, text)
+            tree.write(places[NUMEN_KEY], key)
+        _finish(tree, places[STORE], text)
     except BaseException:
         tree.discard()
         raise
     finally:
         tree.close()
-    return Restored(manifest=manifest, settings=wanted.target / SETTINGS, moved=moved)
+    settings = wanted.target / SETTINGS
+    return Restored(manifest=manifest, settings=settings, moved=moved, places=places)
 
 
 def _read_key(path: Path | None, manifest: Manifest) -> bytes | None:
@@ -100,12 +120,12 @@ def _read_key(path: Path | None, manifest: Manifest) -> bytes | None:
     return file.read_bytes()
 
 
-def _refuse(wanted: Wanted, manifest: Manifest) -> None:
+def _refuse(wanted: Wanted, places: Mapping[str, str]) -> None:
     folder = wanted.target
     if is_within(folder, wanted.backup):
         raise BadFolder(f"{folder} is in the backup: name a folder elsewhere")
-    if folder.is_dir() and content_of(folder):
-        raise BadFolder(_why_not_empty(folder, manifest))
+    if folder.is_dir() and content_of(folder, but_empty_folders=True):
+        raise BadFolder(_why_not_empty(folder, places[STORE]))
     if folder.is_dir() and os.geteuid() == 0 and (owner := folder.stat().st_uid):
         raise BadFolder(
             f"{folder} belongs to user {owner}, who could not read what root writes there:"
@@ -113,10 +133,10 @@ def _refuse(wanted: Wanted, manifest: Manifest) -> None:
         )
 
 
-def _why_not_empty(folder: Path, manifest: Manifest) -> str:
+def _why_not_empty(folder: Path, store_place: str) -> str:
     if (folder / HALF_RESTORED).exists():
         return f"{folder} holds half a restore, which was interrupted: empty it, or name another"
-    for store in (folder / manifest.places[STORE], folder / "store", folder):
+    for store in (folder / store_place, folder / "store", folder):
         if _is_running(store):
             return f"{folder} holds a service that runs: restore into a new folder"
     if (folder / SETTINGS).exists():
@@ -139,61 +159,77 @@ def _is_running(store: Path) -> bool:
     return False
 
 
+def _copies(
+    sums: list[tuple[str, str]], before: Mapping[str, str], now: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
+    """(path in the backup, place where it goes, hash), but for the settings file.
+
+    The database gets its name at the end.
+    """
+    database = database_in(now[STORE])
+    copies = []
+    for path, wanted_sum in sums:
+        if path != SETTINGS:
+            place = place_among(path, before, now)
+            place = f"{place}.restoring" if place == database else place
+            copies.append((path, place, wanted_sum))
+    return copies
+
+
 def _fill(
     tree: PrivateTree,
     backup: Path,
-    sums: list[tuple[str, str]],
-    manifest: Manifest,
+    copies: list[tuple[str, str, str]],
+    total_octets: int,
     told: Told,
 ) -> None:
     free = os.statvfs(tree.folder)
-    if free.f_bavail * free.f_frsize < manifest.octets:
-        raise BadFolder(f"{tree.folder} has no room for {manifest.octets // MIB} MiB")
+    if free.f_bavail * free.f_frsize < total_octets:
+        raise BadFolder(f"{tree.folder} has no room for {total_octets // MIB} MiB")
     done = 0
 
     def wrote(octets: int) -> None:
         nonlocal done
         done += octets
-        told(done, manifest.octets)
+        told(done, total_octets)
 
     tree.write(HALF_RESTORED, b"`mailserver restore` was interrupted here: empty this folder.\n")
-    later = {database_of(manifest): f"{database_of(manifest)}.restoring"}
-    for path, wanted_sum in sums:
-        if path == SETTINGS:
-            continue
-        kept = tree.copy(backup / path, later.get(path, path), wrote)
+    for path, place, wanted_sum in copies:
+        kept = tree.copy(backup / path, place, wrote)
         if kept.sha256 != wanted_sum:
             raise BadBackup(
                 f"{backup / path} was changed since it was written: take another backup"
             )
 
 
-def database_of(manifest: Manifest) -> str:
-    return f"{manifest.places[STORE]}/mail.db"
+def database_in(store_place: str) -> str:
+    return f"{store_place}/mail.db"
 
 
-def _finish(tree: PrivateTree, manifest: Manifest, text: str) -> None:
+def _finish(tree: PrivateTree, store_place: str, text: str) -> None:
     """Names in this order: the database, the settings, and then no mark any more.
 
     Raises:
         SettingsError: this program does not understand the settings.
     """
     tree.write(f"{SETTINGS}.restoring", text.encode("utf-8"))
-    _give_store(tree, load_settings(tree.folder / f"{SETTINGS}.restoring", {}))
+    settings = load_settings(tree.folder / f"{SETTINGS}.restoring", {})
+    _give_store(tree, settings, tree.folder / store_place)
     tree.sync()
-    tree.rename(f"{database_of(manifest)}.restoring", database_of(manifest))
+    database = database_in(store_place)
+    tree.rename(f"{database}.restoring", database)
     tree.sync()
     tree.rename(f"{SETTINGS}.restoring", SETTINGS)
     (tree.folder / HALF_RESTORED).unlink()
     tree.sync()
 
 
-def _give_store(tree: PrivateTree, settings: Settings) -> None:
+def _give_store(tree: PrivateTree, settings: Settings, store: Path) -> None:
     """As `init` by root does: the store is the service user's, settings and keys stay root's."""
     ids = service_user(settings)
     if ids is None:
         return
     tree.folder.chmod(_ENTERED_MODE)
-    for folder, _, names in os.walk(settings.store.path):
+    for folder, _, names in os.walk(store):
         for path in (Path(folder), *(Path(folder, name) for name in names)):
             os.chown(path, *ids, follow_symlinks=False)

@@ -26,9 +26,22 @@ class BadFolder(Exception):
     """Nothing may be written there; the text says why, and what to do."""
 
 
-def content_of(folder: Path) -> list[str]:
-    """What stands in a folder that is there, but for what each file system puts there."""
-    return sorted({one.name for one in folder.iterdir()} - _KEPT_BY_FILE_SYSTEMS)
+def content_of(folder: Path, *, but_empty_folders: bool = False) -> list[str]:
+    """What stands in a folder that is there, but for what each file system puts there.
+
+    but_empty_folders: nor folders without anything in them, such as what mounts cover.
+    """
+    found = {one.name for one in folder.iterdir()} - _KEPT_BY_FILE_SYSTEMS
+    if but_empty_folders:
+        found = {name for name in found if not _is_empty_folder(folder / name)}
+    return sorted(found)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    try:
+        return path.is_dir() and not path.is_symlink() and not content_of(path)
+    except PermissionError:  # who knows what is in it
+        return False
 
 
 def is_within(path: Path, folder: Path) -> bool:
@@ -52,14 +65,19 @@ class PrivateTree:
     `discard` takes away what was written; `sync` makes the names durable.
     """
 
-    def __init__(self, folder: Path, *, pause_fraction: float = 0.0) -> None:
-        """
+    def __init__(
+        self, folder: Path, *, pause_fraction: float = 0.0, takes_empty_folders: bool = False
+    ) -> None:
+        """takes_empty_folders: those that are there are used, and stay.
+
         Raises:
             BadFolder: it is no folder, not empty, or somebody else is filling it.
             OSError: it cannot be made, or not be made private.
         """
         self.folder = folder.resolve()
         self._pause_fraction = pause_fraction
+        self._takes_empty_folders = takes_empty_folders
+        self._found: frozenset[str] = frozenset()
         self._is_new = not self.folder.exists()
         if not self._is_new and not self.folder.is_dir():
             raise BadFolder(f"{folder} is not a folder")
@@ -76,9 +94,12 @@ class PrivateTree:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BadFolder(f"{named}: somebody else writes there at this moment") from error
-        if content_of(self.folder):
+        if content_of(self.folder, but_empty_folders=self._takes_empty_folders):
             raise BadFolder(f"{named} is not empty: name a folder that is new or empty")
+        self._found = frozenset(content_of(self.folder))
         self.folder.chmod(0o700)
+        for name in self._found:
+            (self.folder / name).chmod(0o700)
 
     def close(self) -> None:
         """Others may write there again."""
@@ -145,10 +166,11 @@ class PrivateTree:
         """Leave it as it was found."""
         for name in content_of(self.folder):
             one = self.folder / name
-            if one.is_dir() and not one.is_symlink():
-                shutil.rmtree(one, ignore_errors=True)
+            if name in self._found:
+                for inner in content_of(one):
+                    _remove(one / inner)
             else:
-                one.unlink(missing_ok=True)
+                _remove(one)
         if self._is_new:
             with suppress(OSError):
                 self.folder.rmdir()
@@ -168,6 +190,13 @@ class PrivateTree:
         fd = os.open(self.path(place), flags, 0o600)
         os.fchmod(fd, 0o600)
         return fd
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: str) -> None:

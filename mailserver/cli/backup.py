@@ -113,7 +113,9 @@ def restore(
     schema = last_migration()
     if numen_key is not None and without_numen_key:
         raise Mistake("--numen-key and --without-numen-key: write one of them")
-    wanted = Wanted(backup=folder, target=to, numen_key=numen_key, schema=schema)
+    wanted = Wanted(
+        backup=folder, target=to, numen_key=numen_key, schema=schema, environment=os.environ
+    )
     try:
         manifest = read_manifest(folder, schema=schema)
         if numen_key is None and not without_numen_key and manifest.needs_numen_key:
@@ -152,7 +154,7 @@ def _tell_restored(folder: Path, restored: Restored, *, has_key: bool) -> None:
     print(f"{folder}: {_what(manifest)}, as they were at {manifest.made_at}")
     for key, before in restored.moved.items():
         named = f"was {before}" if before else "came from the environment"
-        print(f"{key} {named}: it is {manifest.places[key]} now, in that folder")
+        print(f"{key} {named}: it is {restored.places[key]} now, in that folder")
     for name, value in sorted(manifest.environment.items() - os.environ.items()):
         print(f"the environment said {name}={value}: set it again where it still holds")
     if manifest.queued:

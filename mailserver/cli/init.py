@@ -87,6 +87,11 @@ def init(
         print(f"{error}; nothing to do.")
         return
     settings = load_settings(draft)
+    try:
+        service.refuse_foreign_store(settings)
+    except service.ForeignStore as error:
+        draft.unlink()
+        raise Mistake(str(error)) from error
     service.refuse_links(settings)
     is_self_signed = service.make_certificate(settings)
     service.make_dkim_keys(settings)

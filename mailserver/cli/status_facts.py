@@ -55,7 +55,7 @@ class DoorFacts:
 
 @dataclass(slots=True, kw_only=True)
 class Facts:
-    """Of the whole service."""
+    """Of the whole service.  apart: some of its doors may be in other containers."""
 
     settings: Settings
     now_s: float
@@ -63,6 +63,12 @@ class Facts:
     supervisors: list[dict[str, Any]]
     doors: list[DoorFacts] = field(default_factory=list)
     found: list[Finding] = field(default_factory=list)  # by what asked the store
+    apart: bool = False
+
+    @property
+    def doors_here(self) -> list[str]:
+        """Those that were asked for, without those that another container has, with their keys."""
+        return [door.name for door in self.doors if door.processes or not self.apart]
 
     def processes(self, door: str) -> list[dict[str, Any]]:
         """The slots of its parent and its workers, by every supervisor."""
@@ -83,6 +89,7 @@ def gather(settings: Settings, names: list[str], *, apart: bool) -> Facts:
         now_s=time.time(),
         reports={},
         supervisors=look(settings.store.path),
+        apart=apart,
     )
     asking = threading.Thread(target=_ask_the_store, args=(facts,), daemon=True)
     asking.start()

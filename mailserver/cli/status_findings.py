@@ -28,7 +28,9 @@ LITTLE_MEMORY: Final = 0.03
 
 def all_findings(facts: Facts) -> list[Finding]:
     """The worst first."""
-    found = [*facts.found]
+    from mailserver.keys.table import is_needed_by
+
+    found = [one for one in facts.found if is_needed_by(facts.doors_here, one.key)]
     for check in CHECKS:
         found += check(facts)
     order = list(Level)
@@ -49,9 +51,12 @@ def check_room(facts: Facts) -> Iterator[Finding]:
 
 def check_certificate(facts: Facts) -> Iterator[Finding]:
     """The file; where this user may not read it, the doors tell what is wrong."""
+    from mailserver.keys.table import is_needed_by
     from mailserver.settings.check_tls import check_tls, check_trust
 
     if not any(door.answers for door in facts.doors):
+        return
+    if not is_needed_by(facts.doors_here, "tls.certificate"):
         return
     try:
         facts.settings.tls.key.read_bytes()

@@ -18,6 +18,7 @@ store, which all of them share.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 from typing import Final, assert_never
@@ -42,6 +43,24 @@ NEEDED: Final[dict[str, tuple[KeyKind, ...]]] = {
     "keeper": (KeyKind.NUMEN,),
 }
 """Door -> what its processes get; one that is not named gets nothing."""
+
+
+_KIND_OF_SETTING: Final = {
+    "tls.certificate": KeyKind.TLS,
+    "tls.key": KeyKind.TLS,
+    "dkim.folder": KeyKind.DKIM,
+    "auth.numen_key": KeyKind.NUMEN,
+    "routes.password_file": KeyKind.SMARTHOST,
+}
+
+
+def is_needed_by(doors: Iterable[str], setting: str) -> bool:
+    """Does one of these doors get the key that a setting names?  True for all other settings.
+
+    Where each door has a machine or a container of its own, the others' keys are not there.
+    """
+    kind = _KIND_OF_SETTING.get(setting)
+    return kind is None or any(kind in NEEDED.get(door, ()) for door in doors)
 
 
 def keys_of(door: str, settings: Settings) -> tuple[Path, ...]:

@@ -53,6 +53,10 @@ class ServiceExists(Exception):
     """The folder already holds a service; nothing was touched."""
 
 
+class ForeignStore(Exception):
+    """The store that the settings name belongs to another service; nothing was touched."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewService:
     """What `init` was asked for.  `more`: further keys of the settings file."""
@@ -126,6 +130,19 @@ def draft_settings(folder: Path, wanted: NewService) -> Path:
         draft.unlink(missing_ok=True)
         raise
     return draft
+
+
+def refuse_foreign_store(settings: Settings) -> None:
+    """No new service is made around the store of another one, such as one that was not moved.
+
+    Raises:
+        ForeignStore: beside the store lies the settings file of a service.
+    """
+    other = settings.store.path.parent / FILE_NAME
+    ours = settings.source.parent if settings.source else None
+    if settings.store.path.parent != ours and other.exists():
+        told = f"{settings.store.path} belongs to the service of {other}, whose settings and keys"
+        raise ForeignStore(f"{told} lie elsewhere than these: move them first (docs/operating.md)")
 
 
 def refuse_links(settings: Settings) -> None:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from mailserver.keys.table import keys_of
+from mailserver.keys.table import is_needed_by, keys_of
 from mailserver.settings.check import check_settings
 from mailserver.settings.check_ports import Ports
 from mailserver.settings.finding import Finding, Level
@@ -62,9 +62,14 @@ def errors_at_start(
     only_doors: Collection[str] = (),
     ports: Ports = Ports.MUST_BE_FREE,
 ) -> tuple[list[Finding], list[Finding]]:
-    """(what forbids the start, what deserves a line in the log)."""
+    """(what forbids the start, what deserves a line in the log).
+
+    A door that starts by itself is not asked for the keys of the others.
+    """
     doors = frozenset(only_doors) or None
     findings = check_settings(settings, ports=ports, doors=doors)
+    if doors is not None:
+        findings = [one for one in findings if is_needed_by(doors, one.key)]
     errors = [one for one in findings if one.level is Level.ERROR and one.forbids_start]
     return errors, [one for one in findings if one not in errors]
 

@@ -429,6 +429,45 @@ def test_what_the_environment_said_is_told_and_its_files_are_kept(
     assert load_settings(tmp_path / "r/mailserver.toml").tls.key.is_file()
 
 
+CONTAINER = {
+    "MAILSERVER_STORE__PATH": "mail/store",
+    "MAILSERVER_AUTH__NUMEN_KEY": "numen/numen.key",
+    "MAILSERVER_TLS__KEY": "/etc/elsewhere/key.pem",
+}
+MOUNTED = ("mail", "numen", "dkim")
+
+
+def test_a_restore_puts_each_key_where_the_environment_says_that_it_is_looked_for(
+    saved: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, where each kind is a mount: an empty folder.  What is outside stays."""
+    for name in MOUNTED:
+        (tmp_path / "r" / name).mkdir(parents=True)
+    for name, value in CONTAINER.items():
+        monkeypatch.setenv(name, value)
+    key = ("--numen-key", saved.parent / "key")
+    said = run("restore", saved, "--to", tmp_path / "r", *key)
+    assert said.status == 0, said.err
+    assert "auth.numen_key" not in said.out
+    assert {"mail/store/mail.db", "numen/numen.key", "dkim/mo1.pem", "tls/key.pem"} < files(
+        tmp_path / "r"
+    )
+    assert not (tmp_path / "r/store").exists()
+    monkeypatch.delenv("MAILSERVER_TLS__KEY")
+    assert run("config", "check", "--config", tmp_path / "r/mailserver.toml").status == 0
+
+
+def test_a_restore_that_fails_leaves_the_mounted_folders_as_they_were(
+    saved: Path, run: Run, tmp_path: Path
+) -> None:
+    for name in MOUNTED:
+        (tmp_path / "r" / name).mkdir(parents=True)
+    with (saved / "store/mail.db").open("r+b") as database:
+        database.write(b"x")
+    assert restore(run, saved, tmp_path / "r").status == 2
+    assert {one.name for one in (tmp_path / "r").rglob("*")} == set(MOUNTED)
+
+
 def test_a_restore_that_is_interrupted_is_no_service(
     saved: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.backup.places import CannotMove, moved_settings, places_of
+from mailserver.backup.places import (
+    CannotMove,
+    moved_settings,
+    place_among,
+    places_of,
+    places_said,
+)
 from mailserver.settings.load import known_keys, load_settings
 from mailserver.settings.template import toml_value
 
@@ -110,3 +116,24 @@ def test_whatever_comes_as_a_path_the_new_one_stands_there_or_it_is_refused(path
     except CannotMove:
         return
     assert tomllib.loads(moved)["tls"]["key"] == "tls/k.pem"
+
+
+@pytest.mark.parametrize("value", ["../x", ".", "", "/etc/x", "a/../../x"])
+def test_a_variable_that_leads_out_of_the_folder_says_nothing_of_it(
+    tmp_path: Path, value: str
+) -> None:
+    assert places_said({"MAILSERVER_STORE__PATH": value}, tmp_path) == {}
+
+
+def test_a_variable_names_a_place_in_whatever_letters(tmp_path: Path) -> None:
+    said = {"mailserver_store__path": "mail/store", "MAILSERVER_DKIM__FOLDER": f"{tmp_path}/keys"}
+    assert places_said(said, tmp_path) == {"store.path": "mail/store", "dkim.folder": "keys"}
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [("s/mail.db", "m/s/mail.db"), ("s/c.pem", "tls/c.pem"), ("s2/x", "s2/x"), ("x", "x")],
+)
+def test_what_stood_in_a_place_follows_it_the_nearest_one(path: str, place: str) -> None:
+    before = {"store.path": "s", "tls.certificate": "s/c.pem"}
+    assert place_among(path, before, {"store.path": "m/s", "tls.certificate": "tls/c.pem"}) == place

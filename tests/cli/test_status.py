@@ -144,6 +144,27 @@ def test_a_door_in_another_container_is_up_while_it_reports(
             assert run(*whole).status == 1
 
 
+def test_keys_that_another_container_has_are_not_missing_here(
+    service: Path, run: Run, monkeypatch: pytest.MonkeyPatch, in_container: None
+) -> None:
+    add = ("account", "add", "p", "--address", "p@a.test", "--name", "P", "--numen-stdin")
+    assert run(*add, "--config", service, stdin=b"17E0200001ABC").status == 0
+    for name in ("smtp.0", "pop3.0", "delivery.0", "keeper.0"):
+        report(service, name, time.time())
+    for name in ("numen.key", "tls/key.pem"):
+        (service.parent / name).unlink()
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+        closed.close()
+        listen_on(monkeypatch, mx=port, pop3=port)
+        said = run("status", "--config", service)
+        assert "numen.key" not in said.out
+        assert "key.pem" not in said.out
+        assert "numen.key" not in run("status", "--door", "delivery", "--config", service).out
+        assert "numen.key" in run("status", "--door", "keeper", "--config", service).out
+        assert "key.pem" in run("status", "--door", "pop3", "--config", service).out
+
+
 def test_counters_are_summed_over_the_workers(
     service: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

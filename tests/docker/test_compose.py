@@ -24,6 +24,7 @@ from pathlib import Path
 
 import pytest
 
+from mailserver.keys.table import NEEDED, KeyKind
 from mailserver.supervisor.doors import DOOR_MODULES
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,17 @@ via = "smarthost"
 host = "peer"
 port = 2525
 """
+PROVIDER = """
+[[routes]]
+name = "provider"
+recipient_domains = ["example.org"]
+via = "smarthost"
+host = "peer"
+user_name = "us"
+password_file = "smarthosts/peer.txt"
+"""
+ADMIN = ("run", "--rm", "-T", "admin")
+SHELL = ("run", "--rm", "-T", "--entrypoint", "sh", "admin")
 PUT = "cat > new.toml && mailserver config check --config new.toml && mv new.toml mailserver.toml"
 
 
@@ -169,6 +181,22 @@ def test_every_container_is_healthy_and_nobody_is_root(compose: Compose) -> None
     assert compose("exec", "-T", "smtp", "id", "-u").strip() == "10001"
 
 
+@pytest.mark.parametrize("door", DOOR_MODULES)
+def test_a_container_reads_its_keys_writes_none_and_sees_no_others(
+    compose: Compose, door: str
+) -> None:
+    files = {
+        KeyKind.TLS: "tls/key.pem",
+        KeyKind.DKIM: "dkim/mo1.pem",
+        KeyKind.NUMEN: "numen/numen.key",
+    }
+    read = [f"cat {name}" for kind, name in files.items() if kind in NEEDED[door]]
+    unseen = [f"! test -e {name}" for kind, name in files.items() if kind not in NEEDED[door]]
+    unwritten = [f"! touch {name}" for name in ("x", "mailserver.toml", *files.values())]
+    unwritten += ["! touch smarthosts/x" if KeyKind.SMARTHOST in NEEDED[door] else "true"]
+    compose("exec", "-T", door, "sh", "-c", " && ".join([*read, *unseen, *unwritten]))
+
+
 def test_status_knows_of_the_doors_in_other_containers(compose: Compose) -> None:
     said = compose("exec", "-T", "keeper", "mailserver", "status")
     assert "DOWN" not in said
@@ -197,7 +225,8 @@ def test_a_message_goes_in_by_submission_and_out_by_pop3(compose: Compose) -> No
 
 def test_a_route_that_is_put_into_the_settings_leads_elsewhere(compose: Compose) -> None:
     settings = compose("exec", "-T", "smtp", "cat", "mailserver.toml")
-    compose("exec", "-T", "smtp", "sh", "-c", PUT, stdin=settings + ROUTE)
+    compose(*SHELL, "-c", "umask 077; cat > smarthosts/peer.txt", stdin="geheim\n")
+    compose(*SHELL, "-c", PUT, stdin=settings + ROUTE + PROVIDER)
     for door in DOOR_MODULES:
         compose("exec", "-T", door, "sh", "-c", "kill -HUP 1")
         wait_for(partial(compose, "logs", "--no-log-prefix", door), '"reloaded"')
@@ -235,13 +264,51 @@ def test_a_backup_is_restored_on_another_machine(compose: Compose, tmp_path: Pat
         (tmp_path / name).mkdir()
         (tmp_path / name).chmod(0o777)  # user 10001 writes there
     mounts = [f"-v={tmp_path / name}:/{name}" for name in ("backup", "key")]
-    once = ("run", "--rm", "--no-deps", "-T", *mounts, "smtp")
+    once = ("run", "--rm", "-T", *mounts, "admin")
     compose(*once, "backup", "/backup/one", "--numen-key", "/key/apart")
     other = Compose(tmp_path, f"{PROJECT}-restored")
     try:
         other(*once, "restore", "/backup/one", "--to", ".", "--numen-key", "/key/apart")
-        kept = other("run", "--rm", "--no-deps", "-T", "smtp", "mailbox", "list", "pdurand")
-        assert "en boite" in kept
+        assert "en boite" in other(*ADMIN, "mailbox", "list", "pdurand")
+        places = "mailserver.toml mail/store/mail.db numen/numen.key dkim/mo1.pem tls/key.pem"
+        other(*SHELL, "-c", f"ls {places} smarthosts/peer.txt && ! ls numen.key store")
+        assert "nothing would fail at start" in other(*ADMIN, "config", "check")
+    finally:
+        other("down", "--volumes")
+
+
+def test_an_installation_with_everything_in_one_volume_is_separated(
+    compose: Compose, tmp_path: Path
+) -> None:
+    """As it was before; nothing starts, or is made anew, until its keys have been moved."""
+    name = f"{PROJECT}-before"
+    other = Compose(tmp_path, name)
+    volume = f"-v={name}_mail:/var/lib/melouvert"
+    put = "umask 077; rmdir mail numen smarthosts; cat >> mailserver.toml; echo geheim > out.txt"
+    image = ("docker", "run", "--rm", "-i", volume)
+    try:
+        subprocess.run(
+            [*image, "melouvert:test", "init", ".", "--domain", "ac-essai.fr"], check=True
+        )
+        add = ["account", "add", "pdurand", "--address", "p@ac-essai.fr", "--name", "P"]
+        subprocess.run(
+            [*image, "melouvert:test", *add, "--numen-stdin"], input=b"17E0200001ABC\n", check=True
+        )
+        route = PROVIDER.replace("smarthosts/peer.txt", "out.txt").encode()
+        subprocess.run(
+            [*image, "--entrypoint", "sh", "melouvert:test", "-c", put], input=route, check=True
+        )
+        with pytest.raises(AssertionError):
+            other("up", "-d", "--wait")
+        assert "belongs to the service of" in other("logs", "--no-log-prefix", "init")
+        script = (ROOT / "config/docker/separate.sh").read_text("utf-8")
+        assert "are in their own volumes" in other(*SHELL, stdin=script)
+        assert "nothing to do" in other(*SHELL, stdin=script)
+        assert other(*SHELL, "-c", "ls -A mail").split() == ["store"]
+        other(*SHELL, "-c", 'test "$(cat smarthosts/out.txt)" = geheim')
+        other("up", "-d", "--wait", "smtp", "delivery", "keeper")
+        assert "pdurand" in other(*ADMIN, "account", "list")
+        assert "nothing would fail at start" in other(*ADMIN, "config", "check")
     finally:
         other("down", "--volumes")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailserver.keys.table import NEEDED, KeyKind, files_of, keys_of
+import pytest
+
+from mailserver.keys.table import NEEDED, KeyKind, files_of, is_needed_by, keys_of
 from mailserver.settings.model import Settings
 from mailserver.supervisor.doors import DOOR_MODULES
 
@@ -46,3 +48,21 @@ def test_without_signing_there_is_no_signing_key() -> None:
     off = SETTINGS.model_copy(update={"dkim": SETTINGS.dkim.model_copy(update={"enabled": False})})
     assert files_of(KeyKind.DKIM, off) == ()
     assert len(files_of(KeyKind.DKIM, SETTINGS)) == 2
+
+
+@pytest.mark.parametrize(
+    ("doors", "settings"),
+    [
+        (["delivery"], {"dkim.folder", "routes.password_file"}),
+        (["keeper"], {"auth.numen_key"}),
+        (["keeper", "web"], {"auth.numen_key", "tls.certificate", "tls.key"}),
+        ([], set()),
+    ],
+)
+def test_a_setting_that_names_a_key_is_of_those_who_get_it(
+    doors: list[str], settings: set[str]
+) -> None:
+    of_keys = {"dkim.folder", "routes.password_file", "auth.numen_key"}
+    of_keys |= {"tls.certificate", "tls.key"}
+    assert {name for name in of_keys if is_needed_by(doors, name)} == settings
+    assert is_needed_by(doors, "store.path")

@@ -196,6 +196,18 @@ def test_a_certificate_whose_time_is_not_now_forbids_no_start(tmp_path: Path, da
     assert [finding.key for finding in warnings] == ["tls.certificate"]
 
 
+@pytest.mark.parametrize(("door", "needs_it"), [("smtp", True), ("delivery", False)])
+def test_a_door_by_itself_is_not_asked_for_keys_that_it_does_not_get(
+    tmp_path: Path, door: str, needs_it: bool
+) -> None:
+    """As in a container of its own, where the others' are not mounted."""
+    (tmp_path / "tls/key.pem").unlink()
+    errors, _ = errors_at_start(
+        settings_for(tmp_path), only_doors=[door], ports=Ports.NOT_LOOKED_AT
+    )
+    assert ("tls.key" in {finding.key for finding in errors}) is needs_it
+
+
 def test_a_certificate_for_another_name_is_a_warning(tmp_path: Path) -> None:
     certify(tmp_path, "other.test")
     told = sentences(settings_for(tmp_path))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mailserver.cli.main import main
 from mailserver.dkim.keys import Algorithm, load_key
 from mailserver.settings.load import SettingsError, load_settings
 from mailserver.settings.model import Settings
@@ -90,6 +91,20 @@ def test_settings_are_not_written_through_a_link(tmp_path: Path) -> None:
     with pytest.raises(ServiceExists):
         write_settings(tmp_path, WANTED)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_no_service_is_made_around_the_store_of_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In Docker: one whose settings and keys are still in the volume of its mail."""
+    old = tmp_path / "new" / "mail"
+    old.mkdir(parents=True)
+    (old / "mailserver.toml").write_text("")
+    monkeypatch.setenv("MAILSERVER_STORE__PATH", "mail/store")
+    words = ["init", str(tmp_path / "new"), "--domain", "a.test", "--if-missing"]
+    assert main(words) == 2
+    assert "belongs to the service of" in capsys.readouterr().err
+    assert [one.name for one in (tmp_path / "new").rglob("*")] == ["mail", "mailserver.toml"]
 
 
 def test_a_certificate_that_is_there_stays(tmp_path: Path) -> None:
