@@ -118,7 +118,7 @@ def sending_held(
         identifier=identifier, reason=reason, help=house.help_address
     )
     subject = HELD_SUBJECT.in_language(reader.language)
-    return _accepted(house, reader, subject, text, accept_id=accept_id, now_s=now_s)
+    return accepted_letter(house, reader, subject, text, accept_id=accept_id, now_s=now_s)
 
 
 def nearly_full(
@@ -128,12 +128,13 @@ def nearly_full(
     words = {"percent": percent, "help": house.help_address}
     subject = FULL_SUBJECT.in_language(reader.language).format(**words)
     text = FULL_TEXT.in_language(reader.language).format(**words)
-    return _accepted(house, reader, subject, text, accept_id=accept_id, now_s=now_s)
+    return accepted_letter(house, reader, subject, text, accept_id=accept_id, now_s=now_s)
 
 
-def _accepted(
+def accepted_letter(
     house: House, reader: Reader, subject: str, text: str, *, accept_id: AcceptId, now_s: float
 ) -> Acceptance:
+    """Deposited in the reader's own mailbox, whatever they have forwarded: it goes no further."""
     id_text, date = accept_id_text(accept_id), format_datetime(datetime.fromtimestamp(now_s, UTC))
     letter = _letter(house, reader, subject, text)
     letter["Date"] = mail_date(now_s, house.time_zone)

@@ -264,6 +264,8 @@ class ForwardingSettings(Section):
 
     enabled: bool = True
     sender_days: int = Field(default=21, ge=1, le=500)  # bounces come back for this long
+    max_per_mailbox_per_hour: int = Field(default=500, ge=1)  # beyond, mail stays there
+    max_per_block_per_hour: int = Field(default=20_000, ge=1)  # of strangers' addresses
 
 
 class CatchAllSettings(Section):

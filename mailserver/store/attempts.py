@@ -96,6 +96,10 @@ class Attempts(Protocol):
         """Count one more act under this key; how many there were in its window, this one too."""
         ...
 
+    def read_act(self, key: str, *, now_s: float, window_s: float) -> int:
+        """The same, and count none."""
+        ...
+
     def note_log_in(self, account_id: AccountId, log_in: LogIn) -> None: ...
 
     def log_ins(self, account_id: AccountId) -> tuple[LogIn, ...]:

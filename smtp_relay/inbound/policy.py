@@ -25,6 +25,7 @@ from mailserver.routing.relaying import (
 )
 from mailserver.settings.model import RouteSettings
 from mailserver.values.address import Address
+from mailserver.values.ids import AccountId
 from mailserver.values.message import Deposit
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.authors import names_another, read_strictly
@@ -47,6 +48,7 @@ class Onward:
     is_private: where it goes is its holder's business, and not its sender's.
     once: one copy for all recipients of a transaction that have the same; empty: each has its own.
     is_report: on its way back to who sent what we forwarded; alone in its transaction.
+    holder: whose mail goes on; None: nobody's, it is no forward.
     """
 
     next_hop: str
@@ -58,6 +60,7 @@ class Onward:
     is_private: bool = False
     once: str = ""
     is_report: bool = False
+    holder: AccountId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from aiosmtpd.smtp import Envelope
 from mailserver.auth.gate import Granted
 from mailserver.queue.reports import ReportKind, is_owed
 from mailserver.queue.turns import turn_key
+from mailserver.quota.staying import StayReason
 from mailserver.values.address import Address
 from mailserver.values.ids import AcceptId
 from mailserver.values.message import (
@@ -49,6 +50,7 @@ from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.sending import why_over_limit
 from smtp_relay.inbound.sent_on import Passing, SentOn
 from smtp_relay.inbound.signing import Signing
+from smtp_relay.inbound.staying import Stay
 from smtp_relay.inbound.trace import Arrival, is_circle, mark_lines, return_path_line, trace_end
 from smtp_relay.inbound.upload import Upload
 
@@ -81,6 +83,7 @@ class Transaction(Envelope):
         self.has_report = False
         self.marks: tuple[str, ...] = ()  # of those whose mail goes on
         self.repeats: Repeats | None = None
+        self.stays: list[Stay] = []  # forwards that withheld it
 
     def add(self, recipient: str, route: Deposit | Onward, wishes: RcptParameters) -> None:
         """One more recipient, accepted; a list or forward target that is there has its copy."""
@@ -93,6 +96,11 @@ class Transaction(Envelope):
         self.rcpt_tos.append(recipient)
         self.routes.append(route)
         self.wishes.append(wishes)
+
+    def withhold(self, route: Onward, why: StayReason) -> None:
+        """It stays in the mailbox of who has it sent on."""
+        if route.holder is not None:
+            self.stays.append(Stay(route.holder, why))
 
     def _is_repeat(self, recipient: str, route: Onward, wishes: RcptParameters) -> bool:
         if self.repeats is None:
@@ -353,6 +361,7 @@ def _copies_that_stay(
         if isinstance(route, Onward) and route.home is not None:
             copy = _copy(transaction, recipient, route.home, wishes, plan_relay)
             copy.note = f"not sent on to {route.recipient}: {why}"
+            transaction.withhold(route, StayReason.NUL if facts.has_nul else StayReason.UNVOUCHED)
         else:
             copy = _copy(transaction, recipient, route, wishes, plan_relay)
             if facts.is_unvouched and isinstance(route, Deposit):

@@ -40,6 +40,7 @@ from mailserver.values.address import Address, fold_domain, fold_local, split_pl
 from mailserver.values.ids import ListId
 from mailserver.values.message import Deposit, Notify
 from smtp_relay.inbound import replies
+from smtp_relay.inbound.forward_budget import ForwardBudget
 from smtp_relay.inbound.parameters import RcptParameters
 from smtp_relay.inbound.paths import Path
 from smtp_relay.inbound.policy import Onward, RefusedByRule, Sending, decide_rcpt
@@ -71,12 +72,15 @@ class Recipients:
     """Decides for one session, from EHLO or sign-in on.
 
     is_known: is it one of our people or machines, whose mail leaves in our name?
+    peer: a stranger's address; empty: one of us, or it says nothing.
     """
 
-    __slots__ = ("_account", "_asker", "_decided", "_is_for_sender", "_sender", "_service",
-                 "is_known", "may_deposit")  # fmt: skip
+    __slots__ = ("_account", "_asker", "_decided", "_is_for_sender", "_sender",
+                 "_service", "budget", "is_known", "may_deposit")  # fmt: skip
 
-    def __init__(self, service: Service, asker: Asker, account: Granted | None) -> None:
+    def __init__(
+        self, service: Service, asker: Asker, account: Granted | None, *, peer: str
+    ) -> None:
         self._service = service
         self._asker = asker
         self._account = account
@@ -85,6 +89,7 @@ class Recipients:
         self._is_for_sender = ask_who_sends(service.settings.routes)
         self._sender: Address | None = None
         self.is_known = asker.is_known
+        self.budget = ForwardBudget(service, peer=peer)
         self.may_deposit = decide_relaying(asker, Place.OURS) is Relaying.ACCEPT
 
     def decide(self, transaction: Transaction, path: Path, address: Address) -> Decision:
@@ -204,7 +209,14 @@ class Recipients:
         onward = self._onward(transaction, Address(local, domain), target)
         if isinstance(onward, Onward):
             home = keep or _home_of(target)
-            onward = replace(onward, home=home, is_private=not target.shows_forward)
+            if home is None and not self.budget.has_room(target.account_id):
+                return replies.TOO_MUCH_FOR_NOW  # what cannot stay comes again
+            onward = replace(
+                onward,
+                home=home,
+                is_private=not target.shows_forward,
+                holder=target.account_id,
+            )
         if onward is not None:
             return Forwarding(onward, keep, self._service.srs.mark(str(target.account_id)))
         if keep is not None:
@@ -296,7 +308,7 @@ class Recipients:
             return replies.TOO_MANY_RECIPIENTS  # it comes again, alone
         count = service.store.sent.count_report(address.local.lower(), now_s=service.wall_s())
         if count > MOST_REPORTS_A_DAY:
-            return replies.TOO_MANY_REPORTS
+            return replies.TOO_MUCH_FOR_NOW
         return replace(onward, is_report=True, once=f"report:{address.local.lower()}")
 
 

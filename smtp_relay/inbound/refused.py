@@ -22,7 +22,7 @@ _BY_WHY: Final[dict[Why, tuple[Phrase, ...]]] = {
         replies.REFUSED_BY_RULE,
         replies.REFUSED_BY_RULE_ALONE,
         replies.REPORTS_ONLY,
-        replies.TOO_MANY_REPORTS,
+        replies.TOO_MUCH_FOR_NOW,
     ),
     Why.LIST: (replies.MAY_NOT_POST,),
     Why.NOT_OWN_ADDRESS: (replies.NOT_YOUR_ADDRESS,),

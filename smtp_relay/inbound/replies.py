@@ -340,8 +340,8 @@ REPORTS_ONLY = _phrase(
     "Cette adresse ne recoit que des rapports de non-distribution (MAIL FROM:<>)",
     "This address takes delivery reports only (MAIL FROM:<>)",
 )
-TOO_MANY_REPORTS = _phrase(
-    450, "4.7.1", "Trop de rapports aujourd'hui ; reessayez demain", "Too many reports today"
+TOO_MUCH_FOR_NOW = _phrase(
+    450, "4.7.1", "Trop pour cette adresse ; reessayez plus tard", "Too much for this address now"
 )
 RELAYING_DENIED = _phrase(550, "5.7.1", "Relais refuse", "Relaying denied")
 BAD_DOMAIN = _phrase(

@@ -1,4 +1,5 @@
-"""The same message for the same address outside, within an hour: sent on once.
+"""The same message for the same address outside, within an hour: sent on once; and no more of
+others than the budget has (`forward_budget`).
 
 Of mail that is forwarded only; other mail costs nothing here.  What comes again stays in
 the mailbox of who forwards, whether or not it keeps copies, so nothing is lost; who has
@@ -20,8 +21,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailserver.lists.sameness import Sameness
+from mailserver.quota.staying import StayReason
 from mailserver.store.repeats import DAY_S
 from mailserver.values.message import NewCopy, Relay
+from smtp_relay.inbound.forward_budget import ForwardBudget
 from smtp_relay.inbound.headers import HeaderBlock
 from smtp_relay.inbound.policy import Onward
 
@@ -68,6 +71,7 @@ class SentOn:
     """Of one message at its dot.  fresh: what goes on now, to be remembered once it is stored."""
 
     memory: RepeatMemory
+    budget: ForwardBudget | None  # None: it stays for another reason, and costs none
     fresh: dict[int, bytes] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
 
@@ -81,11 +85,16 @@ class SentOn:
             if not route.recipient or route.home is None:
                 continue
             key = sameness.key_for(route.once)
-            if not self.memory.recall(key, now_s=now_s):
+            if self.memory.recall(key, now_s=now_s):
+                why = f"not sent on again to {route.recipient}: the same within an hour"
+            elif self.budget is not None and not self.budget.take(route.holder):
+                why = f"not sent on to {route.recipient}: too much within the hour"
+                transaction.withhold(route, StayReason.TOO_MUCH)
+            else:
                 self.fresh[index] = key
                 continue
             transaction.routes[index] = route.home
-            self.notes[index] = f"not sent on again to {route.recipient}: the same within an hour"
+            self.notes[index] = why
             self._keep_back_others(transaction, route.once)
 
     def same_report(self, transaction: Transaction, sameness: Sameness, *, now_s: float) -> str:

@@ -35,8 +35,9 @@ from mailserver.store.clock import ServiceClock
 from mailserver.store.commit import Submitter
 from mailserver.store.lists import ListLookUps
 from mailserver.store.outside import Outsiders
-from mailserver.store.people import Target
+from mailserver.store.people import Event, Target
 from mailserver.store.ports import Account, Bodies, Credential, LastSeen
+from mailserver.store.recovery import Subject
 from mailserver.store.repeats import Remembers
 from mailserver.store.room import DiskRoom, RoomRules, room_rules
 from mailserver.store.sending import SentCounts
@@ -97,6 +98,16 @@ class DoorStore(Bodies, Outsiders, Remembers, Protocol):
 
     @property
     def lists(self) -> ListLookUps: ...
+
+    def count_act(self, key: str, *, now_s: float, window_s: float) -> int: ...
+
+    def read_act(self, key: str, *, now_s: float, window_s: float) -> int: ...
+
+    def read_subject(self, account_id: AccountId) -> Subject | None: ...
+
+    def history(self, account_id: AccountId, *, limit: int) -> list[Event]: ...
+
+    def note(self, account_id: AccountId, event: Event) -> None: ...
 
     def read_credential(self, account_id: AccountId) -> Credential | None: ...
 

@@ -280,7 +280,8 @@ class SessionCommands(EncryptedConnection):
             is_trusted=service.is_trusted(self.peer),
             is_gateway=service.is_gateway(self.peer),
         )
-        self._recipients = Recipients(service, asker, account)
+        peer = "" if asker.is_known or not service.may_guess(self.peer) else self.peer
+        self._recipients = Recipients(service, asker, account, peer=peer)
         return self._recipients
 
     def _is_from_us(self) -> bool:

@@ -22,6 +22,7 @@ from smtp_relay.inbound.reception import (
 )
 from smtp_relay.inbound.sent_on import SentOn
 from smtp_relay.inbound.service import Listener, Service
+from smtp_relay.inbound.staying import tell_holders
 from smtp_relay.inbound.trace import trace_beginning
 
 _TRANSACTION = int(State.MAIL) | int(State.RECIPIENT)
@@ -82,7 +83,7 @@ class Storing(Arriving):
         transaction, service = self.envelope, self.service
         if reception.passing is None or not transaction.has_report:
             return False
-        sent_on, sameness = SentOn(service.store.repeats), reception.passing.sameness
+        sent_on, sameness = SentOn(service.store.repeats, None), reception.passing.sameness
         before = sent_on.same_report(transaction, sameness, now_s=service.wall_s())
         if not before:
             return False
@@ -104,7 +105,11 @@ class Storing(Arriving):
             return
         sent_on = None
         if reception.passing is not None:
-            sent_on = SentOn(self.service.store.repeats)
+            reader = reception.reader
+            stays = reader.is_unvouched or reader.has_nul
+            recipients = self._recipients or self._fix_recipients()
+            budget = None if stays else recipients.budget
+            sent_on = SentOn(self.service.store.repeats, budget)
             sent_on.keep_back(transaction, reception.passing.sameness, now_s=stamp.at_s)
         acceptance = build_acceptance(
             stamp,
@@ -123,11 +128,22 @@ class Storing(Arriving):
             if isinstance(outcome, Accepted):
                 if sent_on is not None:
                     sent_on.stored(stamp.text, now_s=stamp.at_s)
+                if transaction.stays:
+                    self._tell_holders(transaction, stamp)
                 self._stored(reception, len(acceptance.copies), stamp.text)
             else:
                 self._not_stored(reception, outcome.error if isinstance(outcome, Failed) else None)
 
         self.service.writer.submit(acceptance, stored)
+
+    def _tell_holders(self, transaction: Transaction, stamp: Stamp) -> None:
+        self.service.pool.submit(
+            tell_holders,
+            self.service,
+            tuple(transaction.stays),
+            reverse_path=transaction.mail_from or "",
+            now_s=stamp.at_s,
+        )
 
     def _stored(self, reception: Reception, copy_count: int, message: str) -> None:
         """The commit has ended well.  The peer may have gone meanwhile."""

@@ -20,7 +20,7 @@ from mailserver.routing.relaying import Role
 from mailserver.routing.srs import Srs
 from mailserver.settings.model import Settings
 from mailserver.store.outside import NOBODY_OUTSIDE, Outside
-from mailserver.store.people import Life, Target
+from mailserver.store.people import Event, Life, Target
 from mailserver.store.ports import (
     Accepted,
     Account,
@@ -31,6 +31,7 @@ from mailserver.store.ports import (
     Spool,
     Write,
 )
+from mailserver.store.recovery import Subject
 from mailserver.store.repeats import WINDOW_S
 from mailserver.store.room import DiskRoom
 from mailserver.values.clock import Belief
@@ -170,6 +171,37 @@ class FakeStore:
         self.versions = {MARIE: 1, PIERRE: 1}  # of credentials; absent: deleted
         self.seen: list[tuple[AccountId, LastSeen]] = []
         self.reports: dict[str, dict[str, float]] = {}
+        self.acts: dict[str, int] = {}  # as if within one window
+        self.events: dict[AccountId, list[Event]] = {}
+        self.languages: dict[AccountId, str] = {}
+
+    def count_act(self, key: str, *, now_s: float, window_s: float) -> int:
+        self.acts[key] = self.acts.get(key, 0) + 1
+        return self.acts[key]
+
+    def read_act(self, key: str, *, now_s: float, window_s: float) -> int:
+        return self.acts.get(key, 0)
+
+    def history(self, account_id: AccountId, *, limit: int) -> list[Event]:
+        return self.events.get(account_id, [])[::-1][:limit]
+
+    def note(self, account_id: AccountId, event: Event) -> None:
+        self.events.setdefault(account_id, []).append(event)
+
+    def read_subject(self, account_id: AccountId) -> Subject | None:
+        """As `make_target` numbers them: the mailbox's number is the account's."""
+        return Subject(
+            account_id=account_id,
+            kind="person",
+            identifier=f"account{account_id}",
+            name="",
+            given_name="",
+            surname="",
+            language=self.languages.get(account_id, ""),
+            inbox_id=MailboxId(account_id),
+            address=f"account{account_id}@{DOMAIN}",
+            numen=None,
+        )
 
     def find_target(self, address_key: str) -> Target | None:
         if self.breaks_look_up:

@@ -68,6 +68,7 @@ _ACT = """
         count = CASE WHEN since_s < ?3 THEN 1 ELSE count + 1 END,
         since_s = CASE WHEN since_s < ?3 THEN ?2 ELSE since_s END
     RETURNING count"""
+_READ_ACT = "SELECT count FROM act WHERE key = ? AND since_s >= ?"
 _READ_ASKED = "SELECT unknown, accepted, since_s FROM asked WHERE block = ? AND since_s >= ?"
 _NOTE_ASKED = """
     INSERT INTO asked (block, since_s, unknown, accepted) VALUES (?1, ?2, ?4, ?5)
@@ -145,6 +146,10 @@ class SqliteAttempts:
     def count_act(self, key: str, *, now_s: float, window_s: float) -> int:
         rows = self._run(_ACT, (key, now_s, now_s - window_s))
         return int(rows[0][0]) if rows else 1
+
+    def read_act(self, key: str, *, now_s: float, window_s: float) -> int:
+        rows = self._run(_READ_ACT, (key, now_s - window_s))
+        return int(rows[0][0]) if rows else 0
 
     def read_asked(self, block: str, *, since_s: float) -> Asked:
         rows = self._run(_READ_ASKED, (block, since_s))

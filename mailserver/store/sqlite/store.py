@@ -233,6 +233,7 @@ class SqliteStore(SqliteStoreOfPeople, SqliteStoreUpkeep):
         self.read_asked = attempts.read_asked
         self.note_asked = attempts.note_asked
         self.count_act = attempts.count_act
+        self.read_act = attempts.read_act
         self.note_log_in = attempts.note_log_in
         self.log_ins = attempts.log_ins
         recovery = SqlRecovery(self._engine)
