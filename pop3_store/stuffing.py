@@ -8,18 +8,14 @@ last chunk, so a chunk may end anywhere, also inside a CRLF.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 
-from mailserver.store.ports import StoredMessage
+from mailserver.store.body_faults import read_body
+from mailserver.store.contents import StoredMessage
 
 CHUNK_OCTETS = 256 * 1024
 TERMINATOR = b".\r\n"
 _BLANK_LINE = b"\r\n\r\n"
-
-
-class BodyTruncated(Exception):
-    """The file of a body is shorter than the store says.  Our fault."""
 
 
 class Stuffer:
@@ -92,20 +88,15 @@ def read_chunks(message: StoredMessage) -> Iterator[bytes]:
     """The message as it is: the lead, then the body in pieces of `CHUNK_OCTETS`.
 
     Raises:
-        BodyTruncated: the file ends before `body_octets`.
-        OSError: the file cannot be read.
+        BodyLost, BodyUnreadable: in the middle; the store has noted it.
     """
     if message.octets is not None:
         yield message.lead + message.octets
         return
     yield message.lead
-    if message.fd is None:
-        raise BodyTruncated("a message with neither octets nor file")
     offset = 0
     while offset < message.body_octets:
-        chunk = os.pread(message.fd, min(CHUNK_OCTETS, message.body_octets - offset), offset)
-        if not chunk:
-            raise BodyTruncated(f"{offset} of {message.body_octets} octets")
+        chunk = read_body(message, CHUNK_OCTETS, offset)
         offset += len(chunk)
         yield chunk
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailserver.peers.patience import ERROR, TRIFLE
 from mailserver.store.body_faults import BodyError, BodyLost
-from mailserver.store.ports import StoredMessage
+from mailserver.store.contents import StoredMessage
 from mailserver.values.ids import Uid
 from pop3_store.listing import OpenMaildrop
 from pop3_store.states import Action, Remove, Signal, State

@@ -31,7 +31,7 @@ from mailserver.backup.manifest import (
     sums_of,
 )
 from mailserver.backup.places import DKIM, NUMEN_KEY, STORE, Place, places_of
-from mailserver.backup.tree import BadFolder, PrivateTree, is_within
+from mailserver.backup.tree import BadFolder, PrivateTree, SourceUnreadable, is_within
 from mailserver.settings.load import PREFIX
 from mailserver.settings.model import MIB, Settings
 from mailserver.store.backups import Backups, FiledName, Snapshot, Told
@@ -205,6 +205,8 @@ class _Making:
             raise BadFolder(f"{key} leads to {path}, the key for NUMENs, which no backup may hold")
         try:
             self._kept.append(self._tree.copy(path, place, self._wrote))
+        except SourceUnreadable as failure:
+            raise failure.error from failure
         except FileNotFoundError:
             self._missing.append(f"{key}: {path} is not there")
 
@@ -245,6 +247,12 @@ class _Making:
             kept = self._tree.copy(path, place, self._wrote)
         except FileNotFoundError:
             self._missing.append(f"the body of message {body.message_id}: {path} is not there")
+            return
+        except SourceUnreadable as failure:
+            backups.note_unreadable(body, failure.error, at_octet=failure.at_octet)
+            self._missing.append(
+                f"the body of message {body.message_id}: {path} cannot be read: {failure}"
+            )
             return
         self._kept.append(kept)
         if kept.octets != body.octets:

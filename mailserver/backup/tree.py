@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import os
 import shutil
 import time
@@ -20,6 +21,28 @@ _KEPT_BY_FILE_SYSTEMS: Final = frozenset({"lost+found"})
 
 Wrote = Callable[[int], None]
 """Gets octets as they are written."""
+
+
+class SourceUnreadable(Exception):
+    """Its disk refuses.  error: as the system says it; at_octet: where."""
+
+    def __init__(self, error: OSError, at_octet: int) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.at_octet = at_octet
+
+
+def _pieces(reader: io.FileIO) -> Iterator[bytes]:
+    at_octet = 0
+    while True:
+        try:
+            piece = reader.read(PIECE_OCTETS)
+        except OSError as error:
+            raise SourceUnreadable(error, at_octet) from error
+        if not piece:
+            return
+        at_octet += len(piece)
+        yield piece
 
 
 class BadFolder(Exception):
@@ -126,14 +149,22 @@ class PrivateTree:
     def copy(self, source: Path, place: str, wrote: Wrote) -> Kept:
         """
         Raises:
+            SourceUnreadable: the disk refuses to read the source; nothing of it is kept.
             OSError: one of the two fails; FileNotFoundError names the source.
         """
+        try:
+            return self._copy(source, place, wrote)
+        except SourceUnreadable:
+            (self.folder / place).unlink()
+            raise
+
+    def _copy(self, source: Path, place: str, wrote: Wrote) -> Kept:
         source_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         with open(source_fd, "rb", buffering=0) as reader:
             digest, octets = hashlib.sha256(), 0
             fd = self._open(place)
             with open(fd, "wb", buffering=0) as writer:
-                for piece in self._paced(iter(lambda: reader.read(PIECE_OCTETS), b"")):
+                for piece in self._paced(_pieces(reader)):
                     digest.update(piece)
                     view = memoryview(piece)
                     while view:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import re
 import sys
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +20,6 @@ from mailserver.cli.options import ConfigOption, JsonOption
 if TYPE_CHECKING:
     from mailserver.store.lists import Hold
     from mailserver.store.ports import Store
-    from mailserver.store.queueing import QueuedMessage
 
 _PIECE_OCTETS = 64 * 1024
 _UNSAFE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -81,41 +80,37 @@ def _name_of(store: Store, hold: Hold) -> str:
 
 def _write_out(store: Store, hold: Hold) -> None:
     """As it came, octet for octet; what would act on a terminal is escaped for one."""
+    from mailserver.store.body_faults import read_body
+
     message = store.open_queued(hold.ref.message_id)
     if message is None:
         raise Mistake("its body is gone")
     is_terminal = sys.stdout.isatty()
     try:
         for begin in range(0, message.body_octets, _PIECE_OCTETS):
-            octets = _octets(message, begin, _PIECE_OCTETS)
+            octets = read_body(message, _PIECE_OCTETS, begin)
             sys.stdout.buffer.write(_UNSAFE.sub(b"?", octets) if is_terminal else octets)
         sys.stdout.buffer.flush()
     finally:
         message.close()
 
 
-def _octets(message: QueuedMessage, begin: int, count: int) -> bytes:
-    if message.octets is not None:
-        return message.octets[begin : begin + count]
-    return b"" if message.fd is None else os.pread(message.fd, count, begin)
-
-
 def _print(store: Store, name: str, hold: Hold, *, as_json_: bool) -> None:
     from mailserver.lists.author import find_author, subject_of
     from mailserver.lists.header import split_fields
-    from mailserver.store.body_faults import BodyError
+    from mailserver.store.body_faults import BodyError, read_body
 
+    block = b""
     try:
         message = store.open_queued(hold.ref.message_id)
+        if message is not None:
+            with closing(message):
+                block = read_body(message, message.header_octets, 0)
     except BodyError as error:  # it is decided without being read, or put back from a backup
         print(f"warning: {name}: {error}", file=sys.stderr)
         message = store.open_queued(hold.ref.message_id, without_body=True)
     if message is None:
         return
-    try:
-        block = _octets(message, 0, message.header_octets)
-    finally:
-        message.close()
     fields, _ = split_fields(block)
     author = find_author(fields)
     shown = author.address if author is not None else message.reverse_path

@@ -70,6 +70,10 @@ class Backups(Protocol):
         """
         ...
 
+    def note_unreadable(self, body: FiledName, error: OSError, *, at_octet: int) -> None:
+        """Whoever reads a body's file itself says so; `status` names it from then on."""
+        ...
+
     def body_file(self, name: str) -> Path:
         """Where the body of this name lies, or would."""
         ...

@@ -1,4 +1,4 @@
-"""What stands in a mailbox, for lists of messages: a port of its own.
+"""What stands in a mailbox: one message as it is collected, and lists of them, a port of its own.
 
 Who sent a message is the account that was authenticated when it was submitted,
 as the accept recorded it; a From field is shown and decides nothing.
@@ -6,14 +6,44 @@ as the accept recorded it; a From field is shown and decides nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mailserver.values.ids import AccountId, MailboxId, Uid
 
+if TYPE_CHECKING:
+    from mailserver.store.body_faults import BodyFile
+
 MAX_HEADER_OCTETS: Final = 65_536
 """Of one message's header block, for a list: longer ones are cut."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StoredMessage:
+    """One message as RETR sends it: `lead`, then the body from memory or from `fd`.
+
+    Whoever gets it closes it, and reads it with `body_faults.read_body`.
+    """
+
+    lead: bytes  # Return-Path, Delivered-To, the rest of our head
+    octets: bytes | None  # an inline body
+    fd: int | None  # a filed body, else None
+    body_octets: int
+    dotted_line_count: int
+    ends_with_crlf: bool
+    body_file: BodyFile | None = None  # of `fd`
+
+    @property
+    def size_octets(self) -> int:
+        return len(self.lead) + self.body_octets
+
+    def close(self) -> None:
+        """Close the file, if there is one.  May be called again."""
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,7 +203,7 @@ SCRATCH: Final = {
     "act": ("since_s",),
     "asked": ("since_s",),
     "known_block": ("at_s",),
-    "body_fault": ("at_s",),
+    "faulty_body": ("at_s",),
     "log_in": ("at_s", "last_at_s"),
     "over_limit": ("at_s",),
     "repeat": ("at_s",),

@@ -15,7 +15,6 @@ Errors, for every call:
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from typing import Protocol
 
 from mailserver.store.attempts import Attempts, KnownBlocks
 from mailserver.store.backups import Backups
-from mailserver.store.contents import MailboxContents
+from mailserver.store.contents import MailboxContents, StoredMessage
 from mailserver.store.journeys import Collections, Journeys
 from mailserver.store.kinds import Kinds
 from mailserver.store.lists import AddCopies, BeginPost, HoldPost, Lists
@@ -202,31 +201,6 @@ class Listing:
 
     def __len__(self) -> int:
         return len(self.uids)
-
-
-@dataclass(slots=True, kw_only=True)
-class StoredMessage:
-    """One message as RETR sends it: `lead`, then the body from memory or from `fd`.
-
-    Whoever gets it closes it.  `fd` is positioned at 0; read it with `os.pread`.
-    """
-
-    lead: bytes  # Return-Path, Delivered-To, the rest of our head
-    octets: bytes | None  # an inline body
-    fd: int | None  # a filed body, else None
-    body_octets: int
-    dotted_line_count: int
-    ends_with_crlf: bool
-
-    @property
-    def size_octets(self) -> int:
-        return len(self.lead) + self.body_octets
-
-    def close(self) -> None:
-        """Close the file, if there is one.  May be called again."""
-        if self.fd is not None:
-            os.close(self.fd)
-            self.fd = None
 
 
 class MaildropLock(Protocol):

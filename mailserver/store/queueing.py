@@ -20,12 +20,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.values.ids import AcceptId, AccountId, AgentId, DestinationId, MessageId
 from mailserver.values.message import Acceptance, Notify
+
+if TYPE_CHECKING:
+    from mailserver.store.body_faults import BodyFile
 
 LEASE_S: Final = 60.0
 """An agent that does not renew for so long is late: others take over what it holds."""
@@ -210,7 +213,7 @@ class DueDestination:
 class QueuedMessage:
     """One message as the next hop gets it: head, then the body from memory or from `fd`.
 
-    Whoever gets it closes it.  Read `fd` with `os.pread`.
+    Whoever gets it closes it, and reads it with `body_faults.read_body`.
     """
 
     message_id: MessageId
@@ -234,6 +237,7 @@ class QueuedMessage:
     has_nul: bool = False  # in its text: it is sent to nobody
     is_unvouched: bool = False  # a stranger's, under our name (`values.message.UNVOUCHED`)
     peer: str = ""  # the address it came from
+    body_file: BodyFile | None = None  # of `fd`
 
     @property
     def size_octets(self) -> int:

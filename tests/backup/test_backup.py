@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import pwd
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from mailserver.backup import making
+from mailserver.backup import making, tree
 from mailserver.backup.manifest import MANIFEST, SUMS
 from mailserver.settings.load import load_settings
 from mailserver.store.ports import Store, StoreUnavailable
@@ -231,6 +234,26 @@ def test_a_body_that_is_lost_already_is_told_and_keeps_nobody_from_saving_the_re
         str(body) in line
         for line in json.loads((tmp_path / "b" / MANIFEST).read_bytes())["missing"]
     )
+
+
+def test_a_body_that_its_disk_refuses_is_told_and_noted_and_the_rest_is_saved(
+    full: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (body,) = (full.parent / "store/bodies").glob("*/*")
+
+    def refused(reader: io.FileIO) -> Iterator[bytes]:
+        if Path(f"/proc/self/fd/{reader.fileno()}").resolve() == body:
+            yield b"x" * 10
+            raise tree.SourceUnreadable(OSError(errno.EIO, "Input/output error"), 10)
+        yield from pieces(reader)
+
+    pieces = tree._pieces
+    monkeypatch.setattr(tree, "_pieces", refused)
+    said = run("backup", tmp_path / "b", "--config", full)
+    assert said.status == 0
+    assert f"{body} cannot be read: [Errno 5] Input/output error" in said.err
+    assert list((tmp_path / "b").rglob(body.name)) == []
+    assert "body unreadable: a message that was accepted cannot be read" in said.err
 
 
 # --- restored --------------------------------------------------------------------------------

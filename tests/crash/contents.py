@@ -12,7 +12,8 @@ import apsw
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.body_faults import BodyError
-from mailserver.store.ports import StoredMessage, StoreError
+from mailserver.store.contents import StoredMessage
+from mailserver.store.ports import StoreError
 from mailserver.store.queueing import Lane
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import Uid

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from mailserver.auth.gate import Denied, Granted, Verdict
+from mailserver.store.contents import StoredMessage
 from mailserver.store.journeys import Collection
 from mailserver.store.ports import (
     AccountState,
@@ -25,7 +26,6 @@ from mailserver.store.ports import (
     Outcome,
     Removal,
     Removed,
-    StoredMessage,
     StoreUnavailable,
     Write,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import count
 
-from mailserver.store.ports import Accepted, Account, Removal, Removed, Store, StoredMessage, Writes
+from mailserver.store.contents import StoredMessage
+from mailserver.store.ports import Accepted, Account, Removal, Removed, Store, Writes
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid, make_accept_id
 from mailserver.values.message import (
     Acceptance,

@@ -20,15 +20,16 @@ LINES: Final = 20
 AGAIN_S: Final = 3600.0
 MOST_NOTES: Final = 1_000
 SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS body_fault (
+CREATE TABLE IF NOT EXISTS faulty_body (
     name TEXT PRIMARY KEY, message_id INTEGER NOT NULL, why TEXT NOT NULL,
-    is_lost INTEGER NOT NULL, at_s REAL NOT NULL) STRICT, WITHOUT ROWID;
+    is_lost INTEGER NOT NULL, at_octet INTEGER NOT NULL, at_s REAL NOT NULL) STRICT, WITHOUT ROWID;
 """
 _NOTE = f"""
-    INSERT OR REPLACE INTO body_fault SELECT ?1, ?2, ?3, ?4, ?5
-    WHERE (SELECT count(*) FROM body_fault WHERE name <> ?1) < {MOST_NOTES}"""
-_READ = "SELECT message_id, name, why, is_lost FROM body_fault ORDER BY at_s LIMIT ?"
-_FORGET = "DELETE FROM body_fault WHERE name = ?"
+    INSERT OR REPLACE INTO faulty_body SELECT ?1, ?2, ?3, ?4, ?5, ?6
+    WHERE (SELECT count(*) FROM faulty_body WHERE name <> ?1) < {MOST_NOTES}"""
+_READ = "SELECT message_id, name, why, is_lost, at_octet FROM faulty_body ORDER BY at_s LIMIT ?"
+_BROKEN_AT = "SELECT at_octet FROM faulty_body WHERE name = ?"
+_FORGET = "DELETE FROM faulty_body WHERE name = ?"
 
 Run = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 
@@ -56,8 +57,8 @@ class SqliteFaults:
             self._told.add(fault.name)
             count = len(self._told)
         # Integer seconds of Unix time do for the order in which they are shown.
-        values = (fault.name, fault.message_id, fault.why, int(fault.is_lost), time.time())
-        self._run(_NOTE, values)
+        values = (fault.name, fault.message_id, fault.why, int(fault.is_lost), fault.at_octet)
+        self._run(_NOTE, (*values, time.time()))
         if count <= LINES:
             event = "body lost" if fault.is_lost else "body unreadable"
             self._log.error(
@@ -72,9 +73,20 @@ class SqliteFaults:
     def known(self, limit: int = MOST_NOTES) -> list[BodyFault]:
         """The oldest first; any of them may be well by now."""
         return [
-            BodyFault(message_id=MessageId(message_id), name=name, why=why, is_lost=bool(is_lost))
-            for message_id, name, why, is_lost in self._run(_READ, (limit,))
+            BodyFault(
+                message_id=MessageId(message_id),
+                name=name,
+                why=why,
+                is_lost=bool(is_lost),
+                at_octet=at_octet,
+            )
+            for message_id, name, why, is_lost, at_octet in self._run(_READ, (limit,))
         ]
+
+    def broken_at(self, name: str) -> int:
+        """The octet where a reader has failed, in whatever process; 0: nowhere, or at the first."""
+        rows = self._run(_BROKEN_AT, (name,))
+        return rows[0][0] if rows else 0
 
     def forget(self, name: str) -> None:
         self._run(_FORGET, (name,))

@@ -27,7 +27,7 @@ from urllib.parse import quote
 import apsw
 
 from mailserver.store.backups import FiledName, Snapshot, Told
-from mailserver.store.body_faults import FaultyBody
+from mailserver.store.body_faults import BodyFault, FaultyBody
 from mailserver.store.files import BodyFiles
 from mailserver.store.ports import StoreUnavailable
 from mailserver.store.sql.mail.bodies import SqlBodies
@@ -102,6 +102,16 @@ class SqliteBackups:
     def copy_database(self, target: Path, told: Told) -> Snapshot:
         with translated(), closing(DatabaseCopy(self._database, target, told)) as copy:
             return copy.run()
+
+    def note_unreadable(self, body: FiledName, error: OSError, *, at_octet: int) -> None:
+        fault = BodyFault(
+            message_id=body.message_id,
+            name=body.name,
+            why=f"cannot be read: {error.strerror} (octet {at_octet} of {body.octets})",
+            is_lost=False,
+            at_octet=at_octet,
+        )
+        self._faults.note(fault)
 
     def faulty_bodies(self, *, sample: int, shown: int) -> tuple[int, list[FaultyBody]]:
         found = {fault.name: fault for fault in self._bodies.look_at(sample)}

@@ -137,7 +137,7 @@ class SqliteStore(SqliteStoreOfPeople, SqliteStoreUpkeep):
         self._wakeup = WakeupPipe(folder / "wakeup")
         self._slots = AgentSlots(folder / "locks")
         self._writes = SqlWrites(self._engine, wake=self._wakeup.wake)
-        self._bodies = SqlBodies(self._engine, self._files, note=self._scratch.faults.note)
+        self._bodies = SqlBodies(self._engine, self._files, self._scratch.faults)
         self._mailboxes = SqlMailboxes(self._engine, self._bodies.open)
         self._index = SqliteTraceIndex(folder / "trace.db")
         self._tracing = SqlTracing(

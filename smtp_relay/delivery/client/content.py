@@ -8,10 +8,10 @@ looked for.  A body in a file is read piece by piece, never whole.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Final
 
+from mailserver.store.body_faults import BodyError, read_body
 from mailserver.store.queueing import QueuedMessage
 from smtp_relay.delivery.client.envelope import is_complete
 
@@ -84,12 +84,7 @@ def stuffed_chunks(message: QueuedMessage) -> Iterator[bytes]:
 
 
 def _read(message: QueuedMessage, offset: int) -> bytes:
-    if message.fd is None:
-        raise ContentLost("the body is neither in memory nor in an open file")
     try:
-        chunk = os.pread(message.fd, min(CHUNK_OCTETS, message.body_octets - offset), offset)
-    except OSError as error:
-        raise ContentLost(f"the body cannot be read: {error.strerror}") from error
-    if not chunk:
-        raise ContentLost(f"the body ends after {offset} of {message.body_octets} octets")
-    return chunk
+        return read_body(message, CHUNK_OCTETS, offset)
+    except BodyError as error:  # the store has said so in the log
+        raise ContentLost(str(error)) from error

@@ -8,16 +8,16 @@ the same domain (RFC 5890 §2.3.2.1).
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from mailserver.store.body_faults import BodyError, read_body
 from mailserver.store.queueing import LeasedCopy, QueuedMessage
 from mailserver.values.address import fold_domain
 from mailserver.values.message import Notify
 from smtp_relay.delivery.client.offers import Offers
-from smtp_relay.delivery.verdicts import Kind, Parcel, Phase, Verdict
+from smtp_relay.delivery.verdicts import Kind, Parcel, Phase, Scope, Verdict
 
 _UNSAFE = re.compile(rb"[\x00-\x1f\x7f]")
 _XTEXT = re.compile(r"[!-~]+")
@@ -45,7 +45,17 @@ def write_envelope(parcel: Parcel, offers: Offers) -> Envelope:
     message = parcel.message
     own = parcel.copies[0].sender
     sender = encode_address(message.reverse_path if own is None else own)
-    needs_utf8 = not sender.isascii() or _has_utf8_header(message)
+    try:
+        needs_utf8 = not sender.isascii() or _has_utf8_header(message)
+    except BodyError as error:  # the store has said so in the log
+        ours = Verdict(
+            kind=Kind.LATER,
+            phase=Phase.MAIL,
+            status="4.3.0",
+            words=str(error),
+            scope=Scope.OURS,
+        )
+        return Envelope(verdicts=[ours] * len(parcel.copies))
     refusal = _refusal_of_message(message, sender, offers, needs_utf8=needs_utf8)
     envelope = Envelope(verdicts=[refusal] * len(parcel.copies))
     if refusal is not None:
@@ -105,10 +115,7 @@ def _has_utf8_header(message: QueuedMessage) -> bool:
         return True
     if not message.is_8bit:
         return False
-    if message.octets is not None:
-        return not message.octets[: message.header_octets].isascii()
-    assert message.fd is not None
-    return not os.pread(message.fd, message.header_octets, 0).isascii()
+    return not read_body(message, message.header_octets, 0).isascii()
 
 
 def _refusal_of_message(

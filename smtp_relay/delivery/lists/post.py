@@ -6,7 +6,6 @@ and written to another piece by piece; only the header block is in memory.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -20,6 +19,7 @@ from mailserver.quota.classes import Classes
 from mailserver.routing.local import OurDomains
 from mailserver.routing.relaying import make_schedule
 from mailserver.settings.model import KIB, RouteSettings, Settings
+from mailserver.store.body_faults import read_body
 from mailserver.store.lists import MailingList
 from mailserver.store.outside import Outsiders
 from mailserver.store.people import Life
@@ -101,17 +101,13 @@ def pieces_of(message: QueuedMessage, begin: int) -> Iterator[bytes]:
     """The message's body from an offset on.
 
     Raises:
-        OSError: the file is shorter than its row says, or cannot be read.
+        BodyLost, BodyUnreadable: the file is shorter than its row says, or cannot be read.
     """
     if message.octets is not None:
         yield message.octets[begin:]
         return
-    if message.fd is None:
-        raise OSError("neither octets nor a file")
     while begin < message.body_octets:
-        piece = os.pread(message.fd, min(PIECE_OCTETS, message.body_octets - begin), begin)
-        if not piece:
-            raise OSError(f"the body ends after {begin} octets of {message.body_octets}")
+        piece = read_body(message, PIECE_OCTETS, begin)
         begin += len(piece)
         yield piece
 

@@ -34,7 +34,7 @@ from mailserver.routing.local import (
 from mailserver.routing.relaying import held_for, make_schedule
 from mailserver.routing.rules import match_own, match_rule, next_hop_of
 from mailserver.settings.model import KIB, RouteSettings, Settings
-from mailserver.store.body_faults import BodyError
+from mailserver.store.body_faults import BodyError, read_body
 from mailserver.store.lists import ListLookUps, MailingList
 from mailserver.store.outside import Outsiders
 from mailserver.store.people import Person
@@ -143,7 +143,7 @@ class ReportMaker:
         """
         try:
             acceptance = self._about(owed, without_body=False)
-        except (BodyError, OSError) as error:  # who wrote is told all the same
+        except BodyError as error:  # who wrote is told all the same
             self._log.error(
                 "a report goes without its original, which cannot be read",
                 message_id=owed.message_id,
@@ -312,17 +312,13 @@ def _pieces(message: QueuedMessage, *, end: int) -> Iterator[bytes]:
     """The body's first octets, up to `end`.
 
     Raises:
-        OSError: the file is shorter than its row says, or cannot be read.
+        BodyLost, BodyUnreadable: the file is shorter than its row says, or cannot be read.
     """
     if message.octets is not None:
         yield message.octets[:end]
         return
-    if message.fd is None:
-        raise OSError("neither octets nor a file")
     offset = 0
     while offset < end:
-        piece = os.pread(message.fd, min(PIECE_OCTETS, end - offset), offset)
-        if not piece:
-            raise OSError(f"the body ends after {offset} octets of {end}")
+        piece = read_body(message, min(PIECE_OCTETS, end - offset), offset)
         offset += len(piece)
         yield piece

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +10,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mailserver.store.body_faults import BodyError, BodyFault, BodyLost, BodyUnreadable
+from mailserver.store.body_faults import (
+    BodyError,
+    BodyFault,
+    BodyLost,
+    BodyUnreadable,
+    OpenedBody,
+    read_body,
+)
 from mailserver.store.ports import Store, StoreUnavailable
 from mailserver.store.sql.mail import bodies as bodies_module
 from mailserver.store.sqlite import faults
@@ -17,6 +25,7 @@ from mailserver.store.sqlite.store import SqliteStore
 from mailserver.store.sqlite.upkeep import CHECK_BODIES_S
 from mailserver.values.ids import MailboxId, MessageId, Uid, accept_id_text
 from mailserver.values.message import FiledBody
+from tests.bad_sectors import break_file
 from tests.store.letters import (
     NOW_S,
     accept,
@@ -228,3 +237,80 @@ def test_an_envelope_without_a_body_is_that_of_small_mail_too(store: SqliteStore
     message = store.open_queued(message_id, without_body=True)
     assert message is not None
     assert message.octets == b""
+
+
+LONG = b"Subject: grand\r\n\r\n" + b"une ligne\r\n" * 100_000
+BROKEN_AT = 300_000
+
+
+def read_all(message: OpenedBody) -> bytes:
+    octets = b""
+    while piece := read_body(message, 65_536, len(octets)):
+        octets += piece
+    return octets
+
+
+def test_a_disk_that_refuses_in_the_middle_is_noted_and_found_at_once_the_next_time(
+    store: SqliteStore, box: MailboxId, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = filed(store, LONG)
+    accept(store, letter_to(box, body=body))
+    message = store.fetch(box, Uid(1))
+    assert message is not None
+    with monkeypatch.context() as patch, capture_logs() as log:
+        break_file(patch, store.backups.body_file(body.name), at_octet=BROKEN_AT)
+        with pytest.raises(BodyUnreadable, match=f"Input/output error .octet {BROKEN_AT} of"):
+            read_all(message)
+        message.close()
+        (line,) = log
+        assert line["log_level"] == "error"
+        assert line["file"] == f"bodies/{body.name[:2]}/{body.name}"
+        with closing(SqliteStore(tmp_path / "store")) as other:  # status, or another worker
+            assert other.backups.faulty_bodies(sample=0, shown=1)[0] == 1
+            with pytest.raises(BodyUnreadable, match="Input/output error"):
+                other.fetch(box, Uid(1))  # before a word is said of it
+    assert store.backups.faulty_bodies(sample=0, shown=1)[0] == 0, "it is well by now"
+    assert fetch(store, box, 1) == as_fetched(recipient_of(box), LONG)
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_lost(store: SqliteStore, box: MailboxId) -> None:
+    body = filed(store, LONG)
+    accept(store, letter_to(box, body=body))
+    message = store.fetch(box, Uid(1))
+    assert message is not None
+    os.truncate(store.backups.body_file(body.name), BROKEN_AT)
+    with pytest.raises(BodyLost, match=f"ends after {BROKEN_AT} of {len(LONG)} octets"):
+        read_all(message)
+    message.close()
+    assert store.backups.faulty_bodies(sample=0, shown=1)[0] == 1
+
+
+def test_what_is_to_be_sent_is_noted_in_the_middle_too(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    body = filed(store, LONG)
+    (message_id,) = accept(store, replace(outgoing("a@b.test"), body=body))
+    message = store.open_queued(message_id)
+    assert message is not None
+    break_file(monkeypatch, store.backups.body_file(body.name), at_octet=BROKEN_AT)
+    with pytest.raises(BodyUnreadable):
+        read_all(message)
+    message.close()
+    (count, (found,)) = store.backups.faulty_bodies(sample=0, shown=1)
+    assert (count, found.queued_count) == (1, 1)
+
+
+def test_nobody_reads_a_body_but_by_what_notes_its_faults() -> None:
+    """`read_body`, and who opens files: any other pread is of no body."""
+    own = {"mailserver/store/body_faults.py", "mailserver/store/sql/mail/bodies.py",
+           "mailserver/keys/files.py"}  # fmt: skip
+    root = Path(__file__).parents[3]
+    readers = {
+        str(path.relative_to(root))
+        for room in ("mailserver", "smtp_relay", "pop3_store", "webmail")
+        for path in (root / room).rglob("*.py")
+        if "os.pread(" in path.read_text("utf-8") or "os.sendfile(" in path.read_text("utf-8")
+    }
+    assert readers <= own

@@ -7,9 +7,17 @@ moment ago, and then the row says so by now, or the body is lost.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Protocol
 
-from mailserver.store.body_faults import BodyFault, BodyLost, BodyUnreadable, FaultyBody
+from mailserver.store.body_faults import (
+    BodyFault,
+    BodyFile,
+    BodyLost,
+    BodyUnreadable,
+    FaultyBody,
+)
 from mailserver.store.files import NO_ROOM, BodyFiles
 from mailserver.store.ports import StoreUnavailable
 from mailserver.store.sql.engine import Engine, first
@@ -33,25 +41,32 @@ _HOLDERS = """
     ORDER BY account.identifier LIMIT ?"""
 _QUEUED = "SELECT count(*) FROM queue WHERE message_id = ?"
 
-OpenBody = Callable[[MessageId, str, int], int | None]
+OpenBody = Callable[[MessageId, str, int], tuple[int, BodyFile] | None]
 """`SqlBodies.open`."""
 ReadBeginning = Callable[[MessageId, str, int], bytes]
 """`SqlBodies.read_beginning`."""
 
 
-class SqlBodies:
-    """note: hears of each fault that a reader meets."""
+class FaultNotes(Protocol):
+    def note(self, fault: BodyFault) -> None:
+        """Hears of each fault that a reader meets."""
+        ...
 
-    def __init__(
-        self, engine: Engine, files: BodyFiles, *, note: Callable[[BodyFault], None]
-    ) -> None:
+    def broken_at(self, name: str) -> int:
+        """The octet where a reader has failed; 0: nowhere, or at the first."""
+        ...
+
+
+class SqlBodies:
+    def __init__(self, engine: Engine, files: BodyFiles, faults: FaultNotes) -> None:
         self._engine = engine
         self._files = files
-        self._note = note
+        self._note = faults.note
+        self._broken_at = faults.broken_at
         self._checked_after = ""
 
-    def open(self, message_id: MessageId, name: str, octets: int) -> int | None:
-        """A descriptor for reading, or None if the body was reclaimed a moment ago.
+    def open(self, message_id: MessageId, name: str, octets: int) -> tuple[int, BodyFile] | None:
+        """A descriptor for `read_body`, or None if the body was reclaimed a moment ago.
 
         octets: what the row says; a file of another size is none.
 
@@ -63,7 +78,9 @@ class SqlBodies:
         if fault is not None:
             self._note(fault)
             raise BodyLost(fault) if fault.is_lost else BodyUnreadable(fault)
-        return fd
+        if fd is None:
+            return None
+        return fd, BodyFile(message_id=message_id, name=name, note=self._note)
 
     def read_beginning(self, message_id: MessageId, name: str, octets: int) -> bytes:
         """At most so many of the first ones, for who shows a header: nothing where there are none.
@@ -87,7 +104,9 @@ class SqlBodies:
     def _open(
         self, message_id: MessageId, name: str, octets: int | None, *, probe: bool = True
     ) -> tuple[int | None, BodyFault | None]:
-        """probe: an octet of it is read, which may have to come from the disk."""
+        """probe: an octet of it is read, which may have to come from the disk: the first one,
+        and where a reader has failed before.
+        """
         try:
             fd = self._files.open_file(name)
         except FileNotFoundError:
@@ -96,7 +115,10 @@ class SqlBodies:
             if error.errno in NO_ROOM:
                 raise StoreUnavailable(f"body file: {error}") from error
             return None, _unreadable(message_id, name, error)
-        fault = None if octets is None else _fault_of(fd, message_id, name, octets, probe=probe)
+        fault = None
+        if octets is not None:
+            probed = (0, self._broken_at(name)) if probe else ()
+            fault = _fault_of(fd, message_id, name, octets, probed=probed)
         if fault is not None:
             os.close(fd)
             return None, fault
@@ -127,10 +149,12 @@ class SqlBodies:
     def look_again(self, name: str) -> BodyFault | None:
         """None: it is well by now, or nobody needs it any more."""
         row = first(self._engine.read(_ONE, (name,)))
-        return None if row is None else self._look(*row)
+        return None if row is None else self._look(*row, probe=True)
 
-    def _look(self, message_id: MessageId, name: str, octets: int) -> BodyFault | None:
-        fd, fault = self._open(message_id, name, octets, probe=False)
+    def _look(
+        self, message_id: MessageId, name: str, octets: int, *, probe: bool = False
+    ) -> BodyFault | None:
+        fd, fault = self._open(message_id, name, octets, probe=probe)
         if fd is not None:
             os.close(fd)
         return fault
@@ -151,17 +175,18 @@ class SqlBodies:
 
 
 def _fault_of(
-    fd: int, message_id: MessageId, name: str, octets: int, *, probe: bool
+    fd: int, message_id: MessageId, name: str, octets: int, *, probed: Iterable[int]
 ) -> BodyFault | None:
-    """Size, and one octet: a disk that gives nothing says so before we promise anything."""
+    """Size, and some octets: a disk that gives nothing says so before we promise anything."""
+    at_octet = 0
     try:
         size = os.fstat(fd).st_size
         if size == octets:
-            if probe:
-                os.pread(fd, 1, 0)
+            for at_octet in probed:
+                os.pread(fd, 1, at_octet)
             return None
     except OSError as error:
-        return _unreadable(message_id, name, error)
+        return replace(_unreadable(message_id, name, error), at_octet=at_octet)
     why = f"has {size} octets where {octets} were written"
     return BodyFault(message_id=message_id, name=name, why=why, is_lost=True)
 

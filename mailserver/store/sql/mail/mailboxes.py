@@ -11,7 +11,8 @@ from __future__ import annotations
 from array import array
 from itertools import chain
 
-from mailserver.store.ports import Listing, Maildrop, StoredMessage, StoreUnavailable
+from mailserver.store.contents import StoredMessage
+from mailserver.store.ports import Listing, Maildrop, StoreUnavailable
 from mailserver.store.sql.engine import Engine, first
 from mailserver.store.sql.mail.bodies import OpenBody
 from mailserver.store.sql.mail.flags import ENDS_WITH_CRLF
@@ -67,9 +68,10 @@ class SqlMailboxes:
         if row is None:
             return None
         prefix, return_path, head, body, file_name, message_id, body_octets, dotted, flags = row
-        fd = None if file_name is None else self._open_body(message_id, file_name, body_octets)
-        if body is None and fd is None:
+        opened = None if file_name is None else self._open_body(message_id, file_name, body_octets)
+        if body is None and opened is None:
             return None
+        fd, body_file = opened or (None, None)
         return StoredMessage(
             lead=return_path + prefix + head,
             octets=body,
@@ -77,4 +79,5 @@ class SqlMailboxes:
             body_octets=body_octets,
             dotted_line_count=dotted,
             ends_with_crlf=bool(flags & ENDS_WITH_CRLF),
+            body_file=body_file,
         )

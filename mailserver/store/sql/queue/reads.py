@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mailserver.store.body_faults import BodyFile
 from mailserver.store.queueing import (
     SMALL_OCTETS,
     CopyRef,
@@ -100,12 +101,13 @@ class SqlQueueReads:
             return None
         if without_body:
             return _without_body(_queued_message(row, None))
-        fd = None
-        if body is None:
-            fd = self._open_body(message_id, file_name, body_octets)
-            if fd is None:
-                return None
-        return _queued_message(row, fd)
+        if body is not None:
+            return _queued_message(row, None)
+        opened = self._open_body(message_id, file_name, body_octets)
+        if opened is None:
+            return None
+        fd, body_file = opened
+        return _queued_message(row, fd, body_file)
 
     def read_small(self, message_ids: Sequence[MessageId]) -> list[QueuedMessage]:
         wanted = [(message_id,) for message_id in message_ids]
@@ -120,7 +122,7 @@ class SqlQueueReads:
         return [_overdue(row) for row in self._engine.read(_OVERDUE, (now_s, limit))]
 
 
-def _queued_message(row: Row, fd: int | None) -> QueuedMessage:
+def _queued_message(row: Row, fd: int | None, body_file: BodyFile | None = None) -> QueuedMessage:
     message_id, accept_id, at_s, reverse_path, account_id, flags, header, longest, dotted, *rest = (
         row
     )
@@ -147,6 +149,7 @@ def _queued_message(row: Row, fd: int | None) -> QueuedMessage:
         has_nul=bool(flags & HAS_NUL),
         is_unvouched=bool(flags & IS_UNVOUCHED),
         peer=peer,
+        body_file=body_file,
     )
 
 
