@@ -67,7 +67,7 @@ def _check_store(settings: Settings) -> list[Finding]:
     from mailserver.auth.numen_key import lost_key_warning
     from mailserver.cli.status_bodies import body_warnings
     from mailserver.settings.finding import error_to_live_with, warning
-    from mailserver.store.outside import folded_domains, outside_warning
+    from mailserver.store.outside import folded_domains, outside_warnings
     from mailserver.store.sqlite.engine import DATABASE
 
     if not (settings.store.path / DATABASE).exists():
@@ -75,12 +75,12 @@ def _check_store(settings: Settings) -> list[Finding]:
     with opened_store(settings) as store:
         lost = lost_key_warning(settings.auth.numen_key, store)
         found = [warning("store.path", words) for words in body_warnings(store)]
-        outside = outside_warning(store.find_outside(folded_domains(settings)))
+        outside = store.find_outside(folded_domains(settings))
     if lost is not None:
         found.append(warning("auth.numen_key", lost))
-    if outside is not None:
-        found.append(error_to_live_with("service.domain", outside))
-    return found
+    return found + [
+        error_to_live_with("service.domain", words) for words in outside_warnings(settings, outside)
+    ]
 
 
 @app.command("print")

@@ -113,8 +113,8 @@ def _local_facts(
         return None
     if isinstance(found, Misplaced):
         words = (
-            "the directory has this address, and its domain is neither service.domain nor among"
-            " extra_domains: mail for it is put off (451 4.3.5)"
+            "the directory has this address, or had it by another domain, and neither"
+            " service.domain nor extra_domains says so any more: mail for it is put off (451 4.3.5)"
         )
         return _refused("4.3.5", words)
     if isinstance(found, Unknown):

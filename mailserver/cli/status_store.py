@@ -26,7 +26,7 @@ def check_store(settings: Settings, store: Store, *, now_s: float) -> Iterator[F
     from mailserver.cli.status_bodies import body_warnings
     from mailserver.cli.status_clock import clock_warnings
     from mailserver.store.clock import ServiceClock
-    from mailserver.store.outside import folded_domains, outside_warning
+    from mailserver.store.outside import folded_domains, outside_warnings
 
     for sentence in clock_warnings(ServiceClock(store).belief()):
         yield warning("clock", sentence)
@@ -34,8 +34,8 @@ def check_store(settings: Settings, store: Store, *, now_s: float) -> Iterator[F
         yield warning("auth.numen_key", lost)
     for sentence in body_warnings(store):
         yield warning("store.path", sentence)
-    if (outside := outside_warning(store.find_outside(folded_domains(settings)))) is not None:
-        yield warning("service.domain", outside)
+    for sentence in outside_warnings(settings, store.find_outside(folded_domains(settings))):
+        yield warning("service.domain", sentence)
     yield from check_postmaster(settings, store)
     yield from check_queue(settings, store.list_destinations(), now_s=now_s)
 

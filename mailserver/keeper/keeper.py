@@ -23,15 +23,16 @@ from mailserver.keeper.chores import ChoreThread
 from mailserver.keeper.clock_watch import ClockWatch
 from mailserver.settings.model import MIB, Settings
 from mailserver.store.clock import boot_name
-from mailserver.store.outside import Outsiders, folded_domains, outside_warning
+from mailserver.store.outside import NotesOwn, folded_domains, outside_warnings
 from mailserver.store.people import Conflict, PersonDoc
-from mailserver.store.ports import Scratch, StoreUnavailable
+from mailserver.store.ports import Scratch, StoreError, StoreUnavailable
 from mailserver.store.sqlite.store import open_store
 from mailserver.store.upkeep import Upkeep
 from mailserver.supervisor.contract import WorkerContext
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
 from mailserver.telemetry.log import Log, get_log
 from mailserver.telemetry.reports import WAL_OCTETS, source_name
+from mailserver.values.address import fold_domain
 
 CALM_STEP_S = 1.0
 BUSY_STEP_S = 0.05
@@ -105,11 +106,15 @@ def wait_for_turn(store: Upkeep, pause: Callable[[float], bool], log: Log) -> No
             return
 
 
-def tell_outside(store: Outsiders, settings: Settings, log: Log) -> None:
-    """Once at a start: what lies at domains that are not ours any more."""
+def tell_outside(store: NotesOwn, settings: Settings, log: Log) -> None:
+    """Once at a start: what lies at domains that are not ours any more; which are ours is noted."""
     outside = store.find_outside(folded_domains(settings))
-    if (warning := outside_warning(outside)) is not None:
+    for warning in outside_warnings(settings, outside):
         log.error(warning, accounts=outside.account_count, addresses=sum(outside.domains.values()))
+    try:
+        store.note_served(folded_domains(settings), principal=fold_domain(settings.service.domain))
+    except StoreError as error:  # on a full disk the keeper has more to do
+        log.warning("our domains are not noted", error=str(error))
 
 
 @dataclass(slots=True)

@@ -13,12 +13,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from mailserver.settings.model import Settings
-from mailserver.store.outside import Outsiders
+from mailserver.store.outside import Outsiders, former_domains, not_given_up
 from mailserver.store.people import Life, Target
 from mailserver.store.ports import Account
 from mailserver.values.address import (
@@ -72,17 +72,20 @@ class OurDomains:
     """Folded (`fold_domain`); `principal`: the one whose addresses answer at all of them.
 
     catch_all: domain -> key of the address that gets what nobody there has.
-    held: domains that are not ours, at which the directory holds addresses all the same.
+    held: domains that are not ours, at which the directory holds addresses all the same, or
+        whose people answered there while they were ours.
+    former: domain -> principal domains by which its people answered before a setting changed.
     """
 
     names: frozenset[str]
     principal: str
     catch_all: Mapping[str, str] = field(default_factory=dict)
     held: frozenset[str] = frozenset()
+    former: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings, store: Outsiders | None = None) -> OurDomains:
-        """store: read once, for `held`; None: where nobody asks for it.
+        """store: read once, for `held` and `former`; None: where nobody asks for them.
 
         A domain that a rule sends somewhere by its name is where its rule says.
         """
@@ -90,10 +93,15 @@ class OurDomains:
         names = frozenset(map(fold_domain, service.domains))
         catch_all = {fold_domain(one.domain): _key(one.address) for one in settings.catch_all}
         held: frozenset[str] = frozenset()
+        former: Mapping[str, tuple[str, ...]] = {}
         if store is not None:
-            ruled = {fold_domain(one) for rule in settings.routes for one in rule.recipient_domains}
-            held = frozenset({*store.find_outside(names).domains, *catch_all}) - names - ruled
-        return cls(names, fold_domain(service.domain), catch_all, held)
+            outside = store.find_outside(names)
+            former = former_domains(settings, outside)
+            held = not_given_up(settings, {*outside.domains, *catch_all}) | former.keys()
+        return cls(names, fold_domain(service.domain), catch_all, held - names, former)
+
+    def former_of(self, domain: str) -> tuple[str, ...]:
+        return self.former.get(domain, ())
 
 
 def find_local(
@@ -129,12 +137,12 @@ def _find_held(
     find: Callable[[str], Found | None],
     postmaster: Found | None,
 ) -> Found | None:
-    """At a domain that was ours: whoever has that address there, and nobody by another domain."""
+    """At a domain that was ours: whoever has that address there, or had it by its principal."""
     found = find(f"{local}@{domain}")
     if found is not None:
         return found
-    found_on = _find_on(local, domain, replace(ours, principal=domain), find, postmaster)
-    return None if isinstance(found_on, Unknown) else found_on
+    found_on = at_home(_find_on(local, domain, replace(ours, principal=domain), find, postmaster))
+    return None if isinstance(found_on, Unknown | Elsewhere) else found_on
 
 
 def at_home(found: Found | Unknown | Elsewhere | Misplaced[Found]) -> Found | Unknown | Elsewhere:
@@ -148,12 +156,17 @@ def _find_on(
     ours: OurDomains,
     find: Callable[[str], Found | None],
     postmaster: Found | None,
-) -> Found | Unknown:
+) -> Found | Unknown | Misplaced[Found]:
     """The exact address is nobody's."""
     for key in _other_keys(local, domain, ours.principal):
         found = find(key)
         if found is not None:
             return found
+    if domain in ours.former:  # not to whoever catches all, nor for good to nobody
+        for key in former_keys(local, domain, ours):
+            found = find(key)
+            if found is not None:
+                return Misplaced(found)
     if split_plus(local)[0] in ALWAYS_DELIVERABLE and postmaster is not None:
         return postmaster
     if not _ROUTING_MARKS.isdisjoint(local):  # another address in it: somebody tries to relay
@@ -172,6 +185,13 @@ def _other_keys(local: str, domain: str, principal: str) -> Iterable[str]:
         yield f"{local}@{principal}"
         if detail:
             yield f"{base}@{principal}"
+
+
+def former_keys(local: str, domain: str, ours: OurDomains) -> Iterator[str]:
+    """Whose mail it was, folded, before a setting changed."""
+    for principal in ours.former_of(domain):
+        if principal != domain:
+            yield from (key for key in _other_keys(local, domain, principal))
 
 
 def decide_local(

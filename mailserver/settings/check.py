@@ -26,6 +26,7 @@ from mailserver.settings.finding import Finding, error, warning
 from mailserver.settings.listeners import WantedListener, wanted_listeners
 from mailserver.settings.model import Settings
 from mailserver.texts.plurals import noun
+from mailserver.values.address import fold_domain
 
 
 def check_settings(
@@ -69,6 +70,10 @@ def _check_service(settings: Settings) -> Iterator[Finding]:
             f"{settings.service.hostname} has no dot: other servers expect a full name,"
             f" such as mail.{settings.service.domain}",
         )
+    ours = set(map(fold_domain, settings.service.domains))
+    for domain in settings.service.former_domains:
+        if fold_domain(domain) in ours:
+            yield error("service.former_domains", f"{domain} is ours, too: write it in one place")
 
 
 def _check_passwords(settings: Settings) -> Iterator[Finding]:

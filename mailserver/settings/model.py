@@ -42,6 +42,7 @@ class Section(BaseModel):
 class ServiceSettings(Section):
     domain: Domain
     extra_domains: tuple[Domain, ...] = ()
+    former_domains: tuple[Domain, ...] = ()  # given up: what was ours there is refused for good
     hostname: Hostname  # said in banners and trace headers
     language: Literal["fr", "en"] = "fr"
     time_zone: Annotated[str, AfterValidator(check_time_zone)] = ""  # of dates that people read

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailserver.store.outside import Outsiders
+from mailserver.store.outside import NotesOwn
 from mailserver.values.clock import Belief, Era
 
 
@@ -47,7 +47,7 @@ class Clock(Protocol):
         ...
 
 
-class Upkeep(Clock, Outsiders, Protocol):
+class Upkeep(Clock, NotesOwn, Protocol):
     """Work of the keeper, the one process that looks after a store."""
 
     def become_keeper(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from mailserver.routing.local import OurDomains, owns
+from mailserver.routing.local import OurDomains, former_keys, owns
 from mailserver.store.people import Target
 from mailserver.values.address import Address, fold_domain, fold_local, split_plus
 from mailserver.values.ids import AccountId
@@ -45,8 +45,10 @@ class Ownership:
             is_given=lambda key: store.find_target(key) is not None,
             spelling_of=store.spelling_of,
         )
-        if not is_own and fold_domain(address.domain) in self._ours.held:
-            self.is_misplaced |= any(store.owns_address(account_id, key) for key in _keys(address))
+        domain = fold_domain(address.domain)
+        if not is_own and (domain in self._ours.held or domain in self._ours.former):
+            keys = _keys(address, self._ours)
+            self.is_misplaced |= any(store.owns_address(account_id, key) for key in keys)
         return is_own
 
 
@@ -57,12 +59,13 @@ def excused(refusal: Phrase, ownership: Ownership | None) -> Phrase:
     return refusal
 
 
-def _keys(address: Address) -> Iterable[str]:
+def _keys(address: Address, ours: OurDomains) -> Iterable[str]:
     local, domain = fold_local(address.local), fold_domain(address.domain)
     yield f"{local}@{domain}"
     base, detail = split_plus(local)
     if detail:
         yield f"{base}@{domain}"
+    yield from former_keys(local, domain, ours)
 
 
 _OF_ADDRESSES = frozenset({replies.NOT_YOUR_ADDRESS, replies.NOT_YOUR_FROM})

@@ -20,7 +20,7 @@ from typing import Any
 from mailserver.peers.foreign import is_foreign
 from mailserver.peers.patience import share_of
 from mailserver.routing.relaying import Role
-from mailserver.values.address import Address
+from mailserver.values.address import Address, fold_domain
 from mailserver.values.message import Deposit
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.commands import COMMANDS, Command, State, decide_order
@@ -185,12 +185,14 @@ class SmtpDoor(Storing):
         elif isinstance(decision, Forwarding):
             transaction.forward(path.text, decision, wishes)
         else:
-            self._refuse_recipient(path.text, decision)
+            self._refuse_recipient(path.text, decision, address)
             return
         self._state |= _RECIPIENT
         self._say(replies.RECIPIENT_OK)
 
-    def _refuse_recipient(self, recipient: str, refusal: RefusedByRule | replies.Phrase) -> None:
+    def _refuse_recipient(
+        self, recipient: str, refusal: RefusedByRule | replies.Phrase, address: Address
+    ) -> None:
         if isinstance(refusal, RefusedByRule):
             phrase = replies.REFUSED_BY_RULE
             self._fill(phrase, "reason", refusal.reason)
@@ -203,7 +205,7 @@ class SmtpDoor(Storing):
         if recipients is not None and recipients.is_known:  # our own people: typing errors
             self._spend(share_of(smtp.max_errors, 2 * self._max_recipients))
             return
-        if self._counts_as_unknown(phrase):
+        if self._counts_as_unknown(phrase, address):
             self._unknown_count += 1
             if self.service.may_guess(self.peer):
                 self.service.guessers.note_unknown(self.peer)
@@ -212,9 +214,12 @@ class SmtpDoor(Storing):
                 self._close()
         self._spend(share_of(smtp.max_errors, smtp.max_unknown_recipients))
 
-    def _counts_as_unknown(self, phrase: replies.Phrase) -> bool:
-        """Somebody guesses addresses, or has an old list."""
-        return phrase in replies.NOBODY_THERE
+    def _counts_as_unknown(self, phrase: replies.Phrase, address: Address) -> bool:
+        """Somebody guesses addresses, or has an old list; also at a domain that was ours."""
+        is_held = phrase is replies.RELAYING_DENIED and (
+            fold_domain(address.domain) in self.service.ours.held
+        )
+        return is_held or phrase in replies.NOBODY_THERE
 
     def _meant_by_literal(self, address: Address) -> Address:
         """A literal of the address that the peer has reached is ours (RFC 5321 §4.1.3)."""

@@ -17,6 +17,7 @@ from typing import Any
 from mailserver.store.commit import Done
 from mailserver.store.ports import Write
 from mailserver.telemetry.peers import PeerWatch
+from mailserver.values.address import Address
 from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Counters, Listener, Service
@@ -101,7 +102,7 @@ def _try_all(probe: Service, listener: Listener, peer: str) -> Iterator[Leak]:
 class _QuietDoor(SmtpDoor):
     """A door whose refusals are expected, not news, and no reason to end."""
 
-    def _counts_as_unknown(self, phrase: Phrase) -> bool:  # noqa: ARG002 - the base's name
+    def _counts_as_unknown(self, phrase: Phrase, address: Address) -> bool:  # noqa: ARG002
         return False
 
     def _spend(self, cost: int) -> None:

@@ -63,3 +63,31 @@ def test_the_old_domain_among_the_extra_ones_mends_it(
     monkeypatch.setenv("MAILSERVER_SERVICE__EXTRA_DOMAINS", "a.test")
     assert WORDS not in run("status", "--config", changed).out
     assert WORDS not in run("config", "check", "--config", changed).out
+
+
+GONE = "was ours, and is not among"
+
+
+def test_an_extra_domain_that_is_gone_is_told_until_it_is_given_up(
+    service: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILSERVER_SERVICE__EXTRA_DOMAINS", "alias.test")
+    settings = load_settings(service)
+    store = open_store(settings)
+    tell_outside(store, settings, get_log("test"))
+    store.close()
+    assert GONE not in run("status", "--config", service).out
+    monkeypatch.delenv("MAILSERVER_SERVICE__EXTRA_DOMAINS")
+    assert f"alias.test {GONE}" in run("status", "--config", service).out
+    assert f"alias.test {GONE}" in run("config", "check", "--config", service).out
+    said = run("route", "postmaster@alias.test", "--config", service)
+    assert "451 4.3.5" in said.out + said.err
+    monkeypatch.setenv("MAILSERVER_SERVICE__FORMER_DOMAINS", "alias.test")
+    assert GONE not in run("status", "--config", service).out
+
+
+def test_a_former_domain_that_is_ours_is_a_contradiction(
+    service: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILSERVER_SERVICE__FORMER_DOMAINS", "A.test")
+    assert "error: service.former_domains" in run("config", "check", "--config", service).out

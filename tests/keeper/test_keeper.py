@@ -53,6 +53,9 @@ class FakeStore:
     def find_outside(self, ours: Collection[str]) -> Outside:
         return NOBODY_OUTSIDE
 
+    def note_served(self, ours: Collection[str], *, principal: str) -> None:
+        pass
+
     def read_clock(self) -> Belief | None:
         return self.belief
 

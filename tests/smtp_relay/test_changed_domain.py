@@ -23,6 +23,7 @@ from tests.smtp_relay.fakes import (
     WALL_S,
     FakeStore,
     Hall,
+    Stage,
     make_settings,
     make_target,
 )
@@ -34,16 +35,21 @@ DENIED = "550 5.7.1"
 SIGNED_IN = AUTH + f"MAIL FROM:<marie@{NEW}>\r\n".encode()
 
 
+ALIAS = "alias.fr"
+SERVED = frozenset({(DOMAIN, DOMAIN), (ALIAS, DOMAIN)})
+
+
 def hall_of(
     loop: asyncio.AbstractEventLoop,
     *,
     outside: int = 3,
     routes: list[dict[str, Any]] | None = None,
+    served: frozenset[tuple[str, str]] = frozenset(),
     **sections: Any,
 ) -> Hall:
     """Its people are at ac-exemple.fr, the service is nouveau.fr; Marie has an address there."""
     store = FakeStore()
-    store.outside = Outside({DOMAIN: outside} if outside else {}, outside, 0)
+    store.outside = Outside({DOMAIN: outside} if outside else {}, outside, 0, served)
     store.mailboxes[f"marie@{NEW}"] = store.mailboxes[f"marie@{DOMAIN}"]
     store.owners[f"marie@{NEW}"] = store.owners[f"marie@{DOMAIN}"]
     service = {"domain": NEW, "hostname": f"mail.{NEW}", "language": "en"}
@@ -170,3 +176,117 @@ def test_without_a_changed_domain_nothing_is_looked_up_for_other_domains(
     hall = hall_of(loop, outside=0)
     hall.store.breaks_look_up = True
     assert say(hall, HELLO + MAIL + rcpt("marie@elsewhere.test"))[-1] == DENIED
+
+
+# --- a further domain, where people answered by the principal one --------------------------------
+
+
+def hall_without_alias(
+    loop: asyncio.AbstractEventLoop, *, routes: list[dict[str, Any]] | None = None, **service: Any
+) -> Hall:
+    """Its people are at ac-exemple.fr, as ever; alias.fr was one of its domains."""
+    store = FakeStore()
+    store.outside = Outside({}, 0, 0, SERVED)
+    told = {"domain": DOMAIN, "hostname": f"mail.{DOMAIN}", "language": "en", **service}
+    return Hall(
+        loop, settings=make_settings(routes=routes, sections={"service": told}), store=store
+    )
+
+
+BY_ALIAS = pytest.mark.parametrize(
+    "to",
+    [
+        f"marie@{ALIAS}",
+        f"Marie+ski@{ALIAS.upper()}.",
+        f"postmaster@{ALIAS}",
+        f"abuse@{ALIAS}",
+    ],
+)
+
+
+@BY_ALIAS
+def test_who_answered_by_a_domain_that_is_gone_is_put_off(
+    loop: asyncio.AbstractEventLoop, to: str
+) -> None:
+    hall = hall_without_alias(loop)
+    assert say(hall, HELLO + MAIL + rcpt(to))[-1] == NOT_NOW
+    mine = AUTH + f"MAIL FROM:<marie@{DOMAIN}>\r\n".encode()
+    assert say(hall, HELLO + mine + rcpt(to), listener=SUBMISSION)[-1] == NOT_NOW
+
+
+@BY_ALIAS
+def test_with_the_principal_domain_changed_too(loop: asyncio.AbstractEventLoop, to: str) -> None:
+    assert say(hall_of(loop, served=SERVED), HELLO + MAIL + rcpt(to))[-1] == NOT_NOW
+
+
+def test_a_further_domain_that_stayed_while_the_principal_one_changed(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    service = {
+        "domain": NEW,
+        "extra_domains": (ALIAS,),
+        "hostname": f"mail.{NEW}",
+        "language": "en",
+    }
+    catch_all = [{"domain": ALIAS, "address": f"pierre@{DOMAIN}"}]
+    hall = hall_of(loop, served=SERVED, service=service, catch_all=catch_all)
+    del hall.store.mailboxes[f"marie@{NEW}"]
+    assert say(hall, HELLO + MAIL + rcpt(f"marie@{ALIAS}"))[-1] == NOT_NOW
+    assert say(hall, HELLO + MAIL + rcpt(f"nobody@{ALIAS}"))[-1] == "250 2.1.5"  # catch-all
+
+
+@pytest.mark.parametrize(
+    "to", [f"nobody@{ALIAS}", f"marie@sub.{ALIAS}", f"marie@x{ALIAS}", "marie@elsewhere.test"]
+)
+def test_what_never_answered_there_is_refused_to_strangers(
+    loop: asyncio.AbstractEventLoop, to: str
+) -> None:
+    assert say(hall_without_alias(loop), HELLO + MAIL + rcpt(to))[-1] == DENIED
+
+
+def test_guessing_at_a_domain_that_was_ours_counts_as_at_ours(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    hall = hall_without_alias(loop)
+    most = hall.service.settings.smtp.max_unknown_recipients
+    guesses = b"".join(rcpt(f"guess{number}@{ALIAS}") for number in range(most))
+    assert b"Too many unknown recipients" in Stage(hall).send(HELLO + MAIL + guesses)
+    elsewhere = guesses.replace(ALIAS.encode(), b"never.test")
+    assert b"Too many unknown recipients" not in Stage(hall).send(HELLO + MAIL + elsewhere)
+
+
+@pytest.mark.parametrize("by", ["setting", "rule"])
+def test_a_domain_that_is_given_up_is_refused_for_good(
+    loop: asyncio.AbstractEventLoop, by: str
+) -> None:
+    rule = {"name": "gone", "recipient_domains": [ALIAS], "via": "mx"}
+    hall = (
+        hall_without_alias(loop, former_domains=(ALIAS,))
+        if by == "setting"
+        else hall_without_alias(loop, routes=[rule])
+    )
+    assert say(hall, HELLO + MAIL + rcpt(f"marie@{ALIAS}"))[-1] == DENIED
+    mine = AUTH + f"MAIL FROM:<marie@{DOMAIN}>\r\n".encode()
+    assert say(hall, HELLO + mine + rcpt(f"marie@{ALIAS}"), listener=SUBMISSION)[-1] == "250 2.1.5"
+
+
+def test_an_old_principal_domain_that_is_given_up_is_refused_for_good(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    service = {
+        "domain": NEW,
+        "former_domains": (DOMAIN,),
+        "hostname": f"mail.{NEW}",
+        "language": "en",
+    }
+    hall = hall_of(loop, served=SERVED, service=service)
+    assert say(hall, HELLO + MAIL + rcpt(f"marie@{DOMAIN}"))[-1] == DENIED
+
+
+def test_ones_own_address_at_a_domain_that_is_gone_is_put_off_as_a_sender(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    hall = hall_without_alias(loop)
+    for name, answer in (("marie", NOT_NOW), ("marie+x", NOT_NOW), ("pierre", "5")):
+        talk = HELLO + AUTH + f"MAIL FROM:<{name}@{ALIAS}>\r\n".encode()
+        assert say(hall, talk, listener=SUBMISSION)[-1].startswith(answer)

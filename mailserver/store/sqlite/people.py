@@ -55,4 +55,6 @@ class SqliteStoreOfPeople:
         kinds = SqlKinds(self._engine)
         self.set_kind = kinds.set_kind
         self.name_over = kinds.name_over
-        self.find_outside = SqlOutsiders(self._engine).find_outside
+        outsiders = SqlOutsiders(self._engine)
+        self.find_outside = outsiders.find_outside
+        self.note_served = outsiders.note_served

@@ -50,3 +50,11 @@ def test_more_than_one_slice_is_read(store: Store, monkeypatch: pytest.MonkeyPat
     addresses = [f"a{number}@{'old' if number % 2 else 'a'}.test" for number in range(11)]
     person(store, "marie", addresses=addresses)
     assert store.find_outside(["a.test"]) == Outside({"old.test": 5}, 0, 0)
+
+
+def test_what_was_ours_and_by_whom_is_kept(store: Store) -> None:
+    store.note_served(["a.test", "b.test"], principal="a.test")
+    store.note_served(["a.test", "b.test"], principal="a.test")
+    store.note_served(["c.test"], principal="c.test")
+    served = {("a.test", "a.test"), ("b.test", "a.test"), ("c.test", "c.test")}
+    assert store.find_outside(["c.test"]) == Outside({}, 0, 0, frozenset(served))

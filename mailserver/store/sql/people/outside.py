@@ -21,6 +21,8 @@ _ACCOUNTS = """
         AND EXISTS (SELECT 1 FROM address WHERE address.account_id = account.account_id)
         AND NOT EXISTS (SELECT 1 FROM address
             WHERE address.account_id = account.account_id AND ({here}))"""
+_SERVED = "SELECT domain, principal FROM served_domain"
+_SERVE = "INSERT INTO served_domain (domain, principal) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _IS_AT: Final = "substr(address_key, ?) = ?"
 _IS_NOT_AT: Final = "AND substr(address_key, ?) <> ?"
 
@@ -41,7 +43,18 @@ class SqlOutsiders:
             list_count += sum(list_id is not None for _, list_id in rows)
             after = rows[-1][0]
         if not domains:
-            return Outside({}, 0, 0)
+            return Outside({}, 0, 0, self._served())
         accounts = _ACCOUNTS.format(here=" OR ".join([_IS_AT] * len(ours)))
         row = first(self._engine.read(accounts, ends))
-        return Outside(dict(domains), 0 if row is None else row[0], list_count)
+        account_count = 0 if row is None else row[0]
+        return Outside(dict(domains), account_count, list_count, self._served())
+
+    def note_served(self, ours: Collection[str], *, principal: str) -> None:
+        new = {(domain, principal) for domain in ours} - self._served()
+        if new:
+            with self._engine.write_turn(), self._engine.transaction() as connection:
+                for pair in sorted(new):
+                    connection.execute(_SERVE, pair)
+
+    def _served(self) -> frozenset[tuple[str, str]]:
+        return frozenset((row[0], row[1]) for row in self._engine.read(_SERVED))
