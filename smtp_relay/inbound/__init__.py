@@ -1,8 +1,15 @@
 """The SMTP server: MX for strangers, submission for people with an account.
 
-Pure rooms decide (`paths`, `parameters`, `policy`, `body`, `opening`, `headers`,
-`cleaning`, `authors`, `trace`, `sasl`, `idleness`, `commands`); `connection`,
-`door` and `worker` hold the sockets and the loop and decide nothing about mail.
-Called by the supervisor only (`worker.prepare`, `worker.serve`).  No SQL, no
-Twisted, no other door.
+    worker        the process: `prepare` before the fork, `serve` after it
+    stranger      plays one against our own listeners before they open
+    service       what all connections of a process share
+    connection/   octets, turns, replies, TLS, silence           (the shell on aiosmtpd)
+    commands/     EHLO, STARTTLS, AUTH, and the order of all
+    transaction/  sender, recipients, what becomes of the copies
+    message/      the data while it comes                        (pure, but for `upload`)
+    authors/      who wrote it                                   (pure)
+    grammar/      paths, parameters, SASL                        (pure)
+    replies, refused   every reply; for which reason it is counted
+
+Called by the supervisor only.  No SQL, no Twisted, no other door.
 """

@@ -50,13 +50,13 @@ from mailserver.tls.parting import LastWords
 from mailserver.values.address import fold_domain
 from mailserver.values.clock import Belief
 from mailserver.values.ids import AcceptId, AccountId, make_accept_id
-from smtp_relay.inbound.authorship import OwnAuthors
-from smtp_relay.inbound.cleaning import Cleaning
-from smtp_relay.inbound.trace import DateText
-from smtp_relay.inbound.upload import Memory, Spooling
+from smtp_relay.inbound.authors.authorship import OwnAuthors
+from smtp_relay.inbound.message.cleaning import Cleaning
+from smtp_relay.inbound.message.trace import DateText
+from smtp_relay.inbound.message.upload import Memory, Spooling
 
 if TYPE_CHECKING:
-    from smtp_relay.inbound.connection import Connection
+    from smtp_relay.inbound.connection.connection import Connection
 
 FREE_CHECK_S = 1.0
 SEEN_AGAIN_S = 60.0

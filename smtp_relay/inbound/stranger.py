@@ -18,8 +18,8 @@ from mailserver.store.commit import Done
 from mailserver.store.ports import Write
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.values.address import Address
+from smtp_relay.inbound.connection.server import SmtpDoor
 from smtp_relay.inbound.replies import Phrase
-from smtp_relay.inbound.server import SmtpDoor
 from smtp_relay.inbound.service import Counters, Listener, Service
 
 _ELSEWHERE = "elsewhere.example"

@@ -14,7 +14,7 @@ from tests.clients.thunderbird import MARKS, TLS, Thunderbird
 
 pytestmark = MARKS
 
-# What `tests/smtp_relay/test_authors.py` refuses is not tried again here.
+# What `tests/smtp_relay/inbound/authors/test_authors.py` refuses is not tried again here.
 TRIES = (
     "From: {me}",
     "From: Isabel <{me}>",

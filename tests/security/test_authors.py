@@ -19,8 +19,8 @@ import pytest
 from fast_mail_parser import PyAddress, parse_email
 
 from mailserver.values.address import key_of
-from tests.smtp_relay.fakes import DOMAIN, SUBMISSION, Hall, Stage
-from tests.smtp_relay.wire import SUBMIT_ENVELOPE, codes
+from tests.smtp_relay.inbound.fakes import DOMAIN, SUBMISSION, Hall, Stage
+from tests.smtp_relay.inbound.wire import SUBMIT_ENVELOPE, codes
 
 OWN = {f"marie@{DOMAIN}", f"marie.dupont@{DOMAIN}"}
 BOSS = f"boss@{DOMAIN}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.smtp_relay.test_live import House, running
+from tests.smtp_relay.inbound.connection.test_live import House, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 

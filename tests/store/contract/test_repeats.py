@@ -8,7 +8,7 @@ import pytest
 
 from mailserver.store.ports import Store
 from mailserver.store.repeats import DAY_S, WINDOW_S, RepeatMemory
-from tests.smtp_relay.fakes import FakeRepeats
+from tests.smtp_relay.inbound.fakes import FakeRepeats
 from tests.store.letters import NOW_S
 
 KEY, OTHER = b"k" * 32, b"o" * 32

@@ -26,7 +26,7 @@ from smtp_relay.delivery.schedule.dispatch import Dispatch
 from smtp_relay.delivery.schedule.orders import Limits, Open
 from smtp_relay.delivery.schedule.outcomes import Judge
 from tests.smtp_relay.delivery.peers import LOOPBACK
-from tests.smtp_relay.house import make_settings
+from tests.smtp_relay.inbound.house import make_settings
 from tests.store.template import put_new_store
 
 SCHEDULE = Schedule(

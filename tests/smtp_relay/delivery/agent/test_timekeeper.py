@@ -14,7 +14,7 @@ from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import MessageId
 from mailserver.values.message import Notify
 from smtp_relay.delivery.agent.timekeeper import UNTRIED_AGAIN_S, Timekeeper, decide_overdue
-from tests.smtp_relay.house import make_settings
+from tests.smtp_relay.inbound.house import make_settings
 from tests.store.queued import HOP, Agent, deferred, outgoing
 
 HOUR_S = 3600.0

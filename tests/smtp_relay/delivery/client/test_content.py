@@ -18,7 +18,7 @@ from smtp_relay.delivery.client.content import (
     small_content,
     stuffed_chunks,
 )
-from smtp_relay.inbound.body import DataReader
+from smtp_relay.inbound.message.body import DataReader
 from tests.smtp_relay.delivery.client.letters import HEAD, make_message
 
 LINES = st.lists(st.sampled_from([b"", b".", b"..", b"a", b".\xe9", b"x" * 70]), max_size=12)

@@ -23,7 +23,7 @@ from tests.dkim.verifier import make_signer, verdicts, zone_of
 from tests.smtp_relay.delivery.agent.agency import Clock, open_agency, way_to
 from tests.smtp_relay.delivery.lists.list_house import DOMAIN, LIST, POST, ListHouse, OpenHouse
 from tests.smtp_relay.delivery.peers import Peer, Script, Wire, take_all
-from tests.smtp_relay.house import make_settings
+from tests.smtp_relay.inbound.house import make_settings
 from tests.store.crowd import SCHOOL, made, school, teacher
 from tests.store.letters import NOW_S
 

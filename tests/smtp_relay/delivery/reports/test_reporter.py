@@ -32,7 +32,7 @@ from tests.smtp_relay.delivery.reports.report_house import (
     Office,
     make_settings,
 )
-from tests.smtp_relay.fakes import LaterExecutor, NowExecutor
+from tests.smtp_relay.inbound.fakes import LaterExecutor, NowExecutor
 
 MARIE = f"marie@{DOMAIN}"
 

@@ -34,7 +34,7 @@ from mailserver.values.ids import MailboxId, MessageId
 from mailserver.values.message import Acceptance, Body, Deposit, InlineBody, NewCopy, Notify, Relay
 from smtp_relay.delivery.reports.reporter import Reporter
 from tests.smtp_relay.delivery.reports.report_house import make_settings
-from tests.smtp_relay.fakes import NowExecutor
+from tests.smtp_relay.inbound.fakes import NowExecutor
 from tests.store.letters import NOW_S, accept, fetch, letter, person, uids_of
 from tests.store.template import put_new_store
 

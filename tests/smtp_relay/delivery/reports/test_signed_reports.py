@@ -8,7 +8,7 @@ import pytest
 
 from tests.dkim.verifier import NOW_S, make_signer, verdicts, zone_of
 from tests.smtp_relay.delivery.reports.report_house import Office
-from tests.smtp_relay.fakes import DOMAIN, NowExecutor
+from tests.smtp_relay.inbound.fakes import DOMAIN, NowExecutor
 
 
 @pytest.mark.parametrize("wants", ["FULL", "HDRS"])

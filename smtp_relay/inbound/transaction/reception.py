@@ -1,0 +1,415 @@
+"""One message from DATA to the commit: what reads it, keeps it and builds its Acceptance.
+
+`Reception` is dropped with its transaction; once the dot has come and the
+write is submitted, nothing that happens to the connection undoes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from aiosmtpd.smtp import Envelope
+
+from mailserver.auth.gate import Granted
+from mailserver.queue.reports import ReportKind, is_owed
+from mailserver.queue.turns import turn_key
+from mailserver.quota.staying import StayReason
+from mailserver.values.address import Address
+from mailserver.values.ids import AcceptId
+from mailserver.values.message import (
+    HOLDS_NUL,
+    UNVOUCHED,
+    Acceptance,
+    Body,
+    BodyFacts,
+    Deposit,
+    NewCopy,
+    Notify,
+    Relay,
+)
+from smtp_relay.inbound import replies
+from smtp_relay.inbound.authors.authorship import Authorship
+from smtp_relay.inbound.grammar.parameters import NO_RCPT_PARAMETERS, MailParameters, RcptParameters
+from smtp_relay.inbound.grammar.paths import Path
+from smtp_relay.inbound.message.body import DataReader
+from smtp_relay.inbound.message.cutting import Cut
+from smtp_relay.inbound.message.headers import SubmittedFields, find_fields
+from smtp_relay.inbound.message.opening import FIELD_OF_SEPARATOR
+from smtp_relay.inbound.message.signing import Signing
+from smtp_relay.inbound.message.trace import (
+    Arrival,
+    is_circle,
+    mark_lines,
+    return_path_line,
+    trace_end,
+)
+from smtp_relay.inbound.message.upload import Upload
+from smtp_relay.inbound.replies import Phrase
+from smtp_relay.inbound.transaction.policy import (
+    Onward,
+    OwnsAddress,
+    decide_authors,
+    decide_body,
+)
+from smtp_relay.inbound.transaction.recipients import Forwarding, wishes_onward
+from smtp_relay.inbound.transaction.repeats import Repeats
+from smtp_relay.inbound.transaction.sending import why_over_limit
+from smtp_relay.inbound.transaction.sent_on import Passing, SentOn
+from smtp_relay.inbound.transaction.staying import Stay
+
+if TYPE_CHECKING:
+    from smtp_relay.inbound.service import Service
+
+
+PlanRelay = Callable[[Onward], Relay]
+
+
+class Transaction(Envelope):
+    """aiosmtpd's envelope, with what MAIL and RCPT decided."""
+
+    def __init__(self, path: Path, parameters: MailParameters) -> None:
+        self.mail_from = path.text
+        self.mail_options: list[str] = []
+        self.smtp_utf8 = parameters.smtputf8
+        self.content = None
+        self.original_content = None
+        self.rcpt_tos: list[str] = []
+        self.rcpt_options: list[str] = []
+        self.sender: Address | None = path.address
+        self.return_content = parameters.return_content
+        self.envelope_id = parameters.envelope_id
+        self.size_octets = parameters.size_octets
+        self.routes: list[Deposit | Onward] = []
+        self.wishes: list[RcptParameters] = []
+        self.recipient_count = 0
+        self.has_onward = False
+        self.has_report = False
+        self.marks: tuple[str, ...] = ()  # of those whose mail goes on
+        self.repeats: Repeats | None = None
+        self.stays: list[Stay] = []  # forwards that withheld it
+
+    def add(self, recipient: str, route: Deposit | Onward, wishes: RcptParameters) -> None:
+        """One more recipient, accepted; a list or forward target that is there has its copy."""
+        self.recipient_count += 1
+        if type(route) is Onward:
+            self.has_onward = True
+            self.has_report = route.is_report
+            if route.once and self._is_repeat(recipient, route, wishes):
+                return
+        self.rcpt_tos.append(recipient)
+        self.routes.append(route)
+        self.wishes.append(wishes)
+
+    def withhold(self, route: Onward, why: StayReason) -> None:
+        """It stays in the mailbox of who has it sent on."""
+        if route.holder is not None:
+            self.stays.append(Stay(route.holder, why))
+
+    def _is_repeat(self, recipient: str, route: Onward, wishes: RcptParameters) -> bool:
+        if self.repeats is None:
+            self.repeats = Repeats()
+        return self.repeats.merge(self, recipient, route, wishes)
+
+    def forward(self, recipient: str, forwarding: Forwarding, wishes: RcptParameters) -> None:
+        """One more recipient, whose copy goes on; a second copy stays, if it is kept."""
+        keep = forwarding.keep
+        self.marks += (forwarding.mark,)
+        onward = wishes_onward(wishes, recipient, is_kept=keep is not None)
+        self.add(recipient, forwarding.onward, onward)
+        if keep is not None:
+            self.add(recipient, keep, wishes)
+            self.recipient_count -= 1
+
+
+class Reception:
+    """The data of one message while it comes."""
+
+    __slots__ = (
+        "_authorship",
+        "_cut",
+        "_is_submission",
+        "_marks",
+        "_max_hops",
+        "_own_domains",
+        "_refused",
+        "fields",
+        "passing",
+        "reader",
+        "signing",
+        "upload",
+    )
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        is_submission: bool,
+        is_from_us: bool,
+        leaves_as_ours: bool,
+        sender: Address | None = None,
+        is_report: bool = False,
+        marks: Sequence[str] = (),
+        on_progress: Callable[[], None],
+    ) -> None:
+        """is_from_us: somebody who signed in, or a trusted network; their bare LF are mended.
+
+        sender: the reverse-path; None: the null one.
+        is_report: it goes on to who sent what we forwarded.
+        """
+        signer = service.signer if leaves_as_ours else None
+        is_stranger = not is_submission and not is_from_us
+        self.reader = DataReader(
+            max_octets=service.max_octets,
+            max_header_octets=service.max_header_octets,
+            keep_header=is_stranger or is_submission or signer is not None or bool(marks),
+            mends_line_ends=is_from_us,
+            drops_separators=is_submission,
+            cleaning=service.cleaning(is_submission=is_submission, is_from_us=is_from_us),
+        )
+        self.signing = None if signer is None else Signing(signer, self.reader.header)
+        self._authorship = None
+        if is_stranger:
+            self._authorship = Authorship(
+                self.reader.header, own=service.own_authors, sender=sender, signer=service.signer
+            )
+        self._cut = Cut(self.reader.header) if is_report else None
+        self._refused = service.refused_authors
+        self.passing = Passing(self.reader.header) if marks or is_report else None
+        self.upload = Upload(service.spooling, on_progress=on_progress)
+        self._is_submission = is_submission
+        self._own_domains = service.ours.names
+        self._marks = marks
+        self._max_hops = service.settings.relay.max_hops
+        self.fields: SubmittedFields | None = None
+
+    def take(self, data: bytes) -> bytes | None:
+        """Take what came; None while the end has not come, then what followed it."""
+        octets = self.reader.feed(data)
+        if octets:
+            passed = octets if self._cut is None else self._cut.take(octets)
+            self.upload.add(passed)
+            if self.signing is not None:
+                self.signing.feed(octets)
+            if self._authorship is not None:
+                self._authorship.feed(octets)
+            if self.passing is not None:
+                self.passing.feed(passed)
+        return self.reader.rest
+
+    def decide(self, owns_address: OwnsAddress | None) -> Phrase | None:
+        """After the dot: None to accept.  `owns_address` where an account sends."""
+        reader = self.reader
+        refusal = decide_body(
+            is_too_large=reader.is_too_large,
+            is_header_too_large=reader.header.is_too_large,
+            has_bare_cr_or_lf=reader.has_bare_cr_or_lf,
+            has_bad_nul=self._is_submission and reader.has_nul,
+            has_too_many_hops=reader.header.received_count > self._max_hops,
+        )
+        if refusal is not None:
+            return refusal
+        authorship = self._authorship
+        if authorship is not None and authorship.is_unvouched():
+            reader.is_unvouched = True
+            if authorship.is_by(self._refused):
+                return replies.NOT_OUR_MAIL
+        if self.passing is not None:
+            self.passing.end()
+        block = reader.header.take()
+        if self._marks and is_circle(block, self._marks):
+            return replies.TOO_MANY_HOPS
+        if self.signing is not None:
+            self.signing.block = block
+        if not self._is_submission:
+            return None
+        self.fields = find_fields(block)
+        if owns_address is None:
+            return None
+        return decide_authors(self.fields, owns_address, self._own_domains)
+
+
+@dataclass(slots=True, kw_only=True)
+class Stamp:
+    """What is fixed in the moment of the final dot."""
+
+    accept_id: AcceptId
+    text: str  # of that id
+    at_s: float
+    date: str
+    arrival: Arrival
+    beginning: bytes  # of the trace header, up to the id
+    listener: str
+    account: Granted | None
+
+
+def build_acceptance(
+    stamp: Stamp,
+    transaction: Transaction,
+    *,
+    body: Body,
+    reader: DataReader,
+    fields: SubmittedFields | None,
+    signing: Signing | None,
+    plan_relay: PlanRelay | None,
+    sent_on: SentOn | None = None,
+) -> Acceptance:
+    """All that one 250 promises.
+
+    fields: on submission; what is missing is put in front.
+    signing: of a message that leaves as ours; its signatures stand above all we add.
+    plan_relay: for a copy that goes elsewhere; None: none does.
+    sent_on: which forwarded copies were kept back; None: nobody forwards.
+    """
+    head = _head(stamp, transaction, fields)
+    if reader.begins_with_separator:
+        head += FIELD_OF_SEPARATOR  # the message's first line is its value
+    elif not reader.has_header:
+        head += b"\r\n"  # RFC 5322 §2.1: or our lines would run into its text
+    if signing is not None:
+        head = signing.sign(head, now_s=stamp.at_s) + head
+    reverse_path = transaction.mail_from or ""
+    return Acceptance(
+        accept_id=stamp.accept_id,
+        accepted_at_s=stamp.at_s,
+        return_path=return_path_line(reverse_path),
+        head=head,
+        body=body,
+        facts=reader.facts,
+        reverse_path=reverse_path,
+        account_id=None if stamp.account is None else stamp.account.account_id,
+        peer=stamp.arrival.peer,
+        door=stamp.listener,
+        smtputf8=transaction.smtp_utf8,
+        envelope_id=transaction.envelope_id,
+        return_content=transaction.return_content,
+        by_account=None if stamp.account is None else stamp.account.by_account,
+        copies=_copies(transaction, plan_relay, reader.facts, sent_on),
+    )
+
+
+def plan_relays(service: Service, transaction: Transaction, stamp: Stamp) -> PlanRelay:
+    """Gives each copy for elsewhere its turn, and the time of its first report."""
+    sender = turn_key(
+        account_id=None if stamp.account is None else stamp.account.account_id,
+        reverse_path=transaction.mail_from or "",
+        peer=stamp.arrival.peer,
+    )
+    take, now_s = service.turns.take, stamp.at_s
+    tell_at_s = service.first_tell(now_s)
+    over_limit = why_over_limit(service, stamp.account, transaction, now_s)
+
+    def plan(onward: Onward) -> Relay:
+        return Relay(
+            next_hop=onward.next_hop,
+            turn_at_s=take(sender, now_s=now_s),
+            tell_at_s=tell_at_s,
+            held_for=onward.held_for or (over_limit if onward.is_counted else ""),
+        )
+
+    return plan
+
+
+def _head(stamp: Stamp, transaction: Transaction, fields: SubmittedFields | None) -> bytes:
+    """The lines that we put in front, but for signatures."""
+    recipients = transaction.rcpt_tos
+    end = trace_end(
+        stamp.arrival,
+        recipient=recipients[0] if transaction.recipient_count == 1 else None,
+        date=stamp.date,
+    )
+    head = stamp.beginning + stamp.text.encode("ascii") + end
+    if fields is not None:
+        head += _missing_fields(stamp, fields)
+    if transaction.marks:
+        head += mark_lines(transaction.marks)
+    return head
+
+
+def _copies(
+    transaction: Transaction,
+    plan_relay: PlanRelay | None,
+    facts: BodyFacts,
+    sent_on: SentOn | None,
+) -> tuple[NewCopy, ...]:
+    """One for each route; what was never asked for is not written."""
+    if facts.is_unvouched or (facts.has_nul and transaction.has_onward):
+        copies = _copies_that_stay(transaction, plan_relay, facts)
+    else:
+        copies = tuple(
+            [
+                NewCopy(recipient=recipient, route=route)
+                if type(route) is Deposit and wishes is NO_RCPT_PARAMETERS
+                else _copy(transaction, recipient, route, wishes, plan_relay)
+                for recipient, route, wishes in zip(
+                    transaction.rcpt_tos, transaction.routes, transaction.wishes, strict=True
+                )
+            ]
+        )
+    if transaction.repeats is not None:
+        transaction.repeats.note(copies)
+    if sent_on is not None:
+        sent_on.note(copies)
+    return copies
+
+
+def _copies_that_stay(
+    transaction: Transaction, plan_relay: PlanRelay | None, facts: BodyFacts
+) -> tuple[NewCopy, ...]:
+    """What was to be sent on stays in its holder's mailbox, which gets it once in any case."""
+    copies = []
+    why = HOLDS_NUL if facts.has_nul else UNVOUCHED
+    own = zip(transaction.rcpt_tos, transaction.routes, transaction.wishes, strict=True)
+    routes = chain(own, () if transaction.repeats is None else transaction.repeats.forwarded)
+    for recipient, route, wishes in routes:
+        if isinstance(route, Onward) and route.home is not None:
+            copy = _copy(transaction, recipient, route.home, wishes, plan_relay)
+            copy.note = f"not sent on to {route.recipient}: {why}"
+            transaction.withhold(route, StayReason.NUL if facts.has_nul else StayReason.UNVOUCHED)
+        else:
+            copy = _copy(transaction, recipient, route, wishes, plan_relay)
+            if facts.is_unvouched and isinstance(route, Deposit):
+                copy.note = f"perhaps forged: {UNVOUCHED}"
+        copies.append(copy)
+    return tuple(copies)
+
+
+def _copy(
+    transaction: Transaction,
+    recipient: str,
+    route: Deposit | Onward,
+    wishes: RcptParameters,
+    plan_relay: PlanRelay | None,
+) -> NewCopy:
+    notify = wishes.notify
+    if isinstance(route, Onward):
+        assert plan_relay is not None  # it is there whenever a copy goes elsewhere
+        return NewCopy(
+            recipient=route.recipient or recipient,
+            route=plan_relay(route),
+            notify=notify,
+            original_recipient=wishes.original_recipient,
+            sender=route.sender,
+            told_as=recipient if route.is_private else "",
+        )
+    reverse_path = transaction.mail_from or ""
+    return NewCopy(
+        recipient=recipient,
+        route=route,
+        notify=notify,
+        original_recipient=wishes.original_recipient,
+        owes_report=notify is not Notify.UNSAID
+        and is_owed(ReportKind.DELIVERED, notify=notify, reverse_path=reverse_path),
+    )
+
+
+def _missing_fields(stamp: Stamp, fields: SubmittedFields) -> bytes:
+    """RFC 6409 §8: a submission server may add Date and Message-ID."""
+    added = ""
+    if not fields.has_date:
+        added += f"Date: {stamp.date}\r\n"
+    if not fields.has_message_id:
+        added += f"Message-ID: <{stamp.text}@{stamp.arrival.hostname}>\r\n"
+    return added.encode("ascii")

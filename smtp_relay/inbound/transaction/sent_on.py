@@ -1,0 +1,128 @@
+"""The same message for the same address outside, within an hour: sent on once; and no more of
+others than the budget has (`forward_budget`).
+
+Of mail that is forwarded only; other mail costs nothing here.  What comes again stays in
+the mailbox of who forwards, whether or not it keeps copies, so nothing is lost; who has
+left has no such place, and their mail goes on.
+
+    the dot      which forwarded copies went within the hour?   they stay
+    the commit   the others went now
+
+What was not committed is not remembered: whoever tries again is no repeat.  Two that
+come in the same instant may both go.
+
+A report for an address that we rewrote goes on once within a day (`same_report`); what comes
+again has no mailbox here, so it is answered as the first was, and dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mailserver.lists.sameness import Sameness
+from mailserver.quota.staying import StayReason
+from mailserver.store.repeats import DAY_S
+from mailserver.values.message import NewCopy, Relay
+from smtp_relay.inbound.message.headers import HeaderBlock
+from smtp_relay.inbound.transaction.forward_budget import ForwardBudget
+from smtp_relay.inbound.transaction.policy import Onward
+
+if TYPE_CHECKING:
+    from mailserver.store.repeats import RepeatMemory
+    from smtp_relay.inbound.transaction.reception import Transaction
+
+
+class Passing:
+    """What makes a message itself, fed beside the upload."""
+
+    __slots__ = ("_header", "_octets", "_sameness")
+
+    def __init__(self, header: HeaderBlock) -> None:
+        """header: one that keeps what it sees."""
+        self._header = header
+        self._octets = 0
+        self._sameness: Sameness | None = None
+
+    def feed(self, octets: bytes) -> None:
+        """The next octets of the message, which the header block has seen already."""
+        begin = self._octets
+        self._octets += len(octets)
+        if self._sameness is None:
+            if not self._header.is_complete:
+                return
+            self._sameness = Sameness(self._header.kept())
+        self._sameness.feed(octets[max(self._header.octets - begin, 0) :])
+
+    def end(self) -> None:
+        """After the last octet, while the header block is still kept."""
+        if self._sameness is None:
+            self._sameness = Sameness(self._header.kept())
+
+    @property
+    def sameness(self) -> Sameness:
+        """Once it has ended."""
+        assert self._sameness is not None
+        return self._sameness
+
+
+@dataclass(slots=True)
+class SentOn:
+    """Of one message at its dot.  fresh: what goes on now, to be remembered once it is stored."""
+
+    memory: RepeatMemory
+    budget: ForwardBudget | None  # None: it stays for another reason, and costs none
+    fresh: dict[int, bytes] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
+
+    def keep_back(self, transaction: Transaction, sameness: Sameness, *, now_s: float) -> None:
+        """Copies that went before become deposits."""
+        for index, route in enumerate(list(transaction.routes)):
+            if not isinstance(route, Onward):
+                continue
+            if route.is_report:  # none that came before: `same_report`
+                self.fresh[index] = sameness.key_for(route.once)
+            if not route.recipient or route.home is None:
+                continue
+            key = sameness.key_for(route.once)
+            if self.memory.recall(key, now_s=now_s):
+                why = f"not sent on again to {route.recipient}: the same within an hour"
+            elif self.budget is not None and not self.budget.take(route.holder):
+                why = f"not sent on to {route.recipient}: too much within the hour"
+                transaction.withhold(route, StayReason.TOO_MUCH)
+            else:
+                self.fresh[index] = key
+                continue
+            transaction.routes[index] = route.home
+            self.notes[index] = why
+            self._keep_back_others(transaction, route.once)
+
+    def same_report(self, transaction: Transaction, sameness: Sameness, *, now_s: float) -> str:
+        """The name under which this report went within a day; empty: it is another one."""
+        for route in transaction.routes:
+            if isinstance(route, Onward) and route.is_report:
+                return self.memory.recall(sameness.key_for(route.once), now_s=now_s, window_s=DAY_S)
+        return ""
+
+    def _keep_back_others(self, transaction: Transaction, once: str) -> None:
+        """Those whose copy that one stood for have it at home, too."""
+        repeats = transaction.repeats
+        for recipient, route, wishes in [] if repeats is None else repeats.forwarded:
+            if route.once == once and route.home is not None:
+                transaction.rcpt_tos.append(recipient)
+                transaction.routes.append(route.home)
+                transaction.wishes.append(wishes)
+
+    def note(self, copies: tuple[NewCopy, ...]) -> None:
+        for index, words in self.notes.items():
+            copies[index].note = words
+        self.fresh = {
+            index: key
+            for index, key in self.fresh.items()
+            if isinstance(copies[index].route, Relay)  # else it stays for another reason
+        }
+
+    def stored(self, source: str, *, now_s: float) -> None:
+        """The message is on disk, and its copies on their way."""
+        for key in self.fresh.values():
+            self.memory.take(key, source, now_s=now_s)

@@ -1,0 +1,1 @@
+"""Tests of `smtp_relay.inbound.authors`."""
