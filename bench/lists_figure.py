@@ -16,8 +16,8 @@ from bench.side import BenchError
 from mailserver.lists.addresses import addresses_of, next_hop_of
 from mailserver.routing.local import OurDomains
 from mailserver.store.commit import Committer, Settled
-from mailserver.store.lists import Joining, MailingList, Posting
-from mailserver.store.ports import Accepted
+from mailserver.store.ports.lists import Joining, MailingList, Posting
+from mailserver.store.ports.writes import Accepted
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AcceptId, AccountId, ListId, make_accept_id
 from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy, Relay

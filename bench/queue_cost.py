@@ -18,8 +18,8 @@ from pathlib import Path
 
 from bench.fill import make_message, queued, with_store
 from mailserver.queue.copies import CopyState
-from mailserver.store.ports import Store
-from mailserver.store.queueing import CopyOutcome, Lease, Leased, Settlement
+from mailserver.store.ports.queue import CopyOutcome, Lease, Leased, Settlement
+from mailserver.store.ports.store import Store
 
 _HOP = "mesure.example"
 _BATCH = 100

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from mailserver.auth.gate import SignInsStore
 from mailserver.peers.notices import Notices
 from mailserver.peers.refusals import Refusals
-from mailserver.store.ports import LastSeen, Mailboxes
+from mailserver.store.ports.mail import Mailboxes
+from mailserver.store.ports.shared.scratch import LastSeen
 from mailserver.telemetry.log import Log
 from mailserver.values.ids import AccountId, MailboxId
 from pop3_store.texts import Replies

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from mailserver.auth.gate import Granted, is_over
 from mailserver.peers.patience import ERROR
-from mailserver.store.ports import LastSeen, MaildropLock, StoreError
+from mailserver.store.ports.errors import StoreError
+from mailserver.store.ports.mail import MaildropLock
+from mailserver.store.ports.shared.scratch import LastSeen
 from pop3_store.desk import Circuit, Desk, Tally
 from pop3_store.listing import OpenMaildrop
 from pop3_store.signed_in import SignedIn

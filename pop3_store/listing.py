@@ -13,8 +13,8 @@ from functools import partial
 from itertools import chain, count
 from operator import itemgetter
 
-from mailserver.store.ports import Listing, Mailboxes, Maildrop, Removal
-from mailserver.store.removed import RemovedBy
+from mailserver.store.ports.mail import Listing, Mailboxes, Maildrop, RemovedBy
+from mailserver.store.ports.writes import Removal
 from mailserver.values.ids import Uid
 from mailserver.values.unique_ids import unique_id, unique_id_prefix, unique_id_templates
 

@@ -12,7 +12,7 @@ from array import array
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from mailserver.store.journeys import Collection, Collections
+from mailserver.store.ports.history import Collection, Collections
 from mailserver.telemetry.log import Log
 from mailserver.values.ids import MailboxId
 

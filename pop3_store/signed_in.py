@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailserver.auth.gate import Granted, SignInsStore, is_over
-from mailserver.store.removed import RemovedBy
+from mailserver.store.ports.mail import RemovedBy
 from mailserver.values.ids import AccountId
 
 CHECK_AGAIN_S = 1.0

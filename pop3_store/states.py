@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from mailserver.store.ports import Removal
+from mailserver.store.ports.writes import Removal
 from mailserver.values.ids import MailboxId
 from mailserver.values.secret import Secret
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mailserver.store.body_faults import read_body
-from mailserver.store.contents import StoredMessage
+from mailserver.store.ports.bodies import read_body
+from mailserver.store.ports.mail import StoredMessage
 
 CHUNK_OCTETS = 256 * 1024
 TERMINATOR = b".\r\n"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mailserver.peers.patience import ERROR, TRIFLE
-from mailserver.store.body_faults import BodyError, BodyLost
-from mailserver.store.contents import StoredMessage
+from mailserver.store.ports.bodies import BodyError, BodyLost
+from mailserver.store.ports.mail import StoredMessage
 from mailserver.values.ids import Uid
 from pop3_store.listing import OpenMaildrop
 from pop3_store.states import Action, Remove, Signal, State

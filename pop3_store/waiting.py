@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mailserver.peers.board import Board
-from mailserver.store.ports import MaildropLock, StoreError
+from mailserver.store.ports.errors import StoreError
+from mailserver.store.ports.mail import MaildropLock
 from mailserver.values.ids import MailboxId
 
 TICK_S = 0.1

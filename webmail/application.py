@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 from mailserver.lists.one_click import LEAVE_PATH
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
-from mailserver.store.lists import Lists
-from mailserver.store.ports import StoreBroken, StoreError
+from mailserver.store.ports.errors import StoreBroken, StoreError
+from mailserver.store.ports.lists import Lists
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
 from webmail.errands import Errands, TooBusy

@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from mailserver.lists.leaving import find_link, leave_by_link
 from mailserver.lists.one_click import Leaver
-from mailserver.store.lists import Lists, MailingList
+from mailserver.store.ports.lists import Lists, MailingList
 from mailserver.telemetry.log import get_log
 from webmail.errands import Errands
 from webmail.guard import CLOSE, Tally

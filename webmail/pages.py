@@ -15,7 +15,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from mailserver.store.lists import MailingList
+from mailserver.store.ports.lists import MailingList
 from mailserver.texts.catalogue import Language
 from webmail.speech import FAILURES, Say
 

@@ -16,8 +16,8 @@ from mailserver.auth import passwords
 from mailserver.auth.numen_key import NumenKey, NumenKeyMissing, load_key
 from mailserver.people.uai import BadUai, find_code
 from mailserver.settings.model import Settings
-from mailserver.store.ports import AccountState, Credentials, Directory, SignIn
-from mailserver.store.recovery import FirstPasswords
+from mailserver.store.ports.accounts import AccountState, Credentials, Directory, SignIn
+from mailserver.store.ports.recovery import FirstPasswords
 from mailserver.telemetry.log import get_log
 from mailserver.values.address import Address, fold_domain, fold_local
 from mailserver.values.ids import AccountId

@@ -38,7 +38,10 @@ from mailserver.auth.throttle import Admission, Caller, Throttle, caller_of, lim
 from mailserver.peers.notices import Notices
 from mailserver.settings.model import Settings
 from mailserver.store.clock import ServiceClock
-from mailserver.store.ports import AccountState, Credential, Scratch, SignIn, Store, StoreError
+from mailserver.store.ports.accounts import AccountState, Credential, SignIn
+from mailserver.store.ports.errors import StoreError
+from mailserver.store.ports.shared.scratch import Scratch
+from mailserver.store.ports.store import Store
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AccountId, MailboxId
 from mailserver.values.secret import Secret

@@ -33,8 +33,8 @@ from dataclasses import dataclass, field
 
 from mailserver.peers.blocks import block_of, parse_address
 from mailserver.settings.model import AuthSettings, Network
-from mailserver.store.attempts import Attempts, Failures, LogIn
-from mailserver.store.ports import SignIn
+from mailserver.store.ports.accounts import SignIn
+from mailserver.store.ports.shared.attempts import Attempts, Failures, LogIn
 from mailserver.values.ids import AccountId
 
 ANYWHERE = ""

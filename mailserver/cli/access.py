@@ -12,7 +12,8 @@ from mailserver.cli.mistake import Mistake
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.ports import Account, Directory, Store
+    from mailserver.store.ports.accounts import Account, Directory
+    from mailserver.store.ports.store import Store
 
 
 def read_settings(config: Path | None) -> Settings:

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
     from mailserver.auth.rules import Owner
     from mailserver.settings.model import Settings
-    from mailserver.store.ports import Account, Store
+    from mailserver.store.ports.accounts import Account
+    from mailserver.store.ports.store import Store
     from mailserver.values.ids import AccountId
 
 app = typer.Typer(help="The people of the service.", no_args_is_help=True)
@@ -222,8 +223,8 @@ def _confirm(store: Store, account: Account) -> None:
 
 
 def _set_state(identifier: str, config: Any, state: str) -> None:
-    from mailserver.store.people import Event
-    from mailserver.store.ports import AccountState
+    from mailserver.store.ports.accounts import AccountState
+    from mailserver.store.ports.people import Event
 
     with opened_store(read_settings(config)) as store:
         account_id = account_named(store, identifier).account_id

@@ -12,9 +12,9 @@ from mailserver.cli.moments import clock, iso
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
 
 if TYPE_CHECKING:
-    from mailserver.store.attempts import LogIn
-    from mailserver.store.people import Event
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.people import Event
+    from mailserver.store.ports.shared.attempts import LogIn
+    from mailserver.store.ports.store import Store
     from mailserver.values.ids import AccountId
 
 LimitOption = Annotated[int, typer.Option(min=1, help="At most so many lines, the latest first.")]

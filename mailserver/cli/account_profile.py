@@ -14,7 +14,7 @@ from mailserver.cli.subjects import doc_named, person_named, put, unit_named
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.store import Store
 
 GivenNameOption = Annotated[str, typer.Option(metavar="N", help="First name.")]
 SurnameOption = Annotated[str, typer.Option(metavar="N", help="Family name.")]
@@ -60,7 +60,7 @@ class Profile:
         Raises:
             Mistake: the unit is not there; the account is, without these fields.
         """
-        from mailserver.store.people import Change, PostDoc
+        from mailserver.store.ports.people import Change, PostDoc
 
         if self == Profile():
             return
@@ -89,7 +89,7 @@ def change_addresses(
     Raises:
         Mistake: it is not free, not theirs, or their only one.
     """
-    from mailserver.store.people import Change, Kind
+    from mailserver.store.ports.people import Change, Kind
 
     person, now_s = person_named(store, identifier), moment_for(store)
     if not remove:
@@ -119,7 +119,7 @@ def rename(
     Raises:
         Mistake: it is not a person, or the address is not free.
     """
-    from mailserver.store.people import Change
+    from mailserver.store.ports.people import Change
 
     before = doc_named(store, identifier)
     given_name, surname = names

@@ -14,8 +14,9 @@ from mailserver.texts.plurals import counted
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.people import Person
-    from mailserver.store.ports import Account, Credential, Store
+    from mailserver.store.ports.accounts import Account, Credential
+    from mailserver.store.ports.people import Person
+    from mailserver.store.ports.store import Store
 
 _HISTORY_LIMIT: Final = 500
 _DAY_S: Final = 86_400.0
@@ -55,8 +56,8 @@ def show(
 
 def state_of(account: Account) -> str:
     """One word: suspended by a person, else away by life, else active."""
-    from mailserver.store.people import Life
-    from mailserver.store.ports import AccountState
+    from mailserver.store.ports.accounts import AccountState
+    from mailserver.store.ports.people import Life
 
     is_away = account.life in {Life.EXPECTED, Life.LEFT, Life.GONE}
     if account.state is AccountState.ACTIVE and is_away:
@@ -101,7 +102,7 @@ class _Facts:
 
     def _life_words(self) -> str:
         from mailserver.directory.life import last_day
-        from mailserver.store.people import Life
+        from mailserver.store.ports.people import Life
 
         account = self.account
         words, until_s = account.life.value.replace("_", " "), account.life_until_s
@@ -116,7 +117,7 @@ class _Facts:
 
     def _password(self, credential: Credential | None, person: Person | None) -> str:
         from mailserver.auth.numens import is_numen_verifier
-        from mailserver.store.people import Kind
+        from mailserver.store.ports.people import Kind
 
         if credential is None or credential.verifier is None:
             is_role = person is not None and person.kind is Kind.FUNCTION
@@ -133,8 +134,8 @@ class _Facts:
         return iso(credential.must_change_by_s) if rules.change_first and rules.grace_days else None
 
     def _why_not(self, credential: Credential | None) -> list[str]:
-        from mailserver.store.people import Life
-        from mailserver.store.ports import AccountState
+        from mailserver.store.ports.accounts import AccountState
+        from mailserver.store.ports.people import Life
 
         reasons = []
         if self.account.state is AccountState.SUSPENDED:

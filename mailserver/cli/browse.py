@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailserver.directory.visibility import Field, Viewer
-    from mailserver.store.people import Person, Unit
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.people import Person, Unit
+    from mailserver.store.ports.store import Store
 
 HiddenOption = Annotated[
     bool,
@@ -86,7 +86,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find people and units by name, unit, town or function; exit 1 where there is none."""
-    from mailserver.store.people import Search
+    from mailserver.store.ports.people import Search
 
     name = " ".join(words or ())
     if not (name or unit or town or function):
@@ -124,7 +124,7 @@ def _print_found(
 
 def _people_in(store: Store, unit: Unit, *, with_hidden: bool) -> list[dict[str, Any]]:
     """Those with a post in the unit itself, not in one below."""
-    from mailserver.store.people import Search
+    from mailserver.store.ports.people import Search
 
     which = Search(unit_code=unit.doc.code, with_hidden=with_hidden)
     here: list[Person] = []

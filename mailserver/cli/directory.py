@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mailserver.settings.model import Settings
-    from mailserver.store.people import ImportRun
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.imports import ImportRun
+    from mailserver.store.ports.store import Store
 
 app = typer.Typer(help="People and units, from the files of an office.", no_args_is_help=True)
 

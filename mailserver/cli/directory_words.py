@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mailserver.cli.directory_work import MadePlan
     from mailserver.directory.applying import Applied, Undone
     from mailserver.directory.plan import Act, Step
-    from mailserver.store.people import ImportRun
+    from mailserver.store.ports.imports import ImportRun
 
 SHOWN_STEPS: Final = 5
 """Of each kind of change; the plan file has all of them."""
@@ -38,7 +38,7 @@ def print_plan(made: MadePlan) -> None:
 
 
 def step_words(step: Step) -> str:
-    from mailserver.store.people import PersonDoc
+    from mailserver.store.ports.people import PersonDoc
 
     doc = step.doc
     if isinstance(doc, PersonDoc):

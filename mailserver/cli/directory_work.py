@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mailserver.directory.facts import Facts
     from mailserver.directory.plan import Plan, Step
     from mailserver.settings.model import Settings
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.store import Store
 
 _BAR_FROM = 500
 """From here on a bar shows how far it has come."""

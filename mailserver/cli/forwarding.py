@@ -14,7 +14,8 @@ from mailserver.cli.queue_acts import whoever
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.ports import Account, Store
+    from mailserver.store.ports.accounts import Account
+    from mailserver.store.ports.store import Store
 
 ToArgument = Annotated[
     str | None, typer.Argument(metavar="ADDRESS", help="Where to; left out: show what is set.")
@@ -68,7 +69,7 @@ def _check_place(store: Store, settings: Settings, account: Account, to: str) ->
         Mistake: one of our addresses, and not another account's.
     """
     from mailserver.routing.local import Elsewhere, OurDomains, find_local
-    from mailserver.store.people import Target
+    from mailserver.store.ports.targets import Target
     from mailserver.values.address import Address
 
     local, _, domain = to.rpartition("@")

@@ -31,8 +31,8 @@ from mailserver.cli.subjects import (
 )
 
 if TYPE_CHECKING:
-    from mailserver.store.people import Event, Person, Relation, RelationKind
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.people import Event, Person, Relation, RelationKind
+    from mailserver.store.ports.store import Store
     from mailserver.values.ids import AccountId, UnitId
 
 correspondent = typer.Typer(help="Who answers for a unit.", no_args_is_help=True)
@@ -158,7 +158,7 @@ def add_function(
     It has no password: its holders sign in to it as themselves.
     """
     from mailserver.cli.account import checked_names
-    from mailserver.store.people import Kind, RelationKind
+    from mailserver.store.ports.people import Kind, RelationKind
 
     settings, now_s = read_settings(config), time.time()
     addresses = checked_names(identifier, name, address, settings, is_role=True)
@@ -185,7 +185,7 @@ def _add(
     until: str = "",
     config: Path | None,
 ) -> None:
-    from mailserver.store.people import RelationKind
+    from mailserver.store.ports.people import RelationKind
 
     wanted, now_s, until_s = RelationKind(kind), time.time(), end_of("--until", until)
     if until_s is not None and until_s <= now_s:
@@ -200,7 +200,7 @@ def _add(
 
 
 def _end(kind: str, identifier: str, *, of: str = "", unit: str = "", config: Path | None) -> None:
-    from mailserver.store.people import Event, RelationKind
+    from mailserver.store.ports.people import Event, RelationKind
 
     wanted, now_s = RelationKind(kind), time.time()
     with opened_store(read_settings(config)) as store:
@@ -231,7 +231,7 @@ def _relate(
     until_s: float | None = None,
 ) -> None:
     from mailserver.directory.life import last_day
-    from mailserver.store.people import Event
+    from mailserver.store.ports.people import Event
 
     store.relate(
         kind,
@@ -262,7 +262,7 @@ def _over(
     Raises:
         Mistake: not exactly one of them, or not one that can have this.
     """
-    from mailserver.store.people import Kind, RelationKind
+    from mailserver.store.ports.people import Kind, RelationKind
 
     if bool(of) == bool(unit):
         raise Mistake("write --of IDENTIFIER or --unit CODE, one of them")
@@ -292,7 +292,7 @@ def _current(
 
 
 def _list(kind: str, identifier: str, *, of: str = "", unit: str = "", config: Path | None) -> None:
-    from mailserver.store.people import RelationKind
+    from mailserver.store.ports.people import RelationKind
 
     wanted = RelationKind(kind)
     if bool(identifier) + bool(of) + bool(unit) != 1:

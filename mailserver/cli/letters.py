@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mailserver.directory.letters import Pile
     from mailserver.directory.letters_pdf import Server, Stationery
     from mailserver.settings.model import Settings
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.store import Store
 
 OutOption = Annotated[
     Path, typer.Option("--out", metavar="FILE.pdf", help="Where the pages go; replaced if there.")

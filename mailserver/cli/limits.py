@@ -17,8 +17,9 @@ from mailserver.cli.subjects import by_whom
 from mailserver.texts.catalogue import Text
 
 if TYPE_CHECKING:
-    from mailserver.store.ports import Account, Store
-    from mailserver.store.queueing import Act, QueuedCopy
+    from mailserver.store.ports.accounts import Account
+    from mailserver.store.ports.operators import Act, QueuedCopy
+    from mailserver.store.ports.store import Store
 
 app = typer.Typer(help="Accounts that sent more than their class allows.", no_args_is_help=True)
 
@@ -54,7 +55,7 @@ def list_over(*, config: ConfigOption = None, as_json: JsonOption = False) -> No
 @app.command()
 def release(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
     """Let go what is held of this account, and begin its counts anew."""
-    from mailserver.store.queueing import Act
+    from mailserver.store.ports.operators import Act
 
     with opened_store(read_settings(config)) as store:
         account = account_named(store, identifier)
@@ -77,9 +78,9 @@ def lock(
     With --all, what waits for another try, too.  What a session under way has not finished
     sending is refused.
     """
-    from mailserver.store.people import Event
-    from mailserver.store.ports import AccountState
-    from mailserver.store.queueing import Act
+    from mailserver.store.ports.accounts import AccountState
+    from mailserver.store.ports.operators import Act
+    from mailserver.store.ports.people import Event
 
     settings = read_settings(config)
     why = acts.checked_reason(reason or _LOCKED.in_language(settings.service.language))
@@ -103,7 +104,7 @@ def _act(store: Store, account: Account, act: Act, reason: str) -> int:
 
 def _act_on(store: Store, copies: Iterator[QueuedCopy], act: Act, reason: str) -> int:
     """Slice by slice, each durable before the next."""
-    from mailserver.store.queueing import Deed
+    from mailserver.store.ports.operators import Deed
 
     deed = Deed(act=act, by=acts.whoever(), reason=reason, at_s=time.time())
     refs = [copy.ref for copy in copies]
@@ -115,7 +116,7 @@ def _act_on(store: Store, copies: Iterator[QueuedCopy], act: Act, reason: str) -
 
 def _waiting(store: Store, account: Account) -> Iterator[QueuedCopy]:
     """All that is queued under an address of the account."""
-    from mailserver.store.queueing import QueueFilter
+    from mailserver.store.ports.operators import QueueFilter
     from mailserver.values.address import Address
 
     parts = (address.rpartition("@") for address in account.addresses)
@@ -126,7 +127,8 @@ def _waiting(store: Store, account: Account) -> Iterator[QueuedCopy]:
 def _held(store: Store, account: Account) -> Iterator[QueuedCopy]:
     """By account, not by the words of the reason: its identifier may have changed since."""
     from mailserver.quota.sending import HELD_PREFIX
-    from mailserver.store.queueing import Lane, QueueFilter
+    from mailserver.store.ports.operators import QueueFilter
+    from mailserver.store.ports.queue import Lane
 
     mine = QueueFilter(lane=Lane.HELD, account_id=account.account_id)
     held = acts.copies_in(store, [mine], limit=acts.SLICE)

@@ -19,9 +19,9 @@ from mailserver.cli.reserved_names import check_not_reserved
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.lists import MailingList
-    from mailserver.store.ports import Store
-    from mailserver.store.queueing import Deed
+    from mailserver.store.ports.lists import MailingList
+    from mailserver.store.ports.operators import Deed
+    from mailserver.store.ports.store import Store
 
 app = typer.Typer(help="Lists: addresses with members.", no_args_is_help=True)
 
@@ -71,7 +71,7 @@ def add(
 ) -> None:
     """Make a list, with its addresses and its first owner."""
     from mailserver.lists.addresses import addresses_of
-    from mailserver.store.lists import Joining, MailingList, Posting
+    from mailserver.store.ports.lists import Joining, MailingList, Posting
     from mailserver.values.ids import ListId
 
     settings = read_settings(config)
@@ -189,7 +189,7 @@ def delete(
 
 
 def _gone() -> Deed:
-    from mailserver.store.queueing import Act, Deed
+    from mailserver.store.ports.operators import Act, Deed
 
     by, reason = f"cli:{whoever()}", "the list was deleted"
     return Deed(act=Act.RETURN, by=by, reason=reason, at_s=time.time())
@@ -253,7 +253,7 @@ def _changed(
 ) -> MailingList:
     from dataclasses import replace
 
-    from mailserver.store.lists import Joining, Posting
+    from mailserver.store.ports.lists import Joining, Posting
 
     changes: dict[str, Any] = {}
     if prefix is not None:

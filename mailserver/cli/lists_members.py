@@ -20,8 +20,8 @@ from mailserver.values.written import plain
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.lists import MailingList
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.lists import MailingList
+    from mailserver.store.ports.store import Store
     from mailserver.values.ids import AccountId
 
 _SLICE = 500
@@ -83,7 +83,7 @@ def rule(
     config: ConfigOption = None,
 ) -> None:
     """Collect members by a rule, looked up anew for each post."""
-    from mailserver.store.lists import ListRule, Who
+    from mailserver.store.ports.lists import ListRule, Who
 
     settings = read_settings(config)
     with opened_store(settings) as store:
@@ -115,7 +115,7 @@ def role(
     config: ConfigOption = None,
 ) -> None:
     """Say who owns a list, who moderates it, who else may post."""
-    from mailserver.store.lists import ListRole
+    from mailserver.store.ports.lists import ListRole
 
     settings = read_settings(config)
     with opened_store(settings) as store:
@@ -155,7 +155,7 @@ class _People:
         """
         from mailserver.cli.forwarding import checked_address
         from mailserver.routing.local import Unknown, find_local
-        from mailserver.store.people import Target
+        from mailserver.store.ports.targets import Target
         from mailserver.values.address import Address
 
         if "@" not in who:

@@ -18,8 +18,8 @@ from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
-    from mailserver.store.lists import Hold
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.lists import Hold
+    from mailserver.store.ports.store import Store
 
 _PIECE_OCTETS = 64 * 1024
 _UNSAFE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -80,7 +80,7 @@ def _name_of(store: Store, hold: Hold) -> str:
 
 def _write_out(store: Store, hold: Hold) -> None:
     """As it came, octet for octet; what would act on a terminal is escaped for one."""
-    from mailserver.store.body_faults import read_body
+    from mailserver.store.ports.bodies import read_body
 
     message = store.open_queued(hold.ref.message_id)
     if message is None:
@@ -98,7 +98,7 @@ def _write_out(store: Store, hold: Hold) -> None:
 def _print(store: Store, name: str, hold: Hold, *, as_json_: bool) -> None:
     from mailserver.lists.author import find_author, subject_of
     from mailserver.lists.header import split_fields
-    from mailserver.store.body_faults import BodyError, read_body
+    from mailserver.store.ports.bodies import BodyError, read_body
 
     block = b""
     try:

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mailserver.store.lists import MailingList, Member
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.lists import MailingList, Member
+    from mailserver.store.ports.store import Store
 
 
 def as_json(store: Store, which: MailingList) -> dict[str, Any]:
     """All of one list but its members by hand, which may be many."""
-    from mailserver.store.lists import ListRole
+    from mailserver.store.ports.lists import ListRole
 
     lists = store.lists
     archive_id = which.archive_account_id

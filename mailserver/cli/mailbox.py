@@ -14,9 +14,10 @@ from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
 from mailserver.values.escaping import shown
 
 if TYPE_CHECKING:
-    from mailserver.store.contents import Item, Span
-    from mailserver.store.people import Relation
-    from mailserver.store.ports import Account, Store
+    from mailserver.store.ports.accounts import Account
+    from mailserver.store.ports.mail import Item, Span
+    from mailserver.store.ports.people import Relation
+    from mailserver.store.ports.store import Store
 
 app = typer.Typer(
     help="What stands in mailboxes, what was removed from them, and putting it back.",
@@ -65,8 +66,8 @@ def spans_of(store: Store, account: Account) -> list[Span]:
 
     Of the person, of the units of their posts, and of every unit above those.
     """
-    from mailserver.store.contents import Span
-    from mailserver.store.people import RelationKind
+    from mailserver.store.ports.mail import Span
+    from mailserver.store.ports.people import RelationKind
 
     return [
         Span(account_id=one.account_id, since_s=one.since_s, until_s=one.until_s)

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mailserver.settings.model import Settings
-    from mailserver.store.ports import Account, Store
-    from mailserver.store.removed import RemovedBy, RemovedItem
+    from mailserver.store.ports.accounts import Account
+    from mailserver.store.ports.mail import RemovedBy, RemovedItem
+    from mailserver.store.ports.store import Store
     from mailserver.values.ids import MailboxId, Uid
 
 SinceOption = Annotated[
@@ -130,7 +131,7 @@ def _moment(since: str | None) -> float:
 
 def _note(store: Store, account: Account, count: int) -> None:
     from mailserver.cli.subjects import by_whom
-    from mailserver.store.people import Event
+    from mailserver.store.ports.people import Event
 
     details = f"{count} removed {'message' if count == 1 else 'messages'}"
     event = Event(at_s=time.time(), by_whom=by_whom(), what="put back", details=details)

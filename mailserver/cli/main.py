@@ -195,7 +195,7 @@ def _say_error(error: Exception) -> int:
     from mailserver.auth.numen_key import NumenKeyMissing
     from mailserver.settings.load import SettingsError
     from mailserver.setup.service import ServiceExists
-    from mailserver.store.ports import NameTaken, StoreError
+    from mailserver.store.ports.errors import NameTaken, StoreError
     from mailserver.values.numen import BadNumen
 
     match error:

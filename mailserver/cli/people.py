@@ -25,8 +25,8 @@ from mailserver.cli.subjects import (
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.people import PersonDoc
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.people import PersonDoc
+    from mailserver.store.ports.store import Store
 
 OnOption = Annotated[
     str, typer.Option("--on", metavar="DATE", help="The day, as 2026-09-01. Default: today.")
@@ -80,7 +80,7 @@ def move(
     Whoever was correspondent of a unit that they leave is so no longer.
     """
     from mailserver.directory import moves
-    from mailserver.store.people import PostDoc
+    from mailserver.store.ports.people import PostDoc
 
     day = day_typed("--on", on)
 
@@ -97,7 +97,7 @@ def move(
 
 def _end_answering(store: Store, before: PersonDoc, after: PersonDoc, now_s: float) -> None:
     """What they are correspondent of until some day, too, which stands in no document."""
-    from mailserver.store.people import Event, RelationKind
+    from mailserver.store.ports.people import Event, RelationKind
 
     person = person_named(store, after.identifier)
     codes = {post.unit_code for post in before.posts} - {post.unit_code for post in after.posts}
@@ -163,7 +163,7 @@ def retire(
 def _act(identifier: str, config: Path | None, decide: Decide, *, then: Then | None = None) -> None:
     """Read the document, decide, put it, and say what became of it."""
     from mailserver.directory.moves import CannotMove, words
-    from mailserver.store.people import Change
+    from mailserver.store.ports.people import Change
 
     settings = read_settings(config)
     with opened_store(settings) as store:
@@ -182,7 +182,7 @@ def _act(identifier: str, config: Path | None, decide: Decide, *, then: Then | N
 
 def _until(doc: PersonDoc) -> str:
     from mailserver.directory.life import last_day
-    from mailserver.store.people import Life
+    from mailserver.store.ports.people import Life
 
     if doc.life_until_s is None:
         return ""

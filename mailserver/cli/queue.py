@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from mailserver.store.queueing import Act, QueueFilter
+    from mailserver.store.ports.operators import Act, QueueFilter
 
 TERMINAL_ROWS = 200
 """A terminal shows so many copies; a pipe gets all."""
@@ -330,7 +330,7 @@ def _act(
     via: str = "",
 ) -> None:
     """Which, how many, is it meant, then slice by slice."""
-    from mailserver.store.queueing import Act, Deed
+    from mailserver.store.ports.operators import Act, Deed
 
     if selection.is_empty and not everything:
         raise Mistake("say which: an id, --sender, --recipient, --domain, --to, or --all")
@@ -362,7 +362,7 @@ def _meant_by(act: Act, filters: list[QueueFilter]) -> list[QueueFilter]:
 def _in_state(filters: list[QueueFilter], state: str | None) -> list[QueueFilter]:
     from dataclasses import replace
 
-    from mailserver.store.queueing import Lane
+    from mailserver.store.ports.queue import Lane
 
     if state is None:
         return filters

@@ -21,7 +21,7 @@ from mailserver.cli.mistake import Failure, Mistake
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.queueing import Deed, Queue, QueuedCopy, QueueFilter
+    from mailserver.store.ports.operators import Deed, Operators, QueuedCopy, QueueFilter
 
 SLICE: Final = 250
 """Copies of one transaction: the lock on the store is held for milliseconds."""
@@ -67,8 +67,8 @@ def filters_of(selection: Selection) -> list[QueueFilter]:
     Raises:
         Mistake: an id has no shape of one.
     """
-    from mailserver.store.fingerprints import fold_address
-    from mailserver.store.queueing import QueueFilter
+    from mailserver.store.ports.operators import QueueFilter
+    from mailserver.store.sql.history.fingerprints import fold_address
     from mailserver.values.address import fold_domain
 
     def folded(text: str | None, fold: Callable[[str], str]) -> str | None:
@@ -135,11 +135,11 @@ def _bare(address: str) -> str:
 # --- acting ----------------------------------------------------------------------
 
 
-def count(queue: Queue, filters: list[QueueFilter]) -> int:
+def count(queue: Operators, filters: list[QueueFilter]) -> int:
     return sum(queue.count_queue(one) for one in filters)
 
 
-def copies_in(queue: Queue, filters: list[QueueFilter], *, limit: int) -> Iterator[QueuedCopy]:
+def copies_in(queue: Operators, filters: list[QueueFilter], *, limit: int) -> Iterator[QueuedCopy]:
     """All that match, read in slices of `limit`."""
     for one in filters:
         after = None
@@ -164,10 +164,10 @@ def confirm(question: str, *, is_sure: bool) -> None:
 
 
 def act(
-    queue: Queue, filters: list[QueueFilter], deed: Deed, *, total: int, advance: Advance
+    queue: Operators, filters: list[QueueFilter], deed: Deed, *, total: int, advance: Advance
 ) -> Tally:
     """Slice by slice, each durable before the next."""
-    from mailserver.store.queueing import Lane
+    from mailserver.store.ports.queue import Lane
 
     tally = Tally()
     for copies in _sliced(islice(copies_in(queue, filters, limit=SLICE), total)):
@@ -182,7 +182,7 @@ def act(
     return tally
 
 
-def asleep(queue: Queue, hops: set[str]) -> list[str]:
+def asleep(queue: Operators, hops: set[str]) -> list[str]:
     """A line for each of these destinations that is suspended: nothing is tried there."""
     from mailserver.cli.moments import until
 

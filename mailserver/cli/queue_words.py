@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from mailserver.store.queueing import DestinationState, QueuedCopy
+    from mailserver.store.ports.operators import DestinationState, QueuedCopy
 
 COPY_COLUMNS = ("id", "state", "from, to, by", "next try, why")
 HOP_COLUMNS = ("destination", "first", "waiting", "leased", "held", "next try", "why")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mailserver.recovery.house import House
     from mailserver.settings.model import Settings
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.store import Store
 
 MAX_LINE_OCTETS = 4096
 

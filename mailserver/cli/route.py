@@ -14,9 +14,9 @@ from mailserver.cli.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from mailserver.settings.model import RouteSettings, Settings
-    from mailserver.store.people import Target
-    from mailserver.store.policies import Policies
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.policies import Policies
+    from mailserver.store.ports.store import Store
+    from mailserver.store.ports.targets import Target
     from mailserver.values.address import Address
 
 # The door that answers; by name, since the hall imports no door.

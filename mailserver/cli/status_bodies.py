@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from mailserver.store.body_faults import FaultyBody
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.bodies import FaultyBody
+    from mailserver.store.ports.store import Store
 
 SAMPLE: Final = 200
 """Files that are looked at besides those of which a reader has complained: few, as each may be a

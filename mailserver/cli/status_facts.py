@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mailserver.cli.probe import Answer
     from mailserver.settings.finding import Finding
     from mailserver.settings.model import Settings
-    from mailserver.store.ports import Store
+    from mailserver.store.ports.store import Store
 
 Reports = dict[str, dict[str, float]]
 STORE_PATIENCE_S: Final = 10.0
@@ -106,7 +106,7 @@ def _ask_the_store(facts: Facts) -> None:
     from mailserver.cli.access import opened_store
     from mailserver.cli.status_store import check_store
     from mailserver.settings.finding import error
-    from mailserver.store.ports import StoreError
+    from mailserver.store.ports.errors import StoreError
     from mailserver.telemetry.reports import FRESH_S
 
     try:
@@ -139,7 +139,7 @@ def _silent_store() -> Finding:
 def _guarded(facts: Facts, store: Store, check: Any) -> list[Finding]:
     """All that it finds before a failure, and the failure."""
     from mailserver.settings.finding import warning
-    from mailserver.store.ports import StoreError
+    from mailserver.store.ports.errors import StoreError
 
     found: list[Finding] = []
     findings: Iterator[Finding] = check(facts.settings, store, now_s=facts.now_s)

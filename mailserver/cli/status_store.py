@@ -9,8 +9,8 @@ from mailserver.settings.finding import Finding, note, warning
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.ports import Store
-    from mailserver.store.queueing import DestinationState
+    from mailserver.store.ports.operators import DestinationState
+    from mailserver.store.ports.store import Store
     from mailserver.values.ids import AccountId
 
 MANY_COPIES: Final = 10_000
@@ -42,7 +42,7 @@ def check_store(settings: Settings, store: Store, *, now_s: float) -> Iterator[F
 
 def check_postmaster(settings: Settings, store: Store) -> Iterator[Finding]:
     """Somebody must read what is sent to postmaster@ (RFC 5321 §4.5.1)."""
-    from mailserver.store.ports import AccountState
+    from mailserver.store.ports.accounts import AccountState
 
     identifier = settings.service.postmaster
     account = store.find_account(identifier)

@@ -12,7 +12,7 @@ from mailserver.cli.queue_acts import whoever
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.people import Change, People, Person, PersonDoc, Unit
+    from mailserver.store.ports.people import Change, People, Person, PersonDoc, Unit
 
 DAY_S: Final = 86_400.0
 YEAR_S: Final = 365.25 * DAY_S
@@ -45,7 +45,7 @@ def doc_named(people: People, identifier: str) -> PersonDoc:
     Raises:
         Mistake: nobody has this identifier, or it is not a person's.
     """
-    from mailserver.store.people import Kind
+    from mailserver.store.ports.people import Kind
 
     person = person_named(people, identifier)
     doc = people.find_doc(identifier)

@@ -18,7 +18,7 @@ from mailserver.texts.plurals import counted
 from mailserver.values.escaping import shown
 
 if TYPE_CHECKING:
-    from mailserver.store.journeys import Journey, Journeys
+    from mailserver.store.ports.history import Journey, Journeys
 
 _ID = re.compile(r"([a-z2-7]{24})(?::([0-9]{1,9}))?", re.ASCII | re.IGNORECASE)
 
@@ -63,7 +63,7 @@ def trace(
 
 def find(journeys: Journeys, wanted: str, *, limit: int) -> tuple[list[Journey], int]:
     """The journeys that are meant, with the copies that are meant, and how many went unseen."""
-    from mailserver.store.journeys import Sightings
+    from mailserver.store.ports.history import Sightings
     from mailserver.values.ids import parse_accept_id
 
     named = _ID.fullmatch(wanted)
@@ -95,7 +95,7 @@ def _only_copy(journey: Journey, copy_no: str | None) -> Journey:
 
 def _copies_of(journey: Journey, address: str) -> Journey:
     """All of them for the sender, else those to that address."""
-    from mailserver.store.fingerprints import fold_address
+    from mailserver.store.sql.history.fingerprints import fold_address
 
     key = fold_address(address)
     if fold_address(journey.reverse_path) == key:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailserver.queue.copies import CopyState
-    from mailserver.store.journeys import CopyStep, Journey, PastAttempt, Waiting
-    from mailserver.store.removed import RemovedBy
+    from mailserver.store.ports.history import CopyStep, Journey, PastAttempt, Waiting
+    from mailserver.store.ports.mail import RemovedBy
 
 COPIES_SHOWN = 50
 """Of one message, to people; programs get all."""
@@ -82,7 +82,7 @@ def attempt_words(past: PastAttempt) -> str:
 
 def waiting_words(waiting: Waiting) -> str:
     """Why a copy is still here, and what comes next."""
-    from mailserver.store.queueing import Lane
+    from mailserver.store.ports.queue import Lane
 
     hop = shown(waiting.next_hop)
     if waiting.lane is Lane.HELD:

@@ -13,7 +13,7 @@ from mailserver.texts.plurals import noun
 
 if TYPE_CHECKING:
     from mailserver.quota.classes import Classes
-    from mailserver.store.usage import Usage
+    from mailserver.store.ports.targets import Usage
 
 OverOption = Annotated[
     float | None,

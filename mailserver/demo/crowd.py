@@ -14,7 +14,7 @@ from mailserver.directory.applying import apply_steps
 from mailserver.directory.deciding import decide, read_files
 from mailserver.directory.service import facts_of, quarantine_s
 from mailserver.settings.model import Settings
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 
 PEOPLE_COUNT: Final = 200
 SEED: Final = 1

@@ -15,7 +15,7 @@ from typing import Final
 
 from mailserver.directory.imports import Imports
 from mailserver.directory.plan import Step
-from mailserver.store.people import ImportRun
+from mailserver.store.ports.imports import ImportRun
 
 SLICE: Final = 100
 """Changes of one transaction: others who write wait for one of these at most."""

@@ -18,7 +18,7 @@ from mailserver.directory.plan import Refused, Step
 from mailserver.directory.problems import without_numen
 from mailserver.directory.shields import shielded_row
 from mailserver.directory.tables import Table
-from mailserver.store.people import PersonDoc
+from mailserver.store.ports.people import PersonDoc
 
 _MARK: Final = "\ufeff"  # spreadsheets read UTF-8 by it
 CONFLICT_HEADER: Final = ("subject", "name", "place", "error")

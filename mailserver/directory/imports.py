@@ -1,20 +1,12 @@
-"""What provisioning asks of the store: a part of `mailserver.store.people.People`."""
+"""What provisioning asks of the store: a part of `mailserver.store.ports.people.People`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from mailserver.store.people import (
-    Change,
-    Conflict,
-    Doc,
-    ImportRun,
-    Names,
-    PersonDoc,
-    Unit,
-    UnitDoc,
-)
+from mailserver.store.ports.imports import ImportRun
+from mailserver.store.ports.people import Change, Conflict, Doc, Names, PersonDoc, Unit, UnitDoc
 
 
 class Kept(Names, Protocol):

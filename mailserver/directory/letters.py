@@ -20,7 +20,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Protocol
 
-from mailserver.store.people import (
+from mailserver.store.ports.accounts import Credential
+from mailserver.store.ports.people import (
     Event,
     Kind,
     Life,
@@ -31,7 +32,6 @@ from mailserver.store.people import (
     Unit,
     UnitDoc,
 )
-from mailserver.store.ports import Credential
 from mailserver.values.ids import AccountId, UnitId
 from mailserver.values.printed import print_groups
 from mailserver.values.secret import Secret

@@ -22,7 +22,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from mailserver.directory import letters_words as words
 from mailserver.directory.letters import Contact, Letter, Password, Pile
-from mailserver.store.people import UnitDoc
+from mailserver.store.ports.people import UnitDoc
 from mailserver.texts.catalogue import Language, Text
 
 PLAIN, BOLD = "Vera", "VeraBd"

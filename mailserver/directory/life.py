@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from mailserver.directory.cells import Absence, after, begin
-from mailserver.store.people import Life
+from mailserver.store.ports.people import Life
 
 SERVING = frozenset({Life.PRESENT, Life.ON_LEAVE, Life.LEAVING})
 """Those who sign in."""

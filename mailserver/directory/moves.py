@@ -21,7 +21,7 @@ from typing import Final, Protocol, assert_never
 
 from mailserver.directory.cells import after, begin
 from mailserver.directory.life import leave as left_since
-from mailserver.store.people import Change, Conflict, Life, PersonDoc, PostDoc
+from mailserver.store.ports.people import Change, Conflict, Life, PersonDoc, PostDoc
 
 _SLICE: Final = 100
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from mailserver.people.names import address_base, identifier_base, is_numbered, numbered
 from mailserver.people.reserved import is_reserved
-from mailserver.store.people import Doc, Names
+from mailserver.store.ports.people import Doc, Names
 from mailserver.values.address import fold_domain, fold_local
 
 _EVER_S = 0.0

@@ -30,7 +30,7 @@ from mailserver.directory.reasons import person_reasons
 from mailserver.directory.rows import BadRow, Origin, PersonRow
 from mailserver.people.names import address_base
 from mailserver.people.spelling import has_particle, name_doubt, name_fault
-from mailserver.store.people import Change, Life, PersonDoc, PostDoc
+from mailserver.store.ports.people import Change, Life, PersonDoc, PostDoc
 from mailserver.texts.plurals import noun
 from mailserver.values.secret import Secret
 from mailserver.values.words import BadName

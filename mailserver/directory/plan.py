@@ -23,7 +23,7 @@ from typing import assert_never
 from mailserver.directory.life import SERVING
 from mailserver.directory.problems import Problem
 from mailserver.directory.rows import Origin
-from mailserver.store.people import Change, Doc, Life, PersonDoc, UnitDoc
+from mailserver.store.ports.people import Change, Doc, Life, PersonDoc, UnitDoc
 
 
 class Act(Enum):

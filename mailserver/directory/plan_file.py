@@ -25,7 +25,7 @@ from typing import Any, Final
 from mailserver.directory.plan import Act, Plan, Step
 from mailserver.directory.problems import BadFile
 from mailserver.store.documents import doc_as_json, doc_from_json
-from mailserver.store.people import Change, Doc, PersonDoc, UnitDoc
+from mailserver.store.ports.people import Change, Doc, PersonDoc, UnitDoc
 
 VERSION: Final = 1
 SUFFIX: Final = ".plan"

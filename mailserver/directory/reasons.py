@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from mailserver.directory.life import last_day
-from mailserver.store.people import Life, PersonDoc, UnitDoc
+from mailserver.store.ports.people import Life, PersonDoc, UnitDoc
 
 _SHOWN: Final = 3
 _UNIT_WORDS: Final = {

@@ -30,7 +30,7 @@ from mailserver.directory.reasons import unit_reasons
 from mailserver.directory.rows import Origin, UnitRow
 from mailserver.people.reserved import is_reserved
 from mailserver.people.uai import find_lookalike, has_letter, official_locals
-from mailserver.store.people import Change, UnitDoc
+from mailserver.store.ports.people import Change, UnitDoc
 from mailserver.values.address import fold_domain
 
 ESTABLISHMENT: Final = "establishment"

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from mailserver.queue.reports import BY_OPERATOR
-from mailserver.store.queueing import Attempt, OwedCopy, OwedReport
+from mailserver.store.ports.queue import Attempt, OwedCopy, OwedReport
 
 _IN_TROUBLE: Final = "no mail is taken there for now"
 _CODES: Final = re.compile(r"[2-5][0-9]{2}(?: [245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.]))?")

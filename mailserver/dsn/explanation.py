@@ -22,7 +22,7 @@ from mailserver.dsn.meanings import meaning_of
 from mailserver.dsn.original import header_lines, subject_of
 from mailserver.dsn.status import answered, is_by_us, is_reply, reason_of, status_of
 from mailserver.queue.reports import ReportKind
-from mailserver.store.queueing import OwedCopy
+from mailserver.store.ports.queue import OwedCopy
 from mailserver.texts.catalogue import Language
 
 SHOWN_RECIPIENTS = 50

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-from mailserver.store.queueing import OwedReport
+from mailserver.store.ports.queue import OwedReport
 from mailserver.texts.catalogue import Language
 
 HEADER_LIMIT_OCTETS = 64 * 1024

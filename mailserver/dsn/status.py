@@ -14,7 +14,7 @@ from email.utils import format_datetime
 from mailserver.dsn.encoding import ascii_only, decode_xtext, field, visible
 from mailserver.dsn.facts import House, Task
 from mailserver.queue.reports import BY_OPERATOR, PHASE_FIELD, ReportKind
-from mailserver.store.queueing import Attempt, OwedCopy
+from mailserver.store.ports.queue import Attempt, OwedCopy
 
 ACTIONS = {
     ReportKind.FAILED: "failed",

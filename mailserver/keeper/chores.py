@@ -23,7 +23,8 @@ from mailserver.recovery.chores import NumenHasher, Warner
 from mailserver.recovery.letters import Post
 from mailserver.settings.model import Settings
 from mailserver.store.clock import ServiceClock
-from mailserver.store.ports import Store, StoreError
+from mailserver.store.ports.errors import StoreError
+from mailserver.store.ports.store import Store
 from mailserver.telemetry.log import get_log
 
 LOWEST_PRIORITY = 19

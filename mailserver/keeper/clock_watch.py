@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final
 
-from mailserver.store.upkeep import Clock
+from mailserver.store.ports.upkeep import Clock
 from mailserver.telemetry.log import Log
 from mailserver.values.clock import Belief, Era, Tick, look
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from enum import Enum
 
 from mailserver.lists.tokens import Subscriber, sign_probe, sign_subscriber
-from mailserver.store.lists import MailingList
+from mailserver.store.ports.lists import MailingList
 from mailserver.values.address import fold_local, split_plus
 from mailserver.values.ids import ListId
 

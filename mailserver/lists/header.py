@@ -19,7 +19,7 @@ from email.utils import quote as quote_name
 
 from mailserver.lists.addresses import Purpose, address_for, id_of
 from mailserver.lists.words import encode_words
-from mailserver.store.lists import MailingList, Posting
+from mailserver.store.ports.lists import MailingList, Posting
 from mailserver.values.header_text import decode_words
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")

@@ -14,7 +14,7 @@ from mailserver.lists.one_click import (
     read_leave_token,
 )
 from mailserver.lists.tokens import ByHand, ByRule, Subscriber
-from mailserver.store.lists import ListLookUps, Lists, MailingList
+from mailserver.store.ports.lists import ListLookUps, Lists, MailingList
 from mailserver.values.address import key_of
 
 BY_LINK = "by link"

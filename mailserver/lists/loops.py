@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from mailserver.lists.addresses import id_of
 from mailserver.lists.header import Field, find_values
-from mailserver.store.lists import MailingList
+from mailserver.store.ports.lists import MailingList
 
 _MASS = frozenset({b"bulk", b"junk", b"auto_reply"})
 

@@ -15,7 +15,7 @@ from enum import Enum
 
 from mailserver.lists.addresses import Purpose, address_for
 from mailserver.lists.header import split_fields
-from mailserver.store.lists import MailingList
+from mailserver.store.ports.lists import MailingList
 from mailserver.texts.catalogue import Text
 from mailserver.values.address import quote_mailbox
 

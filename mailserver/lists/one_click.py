@@ -24,7 +24,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from mailserver.store.lists import MailingList
+from mailserver.store.ports.lists import MailingList
 from mailserver.values.ids import AccountId, ListId
 
 LEAVE_PATH: Final = "leave"

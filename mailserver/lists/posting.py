@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from mailserver.store.lists import ListRole, MailingList, Posting, Standing
+from mailserver.store.ports.lists import ListRole, MailingList, Posting, Standing
 
 
 class Permission(Enum):

@@ -12,7 +12,7 @@ from email.errors import HeaderParseError
 from email.message import EmailMessage
 from email.policy import default
 
-from mailserver.store.queueing import Act, Deed
+from mailserver.store.ports.operators import Act, Deed
 from mailserver.values.address import fold_local
 
 MAX_READ_OCTETS = 64 * 1024

@@ -14,9 +14,10 @@ from typing import Final, Protocol
 from mailserver.quota.classes import Classes
 from mailserver.quota.notice import House, Reader, nearly_full
 from mailserver.quota.room import percent_used
-from mailserver.store.people import Event
-from mailserver.store.ports import Accepted, Account, Outcome, Write
-from mailserver.store.usage import Usage
+from mailserver.store.ports.accounts import Account
+from mailserver.store.ports.people import Event
+from mailserver.store.ports.targets import Usage
+from mailserver.store.ports.writes import Accepted, Outcome, Write
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId, make_accept_id
 

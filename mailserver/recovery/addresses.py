@@ -10,7 +10,7 @@ from mailserver.recovery import words
 from mailserver.recovery.house import House, Refused
 from mailserver.recovery.passwords import MINUTE_S
 from mailserver.settings.names import check_address
-from mailserver.store.recovery import Purpose, RecoveryAddress
+from mailserver.store.ports.recovery import Purpose, RecoveryAddress
 from mailserver.values.address import fold_domain
 
 

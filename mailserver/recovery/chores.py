@@ -18,7 +18,7 @@ from mailserver.recovery.house import language_of
 from mailserver.recovery.letters import Letter, LetterStore, Post
 from mailserver.recovery.passwords import DAY_S
 from mailserver.settings.model import PasswordsSettings
-from mailserver.store.recovery import DueWarning, FirstPasswords, Recovery, Subject
+from mailserver.store.ports.recovery import DueWarning, FirstPasswords, Recovery, Subject
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AcceptId, AccountId, make_accept_id
 from mailserver.values.moments import day_words

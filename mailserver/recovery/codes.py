@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mailserver.auth.numen_key import NumenKey
-from mailserver.store.recovery import CODE_NAME_OCTETS
+from mailserver.store.ports.recovery import CODE_NAME_OCTETS
 from mailserver.values.printed import as_looks, print_groups, without_dashes
 
 SYMBOLS: Final = "abcdefghjkmnpqrstuvwxyz23456789"

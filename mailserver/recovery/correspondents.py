@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from mailserver.store.people import Person, Relation, RelationKind, Unit
+from mailserver.store.ports.people import Person, Relation, RelationKind, Unit
 from mailserver.values.ids import AccountId, UnitId
 
 
 class Tree(Protocol):
-    """What it asks of `mailserver.store.people.People`."""
+    """What it asks of `mailserver.store.ports.people.People`."""
 
     def find_person(self, identifier: str) -> Person | None: ...
 

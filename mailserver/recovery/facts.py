@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from mailserver.auth.rules import NOBODY, Owner
-from mailserver.store.recovery import Subject
+from mailserver.store.ports.recovery import Subject
 from mailserver.values.ids import AccountId
 
 

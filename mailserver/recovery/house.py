@@ -16,10 +16,12 @@ from mailserver.recovery.codes import BadCode, digest_of, make_code, readings
 from mailserver.recovery.correspondents import Tree
 from mailserver.recovery.letters import Letter, Post, Signer
 from mailserver.settings.model import PasswordsSettings, Settings
-from mailserver.store.attempts import Attempts
-from mailserver.store.people import Event
-from mailserver.store.ports import SignIn, Store, StoreError
-from mailserver.store.recovery import FittingCode, NewCode, Purpose, Recovery, Subject
+from mailserver.store.ports.accounts import SignIn
+from mailserver.store.ports.errors import StoreError
+from mailserver.store.ports.people import Event
+from mailserver.store.ports.recovery import FittingCode, NewCode, Purpose, Recovery, Subject
+from mailserver.store.ports.shared.attempts import Attempts
+from mailserver.store.ports.store import Store
 from mailserver.telemetry.log import Log, get_log
 from mailserver.texts.catalogue import Language, Text
 from mailserver.values.address import fold_domain

@@ -19,7 +19,8 @@ from typing import Protocol
 from mailserver.routing.relaying import make_schedule
 from mailserver.routing.rules import match_rule, next_hop_of
 from mailserver.settings.model import Settings
-from mailserver.store.ports import Failed, Outcome, StoreUnavailable, Write
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.writes import Failed, Outcome, Write
 from mailserver.values.address import Address, fold_domain, quote_mailbox
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, accept_id_text, make_accept_id
 from mailserver.values.message import (

@@ -29,7 +29,7 @@ from mailserver.recovery import words
 from mailserver.recovery.correspondents import may_hand_code
 from mailserver.recovery.facts import owner_from
 from mailserver.recovery.house import House, Refused
-from mailserver.store.recovery import FittingCode, Purpose, Subject
+from mailserver.store.ports.recovery import FittingCode, Purpose, Subject
 from mailserver.texts.catalogue import Text
 from mailserver.values.ids import AccountId
 from mailserver.values.secret import Secret

@@ -19,8 +19,9 @@ from typing import Generic, TypeVar
 
 from mailserver.settings.model import Settings
 from mailserver.store.outside import Outsiders, former_domains, not_given_up
-from mailserver.store.people import Life, Target
-from mailserver.store.ports import Account
+from mailserver.store.ports.accounts import Account
+from mailserver.store.ports.people import Life
+from mailserver.store.ports.targets import Target
 from mailserver.values.address import (
     PLUS,
     Address,

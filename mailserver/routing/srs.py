@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Final
 
 from mailserver.settings.model import SRS_KEY_FILE
-from mailserver.store.private import new_private_file
+from mailserver.store.files.private import new_private_file
 from mailserver.values.address import Address, fold_domain, is_dot_string
 from mailserver.values.secret import Secret
 

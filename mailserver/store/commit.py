@@ -17,17 +17,10 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Protocol
 
-from mailserver.store.lists import AddCopies, BeginPost, HoldPost
-from mailserver.store.ports import (
-    Failed,
-    Outcome,
-    Removal,
-    StoreBroken,
-    StoreFull,
-    Write,
-    Writes,
-)
-from mailserver.store.queueing import HopNote, Lease, ReportMade, Settlement
+from mailserver.store.ports.errors import StoreBroken, StoreFull
+from mailserver.store.ports.lists import AddCopies, BeginPost, HoldPost
+from mailserver.store.ports.queue import HopNote, Lease, ReportMade, Settlement
+from mailserver.store.ports.writes import Failed, Outcome, Removal, Write, Writes
 from mailserver.telemetry.hush import Hush
 from mailserver.telemetry.log import get_log
 from mailserver.values.message import Acceptance, InlineBody

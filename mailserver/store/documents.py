@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
-from mailserver.store.people import Doc, Life, PersonDoc, PostDoc, UnitDoc
+from mailserver.store.ports.people import Doc, Life, PersonDoc, PostDoc, UnitDoc
 
 JsonObject = dict[str, Any]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from mailserver.store.queueing import LeasedCopy, QueuedMessage
+from mailserver.store.ports.queue import LeasedCopy, QueuedMessage
 from smtp_relay.delivery.plan import Hop
 
 

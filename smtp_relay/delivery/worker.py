@@ -34,8 +34,9 @@ from mailserver.routing.relaying import make_schedule
 from mailserver.settings.model import Settings
 from mailserver.store.clock import ServiceClock
 from mailserver.store.commit import Committer, Done
-from mailserver.store.ports import Outcome, StoreBroken
-from mailserver.store.queueing import LEASE_S
+from mailserver.store.ports.errors import StoreBroken
+from mailserver.store.ports.queue import LEASE_S
+from mailserver.store.ports.writes import Outcome
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log

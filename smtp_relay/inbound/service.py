@@ -33,14 +33,17 @@ from mailserver.settings.check_limits import connections_for
 from mailserver.settings.model import KIB, MIB, Network, Settings
 from mailserver.store.clock import ServiceClock
 from mailserver.store.commit import Submitter
-from mailserver.store.lists import ListLookUps
+from mailserver.store.files.room import RoomRules, room_rules
 from mailserver.store.outside import Outsiders
-from mailserver.store.people import Event, Target
-from mailserver.store.ports import Account, Bodies, Credential, LastSeen
-from mailserver.store.recovery import Subject
-from mailserver.store.repeats import Remembers
-from mailserver.store.room import DiskRoom, RoomRules, room_rules
-from mailserver.store.sending import SentCounts
+from mailserver.store.ports.accounts import Account, Credential
+from mailserver.store.ports.bodies import Bodies, DiskRoom
+from mailserver.store.ports.lists import ListLookUps
+from mailserver.store.ports.people import Event
+from mailserver.store.ports.recovery import Subject
+from mailserver.store.ports.shared.repeats import Remembers
+from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.store.ports.shared.sending import SentCounts
+from mailserver.store.ports.targets import Target
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.telemetry.reports import NO_DESCRIPTORS, NO_ROOM

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mailserver.store.commit import Done
-from mailserver.store.ports import Write
+from mailserver.store.ports.writes import Write
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.values.address import Address
 from smtp_relay.inbound.connection.server import SmtpDoor

@@ -37,7 +37,7 @@ from mailserver.routing.srs import Srs, open_srs_key
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
-from mailserver.store.ports import Outcome
+from mailserver.store.ports.writes import Outcome
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log

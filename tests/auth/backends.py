@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 from mailserver.auth.backend import CredentialBackend, StoreBackend
 from mailserver.auth.numen_key import NumenKey
-from mailserver.store.ports import AccountState, Credential, Scratch
+from mailserver.store.ports.accounts import AccountState, Credential
+from mailserver.store.ports.shared.scratch import Scratch
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AccountId
 from mailserver.values.secret import Secret

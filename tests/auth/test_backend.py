@@ -9,7 +9,7 @@ from passlib.context import CryptContext
 
 from mailserver.auth.accounts import set_numen
 from mailserver.auth.backend import name_of_both
-from mailserver.store.ports import AccountState
+from mailserver.store.ports.accounts import AccountState
 from mailserver.values.secret import Secret
 from tests.auth.backends import Setting
 from tests.auth.conftest import CHEAP, Work

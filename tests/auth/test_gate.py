@@ -21,7 +21,9 @@ from mailserver.auth.gate import (
     Unavailable,
     Verdict,
 )
-from mailserver.store.ports import AccountState, LastSeen, SignIn, StoreUnavailable
+from mailserver.store.ports.accounts import AccountState, SignIn
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.shared.scratch import LastSeen
 from mailserver.values.ids import AccountId
 from mailserver.values.secret import Secret
 from tests.auth.backends import Setting

@@ -13,7 +13,7 @@ from mailserver.auth.gate import Denied, Gate, Granted, HashingPool, Throttled, 
 from mailserver.auth.numen_key import NumenKey
 from mailserver.auth.throttle import RECALL_PAUSE_S, Throttle, limits_of
 from mailserver.settings.model import AuthSettings
-from mailserver.store.ports import LastSeen
+from mailserver.store.ports.shared.scratch import LastSeen
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.secret import Secret
 from tests.auth.conftest import Clock, Door

@@ -22,8 +22,8 @@ from mailserver.auth.gate import (
 )
 from mailserver.auth.numen_key import NumenKey, NumenKeyMissing, ensure_key, load_key
 from mailserver.auth.numens import QUICK, SLOW, numen_verifier
-from mailserver.store.people import RelationKind
-from mailserver.store.ports import AccountState
+from mailserver.store.ports.accounts import AccountState
+from mailserver.store.ports.people import RelationKind
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AccountId
 from mailserver.values.numen import BadNumen

@@ -15,7 +15,8 @@ from mailserver.auth.gate import Denied, Gate, Granted, HashingPool, Throttled, 
 from mailserver.auth.numen_key import NumenKey
 from mailserver.auth.throttle import Throttle, limits_of
 from mailserver.settings.model import AuthSettings, Settings
-from mailserver.store.ports import LastSeen, Store
+from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.store.ports.store import Store
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.secret import Secret
 from tests.auth.conftest import Clock, Door, Work

@@ -19,8 +19,8 @@ from mailserver.auth.throttle import (
     wait_s,
 )
 from mailserver.peers.blocks import block_of
-from mailserver.store.attempts import LogIn
-from mailserver.store.ports import LastSeen
+from mailserver.store.ports.shared.attempts import LogIn
+from mailserver.store.ports.shared.scratch import LastSeen
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AccountId
 from tests.store.template import put_new_store

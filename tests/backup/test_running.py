@@ -15,7 +15,7 @@ import pytest
 
 from mailserver.backup.manifest import MANIFEST
 from mailserver.settings.load import load_settings
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.supervisor.interpreter import python_command, python_environment
 from tests.backup.conftest import filed

@@ -13,7 +13,7 @@ import pytest
 
 from mailserver.auth.throttle import ANYWHERE
 from mailserver.settings.load import load_settings
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from mailserver.store.sqlite.store import open_store
 from tests.cli.conftest import Run
 from tests.cli.test_directory_people import school, typed

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from mailserver.settings.load import load_settings
-from mailserver.store.people import Life
-from mailserver.store.ports import LastSeen, Store
+from mailserver.store.ports.people import Life
+from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.store.ports.store import Store
 from mailserver.store.sqlite.store import open_store
 from tests.cli.conftest import Run, Said
 from tests.programs import needs_program

@@ -10,8 +10,9 @@ import pytest
 
 from mailserver.cli.subjects import by_whom
 from mailserver.quota.sending import HELD_PREFIX
-from mailserver.store.ports import AccountState
-from mailserver.store.queueing import Lane, QueueFilter
+from mailserver.store.ports.accounts import AccountState
+from mailserver.store.ports.operators import QueueFilter
+from mailserver.store.ports.queue import Lane
 from tests.cli.conftest import Run
 from tests.cli.queued import store_of, to_relay
 from tests.store.crowd import put

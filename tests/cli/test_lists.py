@@ -13,9 +13,9 @@ from mailserver.cli.main import main
 from mailserver.lists.addresses import next_hop_of
 from mailserver.lists.leaving import leave_by_link
 from mailserver.lists.one_click import Inside
-from mailserver.store.lists import HoldPost, ListRule
-from mailserver.store.people import PostDoc
-from mailserver.store.queueing import QueueFilter
+from mailserver.store.ports.lists import HoldPost, ListRule
+from mailserver.store.ports.operators import QueueFilter
+from mailserver.store.ports.people import PostDoc
 from mailserver.values.ids import accept_id_text
 from mailserver.values.message import InlineBody
 from tests.cli.conftest import Run, Said

@@ -12,8 +12,9 @@ import pytest
 
 from mailserver.cli import mailbox_removed
 from mailserver.settings.load import load_settings
-from mailserver.store.ports import Removal, Store
-from mailserver.store.removed import RemovedBy
+from mailserver.store.ports.mail import RemovedBy
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Removal
 from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import MailboxId, Uid
 from tests.cli.conftest import Run, Said

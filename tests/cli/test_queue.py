@@ -12,7 +12,7 @@ from rich.console import Console
 from mailserver.cli import queue_acts
 from mailserver.cli.main import main
 from mailserver.cli.queue_words import COPY_COLUMNS, copy_cells, print_rows
-from mailserver.store.queueing import QueueFilter
+from mailserver.store.ports.operators import QueueFilter
 from mailserver.values.ids import accept_id_text
 from tests.cli.conftest import Run, Said
 from tests.cli.queued import WORDS, lease, queue_up, store_of, to_relay, try_once

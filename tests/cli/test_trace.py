@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.store.journeys import Collection
+from mailserver.store.ports.history import Collection
 from mailserver.store.sql.history import tracing
 from mailserver.values.ids import Uid, accept_id_text
 from mailserver.values.message import Deposit, NewCopy

@@ -13,8 +13,8 @@ from mailserver.cli.moments import clock, iso, parse_duration, span, until
 from mailserver.cli.trace_words import COPIES_SHOWN, copy_lines, journey_facts, journey_lines
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.journeys import Collection, CopyStep, Journey, PastAttempt, Waiting
-from mailserver.store.queueing import Attempt, Lane
+from mailserver.store.ports.history import Collection, CopyStep, Journey, PastAttempt, Waiting
+from mailserver.store.ports.queue import Attempt, Lane
 from mailserver.values.escaping import shown
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid, accept_id_text
 

@@ -11,10 +11,10 @@ import apsw
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.body_faults import BodyError
-from mailserver.store.contents import StoredMessage
-from mailserver.store.ports import StoreError
-from mailserver.store.queueing import Lane
+from mailserver.store.ports.bodies import BodyError
+from mailserver.store.ports.errors import StoreError
+from mailserver.store.ports.mail import StoredMessage
+from mailserver.store.ports.queue import Lane
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import Uid
 from mailserver.values.unique_ids import unique_id, unique_id_prefix

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mailserver.store.commit import Committer, Settled
-from mailserver.store.ports import Accepted, Failed, Outcome, Removed, StoreUnavailable, Write
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.writes import Accepted, Failed, Outcome, Removed, Write
 from mailserver.store.sql.engine import Connection
 from mailserver.store.sql.mail import writes
 from mailserver.store.sqlite.store import SqliteStore

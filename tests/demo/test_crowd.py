@@ -10,7 +10,7 @@ from mailserver.auth.numen_key import ensure_key
 from mailserver.demo.crowd import BY_WHOM, PEOPLE_COUNT, import_crowd
 from mailserver.settings.load import load_settings
 from mailserver.settings.model import Settings
-from mailserver.store.people import PersonDoc
+from mailserver.store.ports.people import PersonDoc
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import NOW_S, a_store
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mailserver.demo.academy import DemoService
 from mailserver.demo.cast import Member, read_cast
 from mailserver.demo.welcome import facts_of
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from mailserver.values.ids import Uid
 from tests.store.letters import read
 

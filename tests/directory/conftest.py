@@ -18,7 +18,7 @@ from mailserver.directory.facts import Facts, NumenDigests
 from mailserver.directory.plan import Act, Plan
 from mailserver.people.establishments import FILE_NAME, parse_rules
 from mailserver.settings.template import read_config
-from mailserver.store.people import Doc, PersonDoc, UnitDoc
+from mailserver.store.ports.people import Doc, PersonDoc, UnitDoc
 from mailserver.store.sqlite.store import SqliteStore
 from tests.store.template import put_new_store
 

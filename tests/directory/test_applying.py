@@ -16,8 +16,8 @@ from mailserver.directory import applying
 from mailserver.directory.applying import LaterRuns, OtherRun, apply_steps, count_undo, undo_run
 from mailserver.directory.plan import Act, Plan, Step
 from mailserver.directory.plan_file import digest_of, read_plan, write_plan
-from mailserver.store.people import Change, Life
-from mailserver.store.ports import StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.people import Change, Life
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import (
     DOMAIN,

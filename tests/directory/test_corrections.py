@@ -8,7 +8,7 @@ import json
 
 from mailserver.directory.corrections import correction_octets
 from mailserver.directory.deciding import read_files
-from mailserver.store.people import PersonDoc
+from mailserver.store.ports.people import PersonDoc
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import numen, plan_of, put
 

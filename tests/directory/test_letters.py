@@ -18,7 +18,8 @@ from mailserver.directory.letters import (
     give_passwords,
 )
 from mailserver.directory.letters_pdf import Server, Stationery, draw_letters
-from mailserver.store.people import (
+from mailserver.store.ports.accounts import AccountState, Credential
+from mailserver.store.ports.people import (
     Event,
     Kind,
     Life,
@@ -30,7 +31,6 @@ from mailserver.store.people import (
     Unit,
     UnitDoc,
 )
-from mailserver.store.ports import AccountState, Credential
 from mailserver.values.ids import AccountId, UnitId
 from mailserver.values.secret import Secret
 from tests.programs import needs_program

@@ -9,7 +9,7 @@ import pytest
 
 from mailserver.directory import moves
 from mailserver.directory.moves import CannotMove
-from mailserver.store.people import Change, Conflict, Life, PersonDoc, PostDoc
+from mailserver.store.ports.people import Change, Conflict, Life, PersonDoc, PostDoc
 
 TODAY = date(2026, 11, 24)
 NOW_S = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()

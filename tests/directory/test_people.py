@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailserver.directory.plan import Act
-from mailserver.store.people import Life
+from mailserver.store.ports.people import Life
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import (
     DAY_S,

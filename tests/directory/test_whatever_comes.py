@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailserver.store.people import Doc, PersonDoc, UnitDoc
+from mailserver.store.ports.people import Doc, PersonDoc, UnitDoc
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.address import fold_local
 from tests.directory.conftest import (

@@ -7,7 +7,7 @@ from datetime import UTC
 
 from mailserver.dsn.facts import House, Original, Task, cut_block
 from mailserver.queue.reports import ReportKind
-from mailserver.store.queueing import Attempt, CopyRef, OwedCopy, OwedReport
+from mailserver.store.ports.queue import Attempt, CopyRef, OwedCopy, OwedReport
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import MessageId
 

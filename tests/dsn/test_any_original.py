@@ -22,7 +22,7 @@ from mailserver.dsn.encoding import (
 from mailserver.dsn.meanings import MEANINGS, meaning_of
 from mailserver.dsn.report import compose
 from mailserver.queue.reports import ReportKind, is_owed
-from mailserver.store.queueing import Attempt
+from mailserver.store.ports.queue import Attempt
 from mailserver.values.message import Notify
 from tests.dsn.cases import BODY, HEADER, NOW_S, copy, in_pieces, original, task
 

@@ -8,7 +8,7 @@ import pytest
 
 from mailserver.dsn.meanings import MEANINGS
 from mailserver.queue.reports import BY_OPERATOR, EXPIRED, ReportKind
-from mailserver.store.queueing import Attempt
+from mailserver.store.ports.queue import Attempt
 from mailserver.texts.catalogue import Language
 from tests.dsn.cases import NOW_S, REFUSED, copy, original, task
 from tests.dsn.test_report import machine_fields, text

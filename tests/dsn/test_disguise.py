@@ -9,7 +9,7 @@ import pytest
 from mailserver.dsn.disguise import disguised
 from mailserver.dsn.report import compose
 from mailserver.queue.reports import BY_OPERATOR, ReportKind
-from mailserver.store.queueing import Attempt
+from mailserver.store.ports.queue import Attempt
 from mailserver.texts.catalogue import Language
 from tests.dsn.cases import NOW_S, copy, task
 

@@ -17,7 +17,7 @@ from mailserver.dsn.original import FULL_LIMIT_OCTETS, UNASKED_LIMIT_OCTETS
 from mailserver.dsn.report import compose
 from mailserver.lists.notices import is_of_address, read_failures
 from mailserver.queue.reports import ReportKind
-from mailserver.store.queueing import Attempt
+from mailserver.store.ports.queue import Attempt
 from mailserver.texts.catalogue import Language
 from mailserver.values.message import BodyFacts
 from tests.dsn.cases import (

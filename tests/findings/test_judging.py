@@ -17,7 +17,7 @@ from mailserver.settings.bind import Bind
 from mailserver.settings.listeners import KINDS, WantedListener
 from mailserver.settings.model import Settings
 from mailserver.setup.certificate import issue
-from mailserver.store.queueing import DestinationState
+from mailserver.store.ports.operators import DestinationState
 from mailserver.supervisor.board import Waits
 
 NOW_S = 1_800_000_000.0

@@ -19,10 +19,11 @@ from mailserver.keeper.keeper import (
 )
 from mailserver.settings.model import MIB
 from mailserver.store.outside import NOBODY_OUTSIDE, Outside
-from mailserver.store.people import Change, Conflict, Life, PersonDoc
-from mailserver.store.ports import LastSeen, StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.people import Change, Conflict, Life, PersonDoc
+from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.store.ports.upkeep import Reclaimed
 from mailserver.store.sqlite.store import SqliteStore
-from mailserver.store.upkeep import Reclaimed
 from mailserver.telemetry.log import get_log
 from mailserver.values.clock import Belief, Era
 from mailserver.values.ids import AccountId

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailserver.store.lists import Joining, ListRole, MailingList, Posting, Standing
+from mailserver.store.ports.lists import Joining, ListRole, MailingList, Posting, Standing
 from mailserver.values.ids import AccountId, ListId
 
 

@@ -30,7 +30,7 @@ from mailserver.lists.tokens import (
     verify_subscriber,
 )
 from mailserver.lists.verdict import read_verdict
-from mailserver.store.lists import ListRole, Posting, Standing
+from mailserver.store.ports.lists import ListRole, Posting, Standing
 from mailserver.values.ids import AccountId, ListId
 from tests.lists.fakes import mailing_list
 

@@ -19,7 +19,7 @@ from mailserver.lists.header import (
     with_prefix,
 )
 from mailserver.lists.words import encode_words
-from mailserver.store.lists import Posting
+from mailserver.store.ports.lists import Posting
 from mailserver.values.header_text import decode_words
 from tests.lists.fakes import mailing_list
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mailserver.settings.model import Settings
-from mailserver.store.ports import StoreBroken
+from mailserver.store.ports.errors import StoreBroken
 from mailserver.supervisor.contract import Listener, WorkerContext
 from mailserver.telemetry.log import configure
 from mailserver.values.secret import Secret

@@ -14,21 +14,12 @@ from dataclasses import dataclass, field
 import structlog
 
 from mailserver.auth.gate import Denied, Granted, Verdict
-from mailserver.store.contents import StoredMessage
-from mailserver.store.journeys import Collection
-from mailserver.store.ports import (
-    AccountState,
-    Credential,
-    Failed,
-    LastSeen,
-    Listing,
-    Maildrop,
-    Outcome,
-    Removal,
-    Removed,
-    StoreUnavailable,
-    Write,
-)
+from mailserver.store.ports.accounts import AccountState, Credential
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.history import Collection
+from mailserver.store.ports.mail import Listing, Maildrop, StoredMessage
+from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.store.ports.writes import Failed, Outcome, Removal, Removed, Write
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId, MailboxId, Uid
 from mailserver.values.secret import Secret

@@ -7,8 +7,8 @@ from array import array
 
 import structlog
 
-from mailserver.store.journeys import Collection
-from mailserver.store.ports import StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.history import Collection
 from pop3_store.notes import MAX_WAITING, Collected, NoteThread
 from pop3_store.states import Signal
 from tests.pop3_store.fakes import INBOX, PASSWORD, FakeStore, Shell, store_of

@@ -11,7 +11,7 @@ from mailserver.auth.numen_key import NumenKey, ensure_key
 from mailserver.auth.numens import numen_verifier
 from mailserver.auth.passwords import hash_password
 from mailserver.settings.model import Settings
-from mailserver.store.people import RelationKind
+from mailserver.store.ports.people import RelationKind
 from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.values.ids import AccountId
 from mailserver.values.secret import Secret

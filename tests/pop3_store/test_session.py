@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mailserver.auth.gate import FirstPasswordEnded, Unavailable
-from mailserver.store.body_faults import BodyError, BodyFault, BodyLost, BodyUnreadable
-from mailserver.store.ports import Removal, StoreBroken, StoreUnavailable
-from mailserver.store.removed import RemovedBy
+from mailserver.store.ports.bodies import BodyError, BodyFault, BodyLost, BodyUnreadable
+from mailserver.store.ports.errors import StoreBroken, StoreUnavailable
+from mailserver.store.ports.mail import RemovedBy
+from mailserver.store.ports.writes import Removal
 from mailserver.values.ids import MessageId, Uid
 from pop3_store.commands import COMMANDS, MAX_PASSWORD_LINE_OCTETS
 from pop3_store.session import BATCH_OCTETS

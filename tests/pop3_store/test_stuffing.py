@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.store.contents import StoredMessage
+from mailserver.store.ports.mail import StoredMessage
 from pop3_store.stuffing import Stuffer, Topper, small_reply, top_lines, whole_lines
 
 LEAD = b"Return-Path: <>\r\n"

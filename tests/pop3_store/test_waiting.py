@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mailserver.peers.board import Board
-from mailserver.store.ports import MaildropLock, StoreError, StoreUnavailable
+from mailserver.store.ports.errors import StoreError, StoreUnavailable
+from mailserver.store.ports.mail import MaildropLock
 from mailserver.values.ids import MailboxId
 from pop3_store.lobby import Lobby
 from pop3_store.protocol import Pop3Protocol

@@ -14,7 +14,7 @@ import pytest
 
 from mailserver.auth.backend import StoreBackend
 from mailserver.settings.model import Settings
-from mailserver.store.ports import Accepted
+from mailserver.store.ports.writes import Accepted
 from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.values.ids import MailboxId, make_accept_id
 from mailserver.values.message import (

@@ -22,9 +22,10 @@ from typing import Any
 
 from mailserver.settings.load import load_settings
 from mailserver.settings.model import KIB, Settings
-from mailserver.store import commit, files
-from mailserver.store.ports import Accepted, Outcome, Removal, Removed, Write
-from mailserver.store.queueing import Settled, Settlement
+from mailserver.store import commit
+from mailserver.store.files import bodies as files
+from mailserver.store.ports.queue import Settled, Settlement
+from mailserver.store.ports.writes import Accepted, Outcome, Removal, Removed, Write
 from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.engine import Connection
 from mailserver.store.sql.queue import lease as queue_lease

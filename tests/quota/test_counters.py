@@ -9,7 +9,7 @@ import pytest
 
 from mailserver.quota.classes import Limits
 from mailserver.quota.room import Room, decide_room
-from mailserver.store.ports import Removal
+from mailserver.store.ports.writes import Removal
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import Uid
 from tests.store.letters import NOW_S, accept, letter, person, uids_of

@@ -11,7 +11,9 @@ from mailserver.quota.classes import Classes
 from mailserver.quota.notice import House
 from mailserver.quota.warnings import EVERY_S, QuotaWarner
 from mailserver.settings.model import ClassSettings
-from mailserver.store.ports import Account, Removal, Store
+from mailserver.store.ports.accounts import Account
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Removal
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import Uid
 from tests.store.letters import NOW_S, accept, letter, person, uids_of

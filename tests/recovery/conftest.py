@@ -23,8 +23,8 @@ from mailserver.recovery.house import House, Refused
 from mailserver.recovery.letters import Letter, Post
 from mailserver.recovery.passwords import PasswordDesk
 from mailserver.settings.model import Settings
-from mailserver.store.people import PostDoc, RelationKind
-from mailserver.store.recovery import Subject
+from mailserver.store.ports.people import PostDoc, RelationKind
+from mailserver.store.ports.recovery import Subject
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.telemetry.log import configure
 from mailserver.values.ids import AccountId, MailboxId

@@ -20,7 +20,7 @@ from mailserver.recovery.codes import (
     parse_code,
 )
 from mailserver.recovery.passwords import PasswordDesk
-from mailserver.store.recovery import CODE_NAME_OCTETS
+from mailserver.store.ports.recovery import CODE_NAME_OCTETS
 from mailserver.values.secret import Secret
 from tests.recovery.conftest import KEY, NEW, NUMEN, Town, refused
 from tests.store.crowd import COLLEGE, SCHOOL, put

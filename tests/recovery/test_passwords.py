@@ -8,8 +8,9 @@ import pytest
 
 from mailserver.auth.gate import Granted, is_over
 from mailserver.recovery import words
-from mailserver.store.people import RelationKind
-from mailserver.store.ports import AccountState, StoreUnavailable
+from mailserver.store.ports.accounts import AccountState
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.people import RelationKind
 from mailserver.values.secret import Secret
 from tests.recovery.conftest import NEW, NEWER, NUMEN, OLD, OUTSIDE, Town, refused
 from tests.store.crowd import SCHOOL, put

@@ -14,7 +14,7 @@ import pytest
 
 from mailserver.demo.academy import DemoService, create
 from mailserver.settings.listeners import wanted_listeners
-from mailserver.store.queueing import QueueFilter
+from mailserver.store.ports.operators import QueueFilter
 from mailserver.store.sqlite.store import SqliteStore, open_store
 from tests.demo.conftest import free_ports
 from tests.ports import find_ports

@@ -15,7 +15,8 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
 
-from mailserver.store.ports import Accepted, Removed, Store
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Accepted, Removed
 from mailserver.values.ids import MailboxId
 from tests.store.letters import letter_to, removal, uids_of
 from tests.store.places import PLACES

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from tests.store.child import OtherProcess
 from tests.store.places import PLACES, Place
 

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailserver.store.people import (
-    Change,
-    Conflict,
-    Doc,
-    Life,
-    People,
-    PersonDoc,
-    PostDoc,
-    UnitDoc,
-)
+from mailserver.store.ports.people import Change, Conflict, Doc, Life, PersonDoc, PostDoc, UnitDoc
+from mailserver.store.ports.store import Store
 from tests.store.letters import NOW_S
 
 DAY_S = 86_400.0
@@ -62,31 +54,31 @@ def teacher(
 
 
 def put(
-    store: People, before: Doc | None, after: Doc | None, *, at_s: float = NOW_S
+    store: Store, before: Doc | None, after: Doc | None, *, at_s: float = NOW_S
 ) -> Conflict | None:
     """One change outside of any import."""
     change = Change(before=before, after=after)
     return store.put(change, by_whom="cli:root", now_s=at_s, quarantine_s=QUARANTINE_S)
 
 
-def made(store: People, *docs: Doc, at_s: float = NOW_S) -> None:
+def made(store: Store, *docs: Doc, at_s: float = NOW_S) -> None:
     """New subjects, which must be free of conflicts."""
     for doc in docs:
         assert put(store, None, doc, at_s=at_s) is None
 
 
 def apply(
-    store: People, run_id: int, changes: Sequence[Change], *, at_s: float = NOW_S
+    store: Store, run_id: int, changes: Sequence[Change], *, at_s: float = NOW_S
 ) -> list[Conflict | None]:
     return store.apply_changes(run_id, changes, now_s=at_s, quarantine_s=QUARANTINE_S)
 
 
-def begin(store: People, total: int, *, digest: str = "plan") -> int:
+def begin(store: Store, total: int, *, digest: str = "plan") -> int:
     run = store.begin_import(by_whom="cli:root", digest=digest, total=total, now_s=NOW_S)
     return run.run_id
 
 
-def undo(store: People, run_id: int, *, at_s: float = NOW_S, slice_size: int = 3) -> None:
+def undo(store: Store, run_id: int, *, at_s: float = NOW_S, slice_size: int = 3) -> None:
     """Take a whole run back, in slices, the last change first."""
     numbers = [number for number, _ in store.read_changes(run_id, after=0, limit=10_000)]
     numbers.reverse()
@@ -101,6 +93,6 @@ def creations(docs: Sequence[Doc]) -> list[Change]:
     return [Change(before=None, after=doc) for doc in docs]
 
 
-def documents(store: People) -> tuple[list[Doc], list[Doc]]:
+def documents(store: Store) -> tuple[list[Doc], list[Doc]]:
     """All that is kept: units, people."""
     return list(store.read_subjects(UnitDoc)), list(store.read_subjects(PersonDoc))

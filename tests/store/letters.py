@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import count
 
-from mailserver.store.contents import StoredMessage
-from mailserver.store.ports import Accepted, Account, Removal, Removed, Store, Writes
+from mailserver.store.ports.accounts import Account
+from mailserver.store.ports.mail import StoredMessage
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Accepted, Removal, Removed, Writes
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid, make_accept_id
 from mailserver.values.message import (
     Acceptance,

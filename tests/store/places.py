@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId, MessageId
 from tests.store.template import put_new_store

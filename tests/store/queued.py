@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.ports import Store, Write, Writes
-from mailserver.store.queueing import (
+from mailserver.store.ports.queue import (
     LEASE_S,
     Attempt,
     CopyOutcome,
@@ -18,6 +17,8 @@ from mailserver.store.queueing import (
     Settled,
     Settlement,
 )
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Write, Writes
 from mailserver.values.ids import AgentId, DestinationId
 from mailserver.values.message import Acceptance, NewCopy, Notify, Relay
 from tests.store.letters import NOW_S, letter

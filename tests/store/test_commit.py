@@ -10,7 +10,8 @@ import pytest
 
 from mailserver.store import commit
 from mailserver.store.commit import Committer, Settled
-from mailserver.store.ports import Accepted, Failed, Outcome, Removed, StoreBroken, Write
+from mailserver.store.ports.errors import StoreBroken
+from mailserver.store.ports.writes import Accepted, Failed, Outcome, Removed, Write
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AcceptId, MailboxId, MessageId
 from tests.store.letters import letter_to, people, removal, uids_of

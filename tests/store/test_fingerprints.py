@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.store import fingerprints
-from mailserver.store.fingerprints import (
+from mailserver.store.sql.history import fingerprints
+from mailserver.store.sql.history.fingerprints import (
     HEADER_LIMIT_OCTETS,
     MAX_ID_OCTETS,
     find_header_id,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailserver.settings.model import StoreSettings
-from mailserver.store.room import DiskRoom, RoomRules, room_rules
+from mailserver.store.files.room import RoomRules, room_rules
+from mailserver.store.ports.bodies import DiskRoom
 
 MIB = 1024 * 1024
 RULES = RoomRules(

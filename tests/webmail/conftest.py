@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from tests.store.places import SqlitePlace
 from tests.webmail.house import House, settings_with
 

@@ -13,8 +13,8 @@ from starlette.types import Message, Scope
 from mailserver.lists.addresses import addresses_of
 from mailserver.lists.one_click import Leaver, Outside, make_leave_token
 from mailserver.settings.model import Settings
-from mailserver.store.lists import Joining, Lists, MailingList, Posting
-from mailserver.store.ports import Store
+from mailserver.store.ports.lists import Joining, Lists, MailingList, Posting
+from mailserver.store.ports.store import Store
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.values.ids import AccountId, ListId
 from webmail.application import make_application

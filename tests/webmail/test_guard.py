@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.store.lists import Lists
-from mailserver.store.ports import Store, StoreBroken, StoreUnavailable
+from mailserver.store.ports.errors import StoreBroken, StoreUnavailable
+from mailserver.store.ports.lists import Lists
+from mailserver.store.ports.store import Store
 from mailserver.telemetry.peers import PeerWatch
 from tests.webmail.house import FORM, HOST, House, settings_with
 from webmail.guard import MAX_BODY_OCTETS, Entry, host_name

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailserver.lists.one_click import Inside, make_leave_token
-from mailserver.store.lists import ListRule
-from mailserver.store.people import PostDoc
+from mailserver.store.ports.lists import ListRule
+from mailserver.store.ports.people import PostDoc
 from mailserver.values.ids import ListId
 from tests.store.crowd import SCHOOL, made, school, teacher
 from tests.webmail.house import FORM, ONE_CLICK, House

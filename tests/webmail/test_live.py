@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from mailserver.store.sqlite.store import SqliteStore
 from tests.programs import needs_program
 from tests.webmail.door import PATIENCE_S, RunningDoor, read_all, running_door

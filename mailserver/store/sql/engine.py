@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
-from mailserver.store.ports import StoreError, StoreFull
+from mailserver.store.ports.errors import StoreError, StoreFull
 
 Parameters = Sequence[Any]
 Row = tuple[Any, ...]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from mailserver.store.moments import COUNTED, SKEW_S, STAMPED, Counted, MomentRules, Stamped
-from mailserver.store.queueing import Lane
+from mailserver.store.ports.queue import Lane
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Engine, Row
 from mailserver.store.sql.queue import destinations

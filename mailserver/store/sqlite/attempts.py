@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailserver.peers.guessers import Asked
-from mailserver.store.attempts import (
+from mailserver.store.ports.shared.attempts import (
     KEPT_LOG_INS_COUNT,
     MERGED_WITHIN_S,
     NO_FAILURES,

@@ -23,9 +23,9 @@ from typing import Final
 
 import apsw
 
-from mailserver.store.ports import StoreBroken, StoreFull, StoreUnavailable
-from mailserver.store.private import make_private_file, open_private
-from mailserver.store.reserve import Reserve
+from mailserver.store.files.private import make_private_file, open_private
+from mailserver.store.files.reserve import Reserve
+from mailserver.store.ports.errors import StoreBroken, StoreFull, StoreUnavailable
 from mailserver.store.sql.engine import ConstraintBroken, Parameters, Row
 from mailserver.store.sqlite.log_index import allocate_index
 

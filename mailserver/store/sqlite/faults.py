@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from mailserver.store.body_faults import BodyFault
+from mailserver.store.ports.bodies import BodyFault
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import MessageId
 

@@ -13,8 +13,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from mailserver.store.ports import StoreUnavailable
-from mailserver.store.private import open_private
+from mailserver.store.files.private import open_private
+from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.values.ids import MailboxId
 
 

@@ -8,7 +8,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from mailserver.store.ports import StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.sql.engine import Connection, first
 from mailserver.store.sql.people.names import fold_account_names
 from mailserver.store.sql.people.refold import fold_again

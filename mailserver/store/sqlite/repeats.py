@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from mailserver.store.repeats import DAY_S, WINDOW_S
+from mailserver.store.ports.shared.repeats import DAY_S, WINDOW_S
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS repeat (

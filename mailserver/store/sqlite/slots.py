@@ -11,8 +11,8 @@ import os
 from itertools import count
 from pathlib import Path
 
-from mailserver.store.ports import StoreUnavailable
-from mailserver.store.private import open_private
+from mailserver.store.files.private import open_private
+from mailserver.store.ports.errors import StoreUnavailable
 
 
 class AgentSlots:

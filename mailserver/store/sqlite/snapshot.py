@@ -26,10 +26,10 @@ from urllib.parse import quote
 
 import apsw
 
-from mailserver.store.backups import FiledName, Snapshot, Told
-from mailserver.store.body_faults import BodyFault, FaultyBody
-from mailserver.store.files import BodyFiles
-from mailserver.store.ports import StoreUnavailable
+from mailserver.store.files.bodies import BodyFiles
+from mailserver.store.ports.backups import FiledName, Snapshot, Told
+from mailserver.store.ports.bodies import BodyFault, FaultyBody
+from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.sql.mail.bodies import SqlBodies
 from mailserver.store.sqlite.engine import DATABASE, PAGE_OCTETS, translated
 from mailserver.store.sqlite.faults import SqliteFaults

@@ -1,7 +1,7 @@
 """The embedded store: everything of one service in one folder.
 
     mail.db, mail.db-wal, mail.db-shm   accounts, messages, copies, entries
-    bodies/                             large bodies (see `mailserver.store.files`)
+    bodies/                             large bodies (see `mailserver.store.files.bodies`)
     scratch.db                          what may be lost
     trace.db                            the index of journeys, made from mail.db
     locks/<mailbox>                     maildrop locks
@@ -21,26 +21,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mailserver.settings.model import MIB, Settings
-from mailserver.store.files import HOLD_LOCK, BodyFiles, sync_folder
-from mailserver.store.journeys import Collection, Journey, Sightings
+from mailserver.store.files.bodies import HOLD_LOCK, BodyFiles, sync_folder
+from mailserver.store.files.private import make_private_file, make_private_folder
+from mailserver.store.files.reserve import Reserve
+from mailserver.store.files.room import LOGS, RoomRules, room_rules
 from mailserver.store.moments import DEFAULT_RULES, MomentRules, moment_rules
-from mailserver.store.ports import (
-    Account,
-    AccountState,
-    Credential,
-    LastSeen,
-    Listing,
-    Maildrop,
-    MaildropLock,
-    Outcome,
-    SignIn,
-    Spool,
-    StoreFull,
-    Write,
-)
-from mailserver.store.private import make_private_file, make_private_folder
-from mailserver.store.reserve import Reserve
-from mailserver.store.room import LOGS, RoomRules, room_rules
+from mailserver.store.ports.accounts import Account, AccountState, Credential, SignIn
+from mailserver.store.ports.bodies import Spool
+from mailserver.store.ports.errors import StoreFull
+from mailserver.store.ports.history import Collection, Journey, Sightings
+from mailserver.store.ports.mail import Listing, Maildrop, MaildropLock
+from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.store.ports.writes import Outcome, Write
 from mailserver.store.sql.clock import SqlClock
 from mailserver.store.sql.history.journeys import SqlJourneys
 from mailserver.store.sql.history.tracing import SqlTracing

@@ -1,6 +1,6 @@
 """The index behind journeys, in a database of its own that may be lost.
 
-    trace (bucket, digest, message_id)   digest: see `mailserver.store.fingerprints`
+    trace (bucket, digest, message_id)   digest: see `mailserver.store.sql.history.fingerprints`
     progress                             how far the history is indexed
 
 A bucket is a range of `BUCKET` message ids: new rows touch a small part of the
@@ -24,8 +24,8 @@ from typing import Any
 
 import apsw
 
-from mailserver.store.ports import StoreUnavailable
-from mailserver.store.private import make_private_file
+from mailserver.store.files.private import make_private_file
+from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.history.tracing import Progress
 from mailserver.store.sqlite.engine import is_full

@@ -7,19 +7,20 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mailserver.store.files import SHARDS, BodyFiles
-from mailserver.store.ports import StoreFull
-from mailserver.store.private import open_private
-from mailserver.store.removed import RemovedRoom
-from mailserver.store.reserve import Reserve
-from mailserver.store.room import DiskRoom, RoomRules
+from mailserver.store.files.bodies import SHARDS, BodyFiles
+from mailserver.store.files.private import open_private
+from mailserver.store.files.reserve import Reserve
+from mailserver.store.files.room import RoomRules
+from mailserver.store.ports.bodies import DiskRoom
+from mailserver.store.ports.errors import StoreFull
+from mailserver.store.ports.mail import RemovedRoom
+from mailserver.store.ports.upkeep import Reclaimed
 from mailserver.store.sql.history.tracing import SqlTracing
 from mailserver.store.sql.mail.bodies import SqlBodies
 from mailserver.store.sql.mail.reclaim import SqlReclaimer
 from mailserver.store.sql.moments import SqlMoments
 from mailserver.store.sqlite.engine import ROOM_SLACK_OCTETS, SqliteEngine
 from mailserver.store.sqlite.scratch import SqliteScratch
-from mailserver.store.upkeep import Reclaimed
 
 DAY_S = 86_400.0
 RESTART_FRACTION = 0.5

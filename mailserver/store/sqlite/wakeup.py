@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from mailserver.store.private import give_to_owner
+from mailserver.store.files.private import give_to_owner
 
 
 class WakeupPipe:

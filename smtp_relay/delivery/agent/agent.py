@@ -20,10 +20,10 @@ from itertools import groupby
 from typing import Final, Protocol, assert_never
 
 from mailserver.lists.addresses import list_of_hop
-from mailserver.store.body_faults import BodyLost
 from mailserver.store.commit import Submitter
-from mailserver.store.ports import Outcome, StoreError
-from mailserver.store.queueing import (
+from mailserver.store.ports.bodies import BodyLost
+from mailserver.store.ports.errors import StoreError
+from mailserver.store.ports.queue import (
     DueDestination,
     HopNote,
     Lease,
@@ -32,6 +32,7 @@ from mailserver.store.queueing import (
     Queue,
     QueuedMessage,
 )
+from mailserver.store.ports.writes import Outcome
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AgentId, DestinationId
 from mailserver.values.message import HOLDS_NUL

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
-from mailserver.store.queueing import QueuedMessage
+from mailserver.store.ports.queue import QueuedMessage
 from mailserver.values.ids import MessageId
 
 READ_COUNT: Final = 32

@@ -16,8 +16,8 @@ from typing import Final
 
 from mailserver.queue.copies import CopyState
 from mailserver.store.commit import Submitter
-from mailserver.store.ports import Failed, Outcome
-from mailserver.store.queueing import CopyOutcome, Relayed, Settled, Settlement
+from mailserver.store.ports.queue import CopyOutcome, Relayed, Settled, Settlement
+from mailserver.store.ports.writes import Failed, Outcome
 from mailserver.values.ids import AgentId
 
 WRITE_AGAIN_S: Final = 1.0

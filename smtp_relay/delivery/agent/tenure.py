@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from mailserver.store.queueing import LEASE_S
+from mailserver.store.ports.queue import LEASE_S
 from mailserver.values.ids import AgentId
 
 MARGIN_S: Final = 5.0

@@ -17,8 +17,8 @@ from typing import Protocol
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import EXPIRED, ReportKind, is_owed
 from mailserver.queue.schedule import Schedule
-from mailserver.store.ports import Outcome
-from mailserver.store.queueing import Attempt, CopyOutcome, OverdueCopy, Settlement
+from mailserver.store.ports.queue import Attempt, CopyOutcome, OverdueCopy, Settlement
+from mailserver.store.ports.writes import Outcome
 from mailserver.texts.plurals import noun
 
 SLICE_COPIES = 500

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from mailserver.store.body_faults import BodyError, read_body
-from mailserver.store.queueing import QueuedMessage
+from mailserver.store.ports.bodies import BodyError, read_body
+from mailserver.store.ports.queue import QueuedMessage
 from smtp_relay.delivery.client.envelope import is_complete
 
 CHUNK_OCTETS: Final = 64 * 1024

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from mailserver.store.body_faults import BodyError, read_body
-from mailserver.store.queueing import LeasedCopy, QueuedMessage
+from mailserver.store.ports.bodies import BodyError, read_body
+from mailserver.store.ports.queue import LeasedCopy, QueuedMessage
 from mailserver.values.address import fold_domain
 from mailserver.values.message import Notify
 from smtp_relay.delivery.client.offers import Offers

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from mailserver.peers.blocks import known_block_of
-from mailserver.store.lists import MailingList
-from mailserver.store.queueing import QueuedMessage
+from mailserver.store.ports.lists import MailingList
+from mailserver.store.ports.queue import QueuedMessage
 from mailserver.telemetry.log import get_log
 from mailserver.values.address import Address, split_plus
 

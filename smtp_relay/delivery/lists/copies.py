@@ -23,8 +23,9 @@ from mailserver.quota.room import Room, decide_room
 from mailserver.routing import rules as routes
 from mailserver.routing.local import Unknown, at_home, find_local
 from mailserver.routing.relaying import held_for
-from mailserver.store.lists import MailingList, Reader
-from mailserver.store.people import Life, Target
+from mailserver.store.ports.lists import MailingList, Reader
+from mailserver.store.ports.people import Life
+from mailserver.store.ports.targets import Target
 from mailserver.values.address import Address
 from mailserver.values.ids import MailboxId
 from mailserver.values.message import Deposit, NewCopy, Notify, Relay

@@ -30,17 +30,11 @@ from mailserver.lists.posting import (
 from mailserver.lists.verdict import APPROVED, REJECTED
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind, is_owed
-from mailserver.store.body_faults import BodyLost, BodyUnreadable
 from mailserver.store.commit import Done
-from mailserver.store.lists import (
-    DONE,
-    BeginPost,
-    ListRole,
-    MailingList,
-    Progress,
-)
-from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken, Write
-from mailserver.store.queueing import (
+from mailserver.store.ports.bodies import BodyLost, BodyUnreadable
+from mailserver.store.ports.errors import StoreBroken
+from mailserver.store.ports.lists import DONE, BeginPost, ListRole, MailingList, Progress
+from mailserver.store.ports.queue import (
     Attempt,
     CopyOutcome,
     DueDestination,
@@ -50,6 +44,7 @@ from mailserver.store.queueing import (
     QueuedMessage,
     Settlement,
 )
+from mailserver.store.ports.writes import Accepted, Failed, Outcome, Write
 from mailserver.telemetry.log import get_log
 from mailserver.texts.plurals import counted, noun
 from mailserver.values.address import fold_domain, key_of

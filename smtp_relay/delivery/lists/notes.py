@@ -8,9 +8,10 @@ from dataclasses import replace
 from mailserver.dkim.body_hash import BodyHash
 from mailserver.lists.addresses import probe_address
 from mailserver.lists.notes import Facts, Note, compose_note
-from mailserver.store.lists import ListRole, Lists, MailingList, Member, Reader
-from mailserver.store.people import Life, Target
-from mailserver.store.ports import Outcome, Write
+from mailserver.store.ports.lists import ListRole, Lists, MailingList, Member, Reader
+from mailserver.store.ports.people import Life
+from mailserver.store.ports.targets import Target
+from mailserver.store.ports.writes import Outcome, Write
 from mailserver.values.ids import AcceptId, AccountId, accept_id_text
 from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy, Notify
 from mailserver.values.moments import mail_date

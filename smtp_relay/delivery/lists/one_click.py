@@ -30,9 +30,9 @@ from mailserver.lists.header import unsubscribe_fields
 from mailserver.lists.leaving import make_link
 from mailserver.lists.tokens import verify_subscriber
 from mailserver.settings.model import Settings
-from mailserver.store.lists import Lists, MailingList
-from mailserver.store.ports import StoreError
-from mailserver.store.queueing import QueuedMessage
+from mailserver.store.ports.errors import StoreError
+from mailserver.store.ports.lists import Lists, MailingList
+from mailserver.store.ports.queue import QueuedMessage
 from mailserver.telemetry.log import get_log
 from mailserver.values.address import Address, split_plus
 from smtp_relay.delivery.lists.post import Sign, header_of

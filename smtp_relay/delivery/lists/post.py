@@ -19,12 +19,11 @@ from mailserver.quota.classes import Classes
 from mailserver.routing.local import OurDomains
 from mailserver.routing.relaying import make_schedule
 from mailserver.settings.model import KIB, RouteSettings, Settings
-from mailserver.store.body_faults import read_body
-from mailserver.store.lists import MailingList
 from mailserver.store.outside import Outsiders
-from mailserver.store.people import Life
-from mailserver.store.ports import Spool
-from mailserver.store.queueing import QueuedMessage
+from mailserver.store.ports.bodies import Spool, read_body
+from mailserver.store.ports.lists import MailingList
+from mailserver.store.ports.people import Life
+from mailserver.store.ports.queue import QueuedMessage
 from mailserver.values.ids import AcceptId, accept_id_text
 from mailserver.values.message import (
     HOLDS_NUL,

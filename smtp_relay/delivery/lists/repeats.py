@@ -13,9 +13,9 @@ from collections.abc import Callable
 from mailserver.lists.addresses import Purpose, next_hop_of
 from mailserver.lists.sameness import Sameness
 from mailserver.lists.verdict import REJECTED
-from mailserver.store.lists import Lists, MailingList
-from mailserver.store.queueing import CopyRef, LeasedCopy, QueuedMessage
-from mailserver.store.repeats import RepeatMemory
+from mailserver.store.ports.lists import Lists, MailingList
+from mailserver.store.ports.queue import CopyRef, LeasedCopy, QueuedMessage
+from mailserver.store.ports.shared.repeats import RepeatMemory
 from mailserver.values.ids import MessageId
 from smtp_relay.delivery.lists.post import header_of, pieces_of
 

@@ -38,7 +38,8 @@ from mailserver.lists.tokens import (
     verify_subscriber,
 )
 from mailserver.lists.verdict import MAX_READ_OCTETS, deed_of, read_verdict
-from mailserver.store.lists import (
+from mailserver.store.moments import WISH_S
+from mailserver.store.ports.lists import (
     HoldPost,
     Joining,
     ListRole,
@@ -48,9 +49,8 @@ from mailserver.store.lists import (
     Reader,
     Wish,
 )
-from mailserver.store.moments import WISH_S
-from mailserver.store.ports import Outcome, Write
-from mailserver.store.queueing import CopyRef, QueuedMessage
+from mailserver.store.ports.queue import CopyRef, QueuedMessage
+from mailserver.store.ports.writes import Outcome, Write
 from mailserver.texts.plurals import counted
 from mailserver.values.address import fold_domain, key_of
 from smtp_relay.delivery.lists.budgets import ASKING, LEAVING, Budgets

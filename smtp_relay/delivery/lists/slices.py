@@ -2,7 +2,7 @@
 
     by hand, in the order of members; then by rule, in the order of accounts
 
-A slice and its cursor are one transaction: see `mailserver.store.lists`.
+A slice and its cursor are one transaction: see `mailserver.store.ports.lists`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mailserver.store.lists import (
+from mailserver.store.ports.errors import StoreBroken, StoreError
+from mailserver.store.ports.lists import (
     DONE,
     SLICE_COPIES,
     AddCopies,
@@ -22,8 +23,8 @@ from mailserver.store.lists import (
     Reader,
     Stage,
 )
-from mailserver.store.ports import Outcome, StoreBroken, StoreError, Write
-from mailserver.store.queueing import CopyRef, Settled
+from mailserver.store.ports.queue import CopyRef, Settled
+from mailserver.store.ports.writes import Outcome, Write
 from mailserver.values.message import NewCopy
 from smtp_relay.delivery.lists.copies import Copies
 

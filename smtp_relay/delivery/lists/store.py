@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mailserver.store.lists import Lists
-from mailserver.store.people import Target
-from mailserver.store.queueing import QueuedMessage
-from mailserver.store.repeats import Remembers
+from mailserver.store.ports.lists import Lists
+from mailserver.store.ports.queue import QueuedMessage
+from mailserver.store.ports.shared.repeats import Remembers
+from mailserver.store.ports.targets import Target
 from mailserver.values.ids import MessageId
 from smtp_relay.delivery.lists.budgets import CountAct
 

@@ -34,12 +34,12 @@ from mailserver.routing.local import (
 from mailserver.routing.relaying import held_for, make_schedule
 from mailserver.routing.rules import match_own, match_rule, next_hop_of
 from mailserver.settings.model import KIB, RouteSettings, Settings
-from mailserver.store.body_faults import BodyError, read_body
-from mailserver.store.lists import ListLookUps, MailingList
 from mailserver.store.outside import Outsiders
-from mailserver.store.people import Person
-from mailserver.store.ports import Account, SignIn, Spool
-from mailserver.store.queueing import OwedReport, QueuedMessage, ReportMade
+from mailserver.store.ports.accounts import Account, SignIn
+from mailserver.store.ports.bodies import BodyError, Spool, read_body
+from mailserver.store.ports.lists import ListLookUps, MailingList
+from mailserver.store.ports.people import Person
+from mailserver.store.ports.queue import OwedReport, QueuedMessage, ReportMade
 from mailserver.telemetry.log import get_log
 from mailserver.texts.catalogue import Language
 from mailserver.values.address import Address, fold_domain, split_plus

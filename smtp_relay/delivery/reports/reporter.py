@@ -20,8 +20,9 @@ from functools import partial
 
 from mailserver.queue.reports import ReportKind
 from mailserver.settings.model import Settings
-from mailserver.store.ports import Accepted, Failed, StoreBroken, StoreError
-from mailserver.store.queueing import OwedReport, ReportMade
+from mailserver.store.ports.errors import StoreBroken, StoreError
+from mailserver.store.ports.queue import OwedReport, ReportMade
+from mailserver.store.ports.writes import Accepted, Failed
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import MessageId
 from smtp_relay.delivery.reports.maker import ReportMaker, ReportStore, Sign

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, assert_never
 import structlog
 
 from mailserver.settings.model import Settings
-from mailserver.store.policies import Policies, StsPolicy
+from mailserver.store.ports.policies import Policies, StsPolicy
 from mailserver.telemetry.log import Log
 from smtp_relay.delivery.plan import Diverted, Hop, Itinerary, Unroutable, Way
 from smtp_relay.delivery.resolve.finder import open_wayfinder

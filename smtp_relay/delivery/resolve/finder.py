@@ -22,7 +22,7 @@ from typing import Final
 
 from mailserver.routing.rules import ROUTE_PREFIX
 from mailserver.settings.model import Settings
-from mailserver.store.policies import Policies
+from mailserver.store.ports.policies import Policies
 from mailserver.telemetry.dane import DaneState, dane_words
 from mailserver.telemetry.log import Log, get_log
 from smtp_relay.delivery.dns.answers import Resolver

@@ -27,7 +27,7 @@ from mailserver.routing.mx import MxRecord, NullMx, cut_loop, order_hosts, parse
 from mailserver.routing.reach import Reach, reach_of
 from mailserver.routing.rules import match_domain
 from mailserver.settings.model import RouteSettings, Settings
-from mailserver.store.policies import StsPolicy
+from mailserver.store.ports.policies import StsPolicy
 from smtp_relay.delivery.dns.answers import (
     Found,
     Lapse,

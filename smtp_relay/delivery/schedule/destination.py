@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from mailserver.store.queueing import LeasedCopy
+from mailserver.store.ports.queue import LeasedCopy
 from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.schedule.orders import Bundle, Fate, Note, Trouble
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mailserver.store.queueing import DueDestination, LeasedCopy
+from mailserver.store.ports.queue import DueDestination, LeasedCopy
 from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.plan import Diverted, Itinerary, Unroutable, Way
 from smtp_relay.delivery.schedule.destination import LEASE_COPIES, Destination, make_bundles

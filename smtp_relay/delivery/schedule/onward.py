@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from mailserver.store.queueing import LeasedCopy
+from mailserver.store.ports.queue import LeasedCopy
 from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.schedule.destination import Destination
 from smtp_relay.delivery.schedule.fleet import Fleet

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from mailserver.store.queueing import LeasedCopy
+from mailserver.store.ports.queue import LeasedCopy
 from mailserver.values.ids import DestinationId, MessageId
 from smtp_relay.delivery.plan import Hop, Itinerary
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind, is_owed
 from mailserver.queue.schedule import Schedule
-from mailserver.store.body_faults import BodyFault
-from mailserver.store.queueing import Attempt, CopyOutcome, LeasedCopy, Relayed
+from mailserver.store.ports.bodies import BodyFault
+from mailserver.store.ports.queue import Attempt, CopyOutcome, LeasedCopy, Relayed
 from smtp_relay.delivery.schedule.orders import Result, Trouble
 from smtp_relay.delivery.verdicts import Kind, LinkFacts, Parcel, Scope, Verdict
 

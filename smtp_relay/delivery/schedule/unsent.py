@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mailserver.store.queueing import LeasedCopy
+from mailserver.store.ports.queue import LeasedCopy
 from smtp_relay.delivery.plan import Diverted, Unroutable
 from smtp_relay.delivery.schedule.destination import Destination
 from smtp_relay.delivery.schedule.orders import Fate, Order, Settle, Trouble, temporary

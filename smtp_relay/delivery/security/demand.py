@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from mailserver.settings.model import DeliverySettings, RouteSettings
-from mailserver.store.policies import StsPolicy
+from mailserver.store.ports.policies import StsPolicy
 from smtp_relay.delivery.plan import TlsDemand, TlsLevel
 from smtp_relay.delivery.security.dane import (
     DaneFinding,

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from mailserver.store.policies import StsPolicy
+from mailserver.store.ports.policies import StsPolicy
 from mailserver.values.address import fold_domain
 
 MAX_AGE_S: Final = 31_557_600  # §3.2

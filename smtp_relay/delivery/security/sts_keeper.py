@@ -21,7 +21,7 @@ from typing import Final, Protocol, TypeVar
 
 from dns.rdtypes.ANY.TXT import TXT
 
-from mailserver.store.policies import Policies, StsPolicy
+from mailserver.store.ports.policies import Policies, StsPolicy
 from mailserver.telemetry.log import Log, get_log
 from smtp_relay.delivery.dns.answers import Answer, Found
 from smtp_relay.delivery.security.sts import BadPolicy, find_policy_id, parse_policy

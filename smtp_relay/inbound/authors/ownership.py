@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from mailserver.routing.local import OurDomains, former_keys, owns
-from mailserver.store.people import Target
+from mailserver.store.ports.targets import Target
 from mailserver.values.address import Address, fold_domain, fold_local, split_plus
 from mailserver.values.ids import AccountId
 from smtp_relay.inbound import replies

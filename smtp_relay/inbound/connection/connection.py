@@ -25,7 +25,7 @@ from aiosmtpd.smtp import Session
 from mailserver.peers.foreign import begins_foreign, is_foreign
 from mailserver.peers.patience import Patience
 from mailserver.peers.seats import Seat
-from mailserver.store.ports import StoreBroken
+from mailserver.store.ports.errors import StoreBroken
 from mailserver.tls.failures import is_tls_record
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.connection.eager import FINISHED, begin, proceed

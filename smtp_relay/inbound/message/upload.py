@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from mailserver.store.ports import Bodies, Spool
+from mailserver.store.ports.bodies import Bodies, Spool
 from mailserver.values.message import Body, FiledBody, InlineBody
 
 MAX_WAITING_OCTETS = 512 * 1024

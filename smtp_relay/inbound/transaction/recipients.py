@@ -35,7 +35,8 @@ from mailserver.routing.local import (
 from mailserver.routing.relaying import Asker, Place, Relaying, decide_relaying
 from mailserver.routing.rules import ask_who_sends
 from mailserver.routing.srs import is_rewritten
-from mailserver.store.people import Life, Target
+from mailserver.store.ports.people import Life
+from mailserver.store.ports.targets import Target
 from mailserver.values.address import Address, fold_domain, fold_local, split_plus
 from mailserver.values.ids import ListId
 from mailserver.values.message import Deposit, Notify

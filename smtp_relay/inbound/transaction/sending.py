@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mailserver.auth.gate import Granted
 from mailserver.quota.notice import House, Reader, sending_held
 from mailserver.quota.sending import Passed, decide_held, why_held
-from mailserver.store.ports import Outcome
+from mailserver.store.ports.writes import Outcome
 from mailserver.telemetry.log import get_log
 from mailserver.values.address import Address
 from smtp_relay.inbound.transaction.policy import Onward

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING
 
 from mailserver.lists.sameness import Sameness
 from mailserver.quota.staying import StayReason
-from mailserver.store.repeats import DAY_S
+from mailserver.store.ports.shared.repeats import DAY_S
 from mailserver.values.message import NewCopy, Relay
 from smtp_relay.inbound.message.headers import HeaderBlock
 from smtp_relay.inbound.transaction.forward_budget import ForwardBudget
 from smtp_relay.inbound.transaction.policy import Onward
 
 if TYPE_CHECKING:
-    from mailserver.store.repeats import RepeatMemory
+    from mailserver.store.ports.shared.repeats import RepeatMemory
     from smtp_relay.inbound.transaction.reception import Transaction
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from mailserver.quota.notice import House, Reader
 from mailserver.quota.staying import StayReason, something_stays
-from mailserver.store.people import Event
-from mailserver.store.ports import Accepted, Outcome
+from mailserver.store.ports.people import Event
+from mailserver.store.ports.writes import Accepted, Outcome
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AccountId
 

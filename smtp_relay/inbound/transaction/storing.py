@@ -6,7 +6,8 @@ is not the transaction's any more.
 
 from __future__ import annotations
 
-from mailserver.store.ports import Accepted, Failed, Outcome, StoreBroken, StoreFull
+from mailserver.store.ports.errors import StoreBroken, StoreFull
+from mailserver.store.ports.writes import Accepted, Failed, Outcome
 from mailserver.values.ids import accept_id_text
 from mailserver.values.message import Body
 from smtp_relay.inbound import replies

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from mailserver.cli.trace_words import journey_lines
 from mailserver.queue.copies import CopyState
-from mailserver.store.journeys import CopyStep, Journey
+from mailserver.store.ports.history import CopyStep, Journey
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.message import Acceptance
 from smtp_relay.delivery.agent.agent import Ways

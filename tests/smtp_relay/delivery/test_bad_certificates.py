@@ -19,7 +19,7 @@ import trustme
 from mailserver.queue.copies import CopyState
 from mailserver.settings.bind import Bind
 from mailserver.settings.model import RouteSettings
-from mailserver.store.policies import StsPolicy
+from mailserver.store.ports.policies import StsPolicy
 from smtp_relay.delivery.client.options import Times
 from smtp_relay.delivery.client.trust import make_contexts
 from smtp_relay.delivery.dns.answers import Answer

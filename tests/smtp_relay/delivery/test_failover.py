@@ -13,7 +13,7 @@ import pytest
 from bench.process import find_free_ports
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.journeys import CopyStep
+from mailserver.store.ports.history import CopyStep
 from mailserver.values.message import Acceptance, Notify
 from smtp_relay.delivery.plan import Itinerary
 from smtp_relay.delivery.schedule.orders import Limits

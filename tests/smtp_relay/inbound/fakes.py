@@ -20,20 +20,14 @@ from mailserver.routing.relaying import Role
 from mailserver.routing.srs import Srs
 from mailserver.settings.model import Settings
 from mailserver.store.outside import NOBODY_OUTSIDE, Outside
-from mailserver.store.people import Event, Life, Target
-from mailserver.store.ports import (
-    Accepted,
-    Account,
-    AccountState,
-    Credential,
-    LastSeen,
-    Outcome,
-    Spool,
-    Write,
-)
-from mailserver.store.recovery import Subject
-from mailserver.store.repeats import WINDOW_S
-from mailserver.store.room import DiskRoom
+from mailserver.store.ports.accounts import Account, AccountState, Credential
+from mailserver.store.ports.bodies import DiskRoom, Spool
+from mailserver.store.ports.people import Event, Life
+from mailserver.store.ports.recovery import Subject
+from mailserver.store.ports.shared.repeats import WINDOW_S
+from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.store.ports.targets import Target
+from mailserver.store.ports.writes import Accepted, Outcome, Write
 from mailserver.values.clock import Belief
 from mailserver.values.ids import AccountId, MailboxId, MessageId
 from mailserver.values.message import Acceptance, FiledBody, InlineBody

@@ -20,7 +20,8 @@ import trustme
 from mailserver.auth.accounts import set_numen
 from mailserver.auth.backend import StoreBackend
 from mailserver.settings.model import Settings
-from mailserver.store.ports import NameTaken, Store
+from mailserver.store.ports.errors import NameTaken
+from mailserver.store.ports.store import Store
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import Listener, WorkerContext
 from mailserver.telemetry import log

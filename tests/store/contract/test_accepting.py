@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailserver.queue.copies import CopyState
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from mailserver.values.ids import MailboxId, Uid
 from mailserver.values.message import Body, BodyFacts
 from tests.store.letters import (

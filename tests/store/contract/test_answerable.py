@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from mailserver.store.people import Life, PostDoc, RelationKind
-from mailserver.store.ports import AccountState, Store
+from mailserver.store.ports.accounts import AccountState
+from mailserver.store.ports.people import Life, PostDoc, RelationKind
+from mailserver.store.ports.store import Store
 from tests.store.crowd import COLLEGE, DAY_S, SCHOOL, made, put, school, teacher, unit
 from tests.store.letters import NOW_S
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from mailserver.store.ports import Accepted, Failed, Outcome, Removed, Store, Write
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Accepted, Failed, Outcome, Removed, Write
 from mailserver.store.sql.mail.removed import SLICE as REMOVAL_SLICE
 from mailserver.values.ids import MailboxId
 from mailserver.values.message import FiledBody

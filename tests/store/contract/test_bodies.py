@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from mailserver.values.ids import Uid
 from mailserver.values.message import FiledBody
 from tests.store.letters import (

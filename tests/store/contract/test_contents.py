@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailserver.store.contents import MAX_HEADER_OCTETS, Span
-from mailserver.store.people import Kind
-from mailserver.store.ports import Removal, Store
+from mailserver.store.ports.mail import MAX_HEADER_OCTETS, Span
+from mailserver.store.ports.people import Kind
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Removal
 from mailserver.values.ids import AccountId, Uid
 from tests.store.letters import NOW_S, letter
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.store.ports import AccountState, NameTaken, Store, StoreUnavailable
+from mailserver.store.ports.accounts import AccountState
+from mailserver.store.ports.errors import NameTaken, StoreUnavailable
+from mailserver.store.ports.store import Store
 from mailserver.values.address import Address
 from mailserver.values.ids import AccountId
 from tests.store.letters import NOW_S, person, uids_of

@@ -7,10 +7,11 @@ from dataclasses import replace
 from mailserver.cli.trace_words import journey_lines
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.journeys import Waiting
-from mailserver.store.ports import Removal, Store
-from mailserver.store.queueing import Lane
-from mailserver.store.removed import RemovedBy
+from mailserver.store.ports.history import Waiting
+from mailserver.store.ports.mail import RemovedBy
+from mailserver.store.ports.queue import Lane
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Removal
 from mailserver.values.ids import Uid
 from tests.store.letters import (
     BODY,

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from mailserver.lists.addresses import addresses_of
-from mailserver.store.lists import ListRule, MailingList, Who, Wish
-from mailserver.store.people import PersonDoc, PostDoc
-from mailserver.store.ports import Store
+from mailserver.store.ports.lists import ListRule, MailingList, Who, Wish
+from mailserver.store.ports.people import PersonDoc, PostDoc
+from mailserver.store.ports.store import Store
 from mailserver.store.sql.lists import posts as lists_posts
 from mailserver.values.ids import AccountId
 from tests.lists.fakes import mailing_list

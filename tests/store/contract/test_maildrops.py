@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mailserver.store.ports import Store, StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.store import Store
 from mailserver.values.ids import MailboxId
 from tests.store.child import OtherProcess
 from tests.store.letters import (

@@ -22,17 +22,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from mailserver.store.ports import (
-    Accepted,
-    Failed,
-    Listing,
-    Maildrop,
-    MaildropLock,
-    NameTaken,
-    Removed,
-    Store,
-    Write,
-)
+from mailserver.store.ports.errors import NameTaken
+from mailserver.store.ports.mail import Listing, Maildrop, MaildropLock
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Accepted, Failed, Removed, Write
 from mailserver.values.ids import MailboxId, Uid
 from tests.store.letters import (
     NOW_S,

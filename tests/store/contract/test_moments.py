@@ -11,13 +11,14 @@ import pytest
 from mailserver.queue.turns import HORIZON_S
 from mailserver.settings.model import DeliverySettings
 from mailserver.store import moments
-from mailserver.store.lists import Wish
 from mailserver.store.moments import COUNTED, DEFAULT_RULES, STAMPED, WISH_S
-from mailserver.store.people import RelationKind
-from mailserver.store.policies import StsPolicy
-from mailserver.store.ports import LastSeen, Store
-from mailserver.store.queueing import HopNote
-from mailserver.store.recovery import NewCode, Purpose
+from mailserver.store.ports.lists import Wish
+from mailserver.store.ports.people import RelationKind
+from mailserver.store.ports.policies import StsPolicy
+from mailserver.store.ports.queue import HopNote
+from mailserver.store.ports.recovery import NewCode, Purpose
+from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.store.ports.store import Store
 from mailserver.values.clock import Belief, Era
 from mailserver.values.ids import AccountId, ListId
 from tests.store.letters import NOW_S, accept, letter_to, people, remove

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailserver.store.outside import NOBODY_OUTSIDE, Outside, outside_warning
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from mailserver.store.sql.people import outside as sql_outside
 from tests.store.letters import NOW_S, person
 from tests.store.places import Place

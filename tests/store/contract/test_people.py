@@ -6,16 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from mailserver.store.people import (
-    Change,
-    Conflict,
-    Kind,
-    Life,
-    PersonDoc,
-    PostDoc,
-    UnitDoc,
-)
-from mailserver.store.ports import AccountState, NameTaken, Store
+from mailserver.store.ports.accounts import AccountState
+from mailserver.store.ports.errors import NameTaken
+from mailserver.store.ports.people import Change, Conflict, Kind, Life, PersonDoc, PostDoc, UnitDoc
+from mailserver.store.ports.store import Store
 from tests.store.crowd import (
     COLLEGE,
     DAY_S,

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from mailserver.store.people import (
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.people import (
     Change,
     Event,
     Life,
@@ -15,7 +16,7 @@ from mailserver.store.people import (
     Search,
     UnitDoc,
 )
-from mailserver.store.ports import Store, StoreUnavailable
+from mailserver.store.ports.store import Store
 from mailserver.store.sql.people import search as people_search
 from mailserver.values.ids import AccountId, UnitId
 from tests.store.crowd import SCHOOL, apply, begin, made, put, school, teacher, undo, unit

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.store.people import Change, Doc, Life, People, PersonDoc, PostDoc, UnitDoc
-from mailserver.store.ports import Store, StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.people import Change, Doc, Life, PersonDoc, PostDoc, UnitDoc
+from mailserver.store.ports.store import Store
 from tests.store.crowd import (
     COLLEGE,
     QUARANTINE_S,
@@ -34,7 +35,7 @@ UNITS: list[Doc] = [unit("ac", kind="academy"), school(parent="ac"), school(COLL
 PEOPLE: list[Doc] = [teacher(f"p{n}", posts=(AT_SCHOOL,)) for n in range(5)]
 
 
-def changes_of(store: People, run_id: int) -> list[tuple[int, Change]]:
+def changes_of(store: Store, run_id: int) -> list[tuple[int, Change]]:
     return store.read_changes(run_id, after=0, limit=1000)
 
 

@@ -21,8 +21,9 @@ from hypothesis.stateful import (
 )
 
 from mailserver.people.names import numbered
-from mailserver.store.people import Change, Conflict, PersonDoc
-from mailserver.store.ports import NameTaken, Store
+from mailserver.store.ports.errors import NameTaken
+from mailserver.store.ports.people import Change, Conflict, PersonDoc
+from mailserver.store.ports.store import Store
 from tests.store.letters import NOW_S
 from tests.store.places import PLACES, Place
 

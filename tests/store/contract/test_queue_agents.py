@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from mailserver.store.policies import StsPolicy
-from mailserver.store.ports import Store
-from mailserver.store.queueing import LEASE_S, SMALL_OCTETS, Lane
+from mailserver.store.ports.policies import StsPolicy
+from mailserver.store.ports.queue import LEASE_S, SMALL_OCTETS, Lane
+from mailserver.store.ports.store import Store
 from mailserver.values.message import InlineBody
 from tests.store.child import OtherProcess
 from tests.store.letters import BODY, HEAD, NOW_S, accept, letter_to, people

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.store.ports import Store
-from mailserver.store.queueing import CopyRef, Leased
+from mailserver.store.ports.queue import CopyRef, Leased
+from mailserver.store.ports.store import Store
 from mailserver.values.message import Notify
 from tests.store.letters import NOW_S, accept
 from tests.store.places import Place

@@ -22,17 +22,10 @@ from hypothesis.stateful import (
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.ports import Accepted, Store
-from mailserver.store.queueing import (
-    Act,
-    CopyOutcome,
-    CopyRef,
-    Deed,
-    Lane,
-    ReportMade,
-    Settled,
-    Settlement,
-)
+from mailserver.store.ports.operators import Act, Deed
+from mailserver.store.ports.queue import CopyOutcome, CopyRef, Lane, ReportMade, Settled, Settlement
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Accepted
 from mailserver.values.ids import AgentId
 from tests.store.letters import NOW_S, accept, letter_to, people
 from tests.store.places import PLACES, Place

@@ -9,15 +9,9 @@ import pytest
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.ports import Store
-from mailserver.store.queueing import (
-    Act,
-    CopyRef,
-    Deed,
-    HopNote,
-    Lane,
-    QueueFilter,
-)
+from mailserver.store.ports.operators import Act, Deed, QueueFilter
+from mailserver.store.ports.queue import CopyRef, HopNote, Lane
+from mailserver.store.ports.store import Store
 from mailserver.store.sql.queue import search as queue_search
 from mailserver.values.message import Notify
 from tests.store.letters import NOW_S, accept, person

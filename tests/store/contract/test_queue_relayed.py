@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mailserver.queue.copies import CopyState
-from mailserver.store.journeys import PastAttempt
-from mailserver.store.ports import Store
-from mailserver.store.queueing import CopyRef, Relayed, Settled, Settlement
+from mailserver.store.ports.history import PastAttempt
+from mailserver.store.ports.queue import CopyRef, Relayed, Settled, Settlement
+from mailserver.store.ports.store import Store
 from mailserver.values.ids import AgentId, MessageId
 from mailserver.values.message import Acceptance
 from tests.store.letters import NOW_S, accept

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import EXPIRED, ReportKind
-from mailserver.store.ports import Accepted, Failed, Store
-from mailserver.store.queueing import CopyOutcome, CopyRef, HopNote, ReportMade, Settled
+from mailserver.store.ports.queue import CopyOutcome, CopyRef, HopNote, ReportMade, Settled
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Accepted, Failed
 from mailserver.values.ids import MailboxId
 from mailserver.values.message import Notify
 from tests.store.letters import NOW_S, accept, letter_to, people, uids_of

@@ -6,8 +6,9 @@ import pytest
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.ports import Accepted, Failed, Store
-from mailserver.store.queueing import CopyOutcome, CopyRef, HopNote, Lane, Settled, Settlement
+from mailserver.store.ports.queue import CopyOutcome, CopyRef, HopNote, Lane, Settled, Settlement
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Accepted, Failed
 from mailserver.values.ids import AgentId, MessageId
 from tests.store.letters import NOW_S, accept
 from tests.store.places import Place, count

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailserver.queue.reports import ReportKind
-from mailserver.store.ports import Store
-from mailserver.store.queueing import HopNote, ReportMade
+from mailserver.store.ports.queue import HopNote, ReportMade
+from mailserver.store.ports.store import Store
 from tests.store.letters import BODY, NOW_S, accept, letter_to, people, remove
 from tests.store.places import Place, count
 from tests.store.queued import HOP, Agent, one, outgoing, returned

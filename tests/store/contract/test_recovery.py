@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from mailserver.store.ports import AccountState, Store
-from mailserver.store.recovery import CODE_NAME_OCTETS, FittingCode, NewCode, Purpose
+from mailserver.store.ports.accounts import AccountState
+from mailserver.store.ports.recovery import CODE_NAME_OCTETS, FittingCode, NewCode, Purpose
+from mailserver.store.ports.store import Store
 from mailserver.values.ids import AccountId
 from tests.store.child import OtherProcess
 from tests.store.letters import NOW_S

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.store.ports import Removal, Store
-from mailserver.store.removed import RemovedBy, RemovedRoom
+from mailserver.store.ports.mail import RemovedBy, RemovedRoom
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.writes import Removal
 from mailserver.values.ids import MailboxId, Uid
 from tests.store.letters import (
     BODY,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mailserver.store.ports import Store
-from mailserver.store.repeats import DAY_S, WINDOW_S, RepeatMemory
+from mailserver.store.ports.shared.repeats import DAY_S, WINDOW_S, RepeatMemory
+from mailserver.store.ports.store import Store
 from tests.smtp_relay.inbound.fakes import FakeRepeats
 from tests.store.letters import NOW_S
 

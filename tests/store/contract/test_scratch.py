@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from mailserver.store.ports import LastSeen, Store
+from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.store.ports.store import Store
 from mailserver.values.ids import AccountId
 from tests.store.letters import NOW_S
 from tests.store.places import Place

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mailserver.store.ports import StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
 from tests.store.child import OtherProcess
 from tests.store.letters import NOW_S, accept, letter_to, people, uids_of
 from tests.store.places import Place, count

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailserver.store.people import Life, Target
-from mailserver.store.ports import Store
-from mailserver.store.queueing import Lease, Leased
+from mailserver.store.ports.people import Life
+from mailserver.store.ports.queue import Lease, Leased
+from mailserver.store.ports.store import Store
+from mailserver.store.ports.targets import Target
 from mailserver.values.message import NewCopy, Relay
 from tests.store.letters import NOW_S, accept, letter, person
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from mailserver.store import journeys
-from mailserver.store.journeys import Collection
-from mailserver.store.ports import Store
+from mailserver.store.ports import history as journeys
+from mailserver.store.ports.history import Collection
+from mailserver.store.ports.store import Store
 from mailserver.store.sql.history import tracing
 from mailserver.values.ids import AcceptId, MailboxId, Uid
 from mailserver.values.message import Acceptance, FiledBody

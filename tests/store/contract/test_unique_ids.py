@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from tests.store.letters import accept, letter_to, people, remove, unique_ids_of
 from tests.store.places import Place
 

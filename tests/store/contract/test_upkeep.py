@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailserver.queue.copies import CopyState
-from mailserver.store.ports import Store
+from mailserver.store.ports.store import Store
 from mailserver.store.sql.mail.reclaim import COPIES_SLICE, SLICE
 from mailserver.values.ids import MailboxId
 from tests.store.letters import (

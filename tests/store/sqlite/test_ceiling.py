@@ -8,8 +8,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from mailserver.store.reserve import Reserve
-from mailserver.store.room import RoomRules
+from mailserver.store.files.reserve import Reserve
+from mailserver.store.files.room import RoomRules
 from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId

@@ -8,13 +8,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from mailserver.store.ports import (
-    Accepted,
-    Failed,
-    StoreBroken,
-    StoreFull,
-    StoreUnavailable,
-)
+from mailserver.store.ports.errors import StoreBroken, StoreFull, StoreUnavailable
+from mailserver.store.ports.writes import Accepted, Failed
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId
 from tests.store.letters import accept, letter_to, people, uids_of

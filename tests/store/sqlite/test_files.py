@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.store import files
-from mailserver.store.files import ORPHAN_AGE_S, SHARDS
-from mailserver.store.ports import StoreBroken, StoreUnavailable
+from mailserver.store.files import bodies as files
+from mailserver.store.files.bodies import ORPHAN_AGE_S, SHARDS
+from mailserver.store.ports.errors import StoreBroken, StoreUnavailable
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import Uid
 from tests.store.letters import (

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.store.ports import Accepted, AccountState, Failed, StoreFull
-from mailserver.store.room import RoomRules
+from mailserver.store.files.room import RoomRules
+from mailserver.store.ports.accounts import AccountState
+from mailserver.store.ports.errors import StoreFull
+from mailserver.store.ports.writes import Accepted, Failed
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId, Uid
 from mailserver.values.message import InlineBody

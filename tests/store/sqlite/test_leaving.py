@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mailserver.lists.addresses import addresses_of
-from mailserver.store.lists import ListRule
-from mailserver.store.people import PostDoc
+from mailserver.store.ports.lists import ListRule
+from mailserver.store.ports.people import PostDoc
 from mailserver.store.sql.engine import Connection
 from mailserver.store.sqlite.engine import SqliteEngine
 from mailserver.store.sqlite.store import SqliteStore

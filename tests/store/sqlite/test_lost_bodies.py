@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mailserver.store.body_faults import (
+from mailserver.store.ports.bodies import (
     BodyError,
     BodyFault,
     BodyLost,
@@ -18,7 +18,8 @@ from mailserver.store.body_faults import (
     OpenedBody,
     read_body,
 )
-from mailserver.store.ports import Store, StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.store import Store
 from mailserver.store.sql.mail import bodies as bodies_module
 from mailserver.store.sqlite import faults
 from mailserver.store.sqlite.store import SqliteStore
@@ -304,7 +305,7 @@ def test_what_is_to_be_sent_is_noted_in_the_middle_too(
 
 def test_nobody_reads_a_body_but_by_what_notes_its_faults() -> None:
     """`read_body`, and who opens files: any other pread is of no body."""
-    own = {"mailserver/store/body_faults.py", "mailserver/store/sql/mail/bodies.py",
+    own = {"mailserver/store/ports/bodies.py", "mailserver/store/sql/mail/bodies.py",
            "mailserver/keys/files.py"}  # fmt: skip
     root = Path(__file__).parents[3]
     readers = {

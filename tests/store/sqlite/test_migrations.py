@@ -8,9 +8,10 @@ import apsw
 import pytest
 
 from mailserver.queue.copies import CopyState
-from mailserver.store.people import Kind, Life, Search
-from mailserver.store.ports import AccountState, NameTaken
-from mailserver.store.removed import RemovedRoom
+from mailserver.store.ports.accounts import AccountState
+from mailserver.store.ports.errors import NameTaken
+from mailserver.store.ports.mail import RemovedRoom
+from mailserver.store.ports.people import Kind, Life, Search
 from mailserver.store.sqlite import migrate
 from mailserver.store.sqlite.engine import SqliteEngine, migrations_to_run
 from mailserver.store.sqlite.store import SqliteStore

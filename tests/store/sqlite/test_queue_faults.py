@@ -9,8 +9,9 @@ import apsw
 import pytest
 
 from mailserver.queue.reports import ReportKind
-from mailserver.store.ports import Failed, StoreBroken, StoreFull, Write
-from mailserver.store.queueing import ReportMade, Settlement
+from mailserver.store.ports.errors import StoreBroken, StoreFull
+from mailserver.store.ports.queue import ReportMade, Settlement
+from mailserver.store.ports.writes import Failed, Write
 from mailserver.store.sqlite.store import SqliteStore
 from tests.store.letters import NOW_S, accept, letter_to, people, uids_of
 from tests.store.queued import Agent, outgoing, returned

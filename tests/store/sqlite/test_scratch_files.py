@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.store.ports import LastSeen
+from mailserver.store.ports.shared.scratch import LastSeen
 from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.values.ids import AccountId
 

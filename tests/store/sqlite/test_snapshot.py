@@ -10,8 +10,8 @@ from typing import Any
 import apsw
 import pytest
 
-from mailserver.store.files import SHARDS
-from mailserver.store.ports import StoreUnavailable
+from mailserver.store.files.bodies import SHARDS
+from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.sqlite import snapshot as snapshot_module
 from mailserver.store.sqlite.engine import DATABASE, SqliteEngine
 from mailserver.store.sqlite.store import SqliteStore

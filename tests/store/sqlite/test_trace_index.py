@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.store.ports import StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.sql.history.tracing import Progress
 from mailserver.store.sqlite import trace_index
 from mailserver.store.sqlite.store import SqliteStore

@@ -11,8 +11,7 @@ from typing import Any
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store import fingerprints
-from mailserver.store.journeys import (
+from mailserver.store.ports.history import (
     Collection,
     CopyStep,
     Journey,
@@ -20,8 +19,9 @@ from mailserver.store.journeys import (
     Sightings,
     Waiting,
 )
-from mailserver.store.queueing import Attempt, Lane
+from mailserver.store.ports.queue import Attempt, Lane
 from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.store.sql.history import fingerprints
 from mailserver.store.sql.history.tracing import SqlTracing
 from mailserver.store.sql.mail.removed import remover_of
 from mailserver.values.header_text import decode_octets

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailserver.store import fingerprints
-from mailserver.store.journeys import UNINDEXED_LIMIT
+from mailserver.store.ports.history import UNINDEXED_LIMIT
 from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.store.sql.history import fingerprints
 from mailserver.store.sql.mail.bodies import ReadBeginning
 from mailserver.values.ids import AcceptId, MessageId
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from mailserver.store.lists import START, AddCopies, BeginPost, HoldPost
-from mailserver.store.ports import Accepted
-from mailserver.store.queueing import CopyRef, Settled
+from mailserver.store.ports.lists import START, AddCopies, BeginPost, HoldPost
+from mailserver.store.ports.queue import CopyRef, Settled
+from mailserver.store.ports.writes import Accepted
 from mailserver.store.sql.bulk import select
 from mailserver.store.sql.engine import Connection, first
 from mailserver.store.sql.mail.deposits import (

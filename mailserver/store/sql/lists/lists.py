@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mailserver.store.lists import (
+from mailserver.store.ports.errors import NameTaken
+from mailserver.store.ports.lists import (
     Joining,
     ListRole,
     ListRule,
@@ -19,7 +20,6 @@ from mailserver.store.lists import (
     Posting,
     Standing,
 )
-from mailserver.store.ports import NameTaken
 from mailserver.store.sql.engine import Connection, ConstraintBroken, Engine, Row, first
 from mailserver.store.sql.lists.posts import SqlListPosts
 from mailserver.store.sql.lists.readers import SqlReaders

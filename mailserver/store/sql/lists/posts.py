@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mailserver.store.lists import MAX_OPEN_WISHES, Cursor, Hold, Progress, Stage, Wish
-from mailserver.store.queueing import CopyRef, Deed
+from mailserver.store.ports.lists import MAX_OPEN_WISHES, Cursor, Hold, Progress, Stage, Wish
+from mailserver.store.ports.operators import Deed
+from mailserver.store.ports.queue import CopyRef
 from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.store.sql.queue.acts import act_on_copies
 from mailserver.values.ids import ListId, MessageId

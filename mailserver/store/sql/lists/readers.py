@@ -9,8 +9,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 
-from mailserver.store.lists import ListRule, MailingList, Reader, Who
-from mailserver.store.people import Life
+from mailserver.store.ports.lists import ListRule, MailingList, Reader, Who
+from mailserver.store.ports.people import Life
 from mailserver.store.sql.bulk import select
 from mailserver.store.sql.engine import Engine, Row
 from mailserver.values.ids import AccountId, ListId

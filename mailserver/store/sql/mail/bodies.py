@@ -11,15 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
-from mailserver.store.body_faults import (
-    BodyFault,
-    BodyFile,
-    BodyLost,
-    BodyUnreadable,
-    FaultyBody,
-)
-from mailserver.store.files import NO_ROOM, BodyFiles
-from mailserver.store.ports import StoreUnavailable
+from mailserver.store.files.bodies import NO_ROOM, BodyFiles
+from mailserver.store.ports.bodies import BodyFault, BodyFile, BodyLost, BodyUnreadable, FaultyBody
+from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.sql.engine import Engine, first
 from mailserver.values.ids import MessageId
 

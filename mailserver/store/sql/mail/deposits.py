@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailserver.queue.copies import CopyState
-from mailserver.store.ports import StoreError
+from mailserver.store.ports.errors import StoreError
 from mailserver.store.sql.bulk import chunks, insert
 from mailserver.store.sql.engine import Connection
 from mailserver.store.sql.queue.accept import NewQueue

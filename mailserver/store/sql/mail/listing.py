@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mailserver.store.contents import MAX_HEADER_OCTETS, Item, Span
+from mailserver.store.ports.mail import MAX_HEADER_OCTETS, Item, Span
 from mailserver.store.sql.engine import Engine, Row
 from mailserver.store.sql.mail.bodies import ReadBeginning
 from mailserver.values.ids import MailboxId, Uid

@@ -11,8 +11,8 @@ from __future__ import annotations
 from array import array
 from itertools import chain
 
-from mailserver.store.contents import StoredMessage
-from mailserver.store.ports import Listing, Maildrop, StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.mail import Listing, Maildrop, StoredMessage
 from mailserver.store.sql.engine import Engine, first
 from mailserver.store.sql.mail.bodies import OpenBody
 from mailserver.store.sql.mail.flags import ENDS_WITH_CRLF

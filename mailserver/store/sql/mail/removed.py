@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from mailserver.store.contents import MAX_HEADER_OCTETS, Item
-from mailserver.store.ports import Removal, Removed
-from mailserver.store.removed import RemovedBy, RemovedItem, RemovedRoom
+from mailserver.store.ports.mail import MAX_HEADER_OCTETS, Item, RemovedBy, RemovedItem, RemovedRoom
+from mailserver.store.ports.writes import Removal, Removed
 from mailserver.store.sql.engine import Connection, Engine, Row, first, with_reserve
 from mailserver.store.sql.mail.listing import ITEM_COLUMNS, ITEM_TABLES
 from mailserver.values.ids import MailboxId, Uid

@@ -16,19 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from mailserver.store.lists import AddCopies, BeginPost, HoldPost
-from mailserver.store.ports import (
-    Accepted,
-    Failed,
-    Outcome,
-    Removal,
-    Removed,
-    StoreBroken,
-    StoreFull,
-    StoreUnavailable,
-    Write,
-)
-from mailserver.store.queueing import HopNote, Lease, ReportMade, Settled, Settlement
+from mailserver.store.ports.errors import StoreBroken, StoreFull, StoreUnavailable
+from mailserver.store.ports.lists import AddCopies, BeginPost, HoldPost
+from mailserver.store.ports.queue import HopNote, Lease, ReportMade, Settled, Settlement
+from mailserver.store.ports.writes import Accepted, Failed, Outcome, Removal, Removed, Write
 from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.engine import Connection, Engine, first
 from mailserver.store.sql.lists import expand as lists_expand

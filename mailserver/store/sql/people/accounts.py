@@ -9,15 +9,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 
-from mailserver.store.people import Life
-from mailserver.store.ports import (
-    Account,
-    AccountState,
-    Credential,
-    NameTaken,
-    SignIn,
-    StoreUnavailable,
-)
+from mailserver.store.ports.accounts import Account, AccountState, Credential, SignIn
+from mailserver.store.ports.errors import NameTaken, StoreUnavailable
+from mailserver.store.ports.people import Life
 from mailserver.store.sql.engine import (
     Connection,
     ConstraintBroken,

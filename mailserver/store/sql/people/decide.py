@@ -12,7 +12,16 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Final, TypeVar
 
-from mailserver.store.people import Change, Conflict, Doc, Kind, Life, PersonDoc, PostDoc, UnitDoc
+from mailserver.store.ports.people import (
+    Change,
+    Conflict,
+    Doc,
+    Kind,
+    Life,
+    PersonDoc,
+    PostDoc,
+    UnitDoc,
+)
 from mailserver.store.sql.people.documents import Member, Node
 from mailserver.store.sql.people.names import day, keys_of_doc
 from mailserver.store.sql.people.slice import Slice, display_name, subject_key

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mailserver.store.people import Kind, Life, PersonDoc, PostDoc, RelationKind, UnitDoc
+from mailserver.store.ports.people import Kind, Life, PersonDoc, PostDoc, RelationKind, UnitDoc
 from mailserver.store.sql.engine import Row
 from mailserver.store.sql.people.names import Read, select
 

@@ -11,16 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mailserver.store.documents import doc_of_text, doc_text
-from mailserver.store.people import (
-    Change,
-    Conflict,
-    Doc,
-    ImportRun,
-    Life,
-    PersonDoc,
-    UnitDoc,
-)
-from mailserver.store.ports import StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.imports import ImportRun
+from mailserver.store.ports.people import Change, Conflict, Doc, Life, PersonDoc, UnitDoc
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection, Engine, Row, first
 from mailserver.store.sql.people.decide import decide

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailserver.store.people import Kind, Relation
+from mailserver.store.ports.people import Kind, Relation
 from mailserver.store.sql.engine import Engine, first
 from mailserver.values.ids import AccountId
 

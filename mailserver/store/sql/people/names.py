@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from mailserver.store.people import Doc, PersonDoc
+from mailserver.store.ports.people import Doc, PersonDoc
 from mailserver.store.sql.bulk import LARGEST, chunks, insert
 from mailserver.store.sql.engine import Connection, Engine, Parameters, Row, first
 from mailserver.values.address import Address, fold_local

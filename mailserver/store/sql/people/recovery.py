@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Sequence
 
-from mailserver.store.recovery import (
+from mailserver.store.ports.recovery import (
     CODE_NAME_OCTETS,
     DueWarning,
     FittingCode,

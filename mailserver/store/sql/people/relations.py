@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailserver.store.people import Event, Relation, RelationKind
-from mailserver.store.ports import StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.people import Event, Relation, RelationKind
 from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.values.ids import AccountId, UnitId
 

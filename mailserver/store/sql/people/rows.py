@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from mailserver.store.people import Life, PersonDoc, RelationKind
-from mailserver.store.ports import AccountState
+from mailserver.store.ports.accounts import AccountState
+from mailserver.store.ports.people import Life, PersonDoc, RelationKind
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection
 from mailserver.store.sql.people.decide import NO_SIGN_IN

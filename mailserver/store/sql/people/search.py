@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mailserver.store.people import Kind, Life, Person, PostDoc, Search, Unit
+from mailserver.store.ports.people import Kind, Life, Person, PostDoc, Search, Unit
 from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.store.sql.people.documents import addresses_of, nodes_by_id, posts_of
 from mailserver.values.address import fold_local

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mailserver.store.people import Change, Doc, Kind, PersonDoc, UnitDoc
+from mailserver.store.ports.people import Change, Doc, Kind, PersonDoc, UnitDoc
 from mailserver.store.sql.engine import Row, first
 from mailserver.store.sql.people.documents import (
     Member,

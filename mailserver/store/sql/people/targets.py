@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailserver.store.people import Life, RelationKind, Target
-from mailserver.store.ports import AccountState
+from mailserver.store.ports.accounts import AccountState
+from mailserver.store.ports.people import Life, RelationKind
+from mailserver.store.ports.targets import Target, Usage
 from mailserver.store.sql.engine import Engine, first
-from mailserver.store.usage import Usage
 from mailserver.values.address import fold_local
 from mailserver.values.ids import AccountId
 

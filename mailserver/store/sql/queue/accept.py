@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailserver.queue.reports import ReportKind
-from mailserver.store.queueing import Lane
+from mailserver.store.ports.queue import Lane
 from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.engine import Connection
 from mailserver.store.sql.queue import destinations

@@ -19,7 +19,8 @@ from typing import Final
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import BY_OPERATOR, ReportKind, is_owed
-from mailserver.store.queueing import Act, Attempt, CopyRef, Deed, Lane
+from mailserver.store.ports.operators import Act, Deed
+from mailserver.store.ports.queue import Attempt, CopyRef, Lane
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection, Engine, first, with_reserve
 from mailserver.store.sql.queue import destinations

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final, Protocol
 
-from mailserver.store.ports import StoreUnavailable
-from mailserver.store.queueing import LEASE_S
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.queue import LEASE_S
 from mailserver.store.sql.bulk import select
 from mailserver.store.sql.engine import Connection, Engine, Row, first, with_reserve
 from mailserver.store.sql.queue import destinations

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
-from mailserver.store.queueing import CopyRef, Lane, Lease, Leased, LeasedCopy
+from mailserver.store.ports.queue import CopyRef, Lane, Lease, Leased, LeasedCopy
 from mailserver.store.sql.bulk import insert
 from mailserver.store.sql.engine import Connection, Row, first
 from mailserver.values.message import Notify

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailserver.store.policies import StsPolicy
+from mailserver.store.ports.policies import StsPolicy
 from mailserver.store.sql.engine import Engine, first
 
 _READ = """

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mailserver.store.body_faults import BodyFile
-from mailserver.store.queueing import (
+from mailserver.store.ports.bodies import BodyFile
+from mailserver.store.ports.queue import (
     SMALL_OCTETS,
     CopyRef,
     DueDestination,

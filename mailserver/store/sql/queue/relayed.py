@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mailserver.queue.copies import CopyState
-from mailserver.store.queueing import Attempt, CopyRef, Lane, Relayed, Settlement
+from mailserver.store.ports.queue import Attempt, CopyRef, Lane, Relayed, Settlement
 from mailserver.store.sql.bulk import LARGEST, chunks, insert
 from mailserver.store.sql.engine import Connection, first
 from mailserver.store.sql.queue.rows import INSERT_SPENT

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from mailserver.queue.reports import EXPIRED, REPORT_COPIES, ReportKind
-from mailserver.store.queueing import Attempt, CopyRef, OwedCopy, OwedReport, ReportMade, Settled
+from mailserver.store.ports.queue import Attempt, CopyRef, OwedCopy, OwedReport, ReportMade, Settled
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection, Engine, Row
 from mailserver.values.ids import MessageId

@@ -13,7 +13,7 @@ from typing import Any
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.queueing import Attempt, CopyRef, Lane
+from mailserver.store.ports.queue import Attempt, CopyRef, Lane
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection
 from mailserver.store.sql.queue import destinations

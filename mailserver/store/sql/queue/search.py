@@ -11,16 +11,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from mailserver.store.fingerprints import fold_address
-from mailserver.store.queueing import (
-    CopyRef,
-    DestinationState,
-    Lane,
-    QueuedCopy,
-    QueueFilter,
-)
+from mailserver.store.ports.operators import DestinationState, QueuedCopy, QueueFilter
+from mailserver.store.ports.queue import CopyRef, Lane
 from mailserver.store.sql.bulk import chunks
 from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.store.sql.history.fingerprints import fold_address
 from mailserver.values.address import fold_domain
 from mailserver.values.ids import MessageId
 

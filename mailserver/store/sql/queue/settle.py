@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailserver.queue.copies import TRANSITIONS, CopyState
-from mailserver.store.ports import StoreError
-from mailserver.store.queueing import CopyOutcome, CopyRef, HopNote, Lane, Settled, Settlement
+from mailserver.store.ports.errors import StoreError
+from mailserver.store.ports.queue import CopyOutcome, CopyRef, HopNote, Lane, Settled, Settlement
 from mailserver.store.sql.engine import Connection
 from mailserver.store.sql.queue import destinations
 from mailserver.store.sql.queue import relayed as queue_relayed

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mailserver.queue.schedule import Schedule
 from mailserver.store.commit import Committer, Done
-from mailserver.store.ports import Outcome
-from mailserver.store.queueing import QueuedCopy, QueueFilter
+from mailserver.store.ports.operators import QueuedCopy, QueueFilter
+from mailserver.store.ports.writes import Outcome
 from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.values.ids import AgentId
 from mailserver.values.message import Acceptance

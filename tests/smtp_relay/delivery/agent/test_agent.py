@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.journeys import PastAttempt
-from mailserver.store.queueing import LEASE_S, Act, Deed, Lane, Lease
+from mailserver.store.ports.history import PastAttempt
+from mailserver.store.ports.operators import Act, Deed
+from mailserver.store.ports.queue import LEASE_S, Lane, Lease
 from mailserver.values.ids import make_accept_id
 from mailserver.values.message import Acceptance, Deposit, FiledBody, NewCopy, Notify, Relay
 from smtp_relay.delivery.schedule.fleet import LOSES_PAST_DOT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mailserver.store.queueing import QueuedMessage
+from mailserver.store.ports.queue import QueuedMessage
 from mailserver.values.ids import AcceptId, MessageId
 from smtp_relay.delivery.agent.read_ahead import EXPECTED_COUNT, KEPT_COUNT, READ_COUNT, ReadAhead
 

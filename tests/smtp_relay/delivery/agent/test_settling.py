@@ -10,15 +10,9 @@ import pytest
 
 from mailserver.queue.copies import CopyState
 from mailserver.store.commit import Done, Submitter
-from mailserver.store.ports import Failed, StoreUnavailable, Write
-from mailserver.store.queueing import (
-    Attempt,
-    CopyOutcome,
-    CopyRef,
-    Relayed,
-    Settled,
-    Settlement,
-)
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.queue import Attempt, CopyOutcome, CopyRef, Relayed, Settled, Settlement
+from mailserver.store.ports.writes import Failed, Write
 from mailserver.values.ids import AgentId, MessageId
 from smtp_relay.delivery.agent.settling import SETTLE_COPIES, Settler
 

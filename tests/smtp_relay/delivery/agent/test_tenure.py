@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailserver.store.queueing import LEASE_S
+from mailserver.store.ports.queue import LEASE_S
 from mailserver.values.ids import AgentId
 from smtp_relay.delivery.agent.tenure import Tenure
 

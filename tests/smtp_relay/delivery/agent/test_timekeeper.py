@@ -8,8 +8,9 @@ from pathlib import Path
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import EXPIRED, ReportKind
 from mailserver.queue.schedule import Schedule
-from mailserver.store.ports import Outcome
-from mailserver.store.queueing import CopyRef, OverdueCopy, QueueFilter, Settled
+from mailserver.store.ports.operators import QueueFilter
+from mailserver.store.ports.queue import CopyRef, OverdueCopy, Settled
+from mailserver.store.ports.writes import Outcome
 from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import MessageId
 from mailserver.values.message import Notify

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mailserver.store.queueing import CopyRef, LeasedCopy, QueuedMessage
+from mailserver.store.ports.queue import CopyRef, LeasedCopy, QueuedMessage
 from mailserver.values.ids import AcceptId, MessageId
 from mailserver.values.message import Notify
 from smtp_relay.delivery.client.conversation import Conversation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.store.queueing import QueuedMessage
+from mailserver.store.ports.queue import QueuedMessage
 from mailserver.values.message import Notify
 from smtp_relay.delivery.verdicts import Kind
 from tests.smtp_relay.delivery.client.letters import (

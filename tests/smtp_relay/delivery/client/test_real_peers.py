@@ -13,7 +13,7 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from bench.process import find_free_ports, greets, wait_until
-from mailserver.store.queueing import QueuedMessage
+from mailserver.store.ports.queue import QueuedMessage
 from smtp_relay.delivery.plan import Protocol, TlsDemand, TlsLevel
 from smtp_relay.delivery.verdicts import Kind
 from tests import programs

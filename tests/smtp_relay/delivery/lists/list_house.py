@@ -20,9 +20,10 @@ from mailserver.quota.classes import Classes
 from mailserver.routing.local import OurDomains
 from mailserver.settings.model import ClassSettings
 from mailserver.store.commit import Done
-from mailserver.store.lists import AddCopies, Joining, MailingList, Member, Posting
-from mailserver.store.ports import Accepted, Write
-from mailserver.store.queueing import CopyRef, Lane, QueueFilter
+from mailserver.store.ports.lists import AddCopies, Joining, MailingList, Member, Posting
+from mailserver.store.ports.operators import QueueFilter
+from mailserver.store.ports.queue import CopyRef, Lane
+from mailserver.store.ports.writes import Accepted, Write
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import (

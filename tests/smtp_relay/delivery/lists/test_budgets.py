@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from mailserver.store.lists import Joining, Posting
-from mailserver.store.queueing import QueueFilter
+from mailserver.store.ports.lists import Joining, Posting
+from mailserver.store.ports.operators import QueueFilter
 from smtp_relay.delivery.lists.budgets import (
     ASKING,
     LEAVING,

@@ -14,9 +14,9 @@ from mailserver.lists.verdict import deed_of
 from mailserver.queue.copies import CopyState
 from mailserver.routing.local import OurDomains
 from mailserver.settings.model import ClassSettings
-from mailserver.store.body_faults import BodyFault, BodyLost
-from mailserver.store.lists import DONE, AddCopies, ListRole, Posting, Stage
-from mailserver.store.queueing import QueuedMessage
+from mailserver.store.ports.bodies import BodyFault, BodyLost
+from mailserver.store.ports.lists import DONE, AddCopies, ListRole, Posting, Stage
+from mailserver.store.ports.queue import QueuedMessage
 from mailserver.values.ids import MessageId
 from mailserver.values.message import UNVOUCHED
 from tests.smtp_relay.delivery.lists.list_house import LIST, POST, ListHouse, OpenHouse

@@ -7,9 +7,10 @@ import pytest
 from mailserver.lists.sameness import Sameness
 from mailserver.lists.verdict import deed_of
 from mailserver.queue.copies import CopyState
-from mailserver.store.lists import BeginPost, Posting
-from mailserver.store.ports import StoreUnavailable, Write
-from mailserver.store.queueing import Act, Deed
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.lists import BeginPost, Posting
+from mailserver.store.ports.operators import Act, Deed
+from mailserver.store.ports.writes import Write
 from mailserver.values.ids import AccountId
 from tests.smtp_relay.delivery.lists.list_house import DOMAIN, LIST, POST, ListHouse, OpenHouse
 

@@ -13,8 +13,8 @@ from mailserver.lists.addresses import bounces_address
 from mailserver.lists.tokens import ByHand, digest_of
 from mailserver.lists.verdict import deed_of
 from mailserver.queue.copies import CopyState
-from mailserver.store.lists import Joining, ListRole, Posting
-from mailserver.store.queueing import QueueFilter
+from mailserver.store.ports.lists import Joining, ListRole, Posting
+from mailserver.store.ports.operators import QueueFilter
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId
 from smtp_relay.delivery.lists.budgets import MOST_UNINVITED

@@ -12,9 +12,10 @@ from typing import Any
 from mailserver.queue.reports import ReportKind
 from mailserver.settings.model import Settings
 from mailserver.store.outside import NOBODY_OUTSIDE, Outside
-from mailserver.store.people import Kind, Life, Person
-from mailserver.store.ports import Accepted, Account, AccountState, Credential, SignIn, Spool
-from mailserver.store.queueing import (
+from mailserver.store.ports.accounts import Account, AccountState, Credential, SignIn
+from mailserver.store.ports.bodies import Spool
+from mailserver.store.ports.people import Kind, Life, Person
+from mailserver.store.ports.queue import (
     Attempt,
     CopyRef,
     OwedCopy,
@@ -23,6 +24,7 @@ from mailserver.store.queueing import (
     ReportMade,
     Settled,
 )
+from mailserver.store.ports.writes import Accepted
 from mailserver.values.ids import AccountId, MailboxId, MessageId, make_accept_id
 from mailserver.values.message import Acceptance, FiledBody, InlineBody
 from smtp_relay.delivery.reports.maker import Sign

@@ -15,8 +15,9 @@ from mailserver.lists.addresses import bounces_address, next_hop_of
 from mailserver.queue.reports import ReportKind
 from mailserver.settings.model import CatchAllSettings
 from mailserver.store.outside import Outside
-from mailserver.store.ports import Failed, StoreBroken, StoreUnavailable
-from mailserver.store.queueing import CopyRef, Settled
+from mailserver.store.ports.errors import StoreBroken, StoreUnavailable
+from mailserver.store.ports.queue import CopyRef, Settled
+from mailserver.store.ports.writes import Failed
 from mailserver.values.ids import MessageId
 from mailserver.values.message import Deposit, FiledBody, InlineBody, Notify, Relay
 from smtp_relay.delivery.reports.maker import PIECE_OCTETS, parse_address

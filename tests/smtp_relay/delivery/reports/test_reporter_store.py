@@ -19,8 +19,7 @@ import pytest
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.ports import Accepted, Outcome
-from mailserver.store.queueing import (
+from mailserver.store.ports.queue import (
     Attempt,
     CopyOutcome,
     Lease,
@@ -29,6 +28,7 @@ from mailserver.store.queueing import (
     Settled,
     Settlement,
 )
+from mailserver.store.ports.writes import Accepted, Outcome
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId, MessageId
 from mailserver.values.message import Acceptance, Body, Deposit, InlineBody, NewCopy, Notify, Relay

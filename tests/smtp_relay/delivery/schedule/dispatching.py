@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from mailserver.store.queueing import CopyRef, DueDestination, LeasedCopy
+from mailserver.store.ports.queue import CopyRef, DueDestination, LeasedCopy
 from mailserver.values.ids import DestinationId, MessageId
 from mailserver.values.message import Notify
 from smtp_relay.delivery.plan import Hop, Itinerary, TlsDemand, TlsLevel, Unroutable, Way

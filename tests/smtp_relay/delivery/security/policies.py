@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailserver.store.policies import StsPolicy
+from mailserver.store.ports.policies import StsPolicy
 from smtp_relay.delivery.security.sts_fetch import CannotFetch
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mailserver.settings.bind import Bind
 from mailserver.settings.model import RouteSettings
-from mailserver.store.policies import StsPolicy
+from mailserver.store.ports.policies import StsPolicy
 from smtp_relay.delivery.dns.answers import Answer
 from smtp_relay.delivery.dns.validation import Validation
 from smtp_relay.delivery.plan import Itinerary, TlsDemand, TlsLevel, Unroutable, Way

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.store.policies import StsPolicy
+from mailserver.store.ports.policies import StsPolicy
 from smtp_relay.delivery.dns.answers import Answer
 from smtp_relay.delivery.security.sts import (
     MAX_AGE_S,

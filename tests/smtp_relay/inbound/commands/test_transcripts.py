@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.store.ports import Failed
+from mailserver.store.ports.writes import Failed
 from mailserver.values.message import FiledBody, InlineBody
 from smtp_relay.inbound.service import Listener
 from tests.smtp_relay.inbound.fakes import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.store.ports import StoreBroken
+from mailserver.store.ports.errors import StoreBroken
 from smtp_relay.inbound.connection.connection import MAX_BUFFERED_OCTETS
 from smtp_relay.inbound.connection.idleness import CLOSE_GRACE_S
 from smtp_relay.inbound.message.upload import MAX_INLINE_TOTAL_OCTETS, MAX_WAITING_OCTETS

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from mailserver.settings.model import Settings
-from mailserver.store.queueing import Lane, QueueFilter
+from mailserver.store.ports.operators import QueueFilter
+from mailserver.store.ports.queue import Lane
 from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.values.address import Address
 from mailserver.values.ids import Uid

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mailserver.store.outside import Outside
-from mailserver.store.people import Life
+from mailserver.store.ports.people import Life
 from mailserver.values.address import Address
 from mailserver.values.message import Deposit, Relay
 from tests.lists.fakes import mailing_list

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mailserver.lists.addresses import Purpose, address_for, addresses_of
-from mailserver.store.lists import MailingList, Posting
-from mailserver.store.people import Life
+from mailserver.store.ports.lists import MailingList, Posting
+from mailserver.store.ports.people import Life
 from mailserver.values.address import Address, is_dot_string
 from mailserver.values.clock import Belief
 from mailserver.values.ids import AccountId

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from mailserver.lists.addresses import Purpose, address_for
-from mailserver.store.lists import Posting
-from mailserver.store.people import Life
-from mailserver.store.ports import Failed, StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.lists import Posting
+from mailserver.store.ports.people import Life
+from mailserver.store.ports.writes import Failed
 from mailserver.values.ids import ListId
 from mailserver.values.message import Deposit, NewCopy, Notify, Relay
 from smtp_relay.inbound.transaction.repeats import widest

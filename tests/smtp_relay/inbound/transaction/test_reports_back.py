@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.store.ports import Failed, StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.writes import Failed
 from mailserver.values.address import Address
 from mailserver.values.message import InlineBody
 from smtp_relay.inbound.message.cutting import MOST_REPORT_OCTETS, Cut

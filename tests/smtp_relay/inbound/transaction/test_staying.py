@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from mailserver.quota.notice import House, Reader
 from mailserver.quota.staying import StayReason, shown_sender, something_stays
-from mailserver.store.people import Life
-from mailserver.store.ports import Failed, StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.people import Life
+from mailserver.store.ports.writes import Failed
 from mailserver.values.ids import AcceptId, AccountId, MailboxId
 from mailserver.values.message import Acceptance, Deposit, InlineBody, NewCopy, Relay
 from smtp_relay.inbound.transaction.staying import MONTH_S, TOLD

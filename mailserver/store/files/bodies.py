@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mailserver.store.ports import StoreBroken, StoreFull, StoreUnavailable
-from mailserver.store.private import make_private_folder, new_private_file, open_private
+from mailserver.store.files.private import make_private_folder, new_private_file, open_private
+from mailserver.store.ports.errors import StoreBroken, StoreFull, StoreUnavailable
 from mailserver.values.message import FiledBody
 
 NAME_OCTETS = 16

@@ -1,12 +1,12 @@
-"""Bodies that their files do not give: what is wrong with one, and what to tell of it.
-
-Whoever reads the body of an opened message does so by `read_body`: what the disk refuses in the
-middle, after the file was opened well, is noted as what is found when it is opened.
+"""Bodies over the inline threshold, each a file; and what is wrong with one.
 
     lost         there is no file, or one of another size: only a backup brings it back
     unreadable   the file is there, and the system refuses it: whoever mends that has it again
 
 One such body is no fault of the store: everything else is read as ever.
+
+Whoever reads the body of an opened message does so by `read_body`: what the disk refuses in the
+middle, after the file was opened well, is noted as what is found when it is opened.
 """
 
 from __future__ import annotations
@@ -16,8 +16,42 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailserver.store.ports import StoreUnavailable
+from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.values.ids import AcceptId, MessageId
+from mailserver.values.message import FiledBody
+
+
+class Spool(Protocol):
+    """One large body on its way to disk.  Used by one thread at a time."""
+
+    def write(self, octets: bytes) -> None:
+        """Append.  Not durable yet."""
+        ...
+
+    def commit(self) -> FiledBody:
+        """fsync, rename to the final name, fsync the directory."""
+        ...
+
+    def discard(self) -> None:
+        """Forget it.  Harmless after `commit`: the reclaimer sweeps what no row names."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskRoom:
+    total_octets: int  # of the file system
+    free_octets: int
+    reusable_octets: int
+
+
+class Bodies(Protocol):
+    """Bodies over the inline threshold, each a file."""
+
+    def open_spool(self) -> Spool: ...
+
+    def disk_room(self) -> DiskRoom:
+        """On the file system that holds the store, and inside of it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mailserver.store.ports.bodies import DiskRoom
+
 if TYPE_CHECKING:
     from mailserver.settings.model import StoreSettings
 
@@ -20,13 +22,6 @@ LOGS: Final = 2
 """Logs at their limit that a disk must have room for: what the database takes of one, and one."""
 _KIB: Final = 1024
 _MIB: Final = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskRoom:
-    total_octets: int  # of the file system
-    free_octets: int
-    reusable_octets: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from mailserver.values.ids import MessageId
 
 if TYPE_CHECKING:
-    from mailserver.store.body_faults import FaultyBody
+    from mailserver.store.ports.bodies import FaultyBody
 
 Told = Callable[[int, int], None]
 """Gets octets that are done, and octets in all as far as is known."""

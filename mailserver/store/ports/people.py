@@ -2,8 +2,8 @@
 
 Same rules as `mailserver.store.ports`: every call blocks and returns values; a
 change is durable when its call has returned.  The state of one subject (a
-unit, an account) is one frozen document; an import is a list of (before,
-after) documents, applied and undone through the same call.
+unit, an account) is one frozen document (`imports` applies and
+undoes many of them).
 
 Names: every identifier and address that was ever given has a row.  A released
 one stays its account's for the quarantine and is nobody's else; homonyms'
@@ -12,13 +12,11 @@ numbers only grow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from mailserver.store.usage import Usage
-from mailserver.values.ids import AccountId, ListId, MailboxId, UnitId
+from mailserver.values.ids import AccountId, UnitId
 
 
 class Kind(Enum):
@@ -145,17 +143,6 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportRun:
-    run_id: int
-    at_s: float
-    by_whom: str
-    digest: str
-    state: str  # applying, applied, undoing, undone
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """An account as the directory shows it."""
 
@@ -228,25 +215,6 @@ class Search:
     with_hidden: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where an address of ours leads, with all that RCPT must know, from one read.
-
-    The octets and the count are of the whole account.
-    """
-
-    mailbox_id: MailboxId | None
-    list_id: ListId | None
-    account_id: AccountId | None
-    class_name: str
-    used_octets: int
-    used_count: int
-    life: Life
-    forward_to: str
-    keeps_copy: bool
-    shows_forward: bool = False  # may senders read where to?
-
-
 class Names(Protocol):
     def who_had(self, name_key: str, *, now_s: float) -> AccountId | None:
         """Whose an identifier or address is, or was within its quarantine; None: free."""
@@ -265,75 +233,6 @@ class Names(Protocol):
 
 
 class People(Names, Protocol):
-    # Imports
-
-    def read_subjects(self, kind: type[Doc]) -> Iterator[Doc]:
-        """Every person (or unit) that an import made and that is not gone, in slices.
-
-        Units: by code.  People: as they were made.
-        """
-        ...
-
-    def read_person(self, source_key: str) -> PersonDoc | None:
-        """One who is gone too, with life GONE and the names they had."""
-        ...
-
-    def read_unit(self, code: str) -> UnitDoc | None: ...
-
-    def begin_import(self, *, by_whom: str, digest: str, total: int, now_s: float) -> ImportRun:
-        """The unfinished run with this digest if there is one, so that an apply resumes."""
-        ...
-
-    def apply_changes(
-        self, run_id: int, changes: Sequence[Change], *, now_s: float, quarantine_s: float
-    ) -> list[Conflict | None]:
-        """The next slice of the run, one transaction: subjects, names, events, progress.
-
-        Conflicts are counted as done, and are not taken back by an undo.
-
-        Raises:
-            StoreUnavailable: there is no such run, or it is not being applied.
-        """
-        ...
-
-    def end_import(self, run_id: int) -> None:
-        """All is in (applied), or all was taken back (undone)."""
-        ...
-
-    def last_import(self) -> ImportRun | None:
-        """The latest that was not undone: what an undo takes back, or goes on taking back."""
-        ...
-
-    def list_imports(self) -> list[ImportRun]:
-        """Every run, the latest first."""
-        ...
-
-    def begin_undo(self, run_id: int) -> list[ImportRun]:
-        """This run is being taken back from now on; `end_import` says that all of it was.
-
-        Returns the later runs of which something is in, the latest first: then nothing was done.
-
-        Raises:
-            StoreUnavailable: there is no such run, or it was taken back before.
-        """
-        ...
-
-    def read_changes(self, run_id: int, *, after: int, limit: int) -> list[tuple[int, Change]]:
-        """(number, change) of what is in and was not undone; numbers above `after`, ascending.
-
-        The first number is 1.
-        """
-        ...
-
-    def undo_changes(
-        self, run_id: int, numbers: Sequence[int], *, now_s: float, quarantine_s: float
-    ) -> list[Conflict | None]:
-        """Take these changes back, one transaction; numbers in the order to undo: the last first.
-
-        Those that make a conflict are left as they are, and are not offered again.
-        """
-        ...
-
     # One at a time
 
     def find_doc(self, identifier: str) -> PersonDoc | None:
@@ -406,44 +305,12 @@ class People(Names, Protocol):
         """The latest first."""
         ...
 
-    # RCPT
 
-    def find_target(self, address_key: str) -> Target | None: ...
-
-    def read_class(self, account_id: AccountId) -> str:
-        """Of its quota and its sending limits; empty: the default one."""
+class Kinds(Protocol):
+    def set_kind(self, account_id: AccountId, kind: Kind) -> None:
+        """Say what the account stands for; nothing else changes."""
         ...
 
-    def answerable_for(self, identifier: str, *, now_s: float) -> list[str]:
-        """Identifiers of those, other than itself, who are correspondents of its units now.
-
-        Its units: where it has a post, or whose own mailbox it is.  Where none
-        of them has one who may sign in: those of the nearest units above.
-        """
-        ...
-
-    def list_usage(self) -> Iterator[Usage]:
-        """Every account by identifier, read in slices."""
-        ...
-
-    # Forwarding
-
-    def read_forward(self, account_id: AccountId) -> tuple[str, bool, bool]:
-        """(where to, or empty; does a copy stay?; may senders read where to?)."""
-        ...
-
-    def set_forward(
-        self,
-        account_id: AccountId,
-        to: str,
-        *,
-        keeps_copy: bool,
-        is_shown: bool = False,
-        by_whom: str,
-        now_s: float,
-    ) -> None:
-        """The account and its history, in one transaction.  Empty: no more.
-
-        is_shown: reports to senders may name it.
-        """
+    def name_over(self, relation: Relation) -> str:
+        """The identifier or the code of what the relation is over; empty: gone for good."""
         ...

@@ -17,7 +17,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from mailserver.store.private import open_private
+from mailserver.store.files.private import open_private
 
 
 class Reserve:

@@ -18,8 +18,8 @@ from typing import Final, Protocol
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.queueing import Attempt, Lane
-from mailserver.store.removed import RemovedBy
+from mailserver.store.ports.mail import RemovedBy
+from mailserver.store.ports.queue import Attempt, Lane
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid
 
 UNINDEXED_LIMIT: Final = 20_000

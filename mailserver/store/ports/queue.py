@@ -1,4 +1,4 @@
-"""The queue as agents, reporters and operators see it.
+"""The queue as agents and reporters see it (operators: `mailserver.store.ports.operators`).
 
 Same rules as `mailserver.store.ports`: every call blocks and returns values.
 The writes (`Lease`, `Settlement`, `ReportMade`, ...) go through `Writes.apply`,
@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from mailserver.queue.copies import CopyState
@@ -28,7 +28,8 @@ from mailserver.values.ids import AcceptId, AccountId, AgentId, DestinationId, M
 from mailserver.values.message import Acceptance, Notify
 
 if TYPE_CHECKING:
-    from mailserver.store.body_faults import BodyFile
+    from mailserver.store.ports.bodies import BodyFile
+
 
 LEASE_S: Final = 60.0
 """An agent that does not renew for so long is late: others take over what it holds."""
@@ -46,9 +47,6 @@ class Lane(IntEnum):
 class CopyRef(NamedTuple):  # a tuple: there are very many, and they are keys
     message_id: MessageId
     copy_no: int
-
-
-# --- what agents ask, by `Writes.apply` -----------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,9 +191,6 @@ class HopNote:
     at_s: float
 
 
-# --- what agents read --------------------------------------------------------------
-
-
 SMALL_OCTETS: Final = 32 * 1024
 """Of a body that `read_small` gives; most mail is smaller."""
 
@@ -296,77 +291,6 @@ class OwedReport:
     copies: tuple[OwedCopy, ...]
 
 
-# --- what operators see and do --------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueFilter:
-    """Which copies; every field that is set must match.  Addresses and domains are folded."""
-
-    accept_id: AcceptId | None = None
-    copy_no: int | None = None
-    account_id: AccountId | None = None  # that submitted the message
-    sender: str | None = None
-    recipient: str | None = None
-    domain: str | None = None  # of the recipient
-    next_hop: str | None = None
-    lane: Lane | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedCopy:
-    ref: CopyRef
-    accept_id: AcceptId
-    recipient: str
-    reverse_path: str
-    next_hop: str
-    lane: Lane
-    due_at_s: float
-    accepted_at_s: float
-    attempt_count: int
-    reason: str
-    last_status: str
-    last_words: str
-    size_octets: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DestinationState:
-    """Everything that waits for one next hop."""
-
-    next_hop: str
-    first_count: int
-    waiting_count: int
-    leased_count: int
-    held_count: int
-    next_due_at_s: float | None
-    not_before_s: float
-    failure_count: int
-    last_error: str
-    last_error_at_s: float | None
-    suspended_until_s: float | None  # infinite: until it is resumed
-
-
-class Act(Enum):
-    """What a person does to queued copies; leased ones are left alone and counted out."""
-
-    HOLD = "hold"
-    RELEASE = "release"  # held -> first lane
-    RETRY = "retry"  # due at once, and so is their hop
-    REROUTE = "reroute"
-    RETURN = "return"
-    CANCEL = "cancel"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
-    act: Act
-    by: str  # who, for the journey: a name of this machine, later an account
-    reason: str
-    at_s: float
-    next_hop: str = ""  # for REROUTE
-
-
 class Queue(Protocol):
     def register_agent(self, *, now_s: float, until_s: float) -> AgentId:
         """Become an agent; its leases end with the process, or `LEASE_S` after it renewed last."""
@@ -419,28 +343,4 @@ class Queue(Protocol):
 
     def wakeup_fd(self) -> int:
         """Readable when something may be due: read it empty, then look."""
-        ...
-
-    # Operators
-
-    def list_queue(
-        self, which: QueueFilter, *, after: CopyRef | None, limit: int
-    ) -> list[QueuedCopy]:
-        """In the order of (message, copy); `after` is the last one of the page before."""
-        ...
-
-    def count_queue(self, which: QueueFilter) -> int: ...
-
-    def act_on(self, refs: Sequence[CopyRef], deed: Deed) -> list[CopyRef]:
-        """One slice, durably; returns those that were done.  RETURN writes the owed report."""
-        ...
-
-    def list_destinations(self) -> list[DestinationState]: ...
-
-    def suspend(self, next_hop: str, *, until_s: float | None, now_s: float) -> None:
-        """None: until `resume`.  A hop that has never been seen may be suspended too."""
-        ...
-
-    def resume(self, next_hop: str) -> bool:
-        """False: it was not suspended.  What came due meanwhile is due at once."""
         ...

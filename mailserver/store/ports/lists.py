@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Protocol
 
-from mailserver.store.people import Life
-from mailserver.store.queueing import CopyRef, Deed
+from mailserver.store.ports.operators import Deed
+from mailserver.store.ports.people import Life
+from mailserver.store.ports.queue import CopyRef
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId, ListId, MailboxId, MessageId
 from mailserver.values.message import Acceptance, NewCopy
