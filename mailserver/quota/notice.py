@@ -29,7 +29,7 @@ HELD_SUBJECT = Text(
 HELD_TEXT = Text(
     fr="""Bonjour,
 
-Le compte {identifier} a envoyé en peu de temps plus de messages hors de l'académie
+Le compte {identifier} a envoyé en peu de temps plus de messages vers l'extérieur
 que sa limite ne le permet ({reason}).
 
 Rien n'est perdu : ce qui dépasse la limite est retenu, et partira quand un

@@ -14,6 +14,10 @@ MAX_LOCAL_OCTETS = 64  # RFC 5321 §4.5.3.1.1: of what we give, and of people's 
 # RFC 1123 §2.1: letters, digits and hyphens; labels of at most 63.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+# RFC 2181 §11: the DNS takes any octet; real domains of mail have underscores, and Postfix's
+# `valid_hostname` takes them, too.
+_LABEL_ELSEWHERE = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_ELSEWHERE = re.compile(rf"{_LABEL_ELSEWHERE}(?:\.{_LABEL_ELSEWHERE})*")
 _IDENTIFIER = re.compile(r"[^\W_](?:[\w.-]*\w)?")
 _ROUTE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _WEB_ADDRESS = re.compile(r"https://([a-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?")
@@ -121,6 +125,7 @@ def check_web_address(text: str) -> str:
 def is_name_in_dns(folded: str) -> bool:
     """Could this domain, folded, have records?  Labels, at least one dot, no number at its end.
 
+    Underscores stand anywhere but in a top-level domain (RFC 1123 §2.1, RFC 3696 §2).
     RFC 1123 §2.1: the last label of a name is not numeric, so `192.0.2.1` is an address
     without its brackets.
     """
@@ -128,7 +133,8 @@ def is_name_in_dns(folded: str) -> bool:
     return (
         "." in folded
         and len(folded) <= MAX_DOMAIN_OCTETS
-        and _DOMAIN.fullmatch(folded) is not None
+        and _ELSEWHERE.fullmatch(folded) is not None
+        and _DOMAIN.fullmatch(last) is not None
         and not last.isdigit()
         and last not in _NEVER_IN_DNS
     )

@@ -93,7 +93,10 @@ def rule(**values: Any) -> RouteSettings:
         ("school", False),
         ("192.0.2.1", False),
         ("x.invalid", False),
-        ("a_b.fr", False),
+        ("my_host.example", True),
+        ("_spf_.a_.b.fr", True),
+        ("a.b_c", False),
+        ("a-_.-b.fr", False),
         (".".join(["abcdefgh"] * 30), False),
     ],
 )

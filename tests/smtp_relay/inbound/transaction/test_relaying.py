@@ -77,6 +77,8 @@ def test_the_null_sender_may_send_receipts_elsewhere(hall: Hall) -> None:
     ("recipient", "answer"),
     [
         ("x@elsewhere.org", "250 2.1.5"),
+        ("x@my_host.example", "250 2.1.5"),
+        ("x@host.my_net", "550 5.1.2"),
         ("x@école.fr", "553 5.6.7"),
         ("x@[192.0.2.9]", "250 2.1.5"),
         ("x@[IPv6:2001:db8::9]", "250 2.1.5"),
