@@ -35,12 +35,17 @@ def parse_fields(block: bytes) -> Iterator[tuple[bytes, bytes]]:
     block: fields with CRLF line ends; ends at its first empty line, or with the octets.
     Values are unfolded (the CRLF of each fold is taken out) and otherwise untouched.
     """
-    end = block.find(b"\r\n\r\n")
-    text = block if end < 0 else block[:end]
-    for line in _unfold(text).split(_CRLF):
+    for line in lines_of(block):
         name, colon, value = line.partition(b":")
         if colon:
             yield name.rstrip(b" \t").lower(), value
+
+
+def lines_of(block: bytes) -> list[bytes]:
+    """The same, unfolded, those that are no fields too; not the empty one at the end."""
+    end = block.find(b"\r\n\r\n")
+    text = block.removesuffix(_CRLF) if end < 0 else block[:end]
+    return _unfold(text).split(_CRLF)
 
 
 def canonical_value(value: bytes) -> bytes:

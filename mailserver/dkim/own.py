@@ -1,8 +1,14 @@
 """Is a message from outside one that we signed?  Needs no name server: the keys are ours.
 
 Only what our own signatures look like counts (`signature`): relaxed on both sides,
-over From and the whole body, without `l=`.  One that another service of our domains
-made, with a key that we do not have, is nobody's here.
+over From and the whole body, without `l=`.  It covers all fields of the kinds that we sign:
+a Reply-To or a Content-Type that somebody put above would lead an honest author's readers
+elsewhere, or show them another text.  Sender and Resent-From, which others honestly add, are
+let be where they hold no address of ours.  A line that is no lawful field (RFC 5322 §2.2) may be
+another author to some programs, and is none of ours.
+
+A signature that another service of our domains made, with a key that we do not have, is
+nobody's here.
 """
 
 from __future__ import annotations
@@ -10,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64decode, b64encode
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, assert_never
 
@@ -20,13 +26,16 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from mailserver.dkim.canonical import canonical_line, canonical_value, parse_fields
+from mailserver.dkim.canonical import canonical_line, canonical_value, lines_of, parse_fields
 from mailserver.dkim.keys import SigningKey
-from mailserver.dkim.signature import MAX_SIGNED_FIELDS
+from mailserver.dkim.signature import MAX_SIGNED_FIELDS, SIGNED
 from mailserver.values.address import fold_domain
 
 _NAME: Final = b"dkim-signature"
 _MAX_LOOKED_AT: Final = 10
+_COVERED: Final = frozenset(SIGNED) - {b"sender"}
+_OTHERS: Final = frozenset({b"sender", b"resent-from", b"resent-sender"})
+_LAWFUL: Final = re.compile(rb"[!-9;-~]+[ \t]*:.*", re.DOTALL)
 _SPACES: Final = re.compile(rb"[ \t\r\n]+")
 _SIGNATURE_TAG: Final = re.compile(rb"((?:\A|;)[ \t]*b[ \t]*=)[^;]*")
 
@@ -43,6 +52,8 @@ def is_signed_by(
     domains: ours, as A-labels in lower case.
     """
     fields = list(parse_fields(header_block))
+    if not all(map(_LAWFUL.fullmatch, lines_of(header_block))):
+        return False
     found = [value for name, value in fields if name == _NAME][:_MAX_LOOKED_AT]
     return any(_holds(value, fields, keys, domains, body_hash) for value in found)
 
@@ -64,12 +75,32 @@ def _holds(
         and tags.get(b"bh") == b64encode(body_hash)
         and b"from" in names
         and len(names) <= 2 * MAX_SIGNED_FIELDS
+        and not _leaves_out(names, fields, domains)
         and fold_domain(tags.get(b"d", b"").decode("ascii", "replace")) in domains
     )
     if key is None or not is_like_ours:
         return False
     own_line = _NAME + b":" + canonical_value(_SIGNATURE_TAG.sub(rb"\1", value, count=1))
     return _verifies(key, tags.get(b"b", b""), _lines(names, fields) + own_line)
+
+
+def _leaves_out(
+    names: Sequence[bytes], fields: Sequence[tuple[bytes, bytes]], domains: Collection[str]
+) -> bool:
+    """Does a field stand there that this signature should cover, and does not?"""
+    there = Counter(
+        name
+        for name, value in fields
+        if name in _COVERED or (name in _OTHERS and _may_be_ours(value, domains))
+    )
+    return any(count > names.count(name) for name, count in there.items())
+
+
+def _may_be_ours(value: bytes, domains: Collection[str]) -> bool:
+    """What is encoded in any way is not read, and may be."""
+    lowered = value.lower()
+    is_plain = value.isascii() and b"=?" not in value
+    return not is_plain or any(domain.encode("ascii") in lowered for domain in domains)
 
 
 def _tags(value: bytes) -> dict[bytes, bytes]:

@@ -27,7 +27,7 @@ MAX_SIGNED_FIELDS: Final = 100
 # One more than there are: a field of that name that somebody adds breaks the signature
 # (RFC 6376 §8.15).
 _OVERSIGNED: Final = (b"from", b"subject", b"date", b"to", b"cc")
-_SIGNED: Final = (
+SIGNED: Final = (
     *_OVERSIGNED,
     b"sender",
     b"reply-to",
@@ -82,7 +82,7 @@ def select_fields(fields: Iterable[tuple[bytes, bytes]]) -> SignedFields:
     others = sorted(found.keys() - _SIGNED_SET)
     names: list[bytes] = []
     lines: list[bytes] = []
-    for name in (*_SIGNED, *others):
+    for name in (*SIGNED, *others):
         values = found.get(name, ())
         lines += [canonical_line(name, value) for value in reversed(values)]
         names += [name] * (len(values) + (name in _OVERSIGNED_SET))
@@ -156,5 +156,5 @@ def _fill(line: bytes, words: Iterable[bytes], *, glue: bytes) -> Iterator[bytes
     yield line
 
 
-_SIGNED_SET: Final = frozenset(_SIGNED)
+_SIGNED_SET: Final = frozenset(SIGNED)
 _OVERSIGNED_SET: Final = frozenset(_OVERSIGNED + _OVERSIGNED_OF_LIST)

@@ -54,9 +54,41 @@ def test_what_was_changed_is_not(old: bytes, new: bytes) -> None:
     assert not knows(sign(MESSAGE).replace(old, new))
 
 
-@pytest.mark.parametrize("name", [b"From", b"Subject", b"To"])
+@pytest.mark.parametrize(
+    "name",
+    [b"From", b"Subject", b"To", b"Date", b"Cc", b"Reply-To", b"Message-ID", b"MIME-Version",
+     b"Content-Type", b"content-transfer-encoding", b"In-Reply-To", b"References"],
+)  # fmt: skip
 def test_a_second_field_that_a_reader_might_show_is_not_covered(name: bytes) -> None:
     assert not knows(name + b": other\r\n" + sign(MESSAGE))
+
+
+def test_a_list_elsewhere_may_say_that_it_sends() -> None:
+    assert knows(b"Sender: list-bounces@lists.test\r\nList-Id: <l.lists.test>\r\n" + sign(MESSAGE))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"From\x0b: Chef <chef@a.test>",
+        b"From\0: Chef <chef@a.test>",
+        b"\xc2\xa0From: Chef <chef@a.test>",
+        b"Reply-To\x0c: chef@b.test",
+        b"no field",
+        b": nameless",
+        b"Sender: Chef <chef@A.test>",
+        b"Sender: =?utf-8?q?chef=40a.test?= <x@b.test>",
+        b"Resent-From: chef@a.test",
+        b"Resent-Sender: ch\xc3\xa9f@a.test",
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_another_author_beside_what_was_signed_is_not_vouched_for(
+    line: bytes, *, is_first: bool
+) -> None:
+    header, _, body = sign(MESSAGE).partition(b"\r\n\r\n")
+    block = line + b"\r\n" + header if is_first else header + b"\r\n" + line
+    assert not knows(block + b"\r\n\r\n" + body)
 
 
 def test_a_signature_that_does_not_cover_from_vouches_for_nobody() -> None:
