@@ -19,7 +19,7 @@ from mailserver.peers.descriptors import Spares, descriptors_now
 from mailserver.peers.liveness import Vitals, has_vanished
 from mailserver.peers.seats import Guest as Seatable
 from mailserver.peers.seats import Refusal, Seat, Seats
-from mailserver.settings.check_limits import connections_for
+from mailserver.settings.check.limits import connections_for
 from mailserver.settings.model import ConnectionsSettings
 from mailserver.store.commit import Submitter
 from mailserver.telemetry.log import get_log

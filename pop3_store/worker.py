@@ -35,7 +35,7 @@ from mailserver.peers.descriptors import Spares, descriptors_now
 from mailserver.peers.liveness import keep_alive
 from mailserver.peers.notices import Notices
 from mailserver.peers.seats import Seats, says_who
-from mailserver.settings.check_limits import connections_for
+from mailserver.settings.check.limits import connections_for
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done

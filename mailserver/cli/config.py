@@ -12,8 +12,8 @@ from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
-    from mailserver.settings.check_ports import Running
-    from mailserver.settings.finding import Finding
+    from mailserver.settings.check.finding import Finding
+    from mailserver.settings.check.ports import Running
     from mailserver.settings.model import Settings
 
 app = typer.Typer(help="Check and print the settings.", no_args_is_help=True)
@@ -22,8 +22,8 @@ app = typer.Typer(help="Check and print the settings.", no_args_is_help=True)
 @app.command()
 def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Find what would fail at start: ports, certificate, paths, permissions. Exit 2 on errors."""
-    from mailserver.settings.check import check_settings
-    from mailserver.settings.finding import Finding, Level, as_facts
+    from mailserver.settings.check.check import check_settings
+    from mailserver.settings.check.finding import Finding, Level, as_facts
     from mailserver.settings.load import SettingsError, find_settings_file, load_settings
 
     findings: list[Finding]
@@ -48,7 +48,7 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 def _running(settings: Settings) -> list[Running]:
     """The services of this store that run now."""
-    from mailserver.settings.check_ports import Running
+    from mailserver.settings.check.ports import Running
     from mailserver.supervisor.window import look
 
     return [
@@ -65,8 +65,8 @@ def _check_store(settings: Settings) -> list[Finding]:
     """Asks the store, if there is one: is what it needs beside the database there, are people at
     our domains?"""
     from mailserver.auth.numen_key import lost_key_warning
-    from mailserver.cli.status_bodies import body_warnings
-    from mailserver.settings.finding import error_to_live_with, warning
+    from mailserver.cli.status.bodies import body_warnings
+    from mailserver.settings.check.finding import error_to_live_with, warning
     from mailserver.store.outside import folded_domains, outside_warnings
     from mailserver.store.sqlite.engine import DATABASE
 

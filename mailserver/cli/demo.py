@@ -110,7 +110,7 @@ def tour(*, config: ConfigOption = None) -> None:
 
 def _import(files: list[Path], config: Path | None) -> None:
     """As `mailserver directory apply` does, which says what would be lost."""
-    from mailserver.cli import directory
+    from mailserver.cli.directory import commands as directory
 
     settings = _settings(config)
     directory.apply(files, yes=True, config=settings.source)

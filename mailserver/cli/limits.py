@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailserver.cli import queue_acts as acts
 from mailserver.cli.access import account_named, opened_store, read_settings
+from mailserver.cli.directory.subjects import by_whom
 from mailserver.cli.moments import clock
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
-from mailserver.cli.subjects import by_whom
+from mailserver.cli.queue import acts
 from mailserver.texts.catalogue import Text
 
 if TYPE_CHECKING:

@@ -6,46 +6,32 @@ from mailserver.supervisor import first_signals
 
 first_signals.hear()  # before all that takes time
 
-import sys  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
-from copy import copy  # noqa: E402
-from functools import cache  # noqa: E402
-from typing import Annotated, Any  # noqa: E402
+import sys
+from collections.abc import Sequence
+from copy import copy
+from functools import cache
+from typing import Annotated, Any
 
-import typer  # noqa: E402
-from typer.exceptions import Abort, TyperException  # noqa: E402
-from typer.models import CommandInfo  # noqa: E402
+import typer
+from typer.exceptions import Abort, TyperException
+from typer.models import CommandInfo
 
-from mailserver.cli import (  # noqa: E402
-    account,
-    account_history,
-    backup,
-    browse,
-    config,
-    demo,
-    directory,
-    dkim,
-    forwarding,
-    holders,
-    init,
-    letters,
-    limits,
-    lists,
-    lists_members,
-    lists_moderate,
-    mailbox,
-    password,
-    people,
-    queue,
-    recovery,
-    route,
-    run,
-    status,
-    trace,
-    usage,
-)
-from mailserver.cli.mistake import Failure, Mistake  # noqa: E402
-from mailserver.cli.options import JsonOption  # noqa: E402
+from mailserver.cli import backup, config, demo, dkim, init, limits, run
+from mailserver.cli.account import commands as account
+from mailserver.cli.account import forwarding, password, recovery
+from mailserver.cli.account import history as account_history
+from mailserver.cli.directory import browse, holders, letters, people
+from mailserver.cli.directory import commands as directory
+from mailserver.cli.lists import commands as lists
+from mailserver.cli.lists import members as lists_members
+from mailserver.cli.lists import moderate as lists_moderate
+from mailserver.cli.mailbox import commands as mailbox
+from mailserver.cli.mailbox import usage
+from mailserver.cli.mistake import Failure, Mistake
+from mailserver.cli.options import JsonOption
+from mailserver.cli.queue import commands as queue
+from mailserver.cli.queue import route, trace
+from mailserver.cli.status import commands as status
 
 EXIT_FAILURE = 1
 EXIT_MISTAKE = 2

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mailserver.settings.bind import Bind
-from mailserver.settings.check_ports import is_absent_ipv6, try_bind
+from mailserver.settings.check.ports import is_absent_ipv6, try_bind
 from mailserver.settings.listeners import DoorName, WantedListener
 
 PATIENCE_S = 3.0

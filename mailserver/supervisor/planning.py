@@ -14,9 +14,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mailserver.keys.table import is_needed_by, keys_of
-from mailserver.settings.check import check_settings
-from mailserver.settings.check_ports import Ports
-from mailserver.settings.finding import Finding, Level
+from mailserver.settings.check.check import check_settings
+from mailserver.settings.check.finding import Finding, Level
+from mailserver.settings.check.ports import Ports
 from mailserver.settings.listeners import wanted_listeners
 from mailserver.settings.load import SettingsError, load_settings
 from mailserver.settings.model import Settings

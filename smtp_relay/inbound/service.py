@@ -29,7 +29,7 @@ from mailserver.quota.classes import Classes
 from mailserver.routing.local import OurDomains, always_open
 from mailserver.routing.relaying import Role, make_schedule
 from mailserver.routing.srs import Srs
-from mailserver.settings.check_limits import connections_for
+from mailserver.settings.check.limits import connections_for
 from mailserver.settings.model import KIB, MIB, Network, Settings
 from mailserver.store.clock import ServiceClock
 from mailserver.store.commit import Submitter

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.cli import directory_work
+from mailserver.cli.directory import work as directory_work
 from tests.cli.conftest import Run
 
 NUMENS = [f"13E0200{number:03d}ABC" for number in range(1, 6)]

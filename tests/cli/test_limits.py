@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.cli.subjects import by_whom
+from mailserver.cli.directory.subjects import by_whom
 from mailserver.quota.sending import HELD_PREFIX
 from mailserver.store.ports.accounts import AccountState
 from mailserver.store.ports.operators import QueueFilter

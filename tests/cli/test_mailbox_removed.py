@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.cli import mailbox_removed
+from mailserver.cli.mailbox import removed as mailbox_removed
 from mailserver.settings.load import load_settings
 from mailserver.store.ports.mail import RemovedBy
 from mailserver.store.ports.store import Store

@@ -17,8 +17,8 @@ from mailserver.auth import passwords
 from mailserver.auth.backend import StoreBackend
 from mailserver.auth.gate import Granted, is_over
 from mailserver.auth.numen_key import load_key
+from mailserver.cli.directory.subjects import by_whom
 from mailserver.cli.main import main
-from mailserver.cli.subjects import by_whom
 from mailserver.recovery.letters import Letter, Post
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.values.secret import Secret

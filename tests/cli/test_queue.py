@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mailserver.cli import queue_acts
 from mailserver.cli.main import main
-from mailserver.cli.queue_words import COPY_COLUMNS, copy_cells, print_rows
+from mailserver.cli.queue import acts as queue_acts
+from mailserver.cli.queue.words import COPY_COLUMNS, copy_cells, print_rows
 from mailserver.store.ports.operators import QueueFilter
 from mailserver.values.ids import accept_id_text
 from tests.cli.conftest import Run, Said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailserver.cli.status_clock import clock_warnings
+from mailserver.cli.status.clock import clock_warnings
 from mailserver.values.clock import STANDS_S, Belief
 
 NOW_S = 1_790_000_000.0

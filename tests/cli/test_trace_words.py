@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.cli.moments import clock, iso, parse_duration, span, until
-from mailserver.cli.trace_words import COPIES_SHOWN, copy_lines, journey_facts, journey_lines
+from mailserver.cli.queue.trace_words import (
+    COPIES_SHOWN,
+    copy_lines,
+    journey_facts,
+    journey_lines,
+)
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.ports.history import Collection, CopyStep, Journey, PastAttempt, Waiting

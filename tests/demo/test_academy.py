@@ -11,7 +11,7 @@ import pytest
 from mailserver.auth.gate import Denied, Gate, Granted, Verdict, open_gate
 from mailserver.demo.academy import DemoService, NotADemo, create, read_demo
 from mailserver.demo.cast import Member
-from mailserver.settings.check import check_settings
+from mailserver.settings.check.check import check_settings
 from mailserver.settings.load import load_settings
 from mailserver.setup.service import NewService, write_settings
 from mailserver.store.ports.accounts import Account, Credential

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from mailserver.cli.probe import Answer
-from mailserver.cli.status_facts import DoorFacts, Facts
-from mailserver.cli.status_findings import all_findings, check_served
-from mailserver.cli.status_store import check_queue
+from mailserver.cli.status.facts import DoorFacts, Facts
+from mailserver.cli.status.findings import all_findings, check_served
+from mailserver.cli.status.store import check_queue
 from mailserver.settings.bind import Bind
 from mailserver.settings.listeners import KINDS, WantedListener
 from mailserver.settings.model import Settings

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from mailserver.cli.trace_words import journey_lines
+from mailserver.cli.queue.trace_words import journey_lines
 from mailserver.queue.copies import CopyState
 from mailserver.store.ports.history import CopyStep, Journey
 from mailserver.store.sqlite.store import SqliteStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailserver.cli.trace_words import journey_lines
+from mailserver.cli.queue.trace_words import journey_lines
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.ports.history import Waiting
