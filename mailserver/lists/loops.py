@@ -7,6 +7,7 @@
 | more Received fields than hops are allowed | it goes round                             |
 | null reverse-path                          | a notice (RFC 5321 §4.5.5)                |
 | Auto-Submitted: auto-replied               | an absence notice (RFC 3834 §5)           |
+| Auto-Submitted: auto-notified              | a notice of a filter (RFC 5436 §2.7.1)    |
 | Precedence: bulk, junk, auto_reply         | the same, of older programs               |
 | X-Autoreply, X-Autorespond                 | the same                                  |
 

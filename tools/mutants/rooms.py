@@ -1,7 +1,8 @@
 """Which modules are cores, and which tests speak for a module.
 
 tests/ mirrors the source: the tests of `mailserver/auth/gate.py` stand in
-`tests/auth`.  A room is named by its folder.
+`tests/auth`.  A room is named by its folder, and a module by its file; folders
+inside a core have the tests of the whole core.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ CORES = (
     "mailserver/dsn",
     "mailserver/directory",
     "mailserver/lists",
+    "mailserver/peers",
     "mailserver/people",
     "mailserver/queue",
     "mailserver/quota",
     "mailserver/recovery",
     "mailserver/routing",
+    "mailserver/store",
     "mailserver/values",
     "pop3_store",
     "smtp_relay/delivery",
@@ -30,16 +33,25 @@ _SHELLS = {"__init__", "__main__", "worker", "protocol", "transport", "reactor",
 
 
 def modules_of(root: Path, rooms: tuple[str, ...]) -> list[Path]:
-    """The modules of these rooms, relative to `root`, sorted.
+    """The modules of these rooms, relative to `root`, sorted; a room may be one module.
 
     Raises: ValueError for a room that does not exist.
     """
     found: set[Path] = set()
     for room in rooms:
-        if not (root / room).is_dir():
+        if (root / room).is_file() and room.endswith(".py"):
+            found.add(root / room)
+        elif (root / room).is_dir():
+            found |= {path for path in (root / room).rglob("*.py") if path.stem not in _SHELLS}
+        else:
             raise ValueError(f"no room {room}")
-        found |= {path for path in (root / room).rglob("*.py") if path.stem not in _SHELLS}
     return [path.relative_to(root) for path in sorted(found)]
+
+
+def room_of(module: Path) -> Path:
+    """The room that a module stands in: a core, or its folder where it is in none."""
+    cores = [core for core in CORES if module.is_relative_to(core)]
+    return Path(max(cores, key=len, default=str(module.parent)))
 
 
 def witnesses(root: Path, module: Path) -> list[Path]:
@@ -47,21 +59,16 @@ def witnesses(root: Path, module: Path) -> list[Path]:
 
     Relative to `root`; empty where no folder of tests mirrors it.
     """
-    folder = _mirror(root, module)
-    if folder is None:
-        return []
-    own = sorted(folder.glob(f"test_{module.stem}*.py"))
-    rest = sorted(path for path in folder.glob("test_*.py") if path not in own)
+    folder = _mirror(root, room_of(module))
+    found = sorted(folder.rglob("test_*.py")) if folder else []
+    own = [path for path in found if path.name.startswith(f"test_{module.stem}")]
+    rest = [path for path in found if path not in own]
     return [path.relative_to(root) for path in own + rest]
 
 
-def _mirror(root: Path, module: Path) -> Path | None:
-    parts = module.parts[:-1]
+def _mirror(root: Path, room: Path) -> Path | None:
+    parts = room.parts
     if parts and parts[0] == "mailserver":
         parts = parts[1:]
-    while parts:
-        folder = root / "tests" / Path(*parts)
-        if any(folder.glob("test_*.py")):
-            return folder
-        parts = parts[:-1]
-    return None
+    folder = root / "tests" / Path(*parts)
+    return folder if any(folder.rglob("test_*.py")) else None
