@@ -32,6 +32,7 @@ class FakeLists:
     def __init__(self) -> None:
         self.lists: dict[str, MailingList] = {}  # by the key of each address
         self.members: set[str | AccountId] = set()
+        self.waiting_count = 0
         self.roles: dict[AccountId, frozenset[ListRole]] = {}
 
     def find_list(self, address_key: str) -> MailingList | None:
@@ -39,6 +40,9 @@ class FakeLists:
 
     def read_list(self, list_id: ListId) -> MailingList | None:
         return next((one for one in self.lists.values() if one.list_id == list_id), None)
+
+    def count_waiting(self, list_id: ListId, *, most: int) -> int:
+        return min(self.waiting_count, most)
 
     def standing(
         self, list_id: ListId, *, account_id: AccountId | None, address_key: str

@@ -252,6 +252,10 @@ class ListLookUps(Protocol):
         """By the account where there is one, else by the address."""
         ...
 
+    def count_waiting(self, list_id: ListId, *, most: int) -> int:
+        """Posts that nobody signed in for and that wait for a moderator; at most so many."""
+        ...
+
 
 class Lists(ListLookUps, Protocol):
     def add_list(

@@ -7,7 +7,9 @@
 |                              | the list                         | 100            |       |
 | to leave                     | who would get the note           | 3              | 6     |
 |                              | the peer's block                 | 100            |       |
-| a post that waits            | the list                         | 20 from no member, else 60 | |
+| a note that a post waits     | the list                         | 20 from no member, else 60 | |
+| a post that goes out         | the list; more wait              | 60             |       |
+| a letter to its owners       | the list; more come later        | 60             |       |
 
 Who would get it: without what stands behind a plus, which costs nobody anything.  Leaving is
 counted apart, and of its members only, so nobody who asks to join keeps anybody in.  Counts
@@ -52,7 +54,9 @@ LEAVING: Final = Allowance("leave", block_count=100, list_count=0)
 MOST_UNINVITED: Final = 20
 """Posts from no member about which a list's moderators are told within an hour."""
 MOST_FROM_STRANGERS: Final = 60
-"""The same of everybody who did not sign in."""
+"""The same of everybody who did not sign in; so many of their posts go out, and then they wait."""
+MOST_LETTERS: Final = 60
+"""Letters of strangers that a list's owners get within an hour; the others come later."""
 
 
 class Budgets:
@@ -91,6 +95,18 @@ class Budgets:
         if is_uninvited:
             return self._is_within(which, f"uninvited:{which.list_id}", MOST_UNINVITED, HOUR_S)
         return self._is_within(which, f"posts:{which.list_id}", MOST_FROM_STRANGERS, HOUR_S)
+
+    def allow_post(self, which: MailingList, message: QueuedMessage) -> bool:
+        """May it go to members without a moderator?  Who did not sign in may be anybody."""
+        if message.account_id is not None:
+            return True
+        return self._is_within(which, f"posted:{which.list_id}", MOST_FROM_STRANGERS, HOUR_S)
+
+    def allow_letter(self, which: MailingList, message: QueuedMessage) -> bool:
+        """May the owners get it now?"""
+        if message.account_id is not None:
+            return True
+        return self._is_within(which, f"letters:{which.list_id}", MOST_LETTERS, HOUR_S)
 
     def _is_within(self, which: MailingList, key: str, most: int, window_s: float) -> bool:
         count = self._count_act(f"list-{key}", now_s=self._wall_s(), window_s=window_s)

@@ -106,10 +106,11 @@ class Expander:
             make_id=make_id,
             wall_s=wall_s,
         )
+        self._budgets = Budgets(store.count_act, wall_s=wall_s, tell=self._notes.tell_owners)
         self._requests = Requests(
             lists=store.lists,
             notes=self._notes,
-            budgets=Budgets(store.count_act, wall_s=wall_s, tell=self._notes.tell_owners),
+            budgets=self._budgets,
             write=self.write,
             shop=shop,
             wall_s=wall_s,
@@ -296,10 +297,11 @@ class Expander:
         waits = permission is not Permission.YES or message.has_nul or message.is_unvouched
         if again := self._repeats.why(which, copy, message, waits=waits):
             return self._had(copy, message, again)
-        if not waits:
+        if not waits and self._budgets.allow_post(which, message):
             return None
         self._requests.hold(which, copy.ref, message, fields, is_uninvited=is_uninvited)
         why = ": its sender is no member" if is_uninvited else why_held(message)
+        why = why or (": strangers post too much within the hour" if not waits else "")
         reason = f"waits for a moderator of {which.address}{why}"
         return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
 
@@ -329,6 +331,8 @@ class Expander:
                 return self._settled(copy, CopyState.EXPANDED, "2.0.0", f"to nobody: {UNVOUCHED}")
             if again := self._repeats.why(which, copy, message, purpose=Purpose.OWNER):
                 return self._had(copy, message, again)
+            if not self._budgets.allow_letter(which, message):
+                return self._deferred(copy, "4.7.1", "strangers write too much to the owners")
             how = Rewriting(which=which, own_domains=self._shop.domains)
             progress = self._begin(copy, message, how, is_post=False)
         copies_of = self._copies(which, message)

@@ -45,6 +45,7 @@ from smtp_relay.inbound.grammar.parameters import RcptParameters
 from smtp_relay.inbound.grammar.paths import Path
 from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.transaction.forward_budget import ForwardBudget
+from smtp_relay.inbound.transaction.list_budget import ListBudget
 from smtp_relay.inbound.transaction.policy import Onward, RefusedByRule, Sending, decide_rcpt
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Recipients:
     """
 
     __slots__ = ("_account", "_asker", "_decided", "_is_for_sender", "_sender",
-                 "_service", "budget", "is_known", "may_deposit")  # fmt: skip
+                 "_service", "budget", "is_known", "list_budget", "may_deposit")  # fmt: skip
 
     def __init__(
         self, service: Service, asker: Asker, account: Granted | None, *, peer: str
@@ -91,6 +92,7 @@ class Recipients:
         self._sender: Address | None = None
         self.is_known = asker.is_known
         self.budget = ForwardBudget(service, peer=peer)
+        self.list_budget = None if self.is_known else ListBudget(service, peer=peer)
         self.may_deposit = decide_relaying(asker, Place.OURS) is Relaying.ACCEPT
 
     def decide(self, transaction: Transaction, path: Path, address: Address) -> Decision:
@@ -196,6 +198,8 @@ class Recipients:
                 which, asks, is_ours=is_ours
             ):
                 return replies.MAY_NOT_POST
+        if self.list_budget is not None and not self.list_budget.has_room(list_id, purpose):
+            return replies.TOO_MUCH_FOR_NOW
         next_hop = next_hop_of(list_id)
         once = f"{next_hop}{purpose.value}{f'+{detail}' if purpose in _NAMES_ONE else ''}"
         return Onward(next_hop, is_counted=is_post, once=once)

@@ -129,6 +129,8 @@ class Storing(Arriving):
             if isinstance(outcome, Accepted):
                 if sent_on is not None:
                     sent_on.stored(stamp.text, now_s=stamp.at_s)
+                if transaction.has_onward:
+                    self._note_lists(transaction)
                 if transaction.stays:
                     self._tell_holders(transaction, stamp)
                 self._stored(reception, len(acceptance.copies), stamp.text)
@@ -136,6 +138,11 @@ class Storing(Arriving):
                 self._not_stored(reception, outcome.error if isinstance(outcome, Failed) else None)
 
         self.service.writer.submit(acceptance, stored)
+
+    def _note_lists(self, transaction: Transaction) -> None:
+        budget = (self._recipients or self._fix_recipients()).list_budget
+        if budget is not None:
+            budget.note(transaction.routes)
 
     def _tell_holders(self, transaction: Transaction, stamp: Stamp) -> None:
         self.service.pool.submit(

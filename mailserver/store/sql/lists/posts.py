@@ -19,6 +19,11 @@ _IS_QUEUED = """EXISTS (SELECT 1 FROM queue WHERE queue.message_id = list_held.m
         AND queue.copy_no = list_held.copy_no)"""
 _HOLD = f"""
     SELECT message_id, copy_no, list_id, held_at_s, verdict, by_whom, {_IS_QUEUED} FROM list_held"""
+_COUNT_WAITING = f"""
+    SELECT count(*) FROM (SELECT 1 FROM list_held
+        JOIN message ON message.message_id = list_held.message_id
+        WHERE list_id = ? AND verdict = '' AND account_id IS NULL AND {_IS_QUEUED} LIMIT ?)
+        AS waiting"""
 _DECIDE = f"""
     UPDATE list_held SET verdict = ?, by_whom = ?
     WHERE message_id = ? AND copy_no = ? AND verdict = '' AND {_IS_QUEUED} RETURNING message_id"""
@@ -66,6 +71,10 @@ class SqlListPosts:
             ORDER BY held_at_s, message_id"""
         found = map(_hold, self._engine.read(which, (list_id,)))
         return [one for one in found if one is not None]
+
+    def count_waiting(self, list_id: ListId, *, most: int) -> int:
+        row = first(self._engine.read(_COUNT_WAITING, (list_id, most)))
+        return 0 if row is None else int(row[0])
 
     def decide_hold(self, source: CopyRef, verdict: str, deed: Deed) -> bool:
         values = (verdict, deed.by, source.message_id, source.copy_no)

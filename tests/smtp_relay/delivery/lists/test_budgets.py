@@ -10,11 +10,13 @@ from mailserver.store.ports.lists import Joining, Posting
 from mailserver.store.ports.operators import QueueFilter
 from smtp_relay.delivery.lists.budgets import (
     ASKING,
+    HOUR_S,
     LEAVING,
     MOST_FROM_STRANGERS,
+    MOST_LETTERS,
     bare_address,
 )
-from tests.smtp_relay.delivery.lists.list_house import DOMAIN, ListHouse, OpenHouse
+from tests.smtp_relay.delivery.lists.list_house import DOMAIN, LIST, ListHouse, OpenHouse
 
 HELP = f"animateurs-help@{DOMAIN}"
 JOIN = f"animateurs-subscribe@{DOMAIN}"
@@ -125,3 +127,47 @@ def test_moderators_hear_of_so_many_posts_of_strangers_and_all_of_them_wait(
 )
 def test_who_would_get_it(path: str, bare: str) -> None:
     assert bare_address(path) == bare
+
+
+# --- different posts and letters ----------------------------------------------------------
+
+
+def different(house: ListHouse, count: int, *, to: str = LIST) -> None:
+    for number in range(count):
+        house.send(b"Subject: %d\r\n\r\nx\r\n" % number, to=to, reverse_path=ZOE)
+    house.expand()
+
+
+def test_what_a_name_that_may_be_forged_posts_goes_out_so_often_and_then_waits(
+    house: ListHouse,
+) -> None:
+    house.outside(ZOE)
+    house.member("anne.durand")
+    different(house, MOST_FROM_STRANGERS + 3)
+    assert len(house.read("anne.durand")) == MOST_FROM_STRANGERS
+    assert (
+        house.held()
+        == [f"waits for a moderator of {LIST}: strangers post too much within the hour"] * 3
+    )
+    assert house.store.lists.count_waiting(house.which.list_id, most=500) == 3
+    assert house.store.lists.count_waiting(house.which.list_id, most=2) == 2
+    jean = house.member("jean.petit")
+    house.send(account_id=jean)
+    house.expand()
+    assert len(house.read("anne.durand")) == MOST_FROM_STRANGERS + 1
+    assert house.store.lists.count_waiting(house.which.list_id, most=500) == 3
+
+
+def test_owners_get_so_many_letters_of_strangers_now_and_the_others_later(
+    house: ListHouse,
+) -> None:
+    to = f"animateurs-owner@{DOMAIN}"
+    different(house, MOST_LETTERS + 3, to=to)
+    notes = 1  # that strangers ask too much
+    assert len(house.read("chef")) == MOST_LETTERS + notes
+    house.send(to=to, account_id=house.person("jean.petit"))
+    house.expand()
+    assert len(house.read("chef")) == MOST_LETTERS + notes + 1
+    house.now_s += HOUR_S + 1
+    house.expand()
+    assert len(house.read("chef")) == MOST_LETTERS + notes + 4
