@@ -10,6 +10,8 @@ seconds; `mailserver status` reads them.  They may be lost and cost no fsync.
     dane.state         delivery only: a `mailserver.telemetry.dane.DaneState`
     tls.refused_file   1 while the certificate's files cannot be used: an older one is served
     refused.no_room    messages put off because the disk is short
+    refused.quota      messages put off because a disk quota is used up
+    refused.file_size  messages put off because of a limit on the size of files
     refused.no_descriptors  connections turned away because descriptors ran out
     open_relay         1 if a stranger could relay through the worker, so that its MX is shut
     wal_octets         keeper only: the write-ahead log in use
@@ -29,6 +31,8 @@ DANE_STATE: Final = "dane.state"
 OPEN_RELAY: Final = "open_relay"
 WAL_OCTETS: Final = "wal_octets"
 NO_ROOM: Final = "refused.no_room"
+NO_QUOTA: Final = "refused.quota"
+FILE_TOO_LARGE: Final = "refused.file_size"
 NO_DESCRIPTORS: Final = "refused.no_descriptors"
 CERTIFICATE_REFUSED: Final = "tls.refused_file"
 

@@ -37,6 +37,7 @@ from mailserver.store.files.room import RoomRules, room_rules
 from mailserver.store.outside import Outsiders
 from mailserver.store.ports.accounts import Account, Credential
 from mailserver.store.ports.bodies import Bodies, DiskRoom
+from mailserver.store.ports.errors import Shortage
 from mailserver.store.ports.lists import ListLookUps
 from mailserver.store.ports.people import Event
 from mailserver.store.ports.recovery import Subject
@@ -46,7 +47,7 @@ from mailserver.store.ports.shared.sending import SentCounts
 from mailserver.store.ports.targets import Target
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
-from mailserver.telemetry.reports import NO_DESCRIPTORS, NO_ROOM
+from mailserver.telemetry.reports import FILE_TOO_LARGE, NO_DESCRIPTORS, NO_QUOTA, NO_ROOM
 from mailserver.texts.catalogue import Language
 from mailserver.tls.failures import FailedHandshakes
 from mailserver.tls.parting import LastWords
@@ -157,11 +158,25 @@ class Counters:
     failed_sign_ins: int = 0
     faults: int = 0
     refused_for_room: int = 0
+    refused_for_quota: int = 0
+    refused_for_file_size: int = 0
     refused_for_descriptors: int = 0
+
+    def note_shortage(self, why: Shortage) -> None:
+        """A message was put off for want of room."""
+        match why:
+            case Shortage.DISK:
+                self.refused_for_room += 1
+            case Shortage.QUOTA:
+                self.refused_for_quota += 1
+            case Shortage.FILE_SIZE:
+                self.refused_for_file_size += 1
 
     def values(self) -> dict[str, float]:
         values = {name: float(value) for name, value in asdict(self).items()}
         values[NO_ROOM] = values.pop("refused_for_room")
+        values[NO_QUOTA] = values.pop("refused_for_quota")
+        values[FILE_TOO_LARGE] = values.pop("refused_for_file_size")
         values[NO_DESCRIPTORS] = values.pop("refused_for_descriptors")
         return values
 

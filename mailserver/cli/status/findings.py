@@ -229,10 +229,27 @@ def check_reasons(facts: Facts) -> Iterator[Finding]:
             )
 
 
+_QUOTA: Final = (
+    "the disk quota of the service's user is used up: `quota -u USER`, or `btrfs qgroup show`, says"
+    " so; raise it for the disk of the store, or remove what else that user has there"
+)
+_FILE_SIZE: Final = (
+    "a file may not become larger: lift the limit (`ulimit -f unlimited`, LimitFSIZE= of systemd)"
+    " and start again"
+)
+
+
 def check_full(facts: Facts) -> Iterator[Finding]:
     """Mail that was refused for want of room or of descriptors."""
-    from mailserver.telemetry.reports import NO_DESCRIPTORS, NO_ROOM
+    from mailserver.telemetry.reports import FILE_TOO_LARGE, NO_DESCRIPTORS, NO_QUOTA, NO_ROOM
 
+    for name, why in {NO_QUOTA: _QUOTA, FILE_TOO_LARGE: _FILE_SIZE}.items():
+        if count := sum(door.counters.get(name, 0.0) for door in facts.doors):
+            yield warning(
+                "store.path",
+                f"{count:,.0f} messages were put off (452 4.3.1) since the workers started because"
+                f" {why}",
+            )
     refused = sum(door.counters.get(NO_ROOM, 0.0) for door in facts.doors)
     if refused:
         yield warning(

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mailserver.store.files.private import make_private_folder, new_private_file, open_private
-from mailserver.store.ports.errors import StoreBroken, StoreFull, StoreUnavailable
+from mailserver.store.ports.errors import StoreBroken, StoreFull, StoreUnavailable, shortage_of
 from mailserver.values.message import FiledBody
 
 NAME_OCTETS = 16
@@ -31,7 +31,6 @@ HOLD_LOCK = "backup.lock"
 SHARDS = tuple(f"{n:02x}" for n in range(256))
 ORPHAN_AGE_S = 24 * 3600.0
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def sync_folder(folder: str) -> None:
@@ -222,7 +221,7 @@ class BodySpool:
 
 def _as_ours(error: OSError) -> StoreUnavailable | StoreBroken:
     """Want of room passes; anything else that a disk says is a fault to stop for."""
-    if error.errno in _FULL:
-        return StoreFull(f"body file: {error}")
+    if (short := shortage_of(error.errno)) is not None:
+        return StoreFull(f"body file: {error}", short)
     kind = StoreUnavailable if error.errno in NO_ROOM else StoreBroken
     return kind(f"body file: {error}")

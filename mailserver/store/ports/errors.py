@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from enum import Enum
+
 
 class StoreError(Exception):
     """Base of what the store raises.  The text is for our log, never for a peer."""
@@ -11,8 +14,33 @@ class StoreUnavailable(StoreError):
     """The store cannot answer now; the same call may succeed later."""
 
 
+class Shortage(Enum):
+    """Of what a disk has not enough; the value stands in the log."""
+
+    DISK = "the disk is full"
+    QUOTA = "the disk quota of the service's user is used up"
+    FILE_SIZE = "a limit on the size of files is reached (ulimit -f)"
+
+
 class StoreFull(StoreUnavailable):
-    """There is no room on the disk."""
+    """There is no room on the disk, or none for us."""
+
+    def __init__(self, words: str, why: Shortage = Shortage.DISK) -> None:
+        super().__init__(words if why is Shortage.DISK else f"{why.value}: {words}")
+        self.why = why
+
+
+def shortage_of(number: int | None) -> Shortage | None:
+    """What an errno of a write says; None: it is no want of room."""
+    match number:
+        case errno.ENOSPC:
+            return Shortage.DISK
+        case errno.EDQUOT:
+            return Shortage.QUOTA
+        case errno.EFBIG:
+            return Shortage.FILE_SIZE
+        case _:
+            return None
 
 
 class StoreBroken(StoreError):

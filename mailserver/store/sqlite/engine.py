@@ -25,7 +25,13 @@ import apsw
 
 from mailserver.store.files.private import make_private_file, open_private
 from mailserver.store.files.reserve import Reserve
-from mailserver.store.ports.errors import StoreBroken, StoreFull, StoreUnavailable
+from mailserver.store.ports.errors import (
+    Shortage,
+    StoreBroken,
+    StoreFull,
+    StoreUnavailable,
+    shortage_of,
+)
 from mailserver.store.sql.engine import ConstraintBroken, Parameters, Row
 from mailserver.store.sqlite.log_index import allocate_index
 
@@ -72,16 +78,17 @@ ROOM_SLACK_OCTETS = 2 * 1024 * 1024
 class WriterConnection:
     """The writer inside a transaction; its errors are ours already."""
 
-    __slots__ = ("_execute",)
+    __slots__ = ("_connection", "_execute")
 
     def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
         self._execute = connection.execute
 
     def execute(self, statement: str, parameters: Parameters = ()) -> Iterable[Row]:
         try:
             return self._execute(statement, parameters)
         except apsw.Error as error:
-            raise _translate(error) from error
+            raise _translate(error, self._connection) from error
 
 
 class SqliteEngine:
@@ -142,7 +149,7 @@ class SqliteEngine:
         if self._broken is not None:
             raise StoreBroken("the disk failed before") from self._broken
         try:
-            with translated():
+            with translated(self._writer):
                 self._writer.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._in_transaction
@@ -159,7 +166,7 @@ class SqliteEngine:
 
     def script(self, statements: str) -> None:
         """Run the statements of a migration, inside the caller's transaction."""
-        with translated():
+        with translated(self._writer):
             self._writer.execute(statements)
 
     def log_octets(self) -> int:
@@ -175,10 +182,11 @@ class SqliteEngine:
         Returns the octets of log that are in use: a log that was moved whole starts over
         at the next commit, in the same file, whose blocks need not be allocated again.
         """
+        # A connection of its own: the writer may be in the middle of a transaction.
         with translated():
-            # A connection of its own: the writer may be in the middle of a transaction.
             if self._mover is None:
                 self._mover = self._open_writer()
+        with translated(self._mover):
             try:
                 in_use, moved = self._mover.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             except apsw.BusyError:  # a writer is moving it itself at this moment
@@ -196,7 +204,7 @@ class SqliteEngine:
         except apsw.BusyError:
             return False
         except apsw.Error as error:
-            raise _translate(error) from error
+            raise _translate(error, self._writer) from error
         finally:
             self._writer.set_busy_timeout(BUSY_MS)
         return True
@@ -327,10 +335,13 @@ def _settle_heap() -> None:
     bytes(HEAP_KEPT_OCTETS)
 
 
-def _translate(error: apsw.Error) -> Exception:
-    """The library's error as ours: whose fault, and whether to go on."""
-    if is_full(error):
-        return StoreFull(str(error))
+def _translate(error: apsw.Error, connection: apsw.Connection | None = None) -> Exception:
+    """The library's error as ours: whose fault, and whether to go on.
+
+    connection: that failed; only it knows the system's own number.
+    """
+    if (short := shortage(error, connection)) is not None:
+        return StoreFull(str(error), short)
     if isinstance(error, _BROKEN) and getattr(error, "extendedresult", 0) not in _NO_MEMORY:
         return StoreBroken(str(error))
     if isinstance(error, apsw.ConstraintError):
@@ -338,19 +349,32 @@ def _translate(error: apsw.Error) -> Exception:
     return StoreUnavailable(str(error))
 
 
-def is_full(error: apsw.Error) -> bool:
-    """No room for the database, its log, or the log's index (which SQLite calls an I/O error)."""
+def is_full(error: apsw.Error, connection: apsw.Connection | None = None) -> bool:
+    return shortage(error, connection) is not None
+
+
+def shortage(error: apsw.Error, connection: apsw.Connection | None) -> Shortage | None:
+    """No room for the database, its log, or the log's index (which SQLite calls an I/O error).
+
+    Of a write that the system refuses SQLite knows ENOSPC alone as want of room; EDQUOT and EFBIG
+    it calls I/O errors, though they too leave all as it was (os_unix.c, unixWrite).  What fails
+    in an fsync is none of these: then nobody knows what the disk holds.
+    """
     extended = getattr(error, "extendedresult", 0)
-    return isinstance(error, apsw.FullError) or extended == apsw.SQLITE_IOERR_SHMSIZE
+    if isinstance(error, apsw.FullError) or extended == apsw.SQLITE_IOERR_SHMSIZE:
+        return Shortage.DISK
+    if extended == apsw.SQLITE_IOERR_WRITE and connection is not None:
+        return shortage_of(connection.system_errno)
+    return None
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(connection: apsw.Connection | None = None) -> Iterator[None]:
     """The library's errors become ours."""
     try:
         yield
     except apsw.Error as error:
-        raise _translate(error) from error
+        raise _translate(error, connection) from error
 
 
 def migrations_to_run(version: int, names: Iterable[str]) -> list[str]:

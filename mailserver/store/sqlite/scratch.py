@@ -174,7 +174,9 @@ class SqliteScratch:
             return self._connection().execute(statement, parameters).fetchall()
         except apsw.Error as error:
             # Else it is busy, full, closed, or it cannot be opened.
-            if isinstance(error, _UNREADABLE) and not is_full(error):
+            if isinstance(error, _UNREADABLE) and not is_full(
+                error, getattr(self._local, "connection", None)
+            ):
                 self._start_anew()
         return []
 

@@ -124,7 +124,7 @@ class SqliteTraceIndex:
         try:
             return self._connection(may_make=False).execute(statement, parameters).fetchall()
         except apsw.Error as error:
-            if isinstance(error, _UNREADABLE) and not is_full(error):
+            if isinstance(error, _UNREADABLE) and not is_full(error, self._opened_here()):
                 self._drop()
         return []
 
@@ -140,13 +140,16 @@ class SqliteTraceIndex:
             with connection:
                 yield connection
         except apsw.Error as error:
-            if isinstance(error, _UNREADABLE) and not is_full(error):
+            if isinstance(error, _UNREADABLE) and not is_full(error, self._opened_here()):
                 self._drop()
                 self._unlink()
             raise StoreUnavailable(f"trace index: {error}") from error
 
+    def _opened_here(self) -> apsw.Connection | None:
+        return getattr(self._local, "connection", None)
+
     def _connection(self, *, may_make: bool) -> apsw.Connection:
-        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        connection = self._opened_here()
         if connection is None:
             connection = self._open(may_make=may_make)
             self._local.connection = connection

@@ -171,8 +171,8 @@ class Storing(Arriving):
 
     def _not_stored(self, reception: Reception, error: BaseException | None) -> None:
         counters, is_full = self.service.counters, isinstance(error, StoreFull)
-        if is_full:
-            counters.refused_for_room += 1
+        if isinstance(error, StoreFull):
+            counters.note_shortage(error.why)
             self._note("message not stored", error=str(error))
         else:
             counters.failed_messages += 1

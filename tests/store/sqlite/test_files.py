@@ -11,7 +11,7 @@ import pytest
 
 from mailserver.store.files import bodies as files
 from mailserver.store.files.bodies import ORPHAN_AGE_S, SHARDS
-from mailserver.store.ports.errors import StoreBroken, StoreUnavailable
+from mailserver.store.ports.errors import StoreBroken, StoreFull, StoreUnavailable
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import Uid
 from tests.store.letters import (
@@ -134,8 +134,9 @@ def test_a_file_that_vanishes_during_the_sweep_is_no_fault(
 @pytest.mark.parametrize(
     ("number", "kind"),
     [
-        (errno.ENOSPC, StoreUnavailable),
-        (errno.EDQUOT, StoreUnavailable),
+        (errno.ENOSPC, StoreFull),
+        (errno.EDQUOT, StoreFull),
+        (errno.EFBIG, StoreFull),
         (errno.EIO, StoreBroken),
     ],
 )
