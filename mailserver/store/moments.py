@@ -85,7 +85,7 @@ class Counted:
     longest_s: Callable[[MomentRules], float]
     rule: str
     what: str
-    where: str = "1"
+    where: str = "1 = 1"
     is_wait: bool = False  # for a try, which may come too early without harm
 
 

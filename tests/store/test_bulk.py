@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.store.sql.bulk import LARGEST, SMALL, sizes
+from mailserver.store.sql.dialect import LARGEST, SMALL, sizes
 
 
 @pytest.mark.parametrize(

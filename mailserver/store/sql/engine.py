@@ -1,7 +1,8 @@
 """What the statements need of a database engine, and nothing else.
 
-Placeholders are `?`.  An engine turns its library's errors into
-`StoreUnavailable` and `StoreBroken`; a broken constraint is `ConstraintBroken`.
+Placeholders are `?`; in what engines differ beyond that, their `Dialect` says.
+An engine turns its library's errors into `StoreUnavailable` and `StoreBroken`;
+a broken constraint is `ConstraintBroken`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from mailserver.store.ports.errors import StoreError, StoreFull
+from mailserver.store.sql.dialect import Dialect
 
 Parameters = Sequence[Any]
 Row = tuple[Any, ...]
@@ -21,13 +23,23 @@ class ConstraintBroken(StoreError):
     """A UNIQUE or NOT NULL was violated; the transaction is void."""
 
 
-class Connection(Protocol):
-    """A connection inside a transaction."""
+class Reader(Protocol):
+    """Whatever runs statements: a connection, or the reads of an engine (`Reads`)."""
+
+    @property
+    def dialect(self) -> Dialect: ...
 
     def execute(self, statement: str, parameters: Parameters = ()) -> Iterable[Row]: ...
 
 
+class Connection(Reader, Protocol):
+    """A connection inside a transaction."""
+
+
 class Engine(Protocol):
+    @property
+    def dialect(self) -> Dialect: ...
+
     def read(self, statement: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of one SELECT, on this thread's read-only connection: one snapshot."""
         ...
@@ -52,6 +64,16 @@ class Engine(Protocol):
         ...
 
 
+class Reads:
+    """The reads of an engine, outside of any transaction: each sees a moment of its own."""
+
+    __slots__ = ("dialect", "execute")
+
+    def __init__(self, engine: Engine) -> None:
+        self.dialect = engine.dialect
+        self.execute = engine.read
+
+
 def with_reserve(engine: Engine, act: Callable[[Connection], _T]) -> _T:
     """In a turn and a transaction of its own: what frees room, or must not wait for room.
 
@@ -71,9 +93,3 @@ def first(rows: Iterable[Row]) -> Row | None:
     """The first row, or None; reads on to the end, so that no statement stays open."""
     found = list(rows)
     return found[0] if found else None
-
-
-def rows_of(count: int, columns: int) -> str:
-    """`(?,?),(?,?)`: placeholders for a multi-row VALUES."""
-    row = "(" + ",".join("?" * columns) + ")"
-    return ",".join([row] * count)

@@ -20,13 +20,16 @@ from mailserver.values.clock import Era
 SLICE: Final = 500
 
 # Asked first, without the turn: some of these tables have no index of their moments.
-_IS_AHEAD = "SELECT 1 FROM {table} WHERE {column} > ?1 + ?2 AND {where} LIMIT 1"
-_STAMPED = """
-    UPDATE {table} SET {others}{stamp} = ?1
-    WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {stamp} > ?1 + ?2 LIMIT ?3) RETURNING 1"""
-_COUNTED = """
-    UPDATE {table} SET {column} = ?1
-    WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {column} > ?1 + ?2 AND {where} LIMIT ?3)
+_AHEAD = "> CAST(?1 AS double precision) + ?2"
+_IS_AHEAD = f"SELECT 1 FROM {{table}} WHERE {{column}} {_AHEAD} AND {{where}} LIMIT 1"
+_STAMPED = f"""
+    UPDATE {{table}} SET {{others}}{{stamp}} = ?1
+    WHERE ({{key}}) IN (SELECT {{key}} FROM {{table}} WHERE {{stamp}} {_AHEAD} LIMIT ?3)
+    RETURNING 1"""
+_COUNTED = f"""
+    UPDATE {{table}} SET {{column}} = ?1
+    WHERE ({{key}}) IN
+        (SELECT {{key}} FROM {{table}} WHERE {{column}} {_AHEAD} AND {{where}} LIMIT ?3)
     RETURNING 1"""
 _LIFT_STAMPED = """
     UPDATE {table} SET {others}{stamp} = {stamp} + ?3
@@ -43,20 +46,23 @@ _NEXT = """
     SELECT message_id, accepted_at_s FROM message WHERE message_id > ?
     ORDER BY message_id LIMIT ?"""
 _MOVE_MESSAGE = """
-    WITH moved (message_id, by_s) AS (VALUES {rows})
+    WITH moved (message_id, by_s) AS ({rows:integer real})
     UPDATE message SET accepted_at_s = accepted_at_s + moved.by_s
     FROM moved WHERE message.message_id = moved.message_id"""
 _MOVE_QUEUED = """
-    WITH moved (message_id, by_s) AS (VALUES {rows})
+    WITH moved (message_id, by_s) AS ({rows:integer real})
     UPDATE queue SET tell_at_s = tell_at_s + moved.by_s, due_at_s = due_at_s + moved.by_s
     FROM moved WHERE queue.message_id = moved.message_id RETURNING destination_id"""
 _QUEUED = """
     SELECT message_id, copy_no, destination_id, lane, due_at_s, tell_at_s, attempt_count
     FROM queue WHERE (message_id, copy_no) > (?, ?) ORDER BY message_id, copy_no LIMIT ?"""
 _PLACE = """
-    WITH moved (message_id, copy_no, due_at_s, tell_at_s) AS (VALUES {rows})
-    UPDATE queue SET due_at_s = min(queue.due_at_s, moved.due_at_s),
-        tell_at_s = min(queue.tell_at_s, moved.tell_at_s)
+    WITH moved (message_id, copy_no, due_at_s, tell_at_s) AS ({rows:integer integer real real})
+    UPDATE queue SET
+        due_at_s = CASE WHEN moved.due_at_s < queue.due_at_s
+            THEN moved.due_at_s ELSE queue.due_at_s END,
+        tell_at_s = CASE WHEN moved.tell_at_s < queue.tell_at_s
+            THEN moved.tell_at_s ELSE queue.tell_at_s END
     FROM moved WHERE queue.message_id = moved.message_id AND queue.copy_no = moved.copy_no"""
 
 _LAST: Final = 1 << 62
@@ -79,7 +85,7 @@ class SqlMoments:
         yield from self._bound_queue(clock, only_waits=only_waits)
         for stamped in () if only_waits else STAMPED:
             statement = _filled(_STAMPED, stamped, "{column} - ({stamp} - ?1)")
-            probe = _IS_AHEAD.format(table=stamped.table, column=stamped.stamp, where="1")
+            probe = _IS_AHEAD.format(table=stamped.table, column=stamped.stamp, where="1 = 1")
             yield from self._repeat(probe, statement, 0.0, clock)
         for counted in COUNTED:
             if counted.is_wait or not only_waits:

@@ -1,6 +1,6 @@
 """SQLite as the engine: connections, pragmas, the write lock, errors.
 
-The only module that knows how SQLite differs from the other engine.
+How SQLite's statements differ from those of the other engine, `sql.dialect` says.
 
 Promise: WAL with `synchronous=FULL`: COMMIT returns after an fsync of the log.
 Writers of all processes queue on an flock before BEGIN IMMEDIATE, because
@@ -19,7 +19,6 @@ import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 import apsw
 
@@ -32,6 +31,7 @@ from mailserver.store.ports.errors import (
     StoreUnavailable,
     shortage_of,
 )
+from mailserver.store.sql.dialect import SQLITE
 from mailserver.store.sql.engine import ConstraintBroken, Parameters, Row
 from mailserver.store.sqlite.log_index import allocate_index
 
@@ -48,16 +48,6 @@ STATEMENTS_KEPT = 512
 """Prepared ones of a connection: the shapes of all writes have room."""
 LOG_GUARD_FACTOR = 1.5
 """A writer that finds the log this many times over its limit moves it itself."""
-
-DIALECT: Final = {
-    "integer": "INTEGER",
-    "real": "REAL",
-    "blob": "BLOB",
-    "id": "INTEGER PRIMARY KEY AUTOINCREMENT",
-    "key": "INTEGER PRIMARY KEY",  # numbered by us, from a counter
-    "rows": "STRICT",
-    "clustered": "STRICT, WITHOUT ROWID",
-}
 
 _BROKEN = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)
 _NO_MEMORY = frozenset(
@@ -79,6 +69,7 @@ class WriterConnection:
     """The writer inside a transaction; its errors are ours already."""
 
     __slots__ = ("_connection", "_execute")
+    dialect = SQLITE
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
@@ -93,6 +84,8 @@ class WriterConnection:
 
 class SqliteEngine:
     """One store's database in this process.  Open it after the fork."""
+
+    dialect = SQLITE
 
     def __init__(
         self, folder: Path, *, log_limit_octets: int, reserve: Reserve | None = None
@@ -375,8 +368,3 @@ def translated(connection: apsw.Connection | None = None) -> Iterator[None]:
         yield
     except apsw.Error as error:
         raise _translate(error, connection) from error
-
-
-def migrations_to_run(version: int, names: Iterable[str]) -> list[str]:
-    """The numbered files above `version`, in order: `0001_trunk.sql` is number 1."""
-    return [name for name in sorted(names) if name.endswith(".sql") and int(name[:4]) > version]

@@ -43,6 +43,7 @@ from mailserver.store.sql.mail.mailboxes import SqlMailboxes
 from mailserver.store.sql.mail.reclaim import SqlReclaimer
 from mailserver.store.sql.mail.removed import SqlRemoved
 from mailserver.store.sql.mail.writes import SqlWrites
+from mailserver.store.sql.migrations import migrate
 from mailserver.store.sql.moments import SqlMoments
 from mailserver.store.sql.people.accounts import SqlDirectory
 from mailserver.store.sql.people.recovery import SqlFirstPasswords, SqlRecovery
@@ -56,7 +57,6 @@ from mailserver.store.sql.queue.search import SqlQueueSearch
 from mailserver.store.sqlite.engine import DATABASE, SqliteEngine
 from mailserver.store.sqlite.locks import MaildropLocks
 from mailserver.store.sqlite.log_index import is_in_use
-from mailserver.store.sqlite.migrate import migrate
 from mailserver.store.sqlite.people import SqliteStoreOfPeople
 from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.store.sqlite.slots import AgentSlots

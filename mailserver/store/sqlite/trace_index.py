@@ -26,7 +26,7 @@ import apsw
 
 from mailserver.store.files.private import make_private_file
 from mailserver.store.ports.errors import StoreUnavailable
-from mailserver.store.sql.bulk import insert
+from mailserver.store.sql.dialect import LARGEST, SQLITE
 from mailserver.store.sql.history.tracing import Progress
 from mailserver.store.sqlite.engine import is_full
 from mailserver.store.sqlite.log_index import allocate_index
@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS progress (
     one INTEGER PRIMARY KEY CHECK (one = 1), message_id INTEGER NOT NULL, accept_id BLOB NOT NULL
     ) STRICT;
 """
-_ADD = "INSERT OR IGNORE INTO trace VALUES {rows}"
+_ADD = "INSERT OR IGNORE INTO trace {rows:integer integer integer}"
 _NOTE = "INSERT OR REPLACE INTO progress VALUES (1, ?, ?)"
 _FIND = """
     SELECT message_id FROM trace WHERE bucket = ? AND digest = ?
@@ -87,7 +87,8 @@ class SqliteTraceIndex:
             for digest in digests
         )
         with self._writing() as connection:
-            insert(connection, _ADD, rows)
+            for statement, values, _ in SQLITE.chunks(_ADD, rows, largest=LARGEST):
+                connection.execute(statement, values)
             connection.execute(_NOTE, (progress.message_id, progress.accept_id))
 
     def oldest_range(self) -> tuple[MessageId, MessageId] | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mailserver.store.sql.migrations import migrations_to_run
 from mailserver.store.sqlite import engine
 from mailserver.store.sqlite.store import SqliteStore
 from tests.store.letters import accept, as_fetched, fetch, letter_to, people, recipient_of, uids_of
@@ -181,8 +182,8 @@ def test_the_log_can_be_moved_while_a_transaction_is_open(place: SqlitePlace) ->
 
 def test_migrations_run_in_the_order_of_their_numbers() -> None:
     names = ["0003_c.sql", "0001_a.sql", "readme.txt", "0010_d.sql", "0002_b.sql"]
-    assert engine.migrations_to_run(1, names) == ["0002_b.sql", "0003_c.sql", "0010_d.sql"]
-    assert engine.migrations_to_run(10, names) == []
+    assert migrations_to_run(1, names) == ["0002_b.sql", "0003_c.sql", "0010_d.sql"]
+    assert migrations_to_run(10, names) == []
 
 
 def test_the_database_and_its_log_are_their_owners_alone(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from mailserver.store.ports.accounts import AccountState
 from mailserver.store.ports.errors import NameTaken
 from mailserver.store.ports.mail import RemovedRoom
 from mailserver.store.ports.people import Kind, Life, Search
-from mailserver.store.sqlite import migrate
-from mailserver.store.sqlite.engine import SqliteEngine, migrations_to_run
+from mailserver.store.sql import migrations
+from mailserver.store.sql.migrations import migrations_to_run
+from mailserver.store.sqlite.engine import SqliteEngine
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.address import Address
 from mailserver.values.ids import MailboxId, Uid
@@ -42,11 +43,11 @@ def trunk_store(folder: Path, monkeypatch: pytest.MonkeyPatch, *, up_to: int = 1
     engine = SqliteEngine(folder, log_limit_octets=1_000_000)
     with monkeypatch.context() as patched:
         patched.setattr(
-            migrate,
+            migrations,
             "migrations_to_run",
             lambda v, names: migrations_to_run(v, names)[: up_to - v],
         )
-        migrate.migrate(engine)
+        migrations.migrate(engine)
     octets = len(RETURN_PATH + PREFIX + HEAD + BODY)
     message = (1, new_accept_id(), NOW_S, None, "a@b", "mx", "192.0.2.1", 1, "", "", 18, 0, 0)
     body = (len(BODY), None, RETURN_PATH, HEAD, BODY)

@@ -22,7 +22,7 @@ from mailserver.store.ports.history import (
 from mailserver.store.ports.queue import Attempt, Lane
 from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.store.sql.history import fingerprints
-from mailserver.store.sql.history.tracing import SqlTracing
+from mailserver.store.sql.history.tracing import HEADER_BLOCK, SqlTracing
 from mailserver.store.sql.mail.removed import remover_of
 from mailserver.values.header_text import decode_octets
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid
@@ -30,7 +30,7 @@ from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid
 _MESSAGE = f"""
     SELECT message_id, accept_id, accepted_at_s, account.identifier, holder.identifier,
         reverse_path, door, peer, head, body_octets, file_name, header_octets,
-        substr(body, 1, min(header_octets, {fingerprints.HEADER_LIMIT_OCTETS}))
+        {HEADER_BLOCK}
     FROM message LEFT JOIN account ON account.account_id = message.account_id
         LEFT JOIN account AS holder ON holder.account_id = message.by_account_id
     WHERE message_id = ?"""

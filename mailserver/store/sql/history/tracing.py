@@ -32,14 +32,20 @@ COPIES_SLICE = 5_000
 _LAST_MESSAGE = "SELECT value FROM counter WHERE name = 'message'"
 _FIRST_KEPT = "SELECT min(message_id) FROM copy"
 _ACCEPT_ID = "SELECT accept_id FROM message WHERE message_id = ?"
+_LIMIT = fingerprints.HEADER_LIMIT_OCTETS
+HEADER_BLOCK = f"""substr(body, 1, CAST(
+            CASE WHEN header_octets < {_LIMIT} THEN header_octets ELSE {_LIMIT} END AS integer))"""
 _MESSAGES = f"""
     SELECT message_id, accept_id, reverse_path, head, file_name, header_octets,
-        substr(body, 1, min(header_octets, {fingerprints.HEADER_LIMIT_OCTETS}))
+        {HEADER_BLOCK}
     FROM message WHERE message_id > ? AND message_id <= ? ORDER BY message_id LIMIT ?"""
 _RECIPIENTS = """
     SELECT message_id, recipient FROM copy WHERE message_id > ? AND message_id <= ?
     ORDER BY message_id, copy_no LIMIT ?"""
 _ANY_COPY = "SELECT 1 FROM copy WHERE message_id >= ? AND message_id <= ? LIMIT 1"
+
+_ALL = 1 << 62
+"""No limit."""
 
 Keys = tuple[MessageId, set[int]]
 
@@ -146,7 +152,7 @@ class SqlTracing:
             whole_to = rows[-1][0] - 1
             if whole_to < rows[0][0]:  # one message that is larger than a slice
                 whole_to = rows[0][0]
-                rows = self._engine.read(_RECIPIENTS, (whole_to - 1, whole_to, -1))
+                rows = self._engine.read(_RECIPIENTS, (whole_to - 1, whole_to, _ALL))
         found: dict[int, list[str]] = {}
         for message_id, recipient in rows:
             found.setdefault(message_id, []).append(recipient)

@@ -35,7 +35,7 @@ _ADVANCE = """
 _BASE = """
     SELECT length(return_path) + length(head) + body_octets FROM message WHERE message_id = ?"""
 _THERE = """
-    WITH wanted (message_id, mailbox_id) AS (VALUES {rows})
+    WITH wanted (message_id, mailbox_id) AS ({rows:integer integer})
     SELECT entry.mailbox_id, uid FROM wanted JOIN entry
         ON entry.message_id = wanted.message_id AND entry.mailbox_id = wanted.mailbox_id"""
 _HOLD = """

@@ -69,7 +69,7 @@ _ADD_MEMBER = """
     VALUES (?, ?, ?, ?, 1, '', 0)
     ON CONFLICT (list_id, address_key) DO UPDATE SET gets_mail = 1, stopped_why = '',
         bounce_count = 0, bounced_at_s = NULL, bounce_since_s = NULL, probed_at_s = NULL
-        WHERE gets_mail = 0
+        WHERE list_member.gets_mail = 0
     RETURNING member_id"""
 _REMOVE_MEMBER = """
     DELETE FROM list_member WHERE list_id = ? AND address_key = ? RETURNING member_id"""

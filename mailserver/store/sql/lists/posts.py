@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mailserver.store.ports.lists import MAX_OPEN_WISHES, Cursor, Hold, Progress, Stage, Wish
 from mailserver.store.ports.operators import Deed
 from mailserver.store.ports.queue import CopyRef
+from mailserver.store.sql.dialect import lower_ascii
 from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.store.sql.queue.acts import act_on_copies
 from mailserver.values.ids import ListId, MessageId
@@ -30,7 +31,7 @@ _DECIDE = f"""
 _KEEP_WISH = """
     INSERT INTO list_wish (token, list_id, address, joins, expires_at_s)
     SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM list_wish
-            WHERE list_id = ? AND lower(address) = lower(?) AND joins = ?)
+            WHERE list_id = ? AND lower(address) = ? AND joins = ?)
     RETURNING 1"""
 _DROP_OLDEST = """
     DELETE FROM list_wish WHERE list_id = ? AND joins = ? AND token NOT IN (
@@ -87,7 +88,8 @@ class SqlListPosts:
 
     def keep_wish(self, token: str, wish: Wish, *, now_s: float, expires_at_s: float) -> bool:
         asked = (wish.list_id, wish.address, int(wish.joins))
-        values = (token, *asked, expires_at_s, *asked)
+        known = (wish.list_id, lower_ascii(wish.address), int(wish.joins))
+        values = (token, *asked, expires_at_s, *known)
         with self._engine.write_turn(), self._engine.transaction() as connection:
             connection.execute(_FORGET_WISHES, (now_s,))
             is_kept = first(connection.execute(_KEEP_WISH, values)) is not None

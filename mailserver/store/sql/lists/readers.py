@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from mailserver.store.ports.lists import ListRule, MailingList, Reader, Who
 from mailserver.store.ports.people import Life
 from mailserver.store.sql.bulk import select
-from mailserver.store.sql.engine import Engine, Row
+from mailserver.store.sql.dialect import lower_ascii
+from mailserver.store.sql.engine import Engine, Reads, Row
 from mailserver.values.ids import AccountId, ListId
 
 _UNITS = """
@@ -21,11 +22,11 @@ _UNITS = """
         UNION SELECT unit.unit_id FROM unit JOIN below ON unit.parent_id = below.unit_id WHERE ? = 1
     ), wanted (unit_id, account_id) AS (
         SELECT unit.unit_id, unit.account_id FROM below JOIN unit ON unit.unit_id = below.unit_id
-        WHERE unit.closed_at_s IS NULL AND (? = '' OR lower(unit.nature) = lower(?))
+        WHERE unit.closed_at_s IS NULL AND (? = '' OR lower(unit.nature) = ?)
     )"""
 _PEOPLE = f"""{_UNITS}
     SELECT DISTINCT post.account_id FROM wanted JOIN post ON post.unit_id = wanted.unit_id
-    WHERE post.until_s IS NULL AND (? = '' OR lower(post.function) = lower(?))"""
+    WHERE post.until_s IS NULL AND (? = '' OR lower(post.function) = ?)"""
 _ESTABLISHMENTS = f"""{_UNITS}
     SELECT account_id FROM wanted WHERE account_id IS NOT NULL"""
 _ONE = " AND post.account_id = ?"
@@ -57,9 +58,9 @@ _BY_HAND = f"""
     ORDER BY 1"""
 _LAST_OF_SLICE = """
     SELECT max(member_id) FROM (SELECT member_id FROM list_member
-        WHERE list_id = ? AND member_id > ? ORDER BY member_id LIMIT ?)"""
+        WHERE list_id = ? AND member_id > ? ORDER BY member_id LIMIT ?) AS slice"""
 _ACCOUNTS = f"""
-    WITH wanted (account_id) AS (VALUES {{rows}})
+    WITH wanted (account_id) AS ({{rows:integer}})
     SELECT NULL, account.account_id, inbox_id, coalesce(canonical.address, identifier), NULL,
         life, forward_to, keeps_copy, {_USED}
     FROM wanted JOIN account ON account.account_id = wanted.account_id
@@ -102,7 +103,7 @@ class SqlReaders:
 
     def readers_of(self, account_ids: Sequence[int]) -> list[Reader]:
         with_ids = [(account_id,) for account_id in account_ids]
-        rows = _select(self._engine, with_ids)
+        rows = select(Reads(self._engine), _ACCOUNTS, with_ids)
         return sorted(map(_reader, rows), key=lambda one: one.account_id or 0)
 
     def _is_by_rule(self, rules: Sequence[ListRule], account_id: AccountId) -> bool:
@@ -117,22 +118,12 @@ class SqlReaders:
         return [_rule(row) for row in self._engine.read(_RULES, (list_id,))]
 
 
-class _Reads:
-    """`bulk.select` over reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.execute = engine.read
-
-
-def _select(engine: Engine, rows: Sequence[Sequence[int]]) -> list[Row]:
-    return select(_Reads(engine), _ACCOUNTS, rows)
-
-
 def _asked(rule: ListRule) -> tuple[str, tuple[object, ...]]:
-    units = (rule.unit_code, int(rule.is_below), rule.nature, rule.nature)
+    nature, function = lower_ascii(rule.nature), lower_ascii(rule.function)
+    units = (rule.unit_code, int(rule.is_below), nature, nature)
     if rule.who is Who.ESTABLISHMENT:
         return _ESTABLISHMENTS, units
-    return _PEOPLE, (*units, rule.function, rule.function)
+    return _PEOPLE, (*units, function, function)
 
 
 def _reader(row: Row) -> Reader:

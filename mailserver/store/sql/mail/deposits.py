@@ -13,7 +13,7 @@ from typing import Any
 
 from mailserver.queue.copies import CopyState
 from mailserver.store.ports.errors import StoreError
-from mailserver.store.sql.bulk import chunks, insert
+from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection
 from mailserver.store.sql.queue.accept import NewQueue
 from mailserver.store.sql.queue.rows import INSERT_ATTEMPTS
@@ -24,18 +24,18 @@ _DEPOSITED = CopyState.DEPOSITED.value
 _QUEUED = CopyState.QUEUED.value
 
 _GROW_MAILBOXES = """
-    WITH grown (mailbox_id, added_count, added_octets) AS (VALUES {rows})
+    WITH grown (mailbox_id, added_count, added_octets) AS ({rows:integer integer integer})
     UPDATE mailbox SET next_uid = next_uid + added_count,
         entry_count = entry_count + added_count, octets = octets + added_octets
     FROM grown WHERE mailbox.mailbox_id = grown.mailbox_id
-    RETURNING mailbox_id, next_uid"""
+    RETURNING mailbox.mailbox_id, next_uid"""
 _INSERT_COPIES = """
     INSERT INTO copy (message_id, copy_no, recipient, state, mailbox_id, uid, settled_at_s, notify,
         original_recipient, sender, told_as)
-    VALUES {rows}"""
+    {rows:integer integer text integer integer integer real integer text text text}"""
 _INSERT_ENTRIES = """
     INSERT INTO entry (mailbox_id, uid, message_id, octets, prefix, nonce, share_octets)
-    VALUES {rows}"""
+    {rows:integer integer integer integer blob integer integer}"""
 
 Deposits = dict[MailboxId, tuple[int, bytes]]
 """What one message puts into each mailbox: the size of its entry, and its prefix."""
@@ -76,9 +76,8 @@ def grow_mailboxes(connection: Connection, deposits: Iterable[Deposits]) -> dict
             growth.count += 1
             growth.octets += octets
     wanted = [(m, growths[m].count, growths[m].octets) for m in sorted(growths)]
-    for statement, chunk in chunks(_GROW_MAILBOXES, wanted, largest=128):
-        for mailbox_id, next_uid in connection.execute(statement, chunk):
-            growths[mailbox_id].next_uid = next_uid - growths[mailbox_id].count
+    for mailbox_id, next_uid in select(connection, _GROW_MAILBOXES, wanted):
+        growths[mailbox_id].next_uid = next_uid - growths[mailbox_id].count
     missing = [m for m, growth in growths.items() if growth.next_uid == 0]
     if missing:
         raise MailboxGone(f"no mailbox {missing[0]}")

@@ -11,10 +11,13 @@ from mailserver.store.sql.mail.bodies import ReadBeginning
 from mailserver.values.ids import MailboxId, Uid
 
 _LAST_UID = (1 << 63) - 1
-ITEM_COLUMNS = """entry.uid, message.accepted_at_s, entry.octets, message.account_id,
-        account.identifier, substr(message.body, 1, min(message.header_octets, ?)),
+_LIMIT = MAX_HEADER_OCTETS
+ITEM_COLUMNS = f"""entry.uid, message.accepted_at_s, entry.octets, message.account_id,
+        account.identifier, substr(message.body, 1, CAST(CASE
+            WHEN message.header_octets < {_LIMIT} THEN message.header_octets ELSE {_LIMIT}
+            END AS integer)),
         message.header_octets, message.file_name, message.message_id"""
-"""What `SqlMailboxContents.as_item` reads; its `?` is MAX_HEADER_OCTETS."""
+"""What `SqlMailboxContents.as_item` reads."""
 ITEM_TABLES = """entry
     JOIN message ON message.message_id = entry.message_id
     LEFT JOIN account ON account.account_id = message.account_id"""
@@ -44,7 +47,7 @@ class SqlMailboxContents:
             return []
         spans = only or ()
         which = " AND (" + " OR ".join([_SPAN] * len(spans)) + ")" if spans else ""
-        bounds: list[Any] = [MAX_HEADER_OCTETS, mailbox_id, before or _LAST_UID]
+        bounds: list[Any] = [mailbox_id, before or _LAST_UID]
         for span in spans:
             until_s = _NEVER_S if span.until_s is None else span.until_s
             bounds += [span.account_id, span.since_s, until_s]

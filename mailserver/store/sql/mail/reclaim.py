@@ -78,7 +78,7 @@ _FREE_BODY = """
     RETURNING 1"""
 _SPENT = "SELECT message_id FROM spent WHERE message_id > ? ORDER BY message_id LIMIT ?"
 _FREEABLE = """
-    SELECT message_id, file_name FROM message WHERE message_id IN (VALUES {rows})
+    SELECT message_id, file_name FROM message WHERE message_id IN ({rows:integer})
         AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.message_id = message.message_id)
         AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.message_id = message.message_id)
         AND NOT EXISTS (SELECT 1 FROM owed_report
@@ -86,10 +86,10 @@ _FREEABLE = """
         AND NOT EXISTS (SELECT 1 FROM list_post
             WHERE list_post.derived_id = message.message_id AND list_post.stage < 2)"""
 _FREE_BODIES = """
-    UPDATE message SET body = NULL, file_name = NULL WHERE message_id IN (VALUES {rows})"""
+    UPDATE message SET body = NULL, file_name = NULL WHERE message_id IN ({rows:integer})"""
 # What a report is owed of stays until it is made; an entry frees its message when it goes.
 _FORGET_SPENT = """
-    DELETE FROM spent WHERE message_id IN (VALUES {rows})
+    DELETE FROM spent WHERE message_id IN ({rows:integer})
         AND NOT EXISTS (SELECT 1 FROM owed_report
             WHERE owed_report.message_id = spent.message_id)"""
 _FILE_OF = "SELECT file_name FROM message WHERE message_id = ?"
@@ -115,7 +115,7 @@ _IDLE_HOPS = """
         AND NOT EXISTS (SELECT 1 FROM queue
             WHERE queue.destination_id = destination.destination_id)
     LIMIT ?"""
-_DELETE_HOPS = "DELETE FROM destination WHERE destination_id IN (VALUES {rows})"
+_DELETE_HOPS = "DELETE FROM destination WHERE destination_id IN ({rows:integer})"
 _IS_NAMED = "SELECT 1 FROM message WHERE file_name = ?"
 
 Entry = tuple[int, int, int]  # mailbox_id, uid, message_id

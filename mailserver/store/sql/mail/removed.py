@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from mailserver.store.ports.mail import MAX_HEADER_OCTETS, Item, RemovedBy, RemovedItem, RemovedRoom
+from mailserver.store.ports.mail import Item, RemovedBy, RemovedItem, RemovedRoom
 from mailserver.store.ports.writes import Removal, Removed
 from mailserver.store.sql.engine import Connection, Engine, Row, first, with_reserve
 from mailserver.store.sql.mail.listing import ITEM_COLUMNS, ITEM_TABLES
@@ -87,7 +87,7 @@ class SqlRemoved:
     def list_removed(
         self, mailbox_id: MailboxId, *, since_s: float, limit: int
     ) -> list[RemovedItem]:
-        rows = self._engine.read(_LIST, (MAX_HEADER_OCTETS, mailbox_id, since_s, limit))
+        rows = self._engine.read(_LIST, (mailbox_id, since_s, limit))
         return [
             RemovedItem(item=self._as_item(tuple(row)), removed_at_s=at_s, by=remover_of(by))
             for *row, at_s, by in rows

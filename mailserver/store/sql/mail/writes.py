@@ -48,7 +48,8 @@ _INSERT_MESSAGES = """
     INSERT INTO message (message_id, accept_id, accepted_at_s, account_id, reverse_path, door,
         peer, flags, envelope_id, return_content, header_octets, longest_line_octets,
         dotted_line_count, body_octets, file_name, return_path, head, body, by_account_id)
-    VALUES {rows}"""
+    {rows:integer blob real integer text text text integer text text integer integer integer
+        integer text blob blob blob integer}"""
 _RECENT_ACCEPT = """
     SELECT message_id FROM message
     WHERE message_id > (SELECT value FROM counter WHERE name = 'message') - ? AND accept_id = ?"""

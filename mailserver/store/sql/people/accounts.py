@@ -287,7 +287,7 @@ def _check_free(
     Raises:
         NameTaken: somebody else has it, or it is kept for them.
     """
-    row = read_names(connection.execute, [key]).get(key)
+    row = read_names(connection, [key]).get(key)
     if row is None:
         return
     if not row.is_free_for(account_id, now_s):

@@ -11,35 +11,35 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailserver.store.ports.people import Kind, Life, PersonDoc, PostDoc, RelationKind, UnitDoc
-from mailserver.store.sql.engine import Row
-from mailserver.store.sql.people.names import Read, select
+from mailserver.store.sql.bulk import select
+from mailserver.store.sql.engine import Reader, Row
 
 _MEMBERS = """
     SELECT account_id, kind, source_key, identifier, given_name, surname, class, language, life,
         life_until_s, life_since_s, is_hidden, telephone, inbox_id, verifier IS NOT NULL, name
     FROM account WHERE """
-_BY_IDENTIFIER: Final = _MEMBERS + "identifier_key IN (VALUES {rows})"
-_BY_SOURCE: Final = _MEMBERS + "source_key IN (VALUES {rows})"
-_BY_ACCOUNT: Final = _MEMBERS + "account_id IN (VALUES {rows}) AND deleted_at_s IS NULL"
+_BY_IDENTIFIER: Final = _MEMBERS + "identifier_key IN ({rows:text})"
+_BY_SOURCE: Final = _MEMBERS + "source_key IN ({rows:text})"
+_BY_ACCOUNT: Final = _MEMBERS + "account_id IN ({rows:integer}) AND deleted_at_s IS NULL"
 _ADDRESSES = """
-    SELECT account_id, address FROM address WHERE account_id IN (VALUES {rows})
+    SELECT account_id, address FROM address WHERE account_id IN ({rows:integer})
     ORDER BY account_id, position, address_key"""
 _POSTS = """
     SELECT post.account_id, unit.code, post.function, post.subject
     FROM post JOIN unit ON unit.unit_id = post.unit_id
-    WHERE post.account_id IN (VALUES {rows}) AND post.until_s IS NULL"""
+    WHERE post.account_id IN ({rows:integer}) AND post.until_s IS NULL"""
 _CORRESPONDENTS = f"""
     SELECT relation.account_id, unit.code
     FROM relation JOIN unit ON unit.unit_id = relation.of_unit
-    WHERE relation.account_id IN (VALUES {{rows}}) AND relation.until_s IS NULL
+    WHERE relation.account_id IN ({{rows:integer}}) AND relation.until_s IS NULL
         AND relation.kind = '{RelationKind.CORRESPONDENT.value}'"""
 _UNIT = """
     SELECT unit.unit_id, unit.code, unit.kind, unit.name, unit.nature, parent.code, unit.street,
         unit.postcode, unit.town, unit.telephone, unit.web_site, unit.is_hidden, unit.closed_at_s,
         unit.is_gone, unit.account_id
     FROM unit LEFT JOIN unit AS parent ON parent.unit_id = unit.parent_id """
-_UNITS_BY_CODE: Final = _UNIT + "WHERE unit.code IN (VALUES {rows})"
-_UNITS_BY_ID: Final = _UNIT + "WHERE unit.unit_id IN (VALUES {rows})"
+_UNITS_BY_CODE: Final = _UNIT + "WHERE unit.code IN ({rows:text})"
+_UNITS_BY_ID: Final = _UNIT + "WHERE unit.unit_id IN ({rows:integer})"
 
 
 @dataclass(slots=True)
@@ -78,45 +78,45 @@ class Node:
     member: Member | None = None
 
 
-def members_by_source(read: Read, source_keys: Iterable[str]) -> list[Member]:
-    return _members(read, select(read, _BY_SOURCE, [(key,) for key in source_keys]))
+def members_by_source(reader: Reader, source_keys: Iterable[str]) -> list[Member]:
+    return _members(reader, select(reader, _BY_SOURCE, [(key,) for key in source_keys]))
 
 
-def members_by_identifier(read: Read, keys: Iterable[str]) -> list[Member]:
-    return _members(read, select(read, _BY_IDENTIFIER, [(key,) for key in keys]))
+def members_by_identifier(reader: Reader, keys: Iterable[str]) -> list[Member]:
+    return _members(reader, select(reader, _BY_IDENTIFIER, [(key,) for key in keys]))
 
 
-def members_by_account(read: Read, account_ids: Iterable[int]) -> list[Member]:
-    return _members(read, select(read, _BY_ACCOUNT, [(one,) for one in account_ids]))
+def members_by_account(reader: Reader, account_ids: Iterable[int]) -> list[Member]:
+    return _members(reader, select(reader, _BY_ACCOUNT, [(one,) for one in account_ids]))
 
 
-def nodes_by_code(read: Read, codes: Iterable[str], *, whole: bool = True) -> list[Node]:
+def nodes_by_code(reader: Reader, codes: Iterable[str], *, whole: bool = True) -> list[Node]:
     """whole: with their accounts; without, identifier and addresses are left empty."""
-    rows = select(read, _UNITS_BY_CODE, [(code,) for code in codes])
-    return _nodes(read, rows, whole=whole)
+    rows = select(reader, _UNITS_BY_CODE, [(code,) for code in codes])
+    return _nodes(reader, rows, whole=whole)
 
 
-def nodes_by_id(read: Read, unit_ids: Iterable[int]) -> list[Node]:
-    return _nodes(read, select(read, _UNITS_BY_ID, [(one,) for one in unit_ids]), whole=True)
+def nodes_by_id(reader: Reader, unit_ids: Iterable[int]) -> list[Node]:
+    return _nodes(reader, select(reader, _UNITS_BY_ID, [(one,) for one in unit_ids]), whole=True)
 
 
-def posts_of(read: Read, accounts: Sequence[tuple[int]]) -> dict[int, list[PostDoc]]:
+def posts_of(reader: Reader, accounts: Sequence[tuple[int]]) -> dict[int, list[PostDoc]]:
     """What each of these accounts does where, now."""
     posts: dict[int, list[PostDoc]] = defaultdict(list)
-    for account_id, *post in select(read, _POSTS, accounts):
+    for account_id, *post in select(reader, _POSTS, accounts):
         posts[account_id].append(PostDoc(*post))
     return posts
 
 
-def addresses_of(read: Read, accounts: Sequence[tuple[int]]) -> dict[int, list[str]]:
-    return _grouped(select(read, _ADDRESSES, accounts))
+def addresses_of(reader: Reader, accounts: Sequence[tuple[int]]) -> dict[int, list[str]]:
+    return _grouped(select(reader, _ADDRESSES, accounts))
 
 
-def _members(read: Read, rows: list[Row]) -> list[Member]:
+def _members(reader: Reader, rows: list[Row]) -> list[Member]:
     accounts = [(row[0],) for row in rows]
-    addresses = addresses_of(read, accounts)
-    posts = posts_of(read, accounts)
-    units = _grouped(select(read, _CORRESPONDENTS, accounts))
+    addresses = addresses_of(reader, accounts)
+    posts = posts_of(reader, accounts)
+    units = _grouped(select(reader, _CORRESPONDENTS, accounts))
     return [
         _member(row, addresses.get(row[0], ()), posts.get(row[0], ()), units.get(row[0], ()))
         for row in rows
@@ -154,9 +154,9 @@ def _member(
     )
 
 
-def _nodes(read: Read, rows: list[Row], *, whole: bool) -> list[Node]:
+def _nodes(reader: Reader, rows: list[Row], *, whole: bool) -> list[Node]:
     accounts = [row[-1] for row in rows if row[-1] is not None] if whole else []
-    members = {one.account_id: one for one in members_by_account(read, accounts)}
+    members = {one.account_id: one for one in members_by_account(reader, accounts)}
     return [_node(row, members.get(row[-1])) for row in rows]
 
 

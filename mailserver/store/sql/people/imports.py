@@ -15,7 +15,7 @@ from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.imports import ImportRun
 from mailserver.store.ports.people import Change, Conflict, Doc, Life, PersonDoc, UnitDoc
 from mailserver.store.sql.bulk import insert, select
-from mailserver.store.sql.engine import Connection, Engine, Row, first
+from mailserver.store.sql.engine import Connection, Engine, Reads, Row, first
 from mailserver.store.sql.people.decide import decide
 from mailserver.store.sql.people.documents import (
     members_by_account,
@@ -71,15 +71,15 @@ _END = """
     WHERE run_id = ?"""
 _INSERT_CHANGES = """
     INSERT INTO import_change (run_id, number, kind, subject, before, after, undone)
-    VALUES {rows}"""
+    {rows:integer integer text text text text integer}"""
 _CHANGES = """
     SELECT number, kind, before, after FROM import_change
     WHERE run_id = ? AND number > ? AND undone = 0 ORDER BY number LIMIT ?"""
 _NUMBERED = """
     SELECT number, kind, before, after FROM import_change
-    WHERE undone = 0 AND (run_id, number) IN (VALUES {rows})"""
+    WHERE undone = 0 AND (run_id, number) IN ({rows:integer integer})"""
 _MARK_UNDONE = """
-    UPDATE import_change SET undone = 1 WHERE (run_id, number) IN (VALUES {rows})"""
+    UPDATE import_change SET undone = 1 WHERE (run_id, number) IN ({rows:integer integer})"""
 
 
 class SqlPeople:
@@ -87,6 +87,7 @@ class SqlPeople:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reader = Reads(engine)
 
     # Documents
 
@@ -94,26 +95,26 @@ class SqlPeople:
         return self._read_units() if kind is UnitDoc else self._read_people()
 
     def read_person(self, source_key: str) -> PersonDoc | None:
-        found = members_by_source(self._engine.read, [source_key]) if source_key else []
+        found = members_by_source(self._reader, [source_key]) if source_key else []
         return found[0].doc if found else None
 
     def read_unit(self, code: str) -> UnitDoc | None:
-        found = nodes_by_code(self._engine.read, [code])
+        found = nodes_by_code(self._reader, [code])
         return found[0].doc if found and not found[0].is_gone else None
 
     def find_doc(self, identifier: str) -> PersonDoc | None:
-        found = members_by_identifier(self._engine.read, [fold_local(identifier)])
+        found = members_by_identifier(self._reader, [fold_local(identifier)])
         return found[0].doc if found and not found[0].is_gone else None
 
     def due_lives(self, *, now_s: float, limit: int) -> list[PersonDoc]:
         accounts = [row[0] for row in self._engine.read(_DUE, (now_s, limit))]
-        return [one.doc for one in members_by_account(self._engine.read, accounts)]
+        return [one.doc for one in members_by_account(self._reader, accounts)]
 
     def _read_people(self) -> Iterator[Doc]:
         after = 0
         while rows := self._engine.read(_NEXT_PEOPLE, (after, _SLICE)):
             after = rows[-1][0]
-            members = members_by_account(self._engine.read, [row[0] for row in rows])
+            members = members_by_account(self._reader, [row[0] for row in rows])
             for member in sorted(members, key=lambda one: one.account_id):
                 yield member.doc
 
@@ -121,7 +122,7 @@ class SqlPeople:
         after = ""
         while rows := self._engine.read(_NEXT_UNITS, (after, _SLICE)):
             after = rows[-1][0]
-            nodes = nodes_by_code(self._engine.read, [row[0] for row in rows])
+            nodes = nodes_by_code(self._reader, [row[0] for row in rows])
             for node in sorted(nodes, key=lambda one: one.doc.code):
                 yield node.doc
 
@@ -212,7 +213,7 @@ def _moment(run_id: int, *, now_s: float, quarantine_s: float, is_undo: bool = F
 def _apply(
     connection: Connection, changes: Sequence[Change], moment: Moment
 ) -> list[Conflict | None]:
-    state = Slice(connection.execute, changes, moment)
+    state = Slice(connection, changes, moment)
     results = [decide(state, change) for change in changes]
     write(connection, state)
     return results

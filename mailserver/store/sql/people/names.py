@@ -9,20 +9,17 @@ Whoever gives or frees a name writes its row in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from mailserver.store.ports.people import Doc, PersonDoc
-from mailserver.store.sql.bulk import LARGEST, chunks, insert
-from mailserver.store.sql.engine import Connection, Engine, Parameters, Row, first
+from mailserver.store.sql.bulk import insert, select
+from mailserver.store.sql.engine import Connection, Engine, Reader, first
 from mailserver.values.address import Address, fold_local
 from mailserver.values.ids import AccountId
 from mailserver.values.words import search_key
-
-Read = Callable[[str, Parameters], Iterable[Row]]
-"""`Engine.read`, or `Connection.execute` inside a transaction."""
 
 LIST_OWNER: Final = 0
 """Stands for the account of a list's name."""
@@ -39,10 +36,10 @@ _GIVEN_TO_UNIT = _GIVEN.format(owner="SELECT account_id FROM unit WHERE code = ?
 _LAST_HOMONYM = "SELECT last_number FROM homonym WHERE base_key = ?"
 _NAMES = """
     SELECT name_key, account_id, given_at_s, released_at_s, free_at_s FROM given_name
-    WHERE name_key IN (VALUES {rows})"""
+    WHERE name_key IN ({rows:text})"""
 _WRITE_NAMES = """
     INSERT INTO given_name (name_key, account_id, given_at_s, released_at_s, free_at_s)
-    VALUES {rows}
+    {rows:text integer real real real}
     ON CONFLICT (name_key) DO UPDATE SET account_id = excluded.account_id,
         given_at_s = excluded.given_at_s, released_at_s = excluded.released_at_s,
         free_at_s = excluded.free_at_s"""
@@ -50,14 +47,12 @@ _RELEASE_ALL = """
     UPDATE given_name SET released_at_s = ?, free_at_s = ?
     WHERE account_id = ? AND released_at_s IS NULL"""
 _WRITE_HOMONYMS = """
-    INSERT INTO homonym (base_key, last_number) VALUES {rows}
+    INSERT INTO homonym (base_key, last_number) {rows:text integer}
     ON CONFLICT (base_key) DO UPDATE SET last_number = excluded.last_number
         WHERE excluded.last_number > homonym.last_number"""
 # The former owner is gone, or has another name: what still shows this one lets go of it.
-_FREE_IDENTIFIERS = (
-    "UPDATE account SET identifier_key = NULL WHERE identifier_key IN (VALUES {rows})"
-)
-_FREE_ADDRESSES = "DELETE FROM address WHERE address_key IN (VALUES {rows})"
+_FREE_IDENTIFIERS = "UPDATE account SET identifier_key = NULL WHERE identifier_key IN ({rows:text})"
+_FREE_ADDRESSES = "DELETE FROM address WHERE address_key IN ({rows:text})"
 
 
 _UNFOLDED = "SELECT account_id, name FROM account"
@@ -123,16 +118,8 @@ def keys_of_doc(doc: PersonDoc) -> dict[str, str]:
     return keys_of(doc.identifier, doc.addresses)
 
 
-def select(read: Read, template: str, rows: Sequence[Sequence[object]]) -> list[Row]:
-    """Run a template for all rows; everything that it returns."""
-    found: list[Row] = []
-    for statement, chunk in chunks(template, rows, largest=LARGEST):
-        found.extend(read(statement, chunk))
-    return found
-
-
-def read_names(read: Read, keys: Iterable[str]) -> dict[str, NameRow]:
-    rows = select(read, _NAMES, [(key,) for key in keys])
+def read_names(reader: Reader, keys: Iterable[str]) -> dict[str, NameRow]:
+    rows = select(reader, _NAMES, [(key,) for key in keys])
     return {row[0]: NameRow(*row[1:]) for row in rows}
 
 

@@ -23,8 +23,8 @@ _ACCOUNTS = """
             WHERE address.account_id = account.account_id AND ({here}))"""
 _SERVED = "SELECT domain, principal FROM served_domain"
 _SERVE = "INSERT INTO served_domain (domain, principal) VALUES (?, ?) ON CONFLICT DO NOTHING"
-_IS_AT: Final = "substr(address_key, ?) = ?"
-_IS_NOT_AT: Final = "AND substr(address_key, ?) <> ?"
+_IS_AT: Final = "substr(address_key, CAST(length(address_key) - ? AS integer)) = ?"
+_IS_NOT_AT: Final = "AND substr(address_key, CAST(length(address_key) - ? AS integer)) <> ?"
 
 
 class SqlOutsiders:
@@ -34,7 +34,7 @@ class SqlOutsiders:
         self._engine = engine
 
     def find_outside(self, ours: Collection[str]) -> Outside:
-        ends = [part for name in sorted(ours) for part in (-len(name) - 1, f"@{name}")]
+        ends = [part for name in sorted(ours) for part in (len(name), f"@{name}")]
         page = _PAGE.format(away=" ".join([_IS_NOT_AT] * len(ours)))
         domains: Counter[str] = Counter()
         list_count, after = 0, ""

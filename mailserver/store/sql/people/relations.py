@@ -25,7 +25,7 @@ _END = """
     WHERE relation_id = ? AND (until_s IS NULL OR until_s > ?) RETURNING relation_id"""
 _IS_BELOW = """
     WITH RECURSIVE above (unit_id) AS (
-        SELECT ?
+        SELECT CAST(? AS bigint)
         UNION SELECT unit.parent_id FROM unit JOIN above ON unit.unit_id = above.unit_id
         WHERE unit.parent_id IS NOT NULL)
     SELECT 1 FROM above WHERE unit_id = ?"""

@@ -38,28 +38,32 @@ _Rows = list[Sequence[Any]]
 _INSERT_UNITS = """
     INSERT INTO unit (code, kind, name, name_key, nature, street, postcode, town, town_key,
         telephone, web_site, is_hidden, closed_at_s, is_gone)
-    VALUES {rows} RETURNING unit_id, code"""
+    {rows:text text text text text text text text text text text integer real integer}
+    RETURNING unit_id, code"""
 _UPDATE_UNITS = """
     WITH new (unit_id, kind, name, name_key, nature, street, postcode, town, town_key, telephone,
-        web_site, is_hidden, closed_at_s, is_gone) AS (VALUES {rows})
+        web_site, is_hidden, closed_at_s, is_gone) AS ({rows:integer text text text text text
+        text text text text text integer real integer})
     UPDATE unit SET kind = new.kind, name = new.name, name_key = new.name_key,
         nature = new.nature, street = new.street, postcode = new.postcode, town = new.town,
         town_key = new.town_key, telephone = new.telephone, web_site = new.web_site,
         is_hidden = new.is_hidden, closed_at_s = new.closed_at_s, is_gone = new.is_gone
     FROM new WHERE unit.unit_id = new.unit_id"""
 _PLACE_UNITS = """
-    WITH new (unit_id, parent_id, account_id) AS (VALUES {rows})
+    WITH new (unit_id, parent_id, account_id) AS ({rows:integer integer integer})
     UPDATE unit SET parent_id = new.parent_id, account_id = new.account_id
     FROM new WHERE unit.unit_id = new.unit_id"""
 _INSERT_ACCOUNTS = """
     INSERT INTO account (identifier, identifier_key, name, state, created_at_s,
         credential_version, must_change, kind, source_key, given_name, surname, name_key, class,
         language, life, life_since_s, life_until_s, is_hidden, telephone, verifier)
-    VALUES {rows} RETURNING account_id, identifier_key"""
+    {rows:text text text text real integer integer text text text text text text text text real
+        real integer text text} RETURNING account_id, identifier_key"""
 _UPDATE_ACCOUNTS = """
     WITH new (account_id, identifier, identifier_key, name, given_name, surname, name_key, class,
         language, life, life_since_s, life_until_s, is_hidden, telephone, verifier, bump)
-        AS (VALUES {rows})
+        AS ({rows:integer text text text text text text text text text real real integer text
+        text integer})
     UPDATE account SET identifier = new.identifier, identifier_key = new.identifier_key,
         name = new.name, given_name = new.given_name, surname = new.surname,
         name_key = new.name_key, class = new.class, language = new.language, life = new.life,
@@ -72,16 +76,18 @@ _UPDATE_ACCOUNTS = """
     FROM new WHERE account.account_id = new.account_id"""
 _INSERT_MAILBOXES = """
     INSERT INTO mailbox (account_id, name, epoch, next_uid, modseq, entry_count, octets)
-    VALUES {rows} RETURNING account_id, mailbox_id"""
+    {rows:integer text text integer integer integer integer} RETURNING account_id, mailbox_id"""
 _SET_INBOXES = """
-    WITH new (account_id, mailbox_id) AS (VALUES {rows})
+    WITH new (account_id, mailbox_id) AS ({rows:integer integer})
     UPDATE account SET inbox_id = new.mailbox_id FROM new
     WHERE account.account_id = new.account_id"""
-_DELETE_ADDRESSES = "DELETE FROM address WHERE account_id IN (VALUES {rows})"
+_DELETE_ADDRESSES = "DELETE FROM address WHERE account_id IN ({rows:integer})"
 _INSERT_ADDRESSES = """
-    INSERT INTO address (address_key, address, account_id, mailbox_id, position) VALUES {rows}"""
+    INSERT INTO address (address_key, address, account_id, mailbox_id, position) {rows:text text
+        integer integer integer}"""
 _END_POSTS = """
-    WITH ended (account_id, unit_id, function, subject, at_s) AS (VALUES {rows})
+    WITH ended (account_id, unit_id, function, subject, at_s) AS ({rows:integer integer text
+        text real})
     UPDATE post SET until_s = ended.at_s FROM ended
     WHERE post.account_id = ended.account_id AND post.unit_id = ended.unit_id
         AND post.function = ended.function AND post.subject = ended.subject
@@ -89,18 +95,18 @@ _END_POSTS = """
 # One that begins again in the second in which it ended never ended.
 _BEGIN_POSTS = """
     INSERT INTO post (account_id, unit_id, function, function_key, subject, since_s)
-    VALUES {rows}
+    {rows:integer integer text text text real}
     ON CONFLICT (account_id, unit_id, function, subject, since_s) DO UPDATE SET until_s = NULL"""
 _END_RELATIONS = f"""
-    WITH ended (account_id, unit_id, at_s) AS (VALUES {{rows}})
+    WITH ended (account_id, unit_id, at_s) AS ({{rows:integer integer real}})
     UPDATE relation SET until_s = ended.at_s FROM ended
     WHERE relation.account_id = ended.account_id AND relation.of_unit = ended.unit_id
         AND relation.kind = '{RelationKind.CORRESPONDENT.value}' AND relation.until_s IS NULL"""
 _BEGIN_RELATIONS = """
-    INSERT INTO relation (kind, account_id, of_unit, since_s) VALUES {rows}"""
+    INSERT INTO relation (kind, account_id, of_unit, since_s) {rows:text integer integer real}"""
 # Those with an end of their own are in no document: they end with the posts in the unit.
 _CUT_RELATIONS = f"""
-    WITH parted (account_id, unit_id, at_s, run_id) AS (VALUES {{rows}})
+    WITH parted (account_id, unit_id, at_s, run_id) AS ({{rows:integer integer real integer}})
     UPDATE relation SET until_s = parted.at_s, cut_until_s = relation.until_s,
         cut_by_run = parted.run_id
     FROM parted
@@ -109,17 +115,18 @@ _CUT_RELATIONS = f"""
         AND relation.until_s > parted.at_s
     RETURNING relation.account_id, relation.of_unit"""
 _MEND_RELATIONS = """
-    WITH back (account_id, unit_id, run_id) AS (VALUES {rows})
+    WITH back (account_id, unit_id, run_id) AS ({rows:integer integer integer})
     UPDATE relation SET until_s = relation.cut_until_s, cut_until_s = NULL, cut_by_run = NULL
     FROM back
     WHERE relation.account_id = back.account_id AND relation.of_unit = back.unit_id
         AND relation.cut_by_run = back.run_id
     RETURNING relation.account_id, relation.of_unit"""
 _LAST_EVENTS = """
-    SELECT account_id, max(number) FROM account_event WHERE account_id IN (VALUES {rows})
+    SELECT account_id, max(number) FROM account_event WHERE account_id IN ({rows:integer})
     GROUP BY account_id"""
 _INSERT_EVENTS = """
-    INSERT INTO account_event (account_id, number, at_s, by_whom, what, details) VALUES {rows}"""
+    INSERT INTO account_event (account_id, number, at_s, by_whom, what, details) {rows:integer
+        integer real text text text}"""
 
 
 def write(connection: Connection, state: Slice) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mailserver.store.ports.people import Kind, Life, Person, PostDoc, Search, Unit
-from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.store.sql.engine import Engine, Reads, Row, first
 from mailserver.store.sql.people.documents import addresses_of, nodes_by_id, posts_of
 from mailserver.values.address import fold_local
 from mailserver.values.ids import AccountId, UnitId
@@ -86,6 +86,7 @@ class SqlPeopleSearch:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reader = Reads(engine)
 
     def find_person(self, identifier: str) -> Person | None:
         rows = self._engine.read(_FIND_PERSON, (fold_local(identifier),))
@@ -112,7 +113,7 @@ class SqlPeopleSearch:
     def _few_accounts(self, posts: _Where) -> str | None:
         """Numbers of those who have such a post, with commas; None: they are many."""
         rows = self._engine.read(f"{posts.text} LIMIT {FEW + 1}", posts.parameters)
-        return None if len(rows) > FEW else ",".join(str(int(row[0])) for row in rows)
+        return None if len(rows) > FEW else ",".join(str(int(row[0])) for row in rows) or "NULL"
 
     def search_units(self, which: Search, *, after: str, limit: int) -> list[Unit]:
         where = _Where()
@@ -141,14 +142,14 @@ class SqlPeopleSearch:
 
     def _people(self, rows: Sequence[Row]) -> list[Person]:
         accounts = [(row[0],) for row in rows]
-        posts = posts_of(self._engine.read, accounts)
-        addresses = addresses_of(self._engine.read, accounts)
+        posts = posts_of(self._reader, accounts)
+        addresses = addresses_of(self._reader, accounts)
         return [_person(row, addresses.get(row[0], ()), posts.get(row[0], ())) for row in rows]
 
     def _units(self, rows: Sequence[Row]) -> list[Unit]:
         """In the order of the rows."""
         order = {row[0]: n for n, row in enumerate(rows)}
-        nodes = sorted(nodes_by_id(self._engine.read, order), key=lambda node: order[node.unit_id])
+        nodes = sorted(nodes_by_id(self._reader, order), key=lambda node: order[node.unit_id])
         return [
             Unit(
                 unit_id=UnitId(node.unit_id),

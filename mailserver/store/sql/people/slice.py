@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailserver.store.ports.people import Change, Doc, Kind, PersonDoc, UnitDoc
-from mailserver.store.sql.engine import Row, first
+from mailserver.store.sql.engine import Reader, Row, first
 from mailserver.store.sql.people.documents import (
     Member,
     Node,
@@ -21,7 +21,6 @@ from mailserver.store.sql.people.documents import (
 )
 from mailserver.store.sql.people.names import (
     NameRow,
-    Read,
     holder_words,
     keys_of,
     keys_of_doc,
@@ -65,8 +64,8 @@ class Happened:
 class Slice:
     """What some changes are about, as the store has it, and what becomes of it."""
 
-    def __init__(self, read: Read, changes: Sequence[Change], moment: Moment) -> None:
-        self._read = read
+    def __init__(self, reader: Reader, changes: Sequence[Change], moment: Moment) -> None:
+        self._reader = reader
         self.moment = moment
         self.events: list[Happened] = []
         self.homonyms: list[tuple[str, int]] = []
@@ -76,7 +75,7 @@ class Slice:
         self._parents: dict[str, str] | None = None
         self._load_people(changes)
         self._load_units(changes)
-        self.names = read_names(read, self._all_keys(changes))
+        self.names = read_names(reader, self._all_keys(changes))
 
     def _load_people(self, changes: Sequence[Change]) -> None:
         keys = {doc.source_key for doc in _docs(changes) if isinstance(doc, PersonDoc)}
@@ -85,8 +84,8 @@ class Slice:
             for change in changes
             if isinstance(change.before, PersonDoc) and not change.before.source_key
         }
-        members = members_by_source(self._read, sorted(keys - {""}))
-        members += members_by_identifier(self._read, sorted(by_hand))
+        members = members_by_source(self._reader, sorted(keys - {""}))
+        members += members_by_identifier(self._reader, sorted(by_hand))
         self.people = {subject_key(member.doc): member for member in members}
 
     def _load_units(self, changes: Sequence[Change]) -> None:
@@ -94,8 +93,8 @@ class Slice:
         mentioned: set[str] = set()
         for doc in (*_docs(changes), *(member.doc for member in self.people.values())):
             mentioned.update(_units_of(doc))
-        nodes = nodes_by_code(self._read, sorted(subjects))
-        nodes += nodes_by_code(self._read, sorted(mentioned - subjects), whole=False)
+        nodes = nodes_by_code(self._reader, sorted(subjects))
+        nodes += nodes_by_code(self._reader, sorted(mentioned - subjects), whole=False)
         self.units = {node.doc.code: node for node in nodes}
 
     def _all_keys(self, changes: Sequence[Change]) -> list[str]:
@@ -146,7 +145,7 @@ class Slice:
         for member in self.members():
             if member.account_id == account_id:
                 return holder_words(member.doc.identifier, display_name(member.doc))
-        row = first(self._read(_HOLDER, (account_id,)))
+        row = first(self._reader.execute(_HOLDER, (account_id,)))
         return "a list" if row is None else holder_words(*row)
 
     # Subjects
@@ -208,7 +207,7 @@ class Slice:
         return None
 
     def _rows(self, statement: str, *parameters: int) -> list[Row]:
-        return list(self._read(statement, parameters))
+        return list(self._reader.execute(statement, parameters))
 
     def _all_parents(self) -> dict[str, str]:
         """code -> code of its parent; read once, when a unit that is there moves."""

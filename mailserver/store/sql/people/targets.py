@@ -20,7 +20,7 @@ _FIND = """
         LEFT JOIN account ON account.account_id = address.account_id
         LEFT JOIN mailbox ON mailbox.account_id = account.account_id
     WHERE address.address_key = ?
-    GROUP BY address.address_key"""
+    GROUP BY address.address_key, account.account_id"""
 _CLASS = "SELECT class FROM account WHERE account_id = ?"
 _USAGE = """
     SELECT account.account_id, account.identifier, account.class, account.language,

@@ -22,9 +22,10 @@ _DELIVERED = ReportKind.DELIVERED.value
 INSERT_QUEUE = """
     INSERT INTO queue (message_id, copy_no, destination_id, lane, due_at_s, tell_at_s,
         attempt_count, agent_id, reason)
-    VALUES {rows}"""
+    {rows:integer integer integer integer real real integer integer text}"""
 INSERT_OWED = """
-    INSERT INTO owed_report (message_id, copy_no, kind, owed_at_s) VALUES {rows}
+    INSERT INTO owed_report (message_id, copy_no, kind, owed_at_s) {rows:integer integer integer
+        real}
     ON CONFLICT (message_id, copy_no, kind) DO NOTHING"""
 
 

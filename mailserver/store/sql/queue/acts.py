@@ -32,12 +32,12 @@ RELEASED_FOR_S: Final = 4 * 3600.0
 RETURNED_STATUS: Final = "5.0.0"  # RFC 3463 §3.1: nothing is known but that it failed
 
 _WHO_IS_TOLD = """
-    WITH wanted (message_id, copy_no) AS (VALUES {rows})
+    WITH wanted (message_id, copy_no) AS ({rows:integer integer})
     SELECT copy.message_id, copy.copy_no, notify, reverse_path
     FROM wanted
         JOIN copy ON copy.message_id = wanted.message_id AND copy.copy_no = wanted.copy_no
         JOIN message ON message.message_id = wanted.message_id"""
-_FREE_HOPS = "UPDATE destination SET not_before_s = 0 WHERE destination_id IN (VALUES {rows})"
+_FREE_HOPS = "UPDATE destination SET not_before_s = 0 WHERE destination_id IN ({rows:integer})"
 _SUSPEND = """
     UPDATE destination SET suspended_until_s = ?, suspended_at_s = ? WHERE destination_id = ?"""
 _RESUME = """

@@ -37,7 +37,7 @@ _HELD_BY = """
     LIMIT ?"""
 # Untried, a copy goes back to its turn; tried, it is due when it was: both are now.
 _GIVE_BACK = """
-    WITH held (message_id, copy_no, agent_id) AS (VALUES {rows})
+    WITH held (message_id, copy_no, agent_id) AS ({rows:integer integer integer})
     UPDATE queue SET lane = CASE WHEN attempt_count = 0 THEN 0 ELSE 1 END, agent_id = NULL
     FROM held WHERE queue.message_id = held.message_id AND queue.copy_no = held.copy_no
         AND queue.agent_id = held.agent_id

@@ -14,13 +14,14 @@ from mailserver.store.sql.engine import Connection
 
 _FIND = """
     SELECT next_hop, destination_id, next_due_at_s FROM destination
-    WHERE next_hop IN (VALUES {rows})"""
+    WHERE next_hop IN ({rows:text})"""
 _ADD = """
-    INSERT INTO destination (next_hop, not_before_s, failure_count, last_error) VALUES {rows}
+    INSERT INTO destination (next_hop, not_before_s, failure_count, last_error) {rows:text real
+        integer text}
     ON CONFLICT (next_hop) DO UPDATE SET next_hop = excluded.next_hop
     RETURNING next_hop, destination_id, next_due_at_s"""
 _LOWER = """
-    WITH due (destination_id, at_s) AS (VALUES {rows})
+    WITH due (destination_id, at_s) AS ({rows:integer real})
     UPDATE destination SET next_due_at_s = due.at_s
     FROM due WHERE destination.destination_id = due.destination_id
         AND (next_due_at_s IS NULL OR next_due_at_s > due.at_s)"""

@@ -23,15 +23,15 @@ _COPIES = """
     SELECT queue.message_id, queue.copy_no, recipient, notify, original_recipient, attempt_count,
         accepted_at_s, copy.sender
     FROM queue
-        CROSS JOIN message ON message.message_id = queue.message_id
-        CROSS JOIN copy ON copy.message_id = queue.message_id AND copy.copy_no = queue.copy_no
-    WHERE destination_id = ? AND {lane}
+        CROSS JOIN message CROSS JOIN copy
+    WHERE destination_id = ? AND {lane} AND message.message_id = queue.message_id
+        AND copy.message_id = queue.message_id AND copy.copy_no = queue.copy_no
     ORDER BY queue.due_at_s, queue.message_id, queue.copy_no LIMIT ?"""
 _DEFERRED = _COPIES.format(lane="lane = 1 AND due_at_s <= ?")
 _UNTRIED = _COPIES.format(lane="lane = 0")
 # A range is of one message, its copies without a gap: many to one destination are few rows.
 _TAKE = """
-    WITH taken (message_id, first_no, last_no, agent_id) AS (VALUES {rows})
+    WITH taken (message_id, first_no, last_no, agent_id) AS ({rows:integer integer integer integer})
     UPDATE queue SET lane = 2, agent_id = taken.agent_id
     FROM taken WHERE queue.message_id = taken.message_id
         AND queue.copy_no BETWEEN taken.first_no AND taken.last_no"""

@@ -14,8 +14,8 @@ from mailserver.store.ports.queue import (
     OverdueCopy,
     QueuedMessage,
 )
-from mailserver.store.sql.bulk import LARGEST, chunks
-from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.store.sql.bulk import select
+from mailserver.store.sql.engine import Engine, Reads, Row, first
 from mailserver.store.sql.mail.bodies import OpenBody
 from mailserver.store.sql.mail.flags import ENDS_WITH_CRLF, HAS_NUL, IS_8BIT, IS_UNVOUCHED, SMTPUTF8
 from mailserver.values.ids import MessageId
@@ -46,7 +46,7 @@ _COLUMNS = """
     FROM message"""
 _MESSAGE = f"{_COLUMNS} WHERE message_id = ?"
 _SMALL = f"""{_COLUMNS}
-    WHERE message_id IN (VALUES {{rows}}) AND body IS NOT NULL AND body_octets <= {SMALL_OCTETS}"""
+    WHERE message_id IN ({{rows:integer}}) AND body IS NOT NULL AND body_octets <= {SMALL_OCTETS}"""
 # Notes of operators have no status and say nothing to a sender.
 _OVERDUE = """
     SELECT queue.message_id, queue.copy_no, recipient, reverse_path, notify, accepted_at_s,
@@ -111,11 +111,7 @@ class SqlQueueReads:
 
     def read_small(self, message_ids: Sequence[MessageId]) -> list[QueuedMessage]:
         wanted = [(message_id,) for message_id in message_ids]
-        rows = [
-            row
-            for statement, chunk in chunks(_SMALL, wanted, largest=LARGEST)
-            for row in self._engine.read(statement, chunk)
-        ]
+        rows = select(Reads(self._engine), _SMALL, wanted)
         return [_queued_message(row, None) for row in rows]
 
     def overdue(self, *, now_s: float, limit: int) -> list[OverdueCopy]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mailserver.queue.copies import CopyState
 from mailserver.store.ports.queue import Attempt, CopyRef, Lane, Relayed, Settlement
-from mailserver.store.sql.bulk import LARGEST, chunks, insert
+from mailserver.store.sql.bulk import chunks, insert
 from mailserver.store.sql.engine import Connection, first
 from mailserver.store.sql.queue.rows import INSERT_SPENT
 from mailserver.values.ids import MessageId
@@ -32,19 +32,19 @@ _FINISH_RANGE = f"""
     WHERE message_id = ? AND copy_no BETWEEN ? AND ?"""
 _NOTE_RANGE = f"""
     WITH taken (message_id, copy_no, last_no, at_s, host, address, tls, status, words)
-        AS (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))
+        AS ({{rows:integer integer integer real text text text text text}})
     INSERT INTO attempt ({_COLUMNS}, last_no)
     SELECT message_id, copy_no, {_NUMBER},
         at_s, {_RELAYED}, host, address, tls, status, words, last_no
     FROM taken"""
-_SINGLE = f"FROM queue WHERE (message_id, copy_no) IN (VALUES {{rows}}) AND {_HELD}"
+_SINGLE = f"FROM queue WHERE (message_id, copy_no) IN ({{rows:integer integer}}) AND {_HELD}"
 _FINISH = f"""
-    WITH taken (message_id, copy_no, at_s) AS (VALUES {{rows}})
+    WITH taken (message_id, copy_no, at_s) AS ({{rows:integer integer real}})
     UPDATE copy SET state = {_RELAYED}, settled_at_s = taken.at_s
     FROM taken WHERE copy.message_id = taken.message_id AND copy.copy_no = taken.copy_no"""
 _NOTE = f"""
     WITH taken (message_id, copy_no, at_s, host, address, tls, status, words)
-        AS (VALUES {{rows}})
+        AS ({{rows:integer integer real text text text text text}})
     INSERT INTO attempt ({_COLUMNS})
     SELECT message_id, copy_no, {_NUMBER},
         at_s, {_RELAYED}, host, address, tls, status, words
@@ -78,7 +78,7 @@ def _settle_range(
     held = (*where, settlement.agent_id)
     if _take(connection, _RANGE, held, one.copy_count):
         connection.execute(_FINISH_RANGE, (settlement.at_s, *where))
-        connection.execute(_NOTE_RANGE, (*where, *_words(one.attempt)))
+        insert(connection, _NOTE_RANGE, [(*where, *_words(one.attempt))])
         return
     taken = {no for _, no in connection.execute(_TAKE.format(_RANGE), held)}
     numbers = range(one.first_no, one.last_no + 1)
@@ -92,8 +92,7 @@ def _take_single(
     """Out of the queue; returns those that were there."""
     kept: list[Row] = []
     start = 0
-    for which, chunk in chunks(_SINGLE, [row[:2] for row in rows], largest=LARGEST):
-        count = len(chunk) // 2
+    for which, chunk, count in chunks(connection, _SINGLE, [row[:2] for row in rows]):
         part = rows[start : start + count]
         start += count
         held = (*chunk, settlement.agent_id)

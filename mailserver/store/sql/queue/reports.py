@@ -54,13 +54,14 @@ _LINES = f"""
     ORDER BY owed_report.copy_no LIMIT ?"""
 
 _STILL_OWED = """
-    WITH cleared (message_id, copy_no, kind) AS (VALUES {rows})
+    WITH cleared (message_id, copy_no, kind) AS ({rows:integer integer integer})
     SELECT owed_report.message_id, owed_report.copy_no, owed_report.kind
     FROM cleared JOIN owed_report ON owed_report.message_id = cleared.message_id
         AND owed_report.copy_no = cleared.copy_no AND owed_report.kind = cleared.kind"""
-_CLEAR = "DELETE FROM owed_report WHERE (message_id, copy_no, kind) IN (VALUES {rows})"
+_CLEAR = """
+    DELETE FROM owed_report WHERE (message_id, copy_no, kind) IN ({rows:integer integer integer})"""
 _SPEND = """
-    INSERT INTO spent (message_id) VALUES {rows} ON CONFLICT (message_id) DO NOTHING"""
+    INSERT INTO spent (message_id) {rows:integer} ON CONFLICT (message_id) DO NOTHING"""
 
 
 def clear(connection: Connection, made: ReportMade) -> Settled:

@@ -22,32 +22,32 @@ from mailserver.store.sql.queue.accept import INSERT_OWED
 _LANES = tuple(Lane)
 
 _READ = """
-    WITH wanted (message_id, copy_no) AS (VALUES {rows})
+    WITH wanted (message_id, copy_no) AS ({rows:integer integer})
     SELECT queue.message_id, queue.copy_no, destination_id, lane, due_at_s, tell_at_s,
         attempt_count, agent_id, reason,
         (SELECT max(number) FROM attempt WHERE attempt.message_id = queue.message_id
             AND attempt.copy_no = queue.copy_no)
     FROM wanted JOIN queue
         ON queue.message_id = wanted.message_id AND queue.copy_no = wanted.copy_no"""
-_DELETE = "DELETE FROM queue WHERE (message_id, copy_no) IN (VALUES {rows})"
+_DELETE = "DELETE FROM queue WHERE (message_id, copy_no) IN ({rows:integer integer})"
 _KEEP = """
     WITH kept (message_id, copy_no, destination_id, lane, due_at_s, tell_at_s, attempt_count,
-        agent_id, reason) AS (VALUES {rows})
+        agent_id, reason) AS ({rows:integer integer integer integer real real integer integer text})
     UPDATE queue SET destination_id = kept.destination_id, lane = kept.lane,
         due_at_s = kept.due_at_s, tell_at_s = kept.tell_at_s,
         attempt_count = kept.attempt_count, agent_id = kept.agent_id, reason = kept.reason
     FROM kept WHERE queue.message_id = kept.message_id AND queue.copy_no = kept.copy_no"""
 _FINISH = """
-    WITH finished (message_id, copy_no, state, at_s) AS (VALUES {rows})
+    WITH finished (message_id, copy_no, state, at_s) AS ({rows:integer integer integer real})
     UPDATE copy SET state = finished.state, settled_at_s = finished.at_s
     FROM finished
     WHERE copy.message_id = finished.message_id AND copy.copy_no = finished.copy_no"""
 INSERT_ATTEMPTS = """
     INSERT INTO attempt (message_id, copy_no, number, at_s, outcome, host, address, tls, status,
         words, phase)
-    VALUES {rows}"""
+    {rows:integer integer integer real integer text text text text text text}"""
 INSERT_SPENT = """
-    WITH done (message_id) AS (VALUES {rows})
+    WITH done (message_id) AS ({rows:integer})
     INSERT INTO spent (message_id) SELECT message_id FROM done
     WHERE NOT EXISTS (SELECT 1 FROM queue WHERE queue.message_id = done.message_id)
     ON CONFLICT (message_id) DO NOTHING"""

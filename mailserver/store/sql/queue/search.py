@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from mailserver.store.ports.operators import DestinationState, QueuedCopy, QueueFilter
 from mailserver.store.ports.queue import CopyRef, Lane
-from mailserver.store.sql.bulk import chunks
-from mailserver.store.sql.engine import Engine, Row, first
+from mailserver.store.sql.bulk import select
+from mailserver.store.sql.engine import Engine, Reads, Row, first
 from mailserver.store.sql.history.fingerprints import fold_address
 from mailserver.values.address import fold_domain
 from mailserver.values.ids import MessageId
@@ -35,7 +35,7 @@ _JOIN_COPY = "JOIN copy ON copy.message_id = queue.message_id AND copy.copy_no =
 _JOIN_MESSAGE = "JOIN message ON message.message_id = queue.message_id"
 _JOIN_HOP = "JOIN destination ON destination.destination_id = queue.destination_id"
 _SHOW = f"""
-    WITH wanted (message_id, copy_no) AS (VALUES {{rows}})
+    WITH wanted (message_id, copy_no) AS ({{rows:integer integer}})
     SELECT queue.message_id, queue.copy_no, accept_id, recipient, reverse_path, next_hop, lane,
         due_at_s, accepted_at_s, attempt_count, reason, status, words, length(head) + body_octets
     FROM wanted
@@ -82,9 +82,7 @@ class SqlQueueSearch:
     ) -> list[QueuedCopy]:
         start = _START if after is None else (after.message_id, after.copy_no)
         wanted = list(islice(self._matching(which, start), limit))
-        shown: list[QueuedCopy] = []
-        for statement, parameters in chunks(_SHOW, wanted, largest=128):
-            shown += map(_queued_copy, self._engine.read(statement, parameters))
+        shown = map(_queued_copy, select(Reads(self._engine), _SHOW, wanted))
         return sorted(shown, key=lambda copy: copy.ref)
 
     def count_queue(self, which: QueueFilter) -> int:
