@@ -49,7 +49,7 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def _running(settings: Settings) -> list[Running]:
     """The services of this store that run now."""
     from mailserver.settings.check.ports import Running
-    from mailserver.supervisor.window import look
+    from mailserver.supervisor.master.window import look
 
     return [
         Running(

@@ -11,9 +11,9 @@ import os
 import socket
 import sys
 
-from mailserver.supervisor.events import Events
-from mailserver.supervisor.halls import WaitingHall
-from mailserver.supervisor.master import Master
+from mailserver.supervisor.master.events import Events
+from mailserver.supervisor.master.fork_servers import WaitingHall
+from mailserver.supervisor.master.master import Master
 from mailserver.supervisor.memory_file import read_memory_file
 from mailserver.supervisor.plan import plan_from_json
 

@@ -10,9 +10,9 @@ from typing import NoReturn
 from mailserver.supervisor.first_signals import hand_over
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.limits import raise_descriptor_limit
+from mailserver.supervisor.master.sockets import FIRST_INHERITED_FD
 from mailserver.supervisor.memory_file import write_memory_file
 from mailserver.supervisor.plan import Plan
-from mailserver.supervisor.sockets import FIRST_INHERITED_FD
 from mailserver.telemetry.log import get_log
 
 SUPERVISOR_MODULE = "mailserver.supervisor"
@@ -40,7 +40,7 @@ def become_supervisor(plan: Plan) -> NoReturn:
 
 
 def _become_hall(orders: socket.socket, plan: Plan) -> NoReturn:
-    from mailserver.supervisor import hall
+    from mailserver.supervisor.forking import fork_server as hall
 
     status = 1
     try:

@@ -10,7 +10,7 @@ import pytest
 
 from mailserver.keys.table import NEEDED, KeyKind
 from mailserver.supervisor.doors import DOOR_MODULES
-from mailserver.supervisor.generation import KILL_MARGIN_S
+from mailserver.supervisor.master.generation import KILL_MARGIN_S
 from mailserver.supervisor.plan import DRAIN_S
 from tests.cli.test_first_signals import ENTRY
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.supervisor.window import look
+from mailserver.supervisor.master.window import look
 from tests.findings.whole import Whole, whole_service
 from tests.supervisor.service import wait_until
 

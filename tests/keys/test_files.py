@@ -13,7 +13,7 @@ import pytest
 from mailserver.keys import files
 from mailserver.keys.files import adopt, named, pack, read_key, stamp_of
 from mailserver.setup.certificate import issue
-from mailserver.supervisor.keyring import Keyring
+from mailserver.supervisor.master.keyring import Keyring
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.supervisor.generation import KILL_MARGIN_S
+from mailserver.supervisor.master.generation import KILL_MARGIN_S
 from mailserver.supervisor.plan import DRAIN_S
 
 ROOT = Path(__file__).parents[2]

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.settings.model import Settings, WebSettings
-from mailserver.supervisor.backoff import FIRST_S, LONGEST_S, STEADY_S, Backoff
 from mailserver.supervisor.doors import DOOR_MODULES, open_doors
-from mailserver.supervisor.events import Events
+from mailserver.supervisor.forking.backoff import FIRST_S, LONGEST_S, STEADY_S, Backoff
 from mailserver.supervisor.interpreter import python_command, python_environment
+from mailserver.supervisor.master.events import Events
+from mailserver.supervisor.master.notify import watchdog_s
+from mailserver.supervisor.master.sockets import PortInUse, Sockets, inherited_sockets
 from mailserver.supervisor.memory_file import read_memory_file, write_memory_file
-from mailserver.supervisor.notify import watchdog_s
 from mailserver.supervisor.orders import (
     DoorOrders,
     Orders,
@@ -31,7 +32,6 @@ from mailserver.supervisor.orders import (
 )
 from mailserver.supervisor.plan import plan_from_json
 from mailserver.supervisor.planning import make_plan
-from mailserver.supervisor.sockets import PortInUse, Sockets, inherited_sockets
 from tests.supervisor.service import door, plan
 
 SETTINGS = Settings.model_validate({"service": {"domain": "a.test", "hostname": "mail.a.test"}})
@@ -167,9 +167,8 @@ def test_events_for_eyes_are_one_line_too() -> None:
 
 def test_the_supervisor_imports_nothing_heavy() -> None:
     heavy = {"pydantic", "twisted", "typer", "structlog", "asyncio", "uvloop", "apsw", "passlib"}
-    code = (
-        "import sys, mailserver.supervisor.master; print(*{m.split('.')[0] for m in sys.modules})"
-    )
+    master = "mailserver.supervisor.master.master"
+    code = f"import sys, {master}; print(*{{m.split('.')[0] for m in sys.modules}})"
     shown = subprocess.run(
         [sys.executable, "-P", "-c", code],
         capture_output=True,

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from mailserver.supervisor.board import Board, Waits, make_board_memory, slot_names
-from mailserver.supervisor.vigil import SILENT_S, Condition, Verdict, Vigil, read_condition
+from mailserver.supervisor.forking.vigil import SILENT_S, Condition, Verdict, Vigil, read_condition
 from tests.supervisor.service import wait_until
 
 

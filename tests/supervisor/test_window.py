@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.supervisor import window as module
+from mailserver.supervisor.master import window as module
+from mailserver.supervisor.master.window import Window, look
 from mailserver.supervisor.wakeup import wait_readable
-from mailserver.supervisor.window import Window, look
 
 
 @contextmanager

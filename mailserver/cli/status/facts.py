@@ -82,7 +82,7 @@ class Facts:
 
 def gather(settings: Settings, names: list[str], *, apart: bool) -> Facts:
     """apart: a door that reports while nobody listens on its ports here may be elsewhere."""
-    from mailserver.supervisor.window import look
+    from mailserver.supervisor.master.window import look
 
     facts = Facts(
         settings=settings,

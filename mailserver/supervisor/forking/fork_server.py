@@ -18,11 +18,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from mailserver.settings.model import Settings
-from mailserver.supervisor.children import Children
-from mailserver.supervisor.family import die_with_parent, is_orphaned, name_process
+from mailserver.supervisor.forking.children import Children
+from mailserver.supervisor.forking.family import die_with_parent, is_orphaned, name_process
+from mailserver.supervisor.forking.parent import DoorParent, tell_silence
+from mailserver.supervisor.forking.privileges import forget_environment, give_up
 from mailserver.supervisor.orders import Orders, receive_orders
-from mailserver.supervisor.parent import DoorParent, tell_silence
-from mailserver.supervisor.privileges import forget_environment, give_up
 from mailserver.telemetry.log import configure, get_log
 from mailserver.values.secret import Secret
 

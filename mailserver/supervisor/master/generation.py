@@ -13,13 +13,18 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from mailserver.supervisor.backoff import Backoff
 from mailserver.supervisor.board import Board, Slot, make_board_memory, slot_names
-from mailserver.supervisor.halls import HallProcess, WaitingHall, employ_hall, start_hall
-from mailserver.supervisor.keyring import Keyring
+from mailserver.supervisor.forking.backoff import Backoff
+from mailserver.supervisor.master.fork_servers import (
+    HallProcess,
+    WaitingHall,
+    employ_hall,
+    start_hall,
+)
+from mailserver.supervisor.master.keyring import Keyring
+from mailserver.supervisor.master.sockets import Sockets
 from mailserver.supervisor.orders import DoorOrders, Orders
 from mailserver.supervisor.plan import Plan
-from mailserver.supervisor.sockets import Sockets
 
 READY = "ready"
 KILL_MARGIN_S = 2.0

@@ -12,7 +12,7 @@ from typing import Protocol
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.orders import Orders, send_orders
 
-HALL_MODULE = "mailserver.supervisor.hall"
+HALL_MODULE = "mailserver.supervisor.forking.fork_server"
 
 
 class HallProcess(Protocol):

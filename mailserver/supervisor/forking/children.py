@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from mailserver.supervisor.backoff import Backoff
 from mailserver.supervisor.board import Seat, Waits
-from mailserver.supervisor.family import die_with_parent
-from mailserver.supervisor.vigil import LOOK_S, SILENT_S, Verdict, Vigil, read_condition
+from mailserver.supervisor.forking.backoff import Backoff
+from mailserver.supervisor.forking.family import die_with_parent
+from mailserver.supervisor.forking.vigil import LOOK_S, SILENT_S, Verdict, Vigil, read_condition
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
 
 _OURS = (signal.SIGTERM, signal.SIGCHLD)

@@ -21,17 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from mailserver.supervisor import first_signals
-from mailserver.supervisor.events import Events
-from mailserver.supervisor.generation import Generation, Heritage
-from mailserver.supervisor.halls import WaitingHall
-from mailserver.supervisor.keyring import LOOK_S, Keyring
 from mailserver.supervisor.limits import raise_descriptor_limit
-from mailserver.supervisor.notify import notify, watchdog_s
+from mailserver.supervisor.master.events import Events
+from mailserver.supervisor.master.fork_servers import WaitingHall
+from mailserver.supervisor.master.generation import Generation, Heritage
+from mailserver.supervisor.master.keyring import LOOK_S, Keyring
+from mailserver.supervisor.master.notify import notify, watchdog_s
+from mailserver.supervisor.master.reload import BadSettings, Reading
+from mailserver.supervisor.master.sockets import PortInUse, Sockets, inherited_sockets
+from mailserver.supervisor.master.window import Window
 from mailserver.supervisor.plan import DoorPlan, Plan
-from mailserver.supervisor.reload import BadSettings, Reading
-from mailserver.supervisor.sockets import PortInUse, Sockets, inherited_sockets
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
-from mailserver.supervisor.window import Window
 
 AUTH_SECRET_OCTETS = 32
 READY_WITHIN_S = 60.0

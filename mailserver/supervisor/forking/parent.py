@@ -17,13 +17,13 @@ from typing import Any, cast
 from mailserver.keys.files import adopt
 from mailserver.settings.model import Settings
 from mailserver.supervisor.board import Board
-from mailserver.supervisor.children import Children, Silence
 from mailserver.supervisor.contract import Door, Listener, WorkerContext
 from mailserver.supervisor.doors import PATIENCE_S
-from mailserver.supervisor.family import name_process, watch_life
+from mailserver.supervisor.forking.children import Children, Silence
+from mailserver.supervisor.forking.family import name_process, watch_life
+from mailserver.supervisor.forking.porter import WORTH_IT_S, Porter
+from mailserver.supervisor.forking.vigil import SILENT_S
 from mailserver.supervisor.orders import DoorOrders
-from mailserver.supervisor.porter import WORTH_IT_S, Porter
-from mailserver.supervisor.vigil import SILENT_S
 from mailserver.telemetry.log import Log, configure, get_log
 from mailserver.telemetry.unraised import log_unraised
 from mailserver.values.secret import Secret
