@@ -56,6 +56,7 @@ from smtp_relay.inbound.transaction.policy import (
 )
 from smtp_relay.inbound.transaction.recipients import Forwarding, wishes_onward
 from smtp_relay.inbound.transaction.repeats import Repeats
+from smtp_relay.inbound.transaction.report_back import report_back
 from smtp_relay.inbound.transaction.sending import why_over_limit
 from smtp_relay.inbound.transaction.sent_on import Passing, SentOn
 from smtp_relay.inbound.transaction.staying import Stay
@@ -135,6 +136,7 @@ class Reception:
         "_max_hops",
         "_own_domains",
         "_refused",
+        "_report",
         "fields",
         "passing",
         "reader",
@@ -176,6 +178,7 @@ class Reception:
                 self.reader.header, own=service.own_authors, sender=sender, signer=service.signer
             )
         self._cut = Cut(self.reader.header) if is_report else None
+        self._report: list[bytes] = []  # what passed of one: what goes on is decided at the dot
         self._refused = service.refused_authors
         self.passing = Passing(self.reader.header) if marks or is_report else None
         self.upload = Upload(service.spooling, on_progress=on_progress)
@@ -189,8 +192,12 @@ class Reception:
         """Take what came; None while the end has not come, then what followed it."""
         octets = self.reader.feed(data)
         if octets:
-            passed = octets if self._cut is None else self._cut.take(octets)
-            self.upload.add(passed)
+            passed = octets
+            if self._cut is None:
+                self.upload.add(octets)
+            else:
+                passed = self._cut.take(octets)
+                self._report.append(passed)
             if self.signing is not None:
                 self.signing.feed(octets)
             if self._authorship is not None:
@@ -198,6 +205,22 @@ class Reception:
             if self.passing is not None:
                 self.passing.feed(passed)
         return self.reader.rest
+
+    def send_report_back(self, service: Service, transaction: Transaction, stamp: Stamp) -> None:
+        """After the dot: the report that came, or one of ours in its place, is what is stored.
+
+        Raises:
+            NoReport: it is none.
+        """
+        octets, (route, *_) = b"".join(self._report), transaction.routes
+        assert isinstance(route, Onward)
+        back = report_back(
+            service, octets, to=route.recipient, id_text=stamp.text, now_s=stamp.at_s
+        )
+        if back is not None:
+            self.reader, self.signing, octets = back.reader, back.signing, back.octets
+            stamp.is_our_report = True
+        self.upload.add(octets)
 
     def decide(self, owns_address: OwnsAddress | None) -> Phrase | None:
         """After the dot: None to accept.  `owns_address` where an account sends."""
@@ -243,6 +266,7 @@ class Stamp:
     beginning: bytes  # of the trace header, up to the id
     listener: str
     account: Granted | None
+    is_our_report: bool = False  # then nobody is to read whose report came
 
 
 def build_acceptance(
@@ -321,6 +345,9 @@ def _head(stamp: Stamp, transaction: Transaction, fields: SubmittedFields | None
         date=stamp.date,
     )
     head = stamp.beginning + stamp.text.encode("ascii") + end
+    if stamp.is_our_report:
+        lines = f"Received: by {stamp.arrival.hostname} id {stamp.text};\r\n\t{stamp.date}\r\n"
+        return lines.encode("ascii")
     if fields is not None:
         head += _missing_fields(stamp, fields)
     if transaction.marks:

@@ -23,6 +23,7 @@ from smtp_relay.inbound.transaction.reception import (
     build_acceptance,
     plan_relays,
 )
+from smtp_relay.inbound.transaction.report_back import NoReport
 from smtp_relay.inbound.transaction.sent_on import SentOn
 from smtp_relay.inbound.transaction.staying import tell_holders
 
@@ -65,11 +66,13 @@ class Storing(Arriving):
             return
         if self._is_same_report(reception):
             return
+        stamp, transaction = self._stamp(), self.envelope
+        if transaction.has_report and not self._is_report(reception, transaction, stamp):
+            return
         # From here on the message is not the transaction's any more: whatever happens to
         # the connection, it is stored and, if somebody still listens, answered.
         self._is_working = True
         self._reception = None
-        stamp, transaction = self._stamp(), self.envelope
 
         def store(body: Body | BaseException) -> None:
             try:
@@ -92,6 +95,18 @@ class Storing(Arriving):
         self._patience.renew()
         self._forget_transaction()
         self._fill(replies.ACCEPTED, "message", before)
+        return True
+
+    def _is_report(self, reception: Reception, transaction: Transaction, stamp: Stamp) -> bool:
+        """Refused: an answering machine's words, for instance, tell where mail goes on to."""
+        try:
+            reception.send_report_back(self.service, transaction, stamp)
+        except NoReport:
+            self.service.counters.refused_messages += 1
+            self._note("message refused", code=replies.REPORTS_ONLY.code, why="no report")
+            self._forget_transaction()
+            self._say(replies.REPORTS_ONLY)
+            return False
         return True
 
     def _store(

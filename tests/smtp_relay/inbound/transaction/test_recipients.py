@@ -51,6 +51,9 @@ def answer(hall: Hall, *, sender: bytes = MAIL, to: str = SOMEBODY) -> str:
     return say(hall, HELLO + sender + rcpt(to))[-1]
 
 
+BOUNCE = b"From: mailer-daemon@far.example\r\nSubject: failure notice\r\n\r\nno\r\n.\r\n"
+
+
 def accepted(
     hall: Hall, *, sender: bytes = MAIL, to: bytes = rcpt(SOMEBODY), text: bytes = TEXT
 ) -> tuple[NewCopy, ...]:
@@ -344,7 +347,7 @@ def srs_address(hall: Hall, sender: Address) -> str:
 
 def test_a_report_finds_its_way_back_to_who_sent_the_message(hall: Hall) -> None:
     to = rcpt(srs_address(hall, Address("a", "example.org")))
-    (copy,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=to)
+    (copy,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=to, text=BOUNCE)
     assert copy.recipient == "a@example.org"
     assert isinstance(copy.route, Relay)
     assert copy.route.next_hop == "example.org"
@@ -356,7 +359,7 @@ def test_a_report_finds_its_way_back_past_a_catch_all(loop: asyncio.AbstractEven
     hall = hall_with(loop, sections={"catch_all": catch_all})
     hall.store.targets[f"pierre@{DOMAIN}"] = make_target(PIERRE_INBOX)
     to = srs_address(hall, Address("a", "example.org"))
-    (copy,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=rcpt(to))
+    (copy,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=rcpt(to), text=BOUNCE)
     assert copy.recipient == "a@example.org"
     forged = f"SRS0=aaaaaa=bb=example.org=a@{DOMAIN}"
     assert answer(hall, to=forged, sender=b"MAIL FROM:<>\r\n") == "550 5.1.1"
@@ -365,7 +368,7 @@ def test_a_report_finds_its_way_back_past_a_catch_all(loop: asyncio.AbstractEven
 def test_a_copy_that_was_rewritten_before_goes_back_to_who_rewrote_it(hall: Hall) -> None:
     first = Address("SRS0=abcd=xy=example.org=a", "forwarder.example")
     to = rcpt(srs_address(hall, first))
-    (copy,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=to)
+    (copy,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=to, text=BOUNCE)
     assert copy.recipient == str(first)
 
 
@@ -389,7 +392,7 @@ def test_a_sender_of_any_spelling_is_forwarded_under_a_plain_address_and_hears_b
     assert away.recipient == "home..1@provider.example"
     assert away.sender is not None
     assert is_dot_string(away.sender.rpartition("@")[0])
-    (back,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=rcpt(away.sender))
+    (back,) = accepted(hall, sender=b"MAIL FROM:<>\r\n", to=rcpt(away.sender), text=BOUNCE)
     assert back.recipient == f"{local}@example.org"
 
 
