@@ -136,3 +136,27 @@ def test_each_kind_of_password_has_its_word(run: Run, school: Path) -> None:
         stdin=b"une autre phrase\n",
     )
     assert shown(run, school, "pnoir")[1]["password"] == "set"
+
+
+def test_an_account_whose_import_was_undone_says_so_and_what_brings_it_back(
+    run: Run, school: Path
+) -> None:
+    typed(run, school, "directory", "undo", "1", "--yes")
+    said, facts = shown(run, school)
+    assert "state       gone" in said
+    assert "sign-in     no" in said
+    (reason,) = facts["why_not"]
+    assert reason.startswith("gone since ")
+    assert "import 1 was taken back (`directory undo 1`); names kept until 20" in reason
+    assert reason.endswith(
+        "Apply the import again, corrected, and the account comes back with its mailbox"
+    )
+    assert "password    kept, and opens nothing while the account is gone" in said
+    _, establishment = shown(run, school, "0170705z")
+    assert len(establishment["why_not"]) == 1
+    folder = school.parent
+    again = ("directory", "apply", folder / "units.csv", folder / "people.csv")
+    typed(run, school, *again, "--out", folder / "b.plan", "--yes")
+    said, facts = shown(run, school)
+    assert (facts["state"], facts["may_sign_in"], facts["why_not"]) == ("active", True, [])
+    assert "password    the NUMEN, a first password" in said

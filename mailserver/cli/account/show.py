@@ -26,6 +26,7 @@ _PASSWORDS: Final = {
     "numen": "the NUMEN, a first password",
     "first": "a first password, printed or set by an administrator",
     "set": "set",
+    "kept": "kept, and opens nothing while the account is gone",
 }
 
 
@@ -117,11 +118,13 @@ class _Facts:
 
     def _password(self, credential: Credential | None, person: Person | None) -> str:
         from mailserver.auth.numens import is_numen_verifier
-        from mailserver.store.ports.people import Kind
+        from mailserver.store.ports.people import Kind, Life
 
         if credential is None or credential.verifier is None:
             is_role = person is not None and person.kind is Kind.FUNCTION
             return "holders" if is_role else "none"
+        if self.account.life is Life.GONE:
+            return "kept"
         if is_numen_verifier(credential.verifier):
             return "numen"
         return "first" if credential.must_change else "set"
@@ -140,9 +143,11 @@ class _Facts:
         reasons = []
         if self.account.state is AccountState.SUSPENDED:
             reasons.append(self._suspended_words())
-        if self.account.life in {Life.EXPECTED, Life.LEFT, Life.GONE}:
+        if self.account.life in {Life.EXPECTED, Life.LEFT}:
             reasons.append(self._life_words())
-        if credential is None or credential.verifier is None:
+        if self.account.life is Life.GONE:
+            reasons.append(self._gone_words())
+        elif credential is None or credential.verifier is None:
             reasons.append("no password")
         until = self._first_until(credential)
         if until is not None and self._has_ended(credential):
@@ -154,6 +159,28 @@ class _Facts:
                 " signed in lately"
             )
         return reasons
+
+    def _gone_words(self) -> str:
+        """Who ended it, for how long the names are kept, what brings it back."""
+        events = self.store.history(self.account.account_id, limit=_HISTORY_LIMIT)
+        event = next((one for one in events if one.what == "gone"), None)
+        if event is None:
+            return f"{self._life_words()}: no name of it is an account any more"
+        kept = f"; {event.details}" if event.details else ""
+        run = event.by_whom.removeprefix("import:")
+        if run == event.by_whom or not self._was_taken_back(run):
+            return f"{self._life_words()} by {event.by_whom}{kept}"
+        return (
+            f"{self._life_words()}: import {run} was taken back (`directory undo {run}`){kept}."
+            " Apply the import again, corrected, and the account comes back with its mailbox"
+        )
+
+    def _was_taken_back(self, run: str) -> bool:
+        """Or is it being?"""
+        return any(
+            str(one.run_id) == run and one.state in {"undoing", "undone"}
+            for one in self.store.list_imports()
+        )
 
     def _has_ended(self, credential: Credential | None) -> bool:
         by_s = None if credential is None else credential.must_change_by_s
