@@ -68,6 +68,10 @@ class SigningKey:
             case _:
                 assert_never(self.key)
 
+    def fingerprint(self) -> float:
+        """Of the public half, 48 bits, which a float holds exactly: for reports of workers."""
+        return float(int.from_bytes(hashlib.sha256(self.record().encode()).digest()[:6]))
+
     def record(self) -> str:
         """The text of the TXT record."""
         match self.key:

@@ -17,6 +17,7 @@ from mailserver.dkim.keys import BadKey, SigningKey, load_key
 from mailserver.dkim.signature import TooManyFields, draft_signature, select_fields
 from mailserver.settings.model import Settings
 from mailserver.telemetry.log import get_log
+from mailserver.telemetry.reports import DKIM_KEY, DKIM_KEY_COUNT
 from mailserver.values.address import fold_domain
 
 _FROM: Final = b"from"
@@ -81,6 +82,13 @@ class Signer:
             if domain in self.domains:
                 return domain
         return self.domain
+
+
+def signing_report(signer: Signer | None) -> dict[str, float]:
+    """Which keys this process signs with, for `status`."""
+    keys = () if signer is None else signer.keys
+    told = {DKIM_KEY + key.selector: key.fingerprint() for key in keys}
+    return {DKIM_KEY_COUNT: float(len(keys)), **told}
 
 
 def open_signer(settings: Settings) -> Signer | None:

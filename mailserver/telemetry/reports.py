@@ -8,6 +8,7 @@ seconds; `mailserver status` reads them.  They may be lost and cost no fsync.
     peers.distinct     different addresses among them
     peers.private      1 if all of them came from one private address that is not loopback
     dane.state         delivery only: a `mailserver.telemetry.dane.DaneState`
+    dkim.keys          how many keys sign what leaves; dkim.key.SELECTOR: the fingerprint of each
     tls.refused_file   1 while the certificate's files cannot be used: an older one is served
     refused.no_room    messages put off because the disk is short
     refused.quota      messages put off because a disk quota is used up
@@ -27,6 +28,9 @@ CONNECTIONS: Final = "connections"
 PEERS_RECENT: Final = "peers.recent"
 PEERS_DISTINCT: Final = "peers.distinct"
 PEERS_PRIVATE: Final = "peers.private"
+DKIM_KEY_COUNT: Final = "dkim.keys"
+DKIM_KEY: Final = "dkim.key."
+"""Begins the name of each selector's fingerprint."""
 DANE_STATE: Final = "dane.state"
 OPEN_RELAY: Final = "open_relay"
 WAL_OCTETS: Final = "wal_octets"
@@ -46,13 +50,13 @@ FRESH_S: Final = 30.0
 
 
 _STATES: Final = frozenset(
-    {PEERS_RECENT, PEERS_DISTINCT, PEERS_PRIVATE, DANE_STATE, CERTIFICATE_REFUSED}
+    {PEERS_RECENT, PEERS_DISTINCT, PEERS_PRIVATE, DANE_STATE, DKIM_KEY_COUNT, CERTIFICATE_REFUSED}
 )
 
 
 def is_counter(name: str) -> bool:
     """May it be added up over workers and shown?"""
-    return name not in _STATES
+    return name not in _STATES and not name.startswith(DKIM_KEY)
 
 
 def source_name(door: str, index: int) -> str:

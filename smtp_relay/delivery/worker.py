@@ -29,7 +29,7 @@ from typing import Final, TypeVar
 
 import uvloop
 
-from mailserver.dkim.signer import Signer, open_signer
+from mailserver.dkim.signer import Signer, open_signer, signing_report
 from mailserver.routing.relaying import make_schedule
 from mailserver.settings.model import Settings
 from mailserver.store.clock import ServiceClock
@@ -159,6 +159,7 @@ class Worker:
         self._list_pool = ThreadPoolExecutor(1, thread_name_prefix="lists")
         self._dns = CachingResolver(settings.dns)
         self._expander = self._make_expander(agent_id, prepared.signer)
+        self._signing = signing_report(prepared.signer)
         self._agent = self._make_agent(agent_id, prepared)
 
     def _make_expander(self, agent_id: AgentId, signer: Signer | None) -> Expander:
@@ -292,6 +293,7 @@ class Worker:
         counters = {name: float(value) for name, value in self._agent.counters.items()}
         counters |= {"links": self._agent.link_count, "leased": self._agent.held_count}
         counters[DANE_STATE] = self._wayfinder.dane_state
+        counters |= self._signing
         source = source_name(DOOR, self._context.index)
         self._context.tell(counters)
         self._in_pool(lambda: self._store.report(source, counters, now_s=time.time()))

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 import uvloop
 
 from mailserver.auth.gate import open_gate
-from mailserver.dkim.signer import Signer, open_signer
+from mailserver.dkim.signer import Signer, open_signer, signing_report
 from mailserver.peers.board import Board
 from mailserver.peers.descriptors import Spares
 from mailserver.peers.liveness import keep_alive
@@ -173,6 +173,7 @@ class Worker:
             listener_names=tuple(listener.name for listener in context.listeners),
         )
         self._is_open_relay = False
+        self._signing = signing_report(prepared.signer)
 
     async def run(self) -> None:
         """Listen, and return when drained."""
@@ -273,6 +274,7 @@ class Worker:
         counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
         if self._is_open_relay:
             counters[OPEN_RELAY] = 1.0
+        counters |= self._signing
         self._context.tell(counters)
         self._pool.submit(self._report_counters, counters)
 

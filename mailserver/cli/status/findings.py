@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from mailserver.cli.status.outward import check_dns, check_signing
 from mailserver.settings.check.finding import Finding, Level, error, note, warning
 
 if TYPE_CHECKING:
@@ -370,6 +371,8 @@ CHECKS: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     check_log,
     check_memory,
     check_delivery,
+    check_dns,
+    check_signing,
     check_peers,
     check_limits,
 )

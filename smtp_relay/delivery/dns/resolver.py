@@ -28,8 +28,9 @@ import dns.name
 import dns.rcode
 import dns.resolver
 
-from mailserver.settings.bind import Bind, parse_bind
+from mailserver.settings.bind import Bind
 from mailserver.settings.model import DnsSettings
+from mailserver.settings.name_servers import find_servers
 from smtp_relay.delivery.dns.answers import (
     Answer,
     Found,
@@ -50,24 +51,10 @@ UNCHECKED_S: Final = 2.0
 """For the question whether signatures are to blame: only the words hang on it."""
 MAX_CACHED: Final = 20_000
 MAX_ASKED_AT_ONCE: Final = 200
-DNS_PORT: Final = 53
-_LAST_RESORT: Final = Bind("127.0.0.1", DNS_PORT)  # resolv.conf(5): without a line, this machine
 
 
 Clock = Callable[[], float]
 _Key = tuple[str, RecordType]
-
-
-def find_servers(settings: DnsSettings) -> tuple[Bind, ...]:
-    """The servers of the settings, else the system's."""
-    if settings.servers:
-        return tuple(parse_bind(text) for text in settings.servers)
-    try:
-        system = dns.resolver.Resolver()
-    except dns.resolver.NoResolverConfiguration:
-        return (_LAST_RESORT,)
-    names = [str(server) for server in system.nameservers]
-    return tuple(Bind(name, system.port) for name in names) or (_LAST_RESORT,)
 
 
 MARGIN_S: Final = 5.0

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from mailserver.settings.model import DnsSettings
+from mailserver.settings.name_servers import find_servers
 from smtp_relay.delivery.dns.answers import (
     Found,
     Lapse,
@@ -23,7 +24,7 @@ from smtp_relay.delivery.dns.answers import (
     Unanswered,
 )
 from smtp_relay.delivery.dns.inquiry import words_of
-from smtp_relay.delivery.dns.resolver import CachingResolver, find_servers
+from smtp_relay.delivery.dns.resolver import CachingResolver
 from tests.smtp_relay.delivery.dns import liar
 
 RECORDS = {
