@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ from mailserver.lists.author import find_author, find_authors, subject_of
 from mailserver.lists.dmarc import is_strict, names_to_ask
 from mailserver.lists.header import split_fields
 from mailserver.lists.notices import is_of_address, read_failures
-from mailserver.lists.posting import Permission, Sender, decide_post
+from mailserver.lists.posting import Permission, Sender, decide_post, is_asked_of_a_moderator
 from mailserver.lists.tokens import (
     ByHand,
     ByRule,
@@ -73,6 +75,37 @@ def test_who_may_post(posting: Posting, wanted: tuple[Permission, ...]) -> None:
 def test_the_null_sender_never_posts(posting: Posting) -> None:
     sender = Sender(is_signed_in=False, is_null=True, standing=MEMBER.standing)
     assert decide_post(mailing_list(posting=posting), sender) is NO
+
+
+@pytest.mark.parametrize("posting", [Posting.MEMBERS, Posting.MODERATED])
+def test_a_role_counts_only_for_who_signed_in(posting: Posting) -> None:
+    forger = _sender(inside=False, member=False, roles=_OWNER)
+    assert decide_post(mailing_list(posting=posting), forger) is not YES
+
+
+def _asked(
+    *,
+    posting: Posting = Posting.MEMBERS,
+    has_outside: bool = True,
+    inside: bool = False,
+    null: bool = False,
+    ours: bool = False,
+) -> bool:
+    which = dataclasses.replace(mailing_list(posting=posting), has_outside=has_outside)
+    sender = Sender(is_signed_in=inside, is_null=null, standing=STRANGER.standing)
+    return is_asked_of_a_moderator(which, sender, is_ours=ours)
+
+
+def test_a_strangers_post_waits_where_members_outside_may_post() -> None:
+    """Or anybody could ask who is a member, by one reverse-path after the other."""
+    assert _asked()
+    assert _asked(posting=Posting.INSIDE)
+    for posting in (Posting.NAMED, Posting.MODERATED, Posting.ANNOUNCE):
+        assert not _asked(posting=posting)
+    assert not _asked(has_outside=False)
+    assert not _asked(inside=True)
+    assert not _asked(null=True)
+    assert not _asked(ours=True)
 
 
 @pytest.mark.parametrize("purpose", Purpose)
