@@ -6,6 +6,7 @@ import re
 
 from mailserver.queue import copies
 from mailserver.queue.copies import FIRST_FINAL, TRANSITIONS, CopyState
+from mailserver.queue.reports import ReportKind
 
 FINAL = {state for state in CopyState if state.is_final}
 
@@ -62,3 +63,13 @@ def test_numbers_in_the_database_never_change() -> None:
 def test_the_table_in_the_docstring_names_every_state() -> None:
     named = re.findall(r"^\| (\w+) ", copies.__doc__ or "", re.MULTILINE)
     assert named == ["state", *(state.name.lower() for state in CopyState)]
+
+
+def test_numbers_of_reports_in_the_database_never_change() -> None:
+    assert {kind.name: kind.value for kind in ReportKind} == {
+        "FAILED": 1,
+        "DELAYED": 2,
+        "DELIVERED": 3,
+        "RELAYED": 4,
+        "EXPANDED": 5,
+    }

@@ -138,8 +138,12 @@ OWNERS = {
     "marie+ski@ac-exemple.fr": "pierre",
     "marie.plus@all.example": "marie",
     "frederic.marot@ac-exemple.fr": "pierre",
+    "rene+ecole@ac-exemple.fr": "marie",
 }
-SPELLINGS = {"elodie@ac-exemple.fr": "Élodie@ac-exemple.fr"}
+SPELLINGS = {
+    "elodie@ac-exemple.fr": "Élodie@ac-exemple.fr",
+    "rene+ecole@ac-exemple.fr": "René+école@ac-exemple.fr",
+}
 
 
 def may_write(address: Address, account: str = "marie") -> bool:
@@ -186,6 +190,9 @@ def reader_of(address: Address) -> object:
         ("e\u0301lodie", "ac-exemple.fr", "marie", True),
         ("elodie", "ac-exemple.fr", "marie", True),
         ("élodie+x", "ac-exemple.fr", "marie", True),
+        ("rené+école", "ac-exemple.fr", "marie", True),
+        ("rene+ecole", "ac-exemple.fr", "marie", True),
+        ("rené+ecole", "ac-exemple.fr", "marie", False),
         # They lead there, and look like somebody else.
         ("elodié", "ac-exemple.fr", "marie", False),
         ("márie", "ac-exemple.fr", "marie", False),
@@ -265,3 +272,32 @@ def test_an_address_of_the_directory_at_a_domain_that_is_not_ours(
             postmaster_mailbox=POSTMASTER,
         )
         assert decided == Deposit(mailbox_id=looked.found)
+
+
+# A domain that is ours still, and whose addresses answered at another principal once.
+RENAMED = OurDomains(
+    names=frozenset({"ecole.fr", "nouveau.fr"}),
+    principal="nouveau.fr",
+    catch_all={"ecole.fr": "all@nouveau.fr"},
+    former={"ecole.fr": ("ecole.fr", "ac-exemple.fr")},
+)
+
+
+@pytest.mark.parametrize(
+    ("local", "domain", "found"),
+    [
+        ("frederic.marot", "ecole.fr", Misplaced(MailboxId(2))),
+        ("frederic.marot+x", "ecole.fr", Misplaced(MailboxId(2))),
+        ("who.ever", "ecole.fr", MailboxId(9)),
+        ("postmaster", "ecole.fr", POSTMASTER),
+        ("frederic.marot", "nouveau.fr", Unknown()),  # it never answered there
+    ],
+)
+def test_who_had_an_address_by_the_former_principal_comes_before_a_catch_all(
+    local: str, domain: str, found: object
+) -> None:
+    directory = DIRECTORY | {"all@nouveau.fr": MailboxId(9)}
+    looked = find_local(
+        Address(local, domain), ours=RENAMED, find=directory.get, postmaster=POSTMASTER
+    )
+    assert looked == found

@@ -99,6 +99,34 @@ def test_a_copy_that_was_forwarded_before_goes_back_to_the_first_forwarder() -> 
     assert second.restore(at_second.local, now_s=NOW_S) == first
 
 
+@pytest.mark.parametrize(
+    "local",
+    ["SRS0", "SRS0=", "srs1", "SRS1=", "SRS1=abc", "SRS1=abc=x.fr=b", "SRS2=a==b", "a=x.fr==b",
+     "=b", "==b", "tt=x.fr=b"],
+)  # fmt: skip
+def test_what_only_looks_rewritten_comes_back_as_it_was(local: str) -> None:
+    sender = Address(local, "b.example")
+    found = srs().rewrite(sender, now_s=NOW_S)
+    assert found is not None
+    assert found.local.startswith("SRS0=")
+    assert srs().restore(found.local, now_s=NOW_S) == sender
+
+
+@pytest.mark.parametrize("local", ["SRS1=zz=x.fr==", "SRS1=zz====tt", "SRS1=zz==", "SRS1=zz==x"])
+def test_what_names_no_first_forwarder_goes_back_to_nobody(local: str) -> None:
+    found = srs().rewrite(Address(local, "b.example"), now_s=NOW_S)
+    assert found is not None
+    assert srs().restore(found.local, now_s=NOW_S) is None
+
+
+@pytest.mark.parametrize("local", ["jean", "SRS0=HHH=TT=c.example=a", "SRS1=HHH=ab==HHH=TT=c.fr=a"])
+def test_one_kind_is_never_taken_for_the_other(local: str) -> None:
+    """They are under one key: what is signed as a later one has no day of its own."""
+    written = rewritten(f"{local}@ab").local
+    other = {"SRS0": "SRS1", "SRS1": "SRS0"}[written[:4]] + written[4:]
+    assert srs().restore(other, now_s=NOW_S) is None
+
+
 def test_one_that_would_be_too_long_is_not_written() -> None:
     longest = MAX_PATH_OCTETS - len(f"<SRS0=hhhhhh=tt=b.example=@{OURS}>")
     found = srs().rewrite(Address("a" * longest, "b.example"), now_s=NOW_S)

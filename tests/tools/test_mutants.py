@@ -85,11 +85,19 @@ def test_the_tests_that_bear_a_modules_name_come_first() -> None:
     assert Path("tests/auth/test_throttle.py") in tests
 
 
-def test_a_folder_inside_a_core_has_the_tests_of_the_core_and_of_no_other() -> None:
-    inbound = modules_of(ROOT, ("smtp_relay/inbound",))
-    tests = {tuple(sorted(witnesses(ROOT, module))) for module in inbound}
-    assert len(tests) == 1
-    assert not any("delivery" in path.parts for path in next(iter(tests)))
+def test_a_folder_inside_a_room_has_its_own_tests_or_those_of_the_room(tmp_path: Path) -> None:
+    for name in ("test_room.py", "own/test_own.py"):
+        path = tmp_path / "tests" / "room" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert witnesses(tmp_path, Path("mailserver/room/own/x.py")) == [
+        Path("tests/room/own/test_own.py")
+    ]
+    assert witnesses(tmp_path, Path("mailserver/room/without/own.py")) == [
+        Path("tests/room/own/test_own.py"),
+        Path("tests/room/test_room.py"),
+    ]
+    assert witnesses(tmp_path, Path("mailserver/elsewhere/own.py")) == []
 
 
 def test_every_core_has_tests_in_the_mirrored_place() -> None:
@@ -108,7 +116,7 @@ def test_the_report_counts_by_room_and_names_survivors() -> None:
     assert line_of(sample, End.SURVIVED) == "house/room/wall.py:3: 2 -> 3"
     assert line_of(sample, End.NOT_RUN) == "house/room/wall.py:3: 2 -> 3  (no test runs it)"
     console = Console(file=io.StringIO(), width=100)
-    tell([(sample, end) for end in End], 7, console)
+    tell([(sample, end) for end in End], root=ROOT, seed=7, console=console)
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     row = next(line for line in lines if "house/room" in line)
@@ -135,8 +143,12 @@ def nobody_asks(count):
 def asked_by_a_process():
     print(7)
 """,
+    "room/table.py": "SEATS = 9\n",
     "tests/room/test_gate.py": """import subprocess, sys
-from room import gate
+from room import gate, table
+
+def test_seats():
+    assert table.SEATS == 9
 
 def test_few():
     assert gate.admits(1)
@@ -194,6 +206,8 @@ def test_what_a_test_finds_does_not_survive_and_is_taken_back(house: Copy, tmp_p
         ("print(7)", "pass"): End.FOUND,  # in a process that a test starts
     }
     assert {change: house.end_of(_sample(*change)) for change in ends} == ends
+    table = Sample(module=Path("room/table.py"), change=changes_in("SEATS = 9\n")[0])
+    assert house.end_of(table) is End.FOUND  # though no test runs a line of it
     house.least_s = 0.5
     assert house.end_of(_sample("count == 99", "count != 99")) is End.HUNG
     for folder in ("house", "tree"):

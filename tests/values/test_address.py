@@ -97,6 +97,26 @@ def test_a_local_part_is_quoted_when_it_must_be(local: str, written: str) -> Non
     assert str(Address(local, "d.fr")) == f"{written}@d.fr"
 
 
+@pytest.mark.parametrize(
+    ("local", "relayed"),
+    [
+        ("a..b", "a..b@x.jp"),
+        (".a", ".a@x.jp"),
+        ("a.", "a.@x.jp"),
+        ("a", "a@x.jp"),
+        ("é..b", "é..b@x.jp"),
+        ("a b", '"a b"@x.jp'),
+        ("a\x7f", '"a\x7f"@x.jp'),  # DEL is no atext (RFC 5321 §4.1.2)
+        ("a\x80", "a\x80@x.jp"),
+        ("", '""@x.jp'),
+    ],
+)
+def test_a_dot_too_many_stays_without_quotes_where_its_own_servers_write_it_so(
+    local: str, relayed: str
+) -> None:
+    assert Address(local, "x.jp").as_relayed == relayed
+
+
 def test_the_bare_postmaster_has_no_at_sign() -> None:
     assert str(Address("Postmaster", "")) == "Postmaster"
 

@@ -51,7 +51,7 @@ def main() -> int:
         finally:
             for copy in copies:
                 copy.close()
-    tell(list(zip(samples, ends, strict=True)), asked.seed, console)
+    tell(list(zip(samples, ends, strict=True)), root=ROOT, seed=asked.seed, console=console)
     return 0
 
 

@@ -9,7 +9,7 @@ import signal
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PRCTL = ctypes.CDLL(None).prctl
 _MOST = {
-    resource.RLIMIT_AS: 2 * 1024**3,
+    resource.RLIMIT_DATA: 2 * 1024**3,  # not what is only reserved: name servers map gigabytes
     resource.RLIMIT_FSIZE: 256 * 1024**2,  # of each file
     resource.RLIMIT_CORE: 0,
 }

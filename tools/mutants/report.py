@@ -16,11 +16,11 @@ SURVIVALS = (End.SURVIVED, End.NOT_RUN)
 _MOST_OCTETS = 160  # of an expression: longer ones are cut, and the line says where they are
 
 
-def tell(results: Sequence[tuple[Sample, End]], seed: int, console: Console) -> None:
+def tell(results: Sequence[tuple[Sample, End]], *, root: Path, seed: int, console: Console) -> None:
     """Print the table."""
     by_room: defaultdict[Path, Counter[End]] = defaultdict(Counter)
     for sample, end in results:
-        by_room[room_of(sample.module)][end] += 1
+        by_room[room_of(root, sample.module)][end] += 1
     table = Table("room", "changes", "found", "hung", "survived", "run by no test")
     for room, ends in sorted(by_room.items()):
         table.add_row(str(room), *map(str, _row(ends)))

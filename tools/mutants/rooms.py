@@ -2,7 +2,7 @@
 
 tests/ mirrors the source: the tests of `mailserver/auth/gate.py` stand in
 `tests/auth`.  A room is named by its folder, and a module by its file; folders
-inside a core have the tests of the whole core.
+inside a room that no tests mirror have those of the room.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def modules_of(root: Path, rooms: tuple[str, ...]) -> list[Path]:
     return [path.relative_to(root) for path in sorted(found)]
 
 
-def room_of(module: Path) -> Path:
-    """The room that a module stands in: a core, or its folder where it is in none."""
-    cores = [core for core in CORES if module.is_relative_to(core)]
-    return Path(max(cores, key=len, default=str(module.parent)))
+def room_of(root: Path, module: Path) -> Path:
+    """The room that a module stands in: the innermost folder that tests mirror."""
+    folders = [folder for folder in module.parents if _mirror(root, folder)]
+    return folders[0] if folders else module.parent
 
 
 def witnesses(root: Path, module: Path) -> list[Path]:
@@ -59,7 +59,7 @@ def witnesses(root: Path, module: Path) -> list[Path]:
 
     Relative to `root`; empty where no folder of tests mirrors it.
     """
-    folder = _mirror(root, room_of(module))
+    folder = _mirror(root, room_of(root, module))
     found = sorted(folder.rglob("test_*.py")) if folder else []
     own = [path for path in found if path.name.startswith(f"test_{module.stem}")]
     rest = [path for path in found if path not in own]
@@ -67,8 +67,9 @@ def witnesses(root: Path, module: Path) -> list[Path]:
 
 
 def _mirror(root: Path, room: Path) -> Path | None:
+    """None also for what holds all rooms."""
     parts = room.parts
     if parts and parts[0] == "mailserver":
         parts = parts[1:]
     folder = root / "tests" / Path(*parts)
-    return folder if any(folder.rglob("test_*.py")) else None
+    return folder if parts and any(folder.rglob("test_*.py")) else None

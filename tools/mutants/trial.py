@@ -146,7 +146,7 @@ class Copy:
     def _room(self, module: Path) -> _Room:
         """Raises: RoomFails."""
         tests = sorted(witnesses(self._root, module))
-        place = room_of(module)
+        place = room_of(self._root, module)
         key = (place, *tests)
         if key not in self._rooms:
             self.close()  # one at a time: samples come sorted
@@ -203,15 +203,17 @@ class _Room:
     def tests_of(self, path: Path, change: Change) -> dict[str, float]:
         """The tests that run the statement, and how long each takes.
 
-        What is computed at import belongs to every test that runs anything of the module.
+        What is computed at import belongs to every test that runs anything of the module, or,
+        where none does (a module that is a table), to all.
         """
         own = set(range(change.first_line, change.last_line + 1))
-        return {
+        found = {
             test: facts["spent_s"]
             for test, facts in self._seen.items()
             if (lines := facts["lines"].get(str(path)))
             and (change.is_at_import or not own.isdisjoint(lines))
         }
+        return self.tests if change.is_at_import and not found else found
 
     def run(
         self, path: Path, source: str, number: int, *, only: dict[str, float], most_s: float
