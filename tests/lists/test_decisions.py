@@ -192,6 +192,13 @@ def test_no_answer_and_no_notice_makes_the_reader_fail(octets: bytes) -> None:
         ("g: a@b.fr, c@d.fr;", ["a@b.fr", "c@d.fr"]),
         ("=?utf-8?q?Zo=C3=A9?= <zoe@b.fr>", ["zoe@b.fr"]),
         ("a@b@c.fr", []),
+        ("<@b.fr>", []),
+        ("Zoé <zoe@>", []),
+        ("zoe", []),
+        ('"a b"@c.fr', []),
+        ('"a\u200bb"@c.fr', []),  # takes no room on a screen, and may stand for another
+        ("(x)" * 32 + "a@b.fr", ["a@b.fr"]),
+        ("(x)" * 33 + "a@b.fr", []),
         ("(" * 5000 + "a@b.fr", []),
         ("a:" * 4000 + "a@b.fr", []),
         ("a@b.fr," * 1000, ["a@b.fr"] * 4),
@@ -201,6 +208,17 @@ def test_no_answer_and_no_notice_makes_the_reader_fail(octets: bytes) -> None:
 def test_who_wrote_it_is_read_with_care(value: str, wanted: list[str]) -> None:
     fields, _ = split_fields(f"From: {value}\r\n".encode())
     assert [author.address for author in find_authors(fields)] == wanted
+
+
+def test_a_name_is_one_line_of_what_can_be_printed() -> None:
+    block = (
+        b"From: =?utf-8?q?Z=1B=5B31mo=C3=A9=0D=0ABcc=3A=E2=80=AEx?= <z@b.fr>\r\n"
+        b"Subject: =?utf-8?q?a=07b=0Ac?=\r\n"
+    )
+    fields, _ = split_fields(block)
+    author = find_author(fields)
+    assert author is not None
+    assert (author.name, subject_of(fields)) == ("Z [31moé Bcc: x", "a b c")
 
 
 def test_raw_latin_1_in_a_post_is_read_as_windows_1252() -> None:

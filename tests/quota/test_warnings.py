@@ -77,6 +77,25 @@ def test_without_a_quota_nobody_is_told(store: SqliteStore) -> None:
     assert warner(store, quota=0).step(now_s=NOW_S, clock_s=NOW_S) == 0
 
 
+def test_who_never_was_near_it_gets_no_row_of_history(store: SqliteStore) -> None:
+    account = person(store, "fmarot", addresses=[ADDRESS])
+    fill(store, account, 3)
+    before = store.history(account.account_id, limit=10)
+    assert warner(store).step(now_s=NOW_S, clock_s=NOW_S) == 0
+    assert store.history(account.account_id, limit=10) == before
+
+
+def test_an_account_without_an_address_is_told_nothing_and_again_when_it_has_one(
+    store: SqliteStore,
+) -> None:
+    account = person(store, "fmarot", addresses=[])
+    fill(store, account, 17)
+    one = warner(store)
+    assert one.step(now_s=NOW_S, clock_s=0.0) == 0
+    store.add_address(account.account_id, ADDRESS, now_s=NOW_S)
+    assert one.step(now_s=NOW_S, clock_s=EVERY_S) == 1
+
+
 def test_the_letter_is_in_the_readers_language(store: SqliteStore) -> None:
     account = person(store, "fmarot", addresses=[ADDRESS])
     fill(store, account, 17)

@@ -17,9 +17,14 @@ _MOST = {
 
 def bound() -> None:
     """This process and what it starts; it ends with its parent."""
-    _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     for limit, most in _MOST.items():
         resource.setrlimit(limit, (most, most))
+
+
+def end_with_parent() -> None:
+    """With the thread of the parent that started this process, to be exact."""
+    _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def adopt() -> None:

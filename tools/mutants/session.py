@@ -31,7 +31,7 @@ from typing import Any, TextIO
 
 import pytest
 
-from tools.mutants.bounds import adopt, bound
+from tools.mutants.bounds import adopt, bound, end_with_parent
 from tools.mutants.changes import changed_tree
 from tools.mutants.watch import Watch
 
@@ -41,6 +41,7 @@ _FAULT = 70
 
 def main() -> int:
     """Until stdin ends.  Exit status: of pytest, where nothing could be collected."""
+    end_with_parent()
     adopt()
     orders, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
