@@ -147,6 +147,12 @@ STAMPED: Final = (
         what="a probe of whether a list's member can be reached",
     ),
     Stamped(
+        table="list_seen",
+        key="digest",
+        stamp="at_s",
+        what="when lists handed out a Message-ID last",
+    ),
+    Stamped(
         table="relation", key="relation_id", stamp="since_s", what="since when somebody holds a box"
     ),
 )

@@ -56,6 +56,7 @@ class BodyFacts:
     longest_line_octets: int  # of those over 998, without CRLF; 0 where no line is so long
     dotted_line_count: int  # lines that begin with a dot: 0 means no stuffing on the way out
     is_unvouched: bool = False  # see `UNVOUCHED`
+    is_signed_by_us: bool = False  # a stranger's, under our name, and a signature of ours holds
 
 
 class Notify(IntFlag):

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from mailserver.store.ports.operators import Deed
 from mailserver.store.ports.people import Life
@@ -197,11 +197,12 @@ class Wish:
 class BeginPost:
     """The message that members get, without copies.  Outcome: `Accepted`, also where it is there.
 
-    source: the copy that came for the list.
+    source: the copy that came for the list.  seen: digests of its Message-IDs, to be remembered.
     """
 
     source: CopyRef
     acceptance: Acceptance
+    seen: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +236,10 @@ class HoldPost:
 
 
 # --- reads and small changes ------------------------------------------------------------
+
+
+SEEN_S: Final = 90 * 86_400.0
+"""So long a post's Message-ID is remembered; what we signed before is too old to be brought."""
 
 
 class ListLookUps(Protocol):
@@ -380,6 +385,10 @@ class Lists(ListLookUps, Protocol):
 
     def waiting_posts(self, list_id: ListId) -> list[Hold]:
         """Those without a verdict, the oldest first."""
+        ...
+
+    def has_seen(self, digest: bytes) -> bool:
+        """Was a post with this Message-ID handed out by any list, within `SEEN_S`?"""
         ...
 
     def decide_hold(self, source: CopyRef, verdict: str, deed: Deed) -> bool:

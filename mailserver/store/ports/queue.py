@@ -231,6 +231,7 @@ class QueuedMessage:
     door: str = ""  # what took it in: a listener, or what of ours made it
     has_nul: bool = False  # in its text: it is sent to nobody
     is_unvouched: bool = False  # a stranger's, under our name (`values.message.UNVOUCHED`)
+    is_signed_by_us: bool = False  # the same, with a signature of ours that holds
     peer: str = ""  # the address it came from
     body_file: BodyFile | None = None  # of `fd`
 

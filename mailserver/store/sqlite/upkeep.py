@@ -13,6 +13,7 @@ from mailserver.store.files.reserve import Reserve
 from mailserver.store.files.room import RoomRules
 from mailserver.store.ports.bodies import DiskRoom
 from mailserver.store.ports.errors import StoreFull
+from mailserver.store.ports.lists import SEEN_S
 from mailserver.store.ports.mail import RemovedRoom
 from mailserver.store.ports.upkeep import Reclaimed
 from mailserver.store.sql.history.tracing import SqlTracing
@@ -121,7 +122,9 @@ class SqliteStoreUpkeep:
         self._scratch.forget_collected(before_s=now_s - self._keep_history_s)
         self._scratch.attempts.forget(before_s=now_s - DAY_S)
         self._scratch.repeats.forget(now_s=now_s)
-        return self._reclaimer.expire(accepted_before_s=now_s - self._keep_history_s, now_s=now_s)
+        seen_count = self._reclaimer.forget_seen(before_s=now_s - SEEN_S)
+        before_s = now_s - self._keep_history_s
+        return seen_count + self._reclaimer.expire(accepted_before_s=before_s, now_s=now_s)
 
     def bound_moments(
         self, clock: Callable[[], float], *, only_waits: bool = False

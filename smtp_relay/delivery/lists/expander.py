@@ -56,6 +56,7 @@ from smtp_relay.delivery.lists.dmarc import IsStrict, wants_rewriting
 from smtp_relay.delivery.lists.notes import Notes
 from smtp_relay.delivery.lists.post import DOOR, Workshop, derive, header_of, why_held
 from smtp_relay.delivery.lists.repeats import Repeats
+from smtp_relay.delivery.lists.replays import message_ids, why_replay
 from smtp_relay.delivery.lists.requests import Requests
 from smtp_relay.delivery.lists.slices import Interrupted, Part, Slices
 from smtp_relay.delivery.lists.store import ExpanderStore
@@ -257,7 +258,7 @@ class Expander:
                 author=", ".join(author.address for author in authors) if strict else "",
                 author_name=authors[0].name if authors else "",
             )
-            progress = self._begin(copy, message, how, is_post=True)
+            progress = self._begin(copy, message, how, seen=message_ids(fields))
         copies = self._copies(which, message)
         progress = self._slices.hand_out(which, copy.ref, progress, copies)
         return self._expanded(copy, message, progress, full_count=copies.full_count)
@@ -297,11 +298,12 @@ class Expander:
         waits = permission is not Permission.YES or message.has_nul or message.is_unvouched
         if again := self._repeats.why(which, copy, message, waits=waits):
             return self._had(copy, message, again)
-        if not waits and self._budgets.allow_post(which, message):
+        replay = "" if waits else why_replay(self._store.lists, message, fields, self._wall_s())
+        if not (waits or replay) and self._budgets.allow_post(which, message):
             return None
         self._requests.hold(which, copy.ref, message, fields, is_uninvited=is_uninvited)
         why = ": its sender is no member" if is_uninvited else why_held(message)
-        why = why or (": strangers post too much within the hour" if not waits else "")
+        why = why or replay or (": strangers post too much within the hour" if not waits else "")
         reason = f"waits for a moderator of {which.address}{why}"
         return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
 
@@ -334,7 +336,7 @@ class Expander:
             if not self._budgets.allow_letter(which, message):
                 return self._deferred(copy, "4.7.1", "strangers write too much to the owners")
             how = Rewriting(which=which, own_domains=self._shop.domains)
-            progress = self._begin(copy, message, how, is_post=False)
+            progress = self._begin(copy, message, how, seen=None)
         copies_of = self._copies(which, message)
         if progress.cursor != DONE:
             owners = self._store.lists.with_role(which.list_id, ListRole.OWNER)
@@ -348,17 +350,23 @@ class Expander:
     # --- the message and its copies ----------------------------------------------------------
 
     def _begin(
-        self, copy: LeasedCopy, message: QueuedMessage, how: Rewriting, *, is_post: bool
+        self,
+        copy: LeasedCopy,
+        message: QueuedMessage,
+        how: Rewriting,
+        *,
+        seen: tuple[bytes, ...] | None,
     ) -> Progress:
+        """seen: a post's `message_ids`; None: it is for the owners, and stays as it is."""
         acceptance = derive(
             self._shop,
             message,
             how,
             accept_id=self._make_id(),
             now_s=self._wall_s(),
-            is_post=is_post,
+            is_post=seen is not None,
         )
-        outcome = self.write(BeginPost(source=copy.ref, acceptance=acceptance))
+        outcome = self.write(BeginPost(source=copy.ref, acceptance=acceptance, seen=seen or ()))
         assert isinstance(outcome, Accepted)
         progress = self._store.lists.post_progress(copy.ref)
         assert progress is not None, "it was begun"

@@ -61,6 +61,7 @@ class DataReader:
         "has_header",
         "has_nul",
         "header",
+        "is_signed_by_us",
         "is_too_large",
         "is_unvouched",
         "rest",
@@ -94,7 +95,8 @@ class DataReader:
         self._longest_line_octets = 0
         self._is_8bit = False
         self.has_nul = False
-        self.is_unvouched = False  # set from outside (`authorship`)
+        self.is_unvouched = False  # these two are set from outside (`authorship`)
+        self.is_signed_by_us = False
         self.has_header = False  # or an empty line in its place
         self.begins_with_separator = False  # which stands above the header
         self.header = HeaderBlock(max_octets=max_header_octets, keep=keep_header, cleaning=cleaning)
@@ -119,6 +121,7 @@ class DataReader:
             longest_line_octets=self._longest_line_octets,
             dotted_line_count=self._dotted_line_count,
             is_unvouched=self.is_unvouched,
+            is_signed_by_us=self.is_signed_by_us,
         )
 
     def feed(self, data: bytes) -> bytes:

@@ -239,6 +239,9 @@ class Reception:
             reader.is_unvouched = True
             if authorship.is_by(self._refused):
                 return replies.NOT_OUR_MAIL
+        reader.is_signed_by_us = (
+            authorship is not None and authorship.poses and not reader.is_unvouched
+        )
         if self.passing is not None:
             self.passing.end()
         block = reader.header.take()

@@ -27,6 +27,9 @@ _DERIVED = "SELECT derived_id FROM list_post WHERE message_id = ? AND copy_no = 
 _BEGIN = """
     INSERT INTO list_post (message_id, copy_no, derived_id, stage, after_id, copy_count)
     VALUES (?, ?, ?, ?, ?, 0)"""
+_SEE = """
+    INSERT INTO list_seen (digest, at_s) VALUES (?, ?)
+    ON CONFLICT (digest) DO UPDATE SET at_s = excluded.at_s"""
 _ADVANCE = """
     UPDATE list_post SET stage = ?, after_id = ?, copy_count = copy_count + ?,
         reader_count = reader_count + ?
@@ -54,6 +57,8 @@ def begin_post(connection: Connection, write: BeginPost, accept: Accept) -> Acce
         return Accepted(MessageId(known[0]))
     (accepted,), _ = accept(connection, (write.acceptance,))
     connection.execute(_BEGIN, (*key, accepted.message_id, START.stage.value, START.after_id))
+    for digest in write.seen:
+        connection.execute(_SEE, (digest, write.acceptance.accepted_at_s))
     return accepted
 
 

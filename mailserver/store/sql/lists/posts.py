@@ -77,6 +77,9 @@ class SqlListPosts:
         row = first(self._engine.read(_COUNT_WAITING, (list_id, most)))
         return 0 if row is None else int(row[0])
 
+    def has_seen(self, digest: bytes) -> bool:
+        return bool(self._engine.read("SELECT 1 FROM list_seen WHERE digest = ?", (digest,)))
+
     def decide_hold(self, source: CopyRef, verdict: str, deed: Deed) -> bool:
         values = (verdict, deed.by, source.message_id, source.copy_no)
         with self._engine.write_turn(), self._engine.transaction() as connection:

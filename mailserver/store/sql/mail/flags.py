@@ -9,3 +9,4 @@ IS_8BIT: Final = 2
 HAS_NUL: Final = 4
 SMTPUTF8: Final = 8
 IS_UNVOUCHED: Final = 16
+IS_SIGNED_BY_US: Final = 32

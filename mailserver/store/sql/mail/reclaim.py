@@ -76,6 +76,8 @@ _FREE_BODY = """
         AND NOT EXISTS (SELECT 1 FROM list_post
             WHERE list_post.derived_id = message.message_id AND list_post.stage < 2)
     RETURNING 1"""
+_OLD_SEEN = "SELECT digest FROM list_seen WHERE at_s < ? ORDER BY at_s LIMIT ?"
+_FORGET_SEEN = "DELETE FROM list_seen WHERE digest IN (VALUES {rows})"
 _SPENT = "SELECT message_id FROM spent WHERE message_id > ? ORDER BY message_id LIMIT ?"
 _FREEABLE = """
     SELECT message_id, file_name FROM message WHERE message_id IN ({rows:integer})
@@ -184,6 +186,13 @@ class SqlReclaimer:
         if expired:
             self._run(lambda connection: _forget_copies(connection, expired))
         return count
+
+    def forget_seen(self, *, before_s: float) -> int:
+        """One slice of the Message-IDs that lists need not know any more."""
+        found = self._engine.read(_OLD_SEEN, (before_s, SLICE))
+        if found:
+            self._run(lambda connection: insert(connection, _FORGET_SEEN, found))
+        return len(found)
 
     def is_named(self, file_name: str) -> bool:
         """Does a message name this body file?"""

@@ -32,7 +32,14 @@ from mailserver.store.sql.mail.deposits import (
     grow_mailboxes,
     write_deposits,
 )
-from mailserver.store.sql.mail.flags import ENDS_WITH_CRLF, HAS_NUL, IS_8BIT, IS_UNVOUCHED, SMTPUTF8
+from mailserver.store.sql.mail.flags import (
+    ENDS_WITH_CRLF,
+    HAS_NUL,
+    IS_8BIT,
+    IS_SIGNED_BY_US,
+    IS_UNVOUCHED,
+    SMTPUTF8,
+)
 from mailserver.store.sql.queue import lease as queue_lease
 from mailserver.store.sql.queue import reports as queue_reports
 from mailserver.store.sql.queue import settle as queue_settle
@@ -253,6 +260,7 @@ def _message_row(message_id: int, acceptance: Acceptance) -> Sequence[Any]:
         | HAS_NUL * facts.has_nul
         | SMTPUTF8 * acceptance.smtputf8
         | IS_UNVOUCHED * facts.is_unvouched
+        | IS_SIGNED_BY_US * facts.is_signed_by_us
     )
     return (
         message_id,

@@ -17,7 +17,14 @@ from mailserver.store.ports.queue import (
 from mailserver.store.sql.bulk import select
 from mailserver.store.sql.engine import Engine, Reads, Row, first
 from mailserver.store.sql.mail.bodies import OpenBody
-from mailserver.store.sql.mail.flags import ENDS_WITH_CRLF, HAS_NUL, IS_8BIT, IS_UNVOUCHED, SMTPUTF8
+from mailserver.store.sql.mail.flags import (
+    ENDS_WITH_CRLF,
+    HAS_NUL,
+    IS_8BIT,
+    IS_SIGNED_BY_US,
+    IS_UNVOUCHED,
+    SMTPUTF8,
+)
 from mailserver.values.ids import MessageId
 from mailserver.values.message import Notify
 
@@ -144,6 +151,7 @@ def _queued_message(row: Row, fd: int | None, body_file: BodyFile | None = None)
         door=door,
         has_nul=bool(flags & HAS_NUL),
         is_unvouched=bool(flags & IS_UNVOUCHED),
+        is_signed_by_us=bool(flags & IS_SIGNED_BY_US),
         peer=peer,
         body_file=body_file,
     )

@@ -200,6 +200,7 @@ class ListHouse:
         door: str = "submission",
         filed: FiledBody | None = None,
         is_unvouched: bool = False,
+        is_signed_by_us: bool = False,
         peer: str = "192.0.2.1",
     ) -> MessageId:
         """Accept a message for one of the list's addresses, as RCPT routes it."""
@@ -223,6 +224,7 @@ class ListHouse:
                 longest_line_octets=0,
                 dotted_line_count=body.count(b"\r\n."),
                 is_unvouched=is_unvouched,
+                is_signed_by_us=is_signed_by_us,
             ),
             reverse_path=reverse_path,
             account_id=account_id,

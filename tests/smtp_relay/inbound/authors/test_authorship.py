@@ -112,10 +112,12 @@ def test_what_we_signed_goes_on_as_usual(hall: Hall, size: int | None) -> None:
     assert say(hall, talk, size=size)[-1] == "250 2.0.0"
     write = hall.writer.writes[-1]
     assert [copy.recipient for copy in write.copies] == [ELSEWHERE, SOMEBODY]
-    assert not write.facts.is_unvouched
+    assert (write.facts.is_unvouched, write.facts.is_signed_by_us) == (False, True)
     changed = talk.replace(b"pay this", b"pay that")
     assert say(hall, changed, size=size)[-1] == "250 2.0.0"
-    assert [write.facts.is_unvouched for write in hall.writer.writes if write.peer] == [False, True]
+    brought = [write.facts for write in hall.writer.writes if write.peer]
+    assert [facts.is_unvouched for facts in brought] == [False, True]
+    assert [facts.is_signed_by_us for facts in brought] == [True, False]
 
 
 def test_trusted_machines_may_write_under_our_name(loop: asyncio.AbstractEventLoop) -> None:
