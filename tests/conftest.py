@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 # without it; with it, one takes a second.
 import mailserver.telemetry.log  # noqa: F401
 from tests import programs
+from tests.store.postgres import cluster
 
 # Where it is set, each process that a test starts compiles the whole service again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -37,6 +38,11 @@ def _keep_files_in_memory() -> None:
 
 
 _keep_files_in_memory()
+
+
+def pytest_configure() -> None:
+    """Processes that the run starts find its PostgreSQL where this one says."""
+    cluster.prepare_run()
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -25,19 +26,23 @@ PACKAGES = {
     "pdftotext": ("poppler-utils",),
     "faketime": ("faketime",),
     "pdffonts": ("poppler-utils",),
+    "postgres": ("postgresql",),
 }
 _MARK = "needs the program "
 
 
-def needs_program(name: str) -> pytest.MarkDecorator:
+def needs_program(name: str, *, place: Path | None = None) -> pytest.MarkDecorator:
     """Skip a test where `name` is not installed; the summary says what to type.
+
+    place: its folder, where that is not in the path of programs.
 
     Raises:
         KeyError: no package is known for `name`; add it to PACKAGES.
     """
     packages = PACKAGES[name]
     return pytest.mark.skipif(
-        shutil.which(name) is None, reason=f"{_MARK}{name} ({', '.join(packages)})"
+        place is None and shutil.which(name) is None,
+        reason=f"{_MARK}{name} ({', '.join(packages)})",
     )
 
 

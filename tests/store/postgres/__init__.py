@@ -1,0 +1,1 @@
+"""PostgreSQL as an engine: its cluster for tests, and what only it promises."""
