@@ -9,11 +9,14 @@ shown (`account forward --show-target`); then the copy has no other name, and no
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
-from mailserver.queue.reports import BY_OPERATOR
+from mailserver.queue.reports import BY_OPERATOR, REPORT_COPIES
 from mailserver.store.ports.queue import Attempt, OwedCopy, OwedReport
+from mailserver.values.message import BETWEEN_NAMES
 
 _IN_TROUBLE: Final = "no mail is taken there for now"
 _CODES: Final = re.compile(r"[2-5][0-9]{2}(?: [245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.]))?")
@@ -23,15 +26,26 @@ def disguised(owed: OwedReport) -> OwedReport:
     """The same report, as its reader may see it."""
     if not any(copy.told_as for copy in owed.copies):
         return owed
-    return replace(owed, copies=tuple(map(_disguised, owed.copies)))
+    lines = (line for copy in owed.copies for line in _disguised(copy))
+    return replace(owed, copies=tuple(islice(lines, REPORT_COPIES)))
 
 
-def _disguised(copy: OwedCopy) -> OwedCopy:
+def _disguised(copy: OwedCopy) -> Iterator[OwedCopy]:
+    """One line for each address that it was sent to; ORCPT is the first one's."""
     if not copy.told_as:
-        return copy
+        yield copy
+        return
+    first, *others = copy.told_as.split(BETWEEN_NAMES)
+    yield _named(copy, first)
+    for name in others:
+        yield replace(_named(copy, name), original_recipient="")
+
+
+def _named(copy: OwedCopy, name: str) -> OwedCopy:
     return replace(
         copy,
-        recipient=copy.told_as,
+        recipient=name,
+        told_as=name,
         attempt=_bare(copy.attempt),
         before=_bare(copy.before),
         hop_error=_IN_TROUBLE if copy.hop_error else "",

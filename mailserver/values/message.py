@@ -96,6 +96,10 @@ class Relay:
     held_for: str = ""
 
 
+BETWEEN_NAMES: Final = "\n"
+"""In `NewCopy.told_as`: no address has it."""
+
+
 @dataclass(slots=True, kw_only=True)
 class NewCopy:
     """One recipient's copy: the recipient as the envelope named it, and its route.
@@ -105,7 +109,7 @@ class NewCopy:
     sender: the reverse-path under which this copy leaves; None: the message's.
     note: a line of its journey, of what was decided about it when it was accepted.
     told_as: whom senders are told of instead, where the recipient is nobody's business but
-        its holder's; empty: the recipient.
+        its holder's: one or more addresses, `BETWEEN_NAMES`; empty: the recipient.
     """
 
     recipient: str

@@ -11,6 +11,7 @@ from mailserver.dsn.report import compose
 from mailserver.queue.reports import BY_OPERATOR, ReportKind
 from mailserver.store.ports.queue import Attempt
 from mailserver.texts.catalogue import Language
+from mailserver.values.message import BETWEEN_NAMES
 from tests.dsn.cases import NOW_S, copy, task
 
 HOLDER = "marie@ac-exemple.fr"
@@ -94,3 +95,12 @@ def test_what_a_person_of_ours_decided_is_told_with_the_reason() -> None:
     report = b"".join(compose(replace(asked, owed=disguised(asked.owed))).pieces())
     assert b"not wanted" in report
     assert b"secret" not in report
+
+
+def test_a_copy_that_stands_for_several_names_each_of_them() -> None:
+    told = BETWEEN_NAMES.join((HOLDER, "paul@ac-exemple.fr"))
+    report = said(WORDS[0], kind=ReportKind.FAILED, language="fr", told_as=told)
+    for name in (HOLDER, "paul@ac-exemple.fr"):
+        assert f"Final-Recipient: rfc822; {name}\r\n".encode() in report
+        assert f"\r\n  {name}\r\n".encode() in report
+    assert not any(one.encode() in report for one in SECRET)

@@ -268,7 +268,7 @@ class OwedCopy:
 
     before: where that only says that its time is over: what was answered last.
     hop_error: what is known against its destination; empty: nothing.
-    told_as: the address that its sender knows, where the recipient must stay unknown to them.
+    told_as: the addresses that its sender knows, where the recipient must stay unknown to them.
     """
 
     ref: CopyRef

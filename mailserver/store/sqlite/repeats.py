@@ -16,6 +16,7 @@ _CLAIM = """
     SET source = CASE WHEN at_s < ?4 THEN ?2 ELSE source END,
         at_s = CASE WHEN at_s < ?4 THEN ?3 ELSE at_s END
     RETURNING source"""
+_RELEASE = "DELETE FROM repeat WHERE key = ? AND source = ?"
 _TAKE = "INSERT OR REPLACE INTO repeat VALUES (?, ?, ?)"
 _RECALL = "SELECT source FROM repeat WHERE key = ? AND at_s >= ?"
 _FORGET = "DELETE FROM repeat WHERE at_s < ?"
@@ -32,6 +33,9 @@ class SqliteRepeats:
     def claim(self, key: bytes, source: str, *, now_s: float) -> str:
         rows = self._run(_CLAIM, (key, source, now_s, now_s - WINDOW_S))
         return str(rows[0][0]) if rows else source
+
+    def release(self, key: bytes, source: str) -> None:
+        self._run(_RELEASE, (key, source))
 
     def take(self, key: bytes, source: str, *, now_s: float) -> None:
         self._run(_TAKE, (key, source, now_s))

@@ -379,7 +379,7 @@ def _copies(
             ]
         )
     if transaction.repeats is not None:
-        transaction.repeats.note(copies)
+        transaction.repeats.note(transaction, copies)
     if sent_on is not None:
         sent_on.note(copies)
     return copies

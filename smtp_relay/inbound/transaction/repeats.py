@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailserver.values.message import Deposit, NewCopy, Notify
+from mailserver.values.message import BETWEEN_NAMES, Deposit, NewCopy, Notify
 from smtp_relay.inbound.grammar.parameters import RcptParameters
 from smtp_relay.inbound.transaction.policy import Onward
 
@@ -66,12 +66,27 @@ class Repeats:
         else:
             self.forwarded.append(newer)
 
-    def note(self, copies: tuple[NewCopy, ...]) -> None:
-        """A line in the journey of each copy that stands for several."""
+    def note(self, transaction: Transaction, copies: tuple[NewCopy, ...]) -> None:
+        """A line in the journey of each copy that stands for several, and all whom it is for."""
         for index, count in self._counts.items():
             copy = copies[index]
             if not isinstance(copy.route, Deposit):
                 copy.note = f"stands for {count} recipients of this transaction"
+                self._name_all(transaction, index, copy)
+
+    def _name_all(self, transaction: Transaction, index: int, copy: NewCopy) -> None:
+        """Its sender hears of everybody whose mail it was, unless a mailbox has that, too.
+
+        Where one of them hides where their mail goes on to, it is hidden.
+        """
+        route = transaction.routes[index]
+        if not isinstance(route, Onward) or not route.recipient:
+            return
+        others = [one for one in self.forwarded if one[1].once == route.once]
+        if not (route.is_private or any(other.is_private for _, other, _ in others)):
+            return
+        told = [name for name, _, wishes in others if wishes.notify is not Notify.NEVER]
+        copy.told_as = BETWEEN_NAMES.join(dict.fromkeys([transaction.rcpt_tos[index], *told]))
 
 
 def widest(one: Notify, other: Notify) -> Notify:

@@ -5,11 +5,12 @@ Of mail that is forwarded only; other mail costs nothing here.  What comes again
 the mailbox of who forwards, whether or not it keeps copies, so nothing is lost; who has
 left has no such place, and their mail goes on.
 
-    the dot      which forwarded copies went within the hour?   they stay
-    the commit   the others went now
+    the dot      which forwarded copies went within the hour, or are about to?   they stay
+                 the others are claimed, in one step: of two at one instant one goes
+    no commit    the claims end
 
-What was not committed is not remembered: whoever tries again is no repeat.  Two that
-come in the same instant may both go.
+So whoever tries again after a refusal is no repeat.  After a crash between the two, what comes
+again within the hour stays in the mailbox.
 
 A report for an address that we rewrote goes on once within a day (`same_report`); what comes
 again has no mailbox here, so it is answered as the first was, and dropped.
@@ -68,10 +69,15 @@ class Passing:
 
 @dataclass(slots=True)
 class SentOn:
-    """Of one message at its dot.  fresh: what goes on now, to be remembered once it is stored."""
+    """Of one message at its dot.
+
+    source: of the message.  claimed: what goes on now.  fresh: reports, remembered once stored.
+    """
 
     memory: RepeatMemory
     budget: ForwardBudget | None  # None: it stays for another reason, and costs none
+    source: str = ""
+    claimed: dict[int, bytes] = field(default_factory=dict)
     fresh: dict[int, bytes] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
 
@@ -85,13 +91,14 @@ class SentOn:
             if not route.recipient or route.home is None:
                 continue
             key = sameness.key_for(route.once)
-            if self.memory.recall(key, now_s=now_s):
+            if self.memory.claim(key, self.source, now_s=now_s) != self.source:
                 why = f"not sent on again to {route.recipient}: the same within an hour"
             elif self.budget is not None and not self.budget.take(route.holder):
                 why = f"not sent on to {route.recipient}: too much within the hour"
                 transaction.withhold(route, StayReason.TOO_MUCH)
+                self.memory.release(key, self.source)
             else:
-                self.fresh[index] = key
+                self.claimed[index] = key
                 continue
             transaction.routes[index] = route.home
             self.notes[index] = why
@@ -116,13 +123,16 @@ class SentOn:
     def note(self, copies: tuple[NewCopy, ...]) -> None:
         for index, words in self.notes.items():
             copies[index].note = words
-        self.fresh = {
-            index: key
-            for index, key in self.fresh.items()
-            if isinstance(copies[index].route, Relay)  # else it stays for another reason
-        }
+        for index, key in list(self.claimed.items()):
+            if not isinstance(copies[index].route, Relay):  # it stays for another reason
+                self.memory.release(key, self.source)
+                del self.claimed[index]
 
-    def stored(self, source: str, *, now_s: float) -> None:
+    def stored(self, *, now_s: float) -> None:
         """The message is on disk, and its copies on their way."""
         for key in self.fresh.values():
-            self.memory.take(key, source, now_s=now_s)
+            self.memory.take(key, self.source, now_s=now_s)
+
+    def not_stored(self) -> None:
+        for key in self.claimed.values():
+            self.memory.release(key, self.source)

@@ -125,7 +125,7 @@ class Storing(Arriving):
             stays = reader.is_unvouched or reader.has_nul
             recipients = self._recipients or self._fix_recipients()
             budget = None if stays else recipients.budget
-            sent_on = SentOn(self.service.store.repeats, budget)
+            sent_on = SentOn(self.service.store.repeats, budget, stamp.text)
             sent_on.keep_back(transaction, reception.passing.sameness, now_s=stamp.at_s)
         acceptance = build_acceptance(
             stamp,
@@ -143,13 +143,15 @@ class Storing(Arriving):
         def stored(outcome: Outcome) -> None:
             if isinstance(outcome, Accepted):
                 if sent_on is not None:
-                    sent_on.stored(stamp.text, now_s=stamp.at_s)
+                    sent_on.stored(now_s=stamp.at_s)
                 if transaction.has_onward:
                     self._note_lists(transaction)
                 if transaction.stays:
                     self._tell_holders(transaction, stamp)
                 self._stored(reception, len(acceptance.copies), stamp.text)
             else:
+                if sent_on is not None:
+                    sent_on.not_stored()
                 self._not_stored(reception, outcome.error if isinstance(outcome, Failed) else None)
 
         self.service.writer.submit(acceptance, stored)

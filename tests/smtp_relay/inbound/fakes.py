@@ -126,6 +126,10 @@ class FakeRepeats:
             self.take(key, source, now_s=now_s)
         return first or source
 
+    def release(self, key: bytes, source: str) -> None:
+        if self._held.get(key, ("", 0.0))[0] == source:
+            del self._held[key]
+
     def take(self, key: bytes, source: str, *, now_s: float) -> None:
         self._held[key] = (source, now_s)
 

@@ -48,3 +48,13 @@ def test_the_keeper_forgets_what_is_over(store: Store) -> None:
     assert store.repeats.recall(KEY, now_s=NOW_S) == "one"
     store.expire_history(now_s=NOW_S + DAY_S + 1)
     assert store.repeats.recall(KEY, now_s=NOW_S) == ""
+
+
+def test_who_gives_it_back_leaves_it_to_the_next_and_takes_nothing_from_others(
+    memory: RepeatMemory,
+) -> None:
+    memory.claim(KEY, "1.0", now_s=NOW_S)
+    memory.release(KEY, "2.0")
+    assert memory.claim(KEY, "2.0", now_s=NOW_S) == "1.0"
+    memory.release(KEY, "1.0")
+    assert memory.claim(KEY, "2.0", now_s=NOW_S) == "2.0"

@@ -19,6 +19,10 @@ class RepeatMemory(Protocol):
         """The source that had it first within `WINDOW_S`: another one's, or now this one."""
         ...
 
+    def release(self, key: bytes, source: str) -> None:
+        """Nobody has it, if this source had."""
+        ...
+
     def take(self, key: bytes, source: str, *, now_s: float) -> None:
         """From now on this one is the first."""
         ...

@@ -12,7 +12,7 @@ from mailserver.store.ports.lists import Posting
 from mailserver.store.ports.people import Life
 from mailserver.store.ports.writes import Failed
 from mailserver.values.ids import ListId
-from mailserver.values.message import Deposit, NewCopy, Notify, Relay
+from mailserver.values.message import BETWEEN_NAMES, Deposit, NewCopy, Notify, Relay
 from smtp_relay.inbound.transaction.repeats import widest
 from tests.smtp_relay.inbound.fakes import DOMAIN, Hall, make_target
 from tests.smtp_relay.inbound.transaction.test_recipients import (
@@ -120,6 +120,21 @@ def test_several_who_forward_to_one_address_send_it_one_copy(
     assert (away.recipient, away.notify) == (HOME, notify)
     assert mailboxes(copies) == ([7, 8] if keeps else [])
     assert hall.writer.writes[-1].head.count(b"X-Loop: ") == 2
+    assert away.told_as.split(BETWEEN_NAMES) == ([SOMEBODY] if keeps else [SOMEBODY, OTHER])
+
+
+@pytest.mark.parametrize(
+    ("shows", "told"), [((True, True), ""), ((True, False), None), ((False, True), None)]
+)
+def test_one_who_hides_where_mail_goes_hides_it_for_all(
+    hall: Hall, shows: tuple[bool, bool], told: str | None
+) -> None:
+    for who, number, is_shown in ((SOMEBODY, 7, shows[0]), (OTHER, 8, shows[1])):
+        hall.store.targets[who] = make_target(
+            number, forward_to=HOME, keeps_copy=False, shows_forward=is_shown
+        )
+    (away,) = relayed(accepted(hall, to=rcpt(SOMEBODY) + rcpt(OTHER)))
+    assert away.told_as == (BETWEEN_NAMES.join((SOMEBODY, OTHER)) if told is None else told)
 
 
 @pytest.mark.parametrize("is_kept_first", [True, False])
@@ -201,6 +216,22 @@ def test_what_was_not_stored_is_sent_on_when_it_comes_again(hall: Hall) -> None:
     assert say(hall, talk)[-1].startswith("451")
     hall.writer.outcome = stored
     assert len(relayed(accepted(hall, text=NAMED))) == 1
+
+
+def test_of_two_that_come_at_one_instant_one_goes_on(hall: Hall) -> None:
+    """The second one's dot comes before the first one is on disk."""
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to=HOME, keeps_copy=False)
+    talk = HELLO + MAIL + rcpt(SOMEBODY) + DATA + NAMED
+    now = hall.writer.outcome
+
+    def meanwhile(_: int) -> Failed:
+        hall.writer.outcome = now
+        assert not relayed(accepted(hall, text=NAMED))
+        return Failed(StoreUnavailable("busy"))
+
+    hall.writer.outcome = meanwhile
+    assert say(hall, talk)[-1].startswith("451")
+    assert len(relayed(accepted(hall, text=NAMED))) == 1  # nobody holds it any more
 
 
 def test_messages_that_are_all_header_are_told_apart(hall: Hall) -> None:
