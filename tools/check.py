@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tools.backticks import dead_names
 from tools.dependencies import known_holes, unknown_names
 from tools.pages import stale_pages
 from tools.rules import broken_rules
@@ -30,6 +31,7 @@ SENTENCES: dict[str, Callable[[], list[str]]] = {
     "pages": stale_pages,
     "rules": broken_rules,
     "names": unknown_names,
+    "backticks": dead_names,
 }
 
 

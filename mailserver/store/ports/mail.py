@@ -60,7 +60,7 @@ class Listing:
 class StoredMessage:
     """One message as RETR sends it: `lead`, then the body from memory or from `fd`.
 
-    Whoever gets it closes it, and reads it with `body_faults.read_body`.
+    Whoever gets it closes it, and reads it with `bodies.read_body`.
     """
 
     lead: bytes  # Return-Path, Delivered-To, the rest of our head
@@ -102,7 +102,7 @@ class Mailboxes(Protocol):
     def list_maildrop(self, maildrop: Maildrop) -> Listing: ...
 
     def fetch(self, mailbox_id: MailboxId, uid: Uid) -> StoredMessage | None:
-        """None: another door has removed it.  Raises the errors of `body_faults`."""
+        """None: another door has removed it.  Raises what `ports.bodies` names."""
         ...
 
 

@@ -208,7 +208,7 @@ class DueDestination:
 class QueuedMessage:
     """One message as the next hop gets it: head, then the body from memory or from `fd`.
 
-    Whoever gets it closes it, and reads it with `body_faults.read_body`.
+    Whoever gets it closes it, and reads it with `bodies.read_body`.
     """
 
     message_id: MessageId
@@ -323,7 +323,10 @@ class Queue(Protocol):
     def open_queued(
         self, message_id: MessageId, *, without_body: bool = False
     ) -> QueuedMessage | None:
-        """None: its body was freed.  Raises `body_faults`; without_body: as if it were empty."""
+        """None: its body was freed.  without_body: as if it were empty.
+
+        Raises what `ports.bodies` names.
+        """
         ...
 
     def read_small(self, message_ids: Sequence[MessageId]) -> list[QueuedMessage]:

@@ -169,7 +169,7 @@ class Master:
             self._end_reading(self._reading)
 
     def _facts(self) -> dict[str, Any]:
-        """For whoever looks through the window: see `telemetry.processes`."""
+        """For whoever looks through the window: `window.look`."""
         return {
             "pid": os.getpid(),
             "config_file": self._serving.plan.config_file,
