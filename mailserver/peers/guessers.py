@@ -5,6 +5,8 @@ restarts.  A server that brings much mail has old addresses in its lists too, so
 is held against what it asks for: a block is told to come back later, before any recipient is
 named, when within an hour its unknown recipients are more than the limit and more than what
 was accepted from it besides.  Later is temporary: nothing that is mail is lost.
+
+The same counts bound what one block makes us keep, and write into history and index.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ LOOK_AGAIN_S: Final = 5.0
 """What other processes have counted is read so often."""
 MAX_BLOCKS: Final = 10_000
 _BITS: Final = (24, 48)
+WRITTEN_COUNT: Final = 100
+"""So many accepted copies of one block are written down at once, for all processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,14 @@ class Guessers:
         ledger: Ledger,
         *,
         most: int,
+        most_accepted: int = 10**9,
         clock_s: Callable[[], float],
         wall_s: Callable[[], float],
     ) -> None:
-        """most: unknown recipients of one block within an hour."""
+        """Of one block within an hour.  most: unknown recipients.  most_accepted: copies."""
         self._ledger = ledger
         self._most = most
+        self._most_accepted = most_accepted
         self._clock_s = clock_s
         self._wall_s = wall_s
         self._records: OrderedDict[str, Record] = OrderedDict()
@@ -101,13 +107,22 @@ class Guessers:
             return False
         return asked.unknown > self._most + asked.accepted + record.accepted
 
+    def brings_too_much(self, peer: str) -> bool:
+        """Has it filled its share of the store and its history for this hour?"""
+        record = self._record(peer)
+        if not 0 <= self._wall_s() - record.asked.since_s < WINDOW_S:
+            return record.accepted > self._most_accepted
+        return record.asked.accepted + record.accepted > self._most_accepted
+
     def note_unknown(self, peer: str) -> None:
         """A recipient that nobody is."""
-        record = self._record(peer)
+        self._write(self._record(peer), unknown=1)
+
+    def _write(self, record: Record, *, unknown: int) -> None:
         now_s = self._wall_s()
         record.asked = self._ledger.note_asked(
             record.block,
-            unknown=1,
+            unknown=unknown,
             accepted=record.accepted,
             now_s=now_s,
             since_s=now_s - WINDOW_S,
@@ -116,8 +131,11 @@ class Guessers:
         record.read_at_s = self._clock_s()
 
     def note_accepted(self, peer: str, count: int) -> None:
-        """Copies; written down with the next unknown recipient, and not without one."""
-        self._record(peer).accepted += count
+        """Copies; written down with the next unknown recipient, or when there are some."""
+        record = self._record(peer)
+        record.accepted += count
+        if record.accepted >= WRITTEN_COUNT:
+            self._write(record, unknown=0)
 
     def _record(self, peer: str) -> Record:
         block = block_of(peer, *_BITS)

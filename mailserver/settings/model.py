@@ -83,6 +83,7 @@ class SmtpSettings(Section):
     max_recipients: int = Field(default=1000, ge=100)
     max_unknown_recipients: int = Field(default=50, ge=1)  # since an accepted message, then 421
     max_unknown_per_hour: int = Field(default=200, ge=1)  # of one block, beyond what it brings
+    max_copies_per_block_per_hour: int = Field(default=100_000, ge=1)  # that strangers bring
     max_errors: int = Field(default=20, ge=5)  # since an accepted message, then 421
     max_connections: int = Field(default=2000, ge=1)  # of one process
     command_timeout_s: float = Field(default=300, gt=0)

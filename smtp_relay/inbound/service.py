@@ -263,6 +263,7 @@ class Service:
         self.guessers = Guessers(
             self.ledger or PrivateLedger(),
             most=settings.smtp.max_unknown_per_hour,
+            most_accepted=settings.smtp.max_copies_per_block_per_hour,
             clock_s=self.clock_s,
             wall_s=self.wall_s,
         )

@@ -109,3 +109,18 @@ def test_memory_is_bounded(clock: Clock) -> None:
     for number in range(MAX_BLOCKS + 100):
         guessers.must_wait(f"{1 + number // 65536}.{number // 256 % 256}.{number % 256}.1")
     assert len(guessers._records) <= MAX_BLOCKS
+
+
+def test_a_block_brings_so_much_within_an_hour(ledger: Ledger, clock: Clock) -> None:
+    here = Guessers(ledger, most=MOST, most_accepted=250, clock_s=clock, wall_s=clock)
+    there = Guessers(ledger, most=MOST, most_accepted=250, clock_s=clock, wall_s=clock)
+    for _ in range(250):
+        here.note_accepted(PEER, 1)
+    assert not here.brings_too_much(PEER)
+    there.note_accepted(NEIGHBOUR, 100)
+    assert there.brings_too_much(PEER)
+    clock.now_s += LOOK_AGAIN_S
+    assert here.brings_too_much(PEER)
+    assert not here.brings_too_much(OTHER)
+    clock.now_s += WINDOW_S + 1
+    assert not here.brings_too_much(PEER)

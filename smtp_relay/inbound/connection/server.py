@@ -119,9 +119,10 @@ class SmtpDoor(Storing):
             self._say(replies.SIGN_IN_AGAIN)
             self._close()
             return
-        if self._account is None and self._is_guesser():
-            self._note("sender refused", code=replies.GUESSER.code, why="guesses recipients")
-            self._say(replies.GUESSER)
+        if self._account is None and (too_much := self._asks_too_much()) is not None:
+            why = "guesses recipients" if too_much is replies.GUESSER else "brings too much"
+            self._note("sender refused", code=too_much.code, why=why)
+            self._say(too_much)
             return
         ownership = self._owns_address()
         refusal = decide_mail(
@@ -141,10 +142,15 @@ class SmtpDoor(Storing):
         self._state |= _MAIL
         self._say(replies.SENDER_OK)
 
-    def _is_guesser(self) -> bool:
-        """Did a stranger's block of addresses ask for too many that nobody is?"""
+    def _asks_too_much(self) -> replies.Phrase | None:
+        """Did a stranger's block ask for too many that nobody is, or bring too much?"""
         service = self.service
-        return service.may_guess(self.peer) and service.guessers.must_wait(self.peer)
+        if not service.may_guess(self.peer) or self._is_from_us():
+            return None
+        if service.guessers.must_wait(self.peer):
+            return replies.GUESSER
+        is_too_much = service.guessers.brings_too_much(self.peer)
+        return replies.TOO_MUCH_FOR_NOW if is_too_much else None
 
     def _read_path(self, parse: Callable[[str], tuple[Path, str]], text: str) -> tuple[Path, str]:
         """Our own people's programs and machines may leave out brackets and domain."""

@@ -205,3 +205,18 @@ def test_who_brings_much_mail_may_have_old_addresses_in_its_lists(hall: Hall) ->
 def test_our_own_machines_are_not_counted(hall: Hall) -> None:
     hall = Hall(hall.loop, settings=make_settings(relay={"trusted_networks": ["203.0.113.0/24"]}))
     assert set(guess(hall, 400)) == {"250 2.1.0"}
+
+
+def test_a_block_that_brings_too_much_is_put_off_before_it_names_anybody(hall: Hall) -> None:
+    hall = Hall(hall.loop, settings=make_settings(max_copies_per_block_per_hour=3))
+    message = MAIL + RCPT + DATA + b"A: b\r\n\r\n.\r\n"
+    stage = Stage(hall, peer=STRANGER)
+    stage.send(HELLO)
+    stage.heard()
+    for _ in range(4):
+        assert codes(stage.send(message))[-1] == "250 2.0.0"
+    assert codes(stage.send(MAIL)) == ["450 4.7.1"]
+    other = Stage(hall, peer="198.51.100.1")
+    other.send(HELLO)
+    other.heard()
+    assert codes(other.send(MAIL)) == ["250 2.1.0"]
