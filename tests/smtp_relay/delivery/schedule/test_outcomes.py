@@ -168,7 +168,7 @@ def test_what_another_host_said_before_is_a_line_of_that_copy_alone(first_was: b
         [copy(number, before=before) for number, before in enumerate(said, 1)], [TAKEN] * 2
     )
     assert ranges(relayed) == [(2, 2)] if first_was else [(1, 1)]
-    assert [one.before for one in others] == [EARLIER]
+    assert [(one.before, one.owes) for one in others] == [(EARLIER, None)]
 
 
 _COPIES = st.lists(
@@ -321,10 +321,12 @@ def test_the_first_answer_that_is_about_the_host_decides(
 @pytest.mark.parametrize(
     ("verdicts", "status"),
     [
+        ([TAKEN], None),
         ([TAKEN, TAKEN], None),
         ([TAKEN, REFUSED], None),
         ([OURS, OURS], None),  # nothing that the host did
         ([TAKEN, OURS], None),
+        ([LATER_ALL], "4.3.2"),
         ([LATER_ALL, LATER_ALL], "4.3.2"),
         ([TAKEN, BROKEN], "4.4.2"),
         ([OURS, LATER_ALL, BROKEN], "4.3.2"),
