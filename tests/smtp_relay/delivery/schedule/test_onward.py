@@ -263,3 +263,35 @@ def test_draining_moves_nothing_on() -> None:
     world.finish(1, later_count=1)
     assert hosts(world) == ["one.test"]
     assert len(world.deferred) == 1
+
+
+def test_a_try_asks_on_until_its_time_is_over() -> None:
+    world = world_of(FIRST, SECOND, THIRD)
+    world.now_s = 1.0
+    world.finish(1, later_count=1)
+    world.open(2)
+    world.now_s += TRY_S
+    world.finish(2, later_count=1)
+    assert "three.test" in hosts(world)
+    assert not world.deferred
+
+
+def test_where_the_better_host_rests_the_worse_one_does_not() -> None:
+    world = world_of(FIRST, SECOND, messages=4)
+    world.finish(1, Result.BUSY, later_count=1)
+    world.lose(1)
+    worse = newest(world)
+    world.open(worse)
+    world.finish(worse, Result.BUSY)
+    assert worse not in closing(world)
+
+
+def test_where_pipelining_lost_mail_every_link_to_that_host_ends_with_what_it_carries() -> None:
+    world = world_of(FIRST, SECOND, messages=30, limits=Limits(site_links=3))
+    others = [number for number in world.links if number != 1]
+    for number in others:
+        world.open(number)
+    world.lose(1, failure(Phase.MAIL, lost_behind_mail=True))
+    assert set(others) <= set(closing(world))
+    relay_all(world)
+    assert not world.deferred
