@@ -1,4 +1,4 @@
-"""DANE is a promise only where every answer on the way to it is signed and believed (RFC 7672 §2)."""
+"""DANE holds only where every answer on the way to it is signed and believed (RFC 7672 §2)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def level(
     tls: str | None = None,
 ) -> TlsLevel:
     table = {key: answer for key, answer in {**SIGNED, **(changes or {})}.items() if answer}
-    rule = RouteSettings(name="r", recipient_domains=("a.test",), tls=tls)  # type: ignore[arg-type]
+    rule = RouteSettings(name="r", recipient_domains=("a.test",), tls=tls)
     settings = settings_with(
         dns={"validates": validates}, dane=dane, routes=(rule,) if tls is not None else ()
     )
@@ -97,7 +97,7 @@ async def test_a_record_that_is_withheld_lets_nothing_through() -> None:
 async def test_a_rule_with_limits_of_its_own_has_links_of_its_own(
     limits: Mapping[str, float], *, is_alone: bool
 ) -> None:
-    rule = RouteSettings(name="slow", recipient_domains=("a.test",), **limits)  # type: ignore[arg-type]
+    rule = RouteSettings(name="slow", recipient_domains=("a.test",), **limits)
     by_rule = await find(SIGNED, settings=settings_with(routes=(rule,)))
     without = await find(SIGNED, settings=settings_with())
     assert isinstance(by_rule, Itinerary)

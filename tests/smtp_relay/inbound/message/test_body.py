@@ -14,8 +14,8 @@ MIB = 1024 * 1024
 HEAD = b"A: b\r\n\r\n"
 
 
-def read(octets: bytes, *, max_octets: int = MIB, **asked: bool) -> tuple[DataReader, bytes]:
-    reader = DataReader(max_octets=max_octets, max_header_octets=MIB, keep_header=True, **asked)
+def read(octets: bytes, *, max_octets: int = MIB) -> tuple[DataReader, bytes]:
+    reader = DataReader(max_octets=max_octets, max_header_octets=MIB, keep_header=True)
     return reader, reader.feed(octets)
 
 
@@ -82,7 +82,10 @@ def test_a_line_of_998_octets_is_not_long() -> None:
 @pytest.mark.parametrize("count", [0, 1, MAX_DROPPED_SEPARATORS, MAX_DROPPED_SEPARATORS + 1])
 def test_so_many_lines_of_a_mailbox_file_are_dropped_and_no_more(count: int) -> None:
     separators = b"From x\r\n" * count
-    reader, stored = read(separators + HEAD + b".\r\n", drops_separators=True)
+    reader = DataReader(
+        max_octets=MIB, max_header_octets=MIB, keep_header=True, drops_separators=True
+    )
+    stored = reader.feed(separators + HEAD + b".\r\n")
     is_dropped = count <= MAX_DROPPED_SEPARATORS
     assert stored == (HEAD if is_dropped else separators + HEAD)
     assert reader.has_header == is_dropped
@@ -94,6 +97,14 @@ def test_a_message_may_have_as_many_octets_as_are_allowed(more: int, *, is_too_l
     reader, stored = read(text + b".\r\n", max_octets=len(text) - more)
     assert reader.is_too_large == is_too_large
     assert stored == (b"" if is_too_large else text)
+
+
+def test_a_header_may_have_as_many_octets_as_are_allowed_and_with_more_nothing_is_stored() -> None:
+    for more in (0, 1):
+        reader = DataReader(max_octets=MIB, max_header_octets=len(HEAD) - more, keep_header=True)
+        stored = reader.feed(HEAD + b"c\r\n.\r\n")
+        assert reader.header.is_too_large == bool(more)
+        assert stored == (b"" if more else HEAD + b"c\r\n")
 
 
 def test_one_that_never_ends_is_read_to_twice_the_limit_and_a_little() -> None:
