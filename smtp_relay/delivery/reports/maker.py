@@ -61,6 +61,7 @@ from mailserver.values.message import (
     Relay,
 )
 from mailserver.values.moments import mail_date, zone_named
+from smtp_relay.delivery.reports.budget import Counts, ReportBudget
 
 DOOR = "reports"
 PIECE_OCTETS = 64 * 1024
@@ -75,7 +76,7 @@ class Sign(Protocol):
     def __call__(self, header_block: bytes, body: Iterable[bytes], /, *, now_s: float) -> bytes: ...
 
 
-class ReportStore(Outsiders, Protocol):
+class ReportStore(Outsiders, Counts, Protocol):
     """What reports ask of the store."""
 
     def owed_reports(self, *, limit: int) -> list[OwedReport]: ...
@@ -117,6 +118,7 @@ class ReportMaker:
         service = settings.service
         self._store = store
         self._wall_s = wall_s
+        self._budget = ReportBudget(store, wall_s=wall_s)
         self._sign = sign
         self._draw = draw
         self._rules = settings.routes
@@ -139,6 +141,7 @@ class ReportMaker:
 
         Raises:
             OriginalGone: see there.
+            NotNow: its reader had enough within the hour.
             StoreUnavailable, StoreBroken: see `mailserver.store.ports`.
         """
         try:
@@ -174,6 +177,10 @@ class ReportMaker:
                 kind=owed.kind.name.lower(),
                 sender=message.reverse_path,
             )
+            return None
+        is_strangers = message.account_id is None and isinstance(place, Elsewhere)
+        if is_strangers and not self._budget.take(address, owed.kind):
+            self._log.info("not reported: too many for this address", kind=owed.kind.name.lower())
             return None
         accept_id = make_accept_id(now_s, self._draw(_RANDOM_OCTETS))
         task = Task(

@@ -25,11 +25,15 @@ from mailserver.store.ports.queue import OwedReport, ReportMade
 from mailserver.store.ports.writes import Accepted, Failed
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import MessageId
+from smtp_relay.delivery.reports.budget import HOUR_S, NotNow
 from smtp_relay.delivery.reports.maker import ReportMaker, ReportStore, Sign
 
 SLICE_REPORTS = 16
 MAX_STUCK = 1_000
 """Reports that cannot be made and are passed by, until this process ends; then reports rest."""
+MAX_PUT_OFF_LINES = 1_000
+"""Of reports that wait because their readers had enough; beyond that it is a bomb, and they must
+not hide what others are owed: the store looks at the oldest lines only."""
 
 Submit = Callable[[ReportMade, Callable[[object], None]], None]
 """`Committer.submit`."""
@@ -66,6 +70,8 @@ class Reporter:
         self._is_poked = False
         self._is_stopped = False
         self._stuck: set[_Key] = set()
+        self._put_off: dict[_Key, tuple[float, int]] = {}  # until when, and its lines
+        self._wall_s = wall_s
         # Of the slice that runs
         self._open_count = 0
         self._has_failed = False
@@ -95,11 +101,14 @@ class Reporter:
 
     def _make_slice(self) -> None:
         try:
-            for owed in self._store.owed_reports(limit=SLICE_REPORTS + len(self._stuck)):
+            now_s = self._wall_s()
+            self._put_off = {k: one for k, one in self._put_off.items() if one[0] > now_s}
+            passed_by = len(self._stuck) + len(self._put_off)
+            for owed in self._store.owed_reports(limit=SLICE_REPORTS + passed_by):
                 key = (owed.message_id, owed.kind)
                 if self._is_stopped or self._has_failed:
                     break
-                if key not in self._stuck:
+                if key not in self._stuck and key not in self._put_off:
                     self._has_found = True
                     self._make_one(owed, key)
         except Exception as error:  # noqa: BLE001 - the top of the job
@@ -112,6 +121,14 @@ class Reporter:
             made = self._maker.make(owed)
         except StoreError:
             raise
+        except NotNow as error:
+            line_count = sum(count for _, count in self._put_off.values())
+            if line_count < MAX_PUT_OFF_LINES:
+                self._put_off[key] = (self._wall_s() + HOUR_S, len(owed.copies))
+                return
+            self._log.warning("not reported: too many for an address", address=str(error))
+            cleared = tuple((copy.ref, copy.kind) for copy in owed.copies)
+            made = ReportMade(acceptance=None, cleared=cleared)
         except Exception as error:  # noqa: BLE001 - one bad original must not stop the others
             self._log.error(
                 "report cannot be made", message_id=owed.message_id, kind=key[1], exc_info=error

@@ -88,6 +88,11 @@ class FakeStore:
     gone: set[MessageId] = field(default_factory=set)
     opened: list[QueuedMessage] = field(default_factory=list)
     outside: Outside = NOBODY_OUTSIDE
+    acts: dict[str, int] = field(default_factory=dict)
+
+    def count_act(self, key: str, *, now_s: float, window_s: float) -> int:
+        self.acts[key] = self.acts.get(key, 0) + 1
+        return self.acts[key]
 
     def find_outside(self, ours: Collection[str]) -> Outside:
         return self.outside
@@ -246,6 +251,7 @@ class Office:
     store: FakeStore = field(default_factory=FakeStore)
     sign: Sign | None = None
     is_broken: bool = False
+    now_s: float = NOW_S
 
     def __post_init__(self) -> None:
         self.committer = FakeCommitter(self.store)
@@ -254,7 +260,7 @@ class Office:
             store=self.store,
             submit=self.committer.submit,
             pool=self.pool,
-            wall_s=lambda: NOW_S,
+            wall_s=lambda: self.now_s,
             on_broken=self._break,
             sign=self.sign,
         )

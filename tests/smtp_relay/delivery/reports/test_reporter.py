@@ -20,6 +20,8 @@ from mailserver.store.ports.queue import CopyRef, Settled
 from mailserver.store.ports.writes import Failed
 from mailserver.values.ids import MessageId
 from mailserver.values.message import Deposit, FiledBody, InlineBody, Notify, Relay
+from smtp_relay.delivery.reports import reporter
+from smtp_relay.delivery.reports.budget import HOUR_S, MOST_FAILED, MOST_OTHERS
 from smtp_relay.delivery.reports.maker import PIECE_OCTETS, parse_address
 from smtp_relay.delivery.reports.reporter import SLICE_REPORTS
 from tests.dkim.verifier import make_signer, verdicts, zone_of
@@ -359,3 +361,50 @@ def test_a_report_says_the_time_where_its_readers_live(zone: str, offset: str) -
     assert f"({offset})" in text(office)
     assert b" +0000" in accepted.head, "trace is in universal time"
     office.store.close()
+
+
+# --- many for one address ------------------------------------------------------------------
+
+
+def owe_many(office: Office, count: int, kind: ReportKind, sender: str = "far@example.net") -> None:
+    for number in range(count):
+        local, _, domain = sender.partition("@")
+        office.store.owe(sender=f"{local}+{number}@{domain}", kind=kind)
+    office.reporter.poke()
+
+
+@pytest.mark.parametrize("kind", [ReportKind.DELIVERED, ReportKind.RELAYED, ReportKind.DELAYED])
+def test_a_name_that_may_be_forged_hears_so_often_that_mail_arrived(
+    office: Office, kind: ReportKind
+) -> None:
+    owe_many(office, MOST_OTHERS + 5, kind)
+    assert len(office.committer.accepted) == MOST_OTHERS
+    assert not office.store.owed
+
+
+def test_what_failed_is_said_a_hundred_times_an_hour_and_the_rest_later(office: Office) -> None:
+    owe_many(office, MOST_FAILED + 3, ReportKind.FAILED)
+    assert len(office.committer.accepted) == MOST_FAILED
+    assert len(office.store.owed) == 3
+    office.store.owe(sender="other@example.net")
+    office.reporter.poke()
+    assert len(office.committer.accepted) == MOST_FAILED + 1
+    office.now_s += HOUR_S + 1
+    office.store.acts.clear()
+    office.reporter.poke()
+    assert len(office.committer.accepted) == MOST_FAILED + 4
+    assert not office.store.owed
+
+
+def test_a_bomb_of_them_hides_nobody_elses(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporter, "MAX_PUT_OFF_LINES", 2)
+    owe_many(office, MOST_FAILED + 5, ReportKind.FAILED)
+    assert len(office.committer.accepted) == MOST_FAILED
+    assert len(office.store.owed) == 2
+
+
+def test_our_own_people_hear_of_everything(office: Office) -> None:
+    for _ in range(MOST_FAILED + 3):
+        office.store.owe()
+    office.reporter.poke()
+    assert len(office.committer.accepted) == MOST_FAILED + 3
