@@ -33,6 +33,7 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
         findings = check_settings(settings, running=_running(settings))
         if not any(one.level is Level.ERROR and one.forbids_start for one in findings):
             findings += _check_store(settings)
+        findings += _check_circles(settings)
     except SettingsError as error:
         findings = [Finding(Level.ERROR, "", problem) for problem in error.problems]
     if as_json:
@@ -59,6 +60,14 @@ def _running(settings: Settings) -> list[Running]:
         )
         for facts in look(settings.store.path)
     ]
+
+
+def _check_circles(settings: Settings) -> list[Finding]:
+    """Asks this machine's resolver, for rules that name a host."""
+    from mailserver.routing.ourselves import addresses_of_host, circles
+    from mailserver.settings.check.finding import warning
+
+    return [warning("routes.host", words) for words in circles(settings, addresses_of_host)]
 
 
 def _check_store(settings: Settings) -> list[Finding]:

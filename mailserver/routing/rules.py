@@ -25,6 +25,12 @@ from mailserver.settings.model import RouteSettings
 from mailserver.values.address import Address, fold_domain
 
 ROUTE_PREFIX: Final = "route:"
+SMTP_PORT: Final = 25
+SUBMISSION_PORT: Final = 587
+SUBMISSIONS_PORT: Final = 465
+LMTP_PORT: Final = 24
+HAS_HOST: Final = frozenset({"smarthost", "lmtp"})
+"""Ways that name their host."""
 _ROUTING_MARKS: Final = frozenset("%!@")
 
 
@@ -125,6 +131,17 @@ def find_route(rules: Sequence[RouteSettings], name: str) -> RouteSettings | Non
     """The rule that a `route:` next hop, or the fall-back relay, names."""
     wanted = name.removeprefix(ROUTE_PREFIX)
     return next((rule for rule in rules if rule.name == wanted), None)
+
+
+def port_of(rule: RouteSettings) -> int:
+    """RFC 6409 §3.1, RFC 8314 §3.3; LMTP has no port of its own, 24 is the custom."""
+    if rule.port:
+        return rule.port
+    if rule.via == "lmtp":
+        return LMTP_PORT
+    if rule.tls == "implicit":
+        return SUBMISSIONS_PORT
+    return SUBMISSION_PORT if rule.user_name else SMTP_PORT
 
 
 def _matches(

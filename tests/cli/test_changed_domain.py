@@ -91,3 +91,20 @@ def test_a_former_domain_that_is_ours_is_a_contradiction(
 ) -> None:
     monkeypatch.setenv("MAILSERVER_SERVICE__FORMER_DOMAINS", "A.test")
     assert "error: service.former_domains" in run("config", "check", "--config", service).out
+
+
+def test_config_check_warns_of_a_route_that_leads_back(
+    service: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = 62525
+    monkeypatch.setenv("MAILSERVER_SMTP__MX", f"127.0.0.1:{port}")
+    rule = f"""
+[[routes]]
+name = "round"
+via = "smarthost"
+host = "localhost"
+port = {port}
+"""
+    service.write_text(service.read_text("utf-8") + rule, encoding="utf-8")
+    said = run("config", "check", "--config", service)
+    assert "warning: routes.host: the route round leads back here: localhost" in said.out

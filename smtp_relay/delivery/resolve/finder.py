@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
+from mailserver.routing.ourselves import IsOurs, find_own
 from mailserver.routing.rules import ROUTE_PREFIX
 from mailserver.settings.model import Settings
 from mailserver.store.ports.policies import Policies
@@ -31,7 +32,6 @@ from smtp_relay.delivery.dns.resolver import CachingResolver
 from smtp_relay.delivery.dns.validation import Validation
 from smtp_relay.delivery.plan import Itinerary, Way
 from smtp_relay.delivery.resolve.mx import MxFinder
-from smtp_relay.delivery.resolve.ourselves import IsOurs, find_own
 from smtp_relay.delivery.resolve.rule import RouteFinder
 from smtp_relay.delivery.security.sts_fetch import HTTPS_PORT, HttpsPolicies
 from smtp_relay.delivery.security.sts_keeper import StsKeeper

@@ -24,6 +24,7 @@ from typing import assert_never
 from dns.rdtypes.ANY.MX import MX
 
 from mailserver.routing.mx import MxRecord, NullMx, cut_loop, order_hosts, parse_literal
+from mailserver.routing.ourselves import IsOurs
 from mailserver.routing.reach import Reach, reach_of
 from mailserver.routing.rules import match_domain
 from mailserver.settings.model import RouteSettings, Settings
@@ -50,7 +51,6 @@ from smtp_relay.delivery.plan import (
 )
 from smtp_relay.delivery.resolve.connection_key import site_of
 from smtp_relay.delivery.resolve.hosts import Located, find_dane, locate_all
-from smtp_relay.delivery.resolve.ourselves import IsOurs
 from smtp_relay.delivery.resolve.rule import RouteFinder
 from smtp_relay.delivery.security.dane import NoDane
 from smtp_relay.delivery.security.demand import Untrusted, decide_demand, settings_demand

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from mailserver.keys.files import read_key
-from mailserver.routing.rules import ROUTE_PREFIX, find_route
+from mailserver.routing.ourselves import IsOurs
+from mailserver.routing.rules import ROUTE_PREFIX, find_route, port_of
 from mailserver.settings.model import RouteSettings, Settings
 from mailserver.telemetry.log import Log
 from mailserver.values.address import fold_domain
@@ -19,13 +20,8 @@ from smtp_relay.delivery.dns.inquiry import Inquiry
 from smtp_relay.delivery.plan import Hop, Itinerary, Login, Protocol, TlsDemand, Unroutable
 from smtp_relay.delivery.resolve.connection_key import site_of
 from smtp_relay.delivery.resolve.hosts import Located, locate
-from smtp_relay.delivery.resolve.ourselves import IsOurs
 from smtp_relay.delivery.security.demand import settings_demand
 
-SMTP_PORT: Final = 25
-SUBMISSION_PORT: Final = 587
-SUBMISSIONS_PORT: Final = 465
-LMTP_PORT: Final = 24
 MAX_PASSWORD_OCTETS: Final = 1024
 SETTINGS_STATUS: Final = "4.3.5"  # RFC 3463: system incorrectly configured
 
@@ -94,17 +90,6 @@ class RouteFinder:
         source = self._settings.source
         path = (source.parent if source else Path()) / rule.password_file
         return Login(user_name=rule.user_name, password=_read_password(path))
-
-
-def port_of(rule: RouteSettings) -> int:
-    """RFC 6409 §3.1, RFC 8314 §3.3; LMTP has no port of its own, 24 is the custom."""
-    if rule.port:
-        return rule.port
-    if rule.via == "lmtp":
-        return LMTP_PORT
-    if rule.tls == "implicit":
-        return SUBMISSIONS_PORT
-    return SUBMISSION_PORT if rule.user_name else SMTP_PORT
 
 
 def _read_password(path: Path) -> Secret[str]:

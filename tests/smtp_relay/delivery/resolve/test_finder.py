@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from mailserver.routing.ourselves import find_own
 from mailserver.settings.bind import Bind
 from mailserver.settings.model import RouteSettings, Settings, SmtpSettings
 from mailserver.telemetry.log import get_log
@@ -18,7 +19,6 @@ from smtp_relay.delivery.dns.answers import Answer, Unanswered
 from smtp_relay.delivery.dns.validation import Validation
 from smtp_relay.delivery.plan import Diverted, Itinerary, Protocol, TlsLevel, Unroutable, Way
 from smtp_relay.delivery.resolve.finder import Wayfinder, open_wayfinder
-from smtp_relay.delivery.resolve.ourselves import find_own
 from tests.smtp_relay.delivery.dns.table import (
     TableResolver,
     found,

@@ -1,4 +1,5 @@
-"""Are we the host that an MX record, or a rule, names?  For `mailserver.routing.mx.cut_loop`.
+"""Are we the host that an MX record, or a rule, names?  For `mailserver.routing.mx.cut_loop`,
+and for `config check`, which asks before any mail goes in circles.
 
 | the address                                      | is ours at            |
 | ------------------------------------------------ | --------------------- |
@@ -15,16 +16,22 @@ Behind a gateway that nobody named, our own name in the peer's greeting gives us
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from ipaddress import IPv6Address
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from mailserver.routing.reach import Ip, plain
+from mailserver.routing.rules import HAS_HOST, port_of
 from mailserver.settings.bind import Bind
 from mailserver.settings.listeners import SMTP, wanted_listeners
 from mailserver.settings.model import Settings
+from mailserver.values.address import fold_domain
 
 IsOurs = Callable[[str, int], bool]
+PATIENCE_S: Final = 3.0
+STREAM: Final = socket.SOCK_STREAM
 _SMTP_PORTS: Final = frozenset({25, 465, 587})
 
 
@@ -41,6 +48,43 @@ def find_own(settings: Settings) -> IsOurs:
         return any(bind.port == port and _reaches(bind, ip) for bind in binds)
 
     return is_ours
+
+
+def circles(settings: Settings, addresses_of: Callable[[str], Iterable[str]]) -> Iterator[str]:
+    """Words about each rule whose host is this service.  addresses_of: those of a host, or none."""
+    is_ours = find_own(settings)
+    for rule in settings.routes:
+        if rule.via not in HAS_HOST or not rule.host:
+            continue
+        host, port = fold_domain(rule.host), port_of(rule)
+        if host == settings.service.hostname:
+            yield f"the route {rule.name} leads back here: {rule.host} is service.hostname"
+            continue
+        own = next((one for one in addresses_of(host) if is_ours(one, port)), None)
+        if own is not None:
+            yield (
+                f"the route {rule.name} leads back here: {rule.host} port {port} is this service"
+                f" ({own}), so its mail waits and comes back to its senders (4.4.6)"
+            )
+
+
+def addresses_of_host(host: str) -> list[str]:
+    """As this machine finds them, within `PATIENCE_S`; none: it has none, or nobody answers."""
+    literal = host.strip("[]")
+    with suppress(ValueError):
+        return [str(ip_address(literal))]
+    found: list[str] = []
+
+    def look() -> None:
+        with suppress(OSError, UnicodeError):
+            found.extend(
+                str(answer[4][0]) for answer in socket.getaddrinfo(host, None, type=STREAM)
+            )
+
+    thread = threading.Thread(target=look, daemon=True)  # the system's own look-up has no limit
+    thread.start()
+    thread.join(PATIENCE_S)
+    return list(found)
 
 
 def _reaches(bind: Bind, ip: Ip) -> bool:
