@@ -43,15 +43,15 @@ def add_accounts(store: Store, names: Sequence[str]) -> None:
     """One password, hashed once, for all of them."""
     verifier = hash_password(Secret(PASSWORD))
     for name in names:
-        account = store.add_account(
+        account = store.accounts.add_account(
             identifier=name, name=name, addresses=[f"{name}@{DOMAIN}"], now_s=time.time()
         )
-        store.write_credential(account.account_id, verifier=verifier, must_change=False)
+        store.accounts.write_credential(account.account_id, verifier=verifier, must_change=False)
 
 
 def fill_mailbox(store: Store, name: str, count: int) -> None:
     """Deposit `count` small messages, `_BATCH` to a commit."""
-    account = store.find_account(name)
+    account = store.accounts.find_account(name)
     if account is None:
         raise SystemExit(f"fill: no account {name}")
     for first in range(0, count, _BATCH):
@@ -96,7 +96,7 @@ def make_message(copy: NewCopy) -> Acceptance:
 
 
 def _accept(store: Store, messages: Sequence[Acceptance]) -> None:
-    if not all(isinstance(outcome, Accepted) for outcome in store.apply(messages)):
+    if not all(isinstance(outcome, Accepted) for outcome in store.writes.apply(messages)):
         raise SystemExit("fill: the store refused a message")
 
 

@@ -82,7 +82,7 @@ def measure_list(folder: Path, count: int) -> Figure:
 
 def _fill(store: SqliteStore, count: int) -> None:
     """Straight into the tables: making accounts is not what is measured."""
-    owner = store.add_account(
+    owner = store.accounts.add_account(
         identifier="chef", name="Chef", addresses=[f"chef@{DOMAIN}"], now_s=time.time()
     )
     which = MailingList(
@@ -106,16 +106,16 @@ def _fill(store: SqliteStore, count: int) -> None:
 
 
 def _expand(store: SqliteStore) -> float:
-    committer = Committer(store, deliver=_deliver, on_broken=lambda: None)
+    committer = Committer(store.writes, deliver=_deliver, on_broken=lambda: None)
     committer.start()
     try:
         with ThreadPoolExecutor(1) as pool:
             expander = _open_expander(store, committer, pool)
-            (outcome,) = store.apply([_post(store)])
+            (outcome,) = store.writes.apply([_post(store)])
             if not isinstance(outcome, Accepted):
                 raise BenchError("the post was not accepted")
             began_s = time.monotonic()
-            expander.due(store.due_destinations(now_s=time.time(), limit=1))
+            expander.due(store.queue.due_destinations(now_s=time.time(), limit=1))
         return time.monotonic() - began_s
     finally:
         committer.stop()
@@ -126,7 +126,7 @@ def _open_expander(store: SqliteStore, committer: Committer, pool: ThreadPoolExe
     return Expander(
         store=store,
         submit=committer.submit,
-        agent_id=store.register_agent(now_s=now_s, until_s=now_s + 600),
+        agent_id=store.queue.register_agent(now_s=now_s, until_s=now_s + 600),
         pool=pool,
         shop=Workshop(
             hostname=f"mail.{DOMAIN}",
@@ -134,7 +134,7 @@ def _open_expander(store: SqliteStore, committer: Committer, pool: ThreadPoolExe
             rules=(),
             inline_limit_octets=16 * 1024,
             max_hops=30,
-            open_spool=store.open_spool,
+            open_spool=store.bodies.open_spool,
             sign=None,
             expires_at=lambda at_s: at_s + 432_000.0,
         ),
@@ -147,7 +147,7 @@ def _open_expander(store: SqliteStore, committer: Committer, pool: ThreadPoolExe
 
 
 def _post(store: SqliteStore) -> Acceptance:
-    chef = store.find_account("chef")
+    chef = store.accounts.find_account("chef")
     which = store.lists.all_lists()[0]
     now_s = time.time()
     route = Relay(next_hop=next_hop_of(which.list_id), turn_at_s=now_s, tell_at_s=now_s + 432_000.0)

@@ -75,11 +75,11 @@ def _hash(settings: Settings, count: int, prefix: str) -> tuple[float, float]:
     store = open_store(settings)
     for number in range(count):
         name = f"{prefix}{number}"
-        account = store.add_account(
+        account = store.accounts.add_account(
             identifier=name, name=name, addresses=[f"{name}@a.test"], now_s=time.time()
         )
         verifier = numen_verifier(f"17E02{number:05}ABC", key)
-        store.write_credential(account.account_id, verifier=verifier, must_change=True)
+        store.accounts.write_credential(account.account_id, verifier=verifier, must_change=True)
     chores = ChoreThread(store, settings)
     began_s, cpu_began_s = time.perf_counter(), time.process_time()
     chores.hash_numens(until_s=time.monotonic() + 3600)

@@ -28,12 +28,12 @@ _BATCH = 100
 def measure(store: Store, batches: int) -> dict[str, float]:
     """Enqueue a batch, lease it, settle it; again and again."""
     now_s = time.time()
-    agent_id = store.register_agent(now_s=now_s, until_s=now_s + 3600)
+    agent_id = store.queue.register_agent(now_s=now_s, until_s=now_s + 3600)
     enqueue_ms, lease_ms = [], []
     for _ in range(batches):
         batch = [make_message(queued(_HOP)) for _ in range(_BATCH)]
-        enqueue_ms.append(_time_ms(partial(store.apply, batch)))
-        due = store.due_destinations(now_s=time.time(), limit=10_000)
+        enqueue_ms.append(_time_ms(partial(store.writes.apply, batch)))
+        due = store.queue.due_destinations(now_s=time.time(), limit=10_000)
         mine = next(one for one in due if one.next_hop == _HOP)
         lease = Lease(
             agent_id=agent_id,
@@ -42,15 +42,15 @@ def measure(store: Store, batches: int) -> dict[str, float]:
             now_s=time.time(),
         )
         began_s = time.perf_counter()
-        outcome = store.apply([lease])[0]
+        outcome = store.writes.apply([lease])[0]
         lease_ms.append((time.perf_counter() - began_s) * 1000)
         if not isinstance(outcome, Leased) or len(outcome.copies) != _BATCH:
             raise SystemExit(f"queue_cost: the lease came to {outcome}")
         done = tuple(
             CopyOutcome(ref=copy.ref, state=CopyState.CANCELLED) for copy in outcome.copies
         )
-        store.apply([Settlement(agent_id=agent_id, outcomes=done, at_s=time.time())])
-    store.resign_agent(agent_id)
+        store.writes.apply([Settlement(agent_id=agent_id, outcomes=done, at_s=time.time())])
+    store.queue.resign_agent(agent_id)
     return {
         "enqueue_ms": statistics.median(enqueue_ms),
         "lease_ms": statistics.median(lease_ms),

@@ -10,16 +10,31 @@ from mailserver.auth.gate import SignInsStore
 from mailserver.peers.notices import Notices
 from mailserver.peers.refusals import Refusals
 from mailserver.store.ports.mail import Mailboxes
+from mailserver.store.ports.shared.locks import MaildropLocks
 from mailserver.store.ports.shared.scratch import LastSeen
 from mailserver.telemetry.log import Log
 from mailserver.values.ids import AccountId, MailboxId
 from pop3_store.texts import Replies
 
 
-class Maildrops(Mailboxes, SignInsStore, Protocol):
+class NotesSeen(Protocol):
+    def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
+
+
+class Maildrops(Protocol):
     """What a session needs of the store."""
 
-    def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
+    @property
+    def mail(self) -> Mailboxes: ...
+
+    @property
+    def locks(self) -> MaildropLocks: ...
+
+    @property
+    def accounts(self) -> SignInsStore: ...
+
+    @property
+    def counters(self) -> NotesSeen: ...
 
 
 @dataclass(slots=True, kw_only=True)

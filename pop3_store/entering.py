@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mailserver.auth.gate import Granted, is_over
 from mailserver.peers.patience import ERROR
 from mailserver.store.ports.errors import StoreError
-from mailserver.store.ports.mail import MaildropLock
+from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.store.ports.shared.scratch import LastSeen
 from pop3_store.desk import Circuit, Desk, Tally
 from pop3_store.listing import OpenMaildrop
@@ -83,7 +83,7 @@ class Entering:
         if isinstance(lock, StoreError):
             raise lock
         self._lock = lock
-        if is_over(self.desk.store, granted, now_s=self.desk.clock()):
+        if is_over(self.desk.store.accounts, granted, now_s=self.desk.clock()):
             self.unlock()
             self._refuse(Say.SIGNED_OUT)
         else:
@@ -93,7 +93,7 @@ class Entering:
         """Lock the maildrop, or wait for it."""
         desk, mailbox_id = self.desk, granted.inbox_id
         if desk.is_waited_for is None or not desk.is_waited_for(mailbox_id):
-            self._lock = desk.store.lock_maildrop(mailbox_id)
+            self._lock = desk.store.locks.lock_maildrop(mailbox_id)
         if self._lock is not None:
             self._open(granted)
         elif desk.lock_wait_s > 0:
@@ -110,10 +110,10 @@ class Entering:
     def _open(self, granted: Granted) -> None:
         """Fix what this session sees of the maildrop, which is locked."""
         store = self.desk.store
-        drop = OpenMaildrop(store, store.open_maildrop(granted.inbox_id))
+        drop = OpenMaildrop(store.mail, store.mail.open_maildrop(granted.inbox_id))
         self._maildrop = drop
         self.identifier = granted.identifier
-        self._signed_in = SignedIn(store, granted, now_s=self.desk.clock())
+        self._signed_in = SignedIn(store.accounts, granted, now_s=self.desk.clock())
         self._note_seen(granted)
         self.state = State.TRANSACTION
         self.renew_patience()
@@ -129,6 +129,6 @@ class Entering:
             by_whom=granted.by_whom,
         )
         try:
-            self.desk.store.note_seen(granted.account_id, seen)
+            self.desk.store.counters.note_seen(granted.account_id, seen)
         except Exception as error:  # noqa: BLE001 - what may be lost must not keep anybody out
             self._note_fault("last log-in not noted", error)

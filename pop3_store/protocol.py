@@ -25,7 +25,7 @@ from mailserver.auth.gate import Unavailable, Verdict
 from mailserver.peers.liveness import Vitals, is_suspect, read_vitals
 from mailserver.peers.seats import Seat
 from mailserver.store.ports.errors import StoreError
-from mailserver.store.ports.mail import MaildropLock
+from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.store.ports.writes import Failed, Outcome
 from mailserver.tls.failures import TLS_RECORD, Reason
 from mailserver.values.ids import MailboxId

@@ -28,7 +28,8 @@ from mailserver.peers.foreign import begins_foreign, is_foreign
 from mailserver.peers.patience import ERROR, Patience
 from mailserver.store.ports.errors import StoreBroken
 from mailserver.store.ports.history import Collection
-from mailserver.store.ports.mail import MaildropLock, RemovedBy
+from mailserver.store.ports.mail import RemovedBy
+from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.store.ports.writes import Outcome, Removed
 from mailserver.values.ids import AccountId, MailboxId, Uid
 from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Row

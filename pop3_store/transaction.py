@@ -144,7 +144,7 @@ def _fetch(session: Session, word: bytes) -> tuple[Uid, StoredMessage] | None:
         return None
     uid = drop.uid(number)
     try:
-        message = session.desk.store.fetch(drop.maildrop.mailbox_id, uid)
+        message = session.desk.store.mail.fetch(drop.maildrop.mailbox_id, uid)
     except BodyError as error:  # the store has said so in the log
         session.tally.fault_count += 1
         session.say(Say.BODY_LOST if isinstance(error, BodyLost) else Say.BODY_UNREADABLE)

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from mailserver.peers.board import Board
 from mailserver.store.ports.errors import StoreError
-from mailserver.store.ports.mail import MaildropLock
+from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.values.ids import MailboxId
 
 TICK_S = 0.1

@@ -148,13 +148,13 @@ class Worker:
         self._log: Log = get_log("pop3")
         self._store: Store = open_store(settings)
         self._committer = Committer(
-            self._store, deliver=self._deliver, on_broken=self._broken_from_thread
+            self._store.writes, deliver=self._deliver, on_broken=self._broken_from_thread
         )
-        self._notes = NoteThread(self._store, log=self._log)
+        self._notes = NoteThread(self._store.history, log=self._log)
         peers = PeerWatch()
         self._board = Board(settings.store.path / "locks" / "board-pop3", now_s=time.monotonic())
         queue = MaildropQueue(
-            self._store,
+            self._store.locks,
             self._board,
             clock_s=time.monotonic,
             wait_s=settings.pop3.lock_wait_s,
@@ -236,7 +236,9 @@ class Worker:
             listeners=[listener.name for listener in self._context.listeners],
             board=self._board,
             says_who=says_who(uncounted, {*default_gateways(), *settings.connections.gateways}),
-            is_known=lambda peer: self._store.knows_block(peer, since_s=time.time() - known_s),
+            is_known=lambda peer: self._store.counters.knows_block(
+                peer, since_s=time.time() - known_s
+            ),
         )
 
     def _unlocked(self, mailbox_id: MailboxId) -> None:
@@ -316,7 +318,7 @@ class Worker:
             self._log.warning(GATEWAY_WARNING)
         self._context.tell(counters)
         try:
-            self._store.report(f"pop3.{self._context.index}", counters, now_s=time.time())
+            self._store.counters.report(f"pop3.{self._context.index}", counters, now_s=time.time())
         except StoreError as error:
             self._log.warning("counters not reported", error=str(error))
 

@@ -228,7 +228,7 @@ class Worker:
     def _report_counters(self, counters: dict[str, float]) -> None:
         try:
             source = source_name(self._context.door, self._context.index)
-            self._store.report(source, counters, now_s=time.time())
+            self._store.counters.report(source, counters, now_s=time.time())
         except StoreError as error:
             self._log.warning("counters not reported", error=str(error))
 

@@ -16,7 +16,7 @@ from mailserver.auth import passwords
 from mailserver.auth.numen_key import NumenKey, NumenKeyMissing, load_key
 from mailserver.people.uai import BadUai, find_code
 from mailserver.settings.model import Settings
-from mailserver.store.ports.accounts import AccountState, Credentials, Directory, SignIn
+from mailserver.store.ports.accounts import Accounts, AccountState, SignIn
 from mailserver.store.ports.recovery import FirstPasswords
 from mailserver.telemetry.log import get_log
 from mailserver.values.address import Address, fold_domain, fold_local
@@ -74,8 +74,14 @@ class CredentialBackend(Protocol):
         ...
 
 
-class DirectoryAndCredentials(Directory, Credentials, FirstPasswords, Protocol):
+class StoreOfPasswords(Protocol):
     """What the store offers to this backend."""
+
+    @property
+    def accounts(self) -> Accounts: ...
+
+    @property
+    def recovery(self) -> FirstPasswords: ...
 
 
 class StoreBackend:
@@ -83,7 +89,7 @@ class StoreBackend:
 
     def __init__(
         self,
-        store: DirectoryAndCredentials,
+        store: StoreOfPasswords,
         *,
         numen_key: NumenKey | None = None,
         domains: Sequence[str] = (),
@@ -103,14 +109,14 @@ class StoreBackend:
 
     def _find(self, key: str) -> SignIn | None:
         """An establishment also by its code without the key letter, and as `ce.` and its code."""
-        found = self._store.find_sign_in(key)
+        found = self._store.accounts.find_sign_in(key)
         if found is not None:
             return found
         try:
             code = find_code(key)
         except BadUai:
             return None
-        return None if code is None or code == key else self._store.find_sign_in(code)
+        return None if code is None or code == key else self._store.accounts.find_sign_in(code)
 
     def _look_up_holder(self, holder_name: str, mailbox_name: str) -> SignIn | None:
         """The mailbox's account under the holder's credential, while the relation is in force."""
@@ -121,7 +127,7 @@ class StoreBackend:
         if holder.account_id == mailbox.account_id:
             return holder
         is_open = mailbox.credential.state is AccountState.ACTIVE
-        if not is_open or not self._store.holds(
+        if not is_open or not self._store.accounts.holds(
             holder.account_id, mailbox.account_id, now_s=self._now_s()
         ):
             return None
@@ -141,7 +147,7 @@ class StoreBackend:
         if not is_right or credential.state is not AccountState.ACTIVE:
             return False
         if better is not None:
-            self._store.replace_verifier(
+            self._store.accounts.replace_verifier(
                 credential.account_id, version=credential.version, verifier=better
             )
         return True
@@ -150,21 +156,25 @@ class StoreBackend:
         self, account_id: AccountId, password: Secret[str], *, must_change: bool
     ) -> None:
         verifier = passwords.hash_password(password)
-        self._store.write_credential(account_id, verifier=verifier, must_change=must_change)
+        self._store.accounts.write_credential(
+            account_id, verifier=verifier, must_change=must_change
+        )
 
     def set_numen(self, account_id: AccountId, numen: str) -> None:
         if self._numen_key is None:  # a store of tests, or an old service: argon2id alone
             self.set_password(account_id, Secret(numen), must_change=True)
             return
         verifier = passwords.hash_numen(numen, self._numen_key)
-        self._store.write_credential(account_id, verifier=verifier, must_change=True)
+        self._store.accounts.write_credential(account_id, verifier=verifier, must_change=True)
 
     def begin_grace(self, sign_in: SignIn, *, until_s: float) -> None:
         credential = sign_in.credential
-        self._store.start_grace(credential.account_id, version=credential.version, until_s=until_s)
+        self._store.recovery.start_grace(
+            credential.account_id, version=credential.version, until_s=until_s
+        )
 
 
-def open_backend(store: DirectoryAndCredentials, settings: Settings) -> StoreBackend:
+def open_backend(store: StoreOfPasswords, settings: Settings) -> StoreBackend:
     """The store's credentials; without the key file, no NUMEN can be checked: temporary."""
     key: NumenKey | None = None
     try:

@@ -352,13 +352,13 @@ def open_gate(
         thread_count=settings.auth.hash_threads or cores, waiting_count=settings.auth.hash_queue
     )
     throttle = Throttle(
-        store,
+        store.counters,
         limits_of(settings.auth),
         gateways=frozenset([*gateways, *settings.connections.gateways]),
     )
     return Gate(
         open_backend(store, settings),
-        store,
+        store.counters,
         pool,
         secret=secret,
         remember_s=settings.auth.cache_hours * HOUR_S,
@@ -366,7 +366,7 @@ def open_gate(
         change_first=settings.passwords.change_first,
         throttle=throttle,
         notices=Notices(get_log("auth"), clock_s=time.monotonic),
-        ends_s=ServiceClock(store).ends_s,
+        ends_s=ServiceClock(store.clock).ends_s,
     )
 
 

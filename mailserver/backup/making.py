@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from mailserver.auth.numen_key import NumenKeyMissing, load_key
+from mailserver.auth.numen_key import KeepsNumens, NumenKeyMissing, load_key
 from mailserver.backup.manifest import (
     MANIFEST,
     NUMEN_KEY_FILE,
@@ -48,9 +48,8 @@ class BackupStore(Protocol):
     @property
     def backups(self) -> Backups: ...
 
-    def has_numens(self) -> bool: ...
-
-    def count_numen_passwords(self) -> dict[str, int]: ...
+    @property
+    def recovery(self) -> KeepsNumens: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,8 +295,8 @@ class _Making:
             messages=snapshot.message_count,
             queued=snapshot.queued_count,
             numen_key=key_name,
-            needs_numen_key=self._store.has_numens(),
-            numen_accounts=sum(self._store.count_numen_passwords().values()),
+            needs_numen_key=self._store.recovery.has_numens(),
+            numen_accounts=sum(self._store.recovery.count_numen_passwords().values()),
             places={one.key: one.place for one in self._places},
             environment={
                 name: value

@@ -47,7 +47,7 @@ def moment_for(store: Store) -> float:
     from mailserver.cli.status.clock import gap_warning
     from mailserver.store.clock import ServiceClock
 
-    belief = ServiceClock(store).belief()
+    belief = ServiceClock(store.clock).belief()
     if (warning := gap_warning(belief)) is not None:
         print(f"warning: {warning}", file=sys.stderr)
     return belief.ends_s

@@ -82,9 +82,9 @@ def _check_store(settings: Settings) -> list[Finding]:
     if not (settings.store.path / DATABASE).exists():
         return []
     with opened_store(settings) as store:
-        lost = lost_key_warning(settings.auth.numen_key, store)
+        lost = lost_key_warning(settings.auth.numen_key, store.recovery)
         found = [warning("store.path", words) for words in body_warnings(store)]
-        outside = store.find_outside(folded_domains(settings))
+        outside = store.people.find_outside(folded_domains(settings))
     if lost is not None:
         found.append(warning("auth.numen_key", lost))
     return found + [

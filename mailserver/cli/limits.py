@@ -39,8 +39,8 @@ _LOCKED = Text(fr="le compte a été bloqué", en="the account was locked")
 def list_over(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the accounts that are over a limit, since when, and what is held."""
     with opened_store(read_settings(config)) as store:
-        since = store.sent.over_limit()
-        for account in store.list_accounts():
+        since = store.counters.sent.over_limit()
+        for account in store.accounts.list_accounts():
             at_s = since.get(account.account_id)
             count = sum(1 for _ in _held(store, account)) if at_s is not None else 0
             if at_s is None:
@@ -58,9 +58,9 @@ def release(identifier: IdentifierArgument, *, config: ConfigOption = None) -> N
     from mailserver.store.ports.operators import Act
 
     with opened_store(read_settings(config)) as store:
-        account = account_named(store, identifier)
+        account = account_named(store.accounts, identifier)
         count = _act(store, account, Act.RELEASE, "released: the sender was checked")
-        store.sent.forget_sent(account.account_id)
+        store.counters.sent.forget_sent(account.account_id)
     print(f"{account.identifier}: {acts.counted(count)} released, counts begin anew")
 
 
@@ -85,15 +85,15 @@ def lock(
     settings = read_settings(config)
     why = acts.checked_reason(reason or _LOCKED.in_language(settings.service.language))
     with opened_store(settings) as store:
-        account = account_named(store, identifier)
-        store.set_state(account.account_id, AccountState.SUSPENDED)
+        account = account_named(store.accounts, identifier)
+        store.accounts.set_state(account.account_id, AccountState.SUSPENDED)
         suspended = Event(at_s=time.time(), by_whom=by_whom(), what="suspended", details=why)
-        store.note(account.account_id, suspended)
+        store.people.note(account.account_id, suspended)
         act = Act.RETURN if give_back else Act.CANCEL
         count = _act(store, account, act, why)
         if everything:
             count += _act_on(store, _waiting(store, account), act, why)
-        store.sent.forget_sent(account.account_id)
+        store.counters.sent.forget_sent(account.account_id)
     done = "returned" if give_back else "cancelled"
     print(f"{account.identifier}: suspended, {acts.counted(count)} {done}")
 
@@ -110,7 +110,7 @@ def _act_on(store: Store, copies: Iterator[QueuedCopy], act: Act, reason: str) -
     refs = [copy.ref for copy in copies]
     done = 0
     for start in range(0, len(refs), acts.SLICE):
-        done += len(store.act_on(refs[start : start + acts.SLICE], deed))
+        done += len(store.queue.act_on(refs[start : start + acts.SLICE], deed))
     return done
 
 
@@ -121,7 +121,7 @@ def _waiting(store: Store, account: Account) -> Iterator[QueuedCopy]:
 
     parts = (address.rpartition("@") for address in account.addresses)
     filters = [QueueFilter(sender=Address(local, domain).key) for local, _, domain in parts]
-    return acts.copies_in(store, filters, limit=acts.SLICE)
+    return acts.copies_in(store.queue, filters, limit=acts.SLICE)
 
 
 def _held(store: Store, account: Account) -> Iterator[QueuedCopy]:
@@ -131,5 +131,5 @@ def _held(store: Store, account: Account) -> Iterator[QueuedCopy]:
     from mailserver.store.ports.queue import Lane
 
     mine = QueueFilter(lane=Lane.HELD, account_id=account.account_id)
-    held = acts.copies_in(store, [mine], limit=acts.SLICE)
+    held = acts.copies_in(store.queue, [mine], limit=acts.SLICE)
     return (copy for copy in held if copy.reason.startswith(HELD_PREFIX))

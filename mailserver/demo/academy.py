@@ -156,14 +156,14 @@ def _make_tls(folder: Path, cast: Cast) -> None:
 def _populate(store: Store, demo: DemoService, *, progress: Progress, now_s: float) -> None:
     """Accounts, passwords, welcome messages: what is missing of each."""
     cast = demo.cast
-    postmaster = ensure_postmaster(store, demo.settings, now_s=now_s)
+    postmaster = ensure_postmaster(store.accounts, demo.settings, now_s=now_s)
     accounts = {member: _account(store, member, now_s=now_s) for member in cast.members}
     _set_passwords(store, demo.settings, accounts, progress)
     unwelcomed = {
         member: account
         for member, account in accounts.items()
         # UIDs are never used again: 1 says that nothing was ever deposited.
-        if store.open_maildrop(account.inbox_id).next_uid == 1
+        if store.mail.open_maildrop(account.inbox_id).next_uid == 1
     }
     if unwelcomed:
         _welcome(
@@ -177,10 +177,10 @@ def _populate(store: Store, demo: DemoService, *, progress: Progress, now_s: flo
 
 
 def _account(store: Store, member: Member, *, now_s: float) -> Account:
-    found = store.find_account(member.identifier)
+    found = store.accounts.find_account(member.identifier)
     if found is not None:
         return found
-    return store.add_account(
+    return store.accounts.add_account(
         identifier=member.identifier, name=member.name, addresses=member.addresses, now_s=now_s
     )
 
@@ -205,7 +205,7 @@ def _set_passwords(
 
 
 def _has_no_password(store: Store, account_id: AccountId) -> bool:
-    credential = store.read_credential(account_id)
+    credential = store.accounts.read_credential(account_id)
     return credential is not None and credential.verifier is None
 
 
@@ -231,6 +231,6 @@ def _welcome(
         )
         for member, account in unwelcomed.items()
     ]
-    for outcome in store.apply(letters):
+    for outcome in store.writes.apply(letters):
         if isinstance(outcome, Failed):
             raise outcome.error

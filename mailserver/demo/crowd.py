@@ -23,16 +23,16 @@ BY_WHOM: Final = "demo"
 
 def import_crowd(store: Store, settings: Settings, *, now_s: float) -> int:
     """How many units and people were made: none where an import has ended already."""
-    last = store.last_import()
+    last = store.people.last_import()
     if last is not None:
         if last.state != "applying" or last.by_whom != BY_WHOM:
             return 0
-        store.end_import(last.run_id)
+        store.people.end_import(last.run_id)
     academy = make_academy(people_count=PEOPLE_COUNT, seed=SEED)
     files = [("units.csv", academy.units), ("people.csv", academy.people)]
-    plan = decide(read_files(files), store, facts_of(settings, store, now_s=now_s))
+    plan = decide(read_files(files), store.people, facts_of(settings, store.people, now_s=now_s))
     done = apply_steps(
-        store,
+        store.people,
         plan.steps,
         digest=hashlib.sha256(repr(plan.steps).encode("utf-8")).hexdigest(),
         by_whom=BY_WHOM,

@@ -104,7 +104,7 @@ def _send(demo: DemoService, sender: Member, letter: Letter) -> tuple[Submitted,
 
 
 def _journey(store: Store, accept_id: AcceptId) -> Journey:
-    journey = store.journey(accept_id)
+    journey = store.history.journey(accept_id)
     if journey is None:
         raise TourError(
             "the message was accepted, but not into this store: does the running service have"

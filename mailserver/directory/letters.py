@@ -98,8 +98,8 @@ class Pile:
         return ()
 
 
-class Source(Protocol):
-    """What letters need to read."""
+class DirectoryOfPeople(Protocol):
+    """Who and what there is, and who answers for it."""
 
     def search_people(self, which: Search, *, after: str, limit: int) -> list[Person]: ...
 
@@ -111,17 +111,39 @@ class Source(Protocol):
         self, *, account_id: AccountId | None = None, unit_id: UnitId | None = None
     ) -> list[Relation]: ...
 
+
+class ReadsCredentials(Protocol):
     def read_credential(self, account_id: AccountId) -> Credential | None: ...
+
+
+class Source(Protocol):
+    """What letters need to read."""
+
+    @property
+    def people(self) -> DirectoryOfPeople: ...
+
+    @property
+    def accounts(self) -> ReadsCredentials: ...
+
+
+class WritesCredentials(Protocol):
+    def write_credential(
+        self, account_id: AccountId, *, verifier: str, must_change: bool
+    ) -> Credential: ...
+
+
+class NotesEvents(Protocol):
+    def note(self, account_id: AccountId, event: Event) -> None: ...
 
 
 class Passwords(Protocol):
     """Where one-time passwords are kept, as verifiers only."""
 
-    def write_credential(
-        self, account_id: AccountId, *, verifier: str, must_change: bool
-    ) -> Credential: ...
+    @property
+    def accounts(self) -> WritesCredentials: ...
 
-    def note(self, account_id: AccountId, event: Event) -> None: ...
+    @property
+    def people(self) -> NotesEvents: ...
 
 
 def gather(
@@ -192,8 +214,10 @@ def give_passwords(
     with ThreadPoolExecutor(thread_count) as pool:
         verifiers = pool.map(hash_password, chosen)
         for letter, password, verifier in zip(wanting, chosen, verifiers, strict=True):
-            passwords.write_credential(letter.account_id, verifier=verifier, must_change=True)
-            passwords.note(
+            passwords.accounts.write_credential(
+                letter.account_id, verifier=verifier, must_change=True
+            )
+            passwords.people.note(
                 letter.account_id,
                 Event(at_s=now_s, by_whom=by_whom, what="one-time password printed"),
             )
@@ -223,7 +247,7 @@ def _kept(pile: Pile, *, only_new: bool) -> Pile:
 
 def _units(source: Source, unit_code: str) -> Iterator[Unit]:
     which, after = Search(unit_code=unit_code, with_hidden=True), ""
-    while units := source.search_units(which, after=after, limit=_SLICE):
+    while units := source.people.search_units(which, after=after, limit=_SLICE):
         yield from units
         after = units[-1].doc.code
 
@@ -232,7 +256,7 @@ def _people_by_unit(source: Source, unit_code: str, codes: set[str]) -> dict[str
     """By the code of the first post in one of these units; by the empty one where there is none."""
     found: dict[str, list[Person]] = {}
     which, after = Search(unit_code=unit_code, with_hidden=True), ""
-    while people := source.search_people(which, after=after, limit=_SLICE):
+    while people := source.people.search_people(which, after=after, limit=_SLICE):
         for person in people:
             if person.kind is Kind.PERSON and person.life in _SIGNS_IN:
                 own = (post.unit_code.lower() for post in person.posts)
@@ -243,7 +267,7 @@ def _people_by_unit(source: Source, unit_code: str, codes: set[str]) -> dict[str
 
 
 def _letter(source: Source, person: Person, language: str) -> Letter:
-    credential = source.read_credential(person.account_id)
+    credential = source.accounts.read_credential(person.account_id)
     return Letter(
         account_id=person.account_id,
         kind=person.kind,
@@ -257,7 +281,7 @@ def _letter(source: Source, person: Person, language: str) -> Letter:
 
 
 def _unit_letter(source: Source, unit: Unit, account_id: AccountId, language: str) -> Letter:
-    credential = source.read_credential(account_id)
+    credential = source.accounts.read_credential(account_id)
     return Letter(
         account_id=account_id,
         kind=Kind.ESTABLISHMENT,
@@ -310,8 +334,8 @@ class _Answering:
 
     def _contacts(self, unit: Unit) -> tuple[Contact, ...]:
         people = (
-            self._source.find_person(relation.identifier)
-            for relation in self._source.relations_over(unit_id=unit.unit_id)
+            self._source.people.find_person(relation.identifier)
+            for relation in self._source.people.relations_over(unit_id=unit.unit_id)
             if relation.kind is RelationKind.CORRESPONDENT and relation.holds_at(self._now_s)
         )
         return tuple(

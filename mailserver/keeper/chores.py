@@ -39,11 +39,11 @@ class ChoreThread:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
-        self._clock = ServiceClock(store)
+        self._clock = ServiceClock(store.clock)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
         self._hashing = ThreadPoolExecutor(1, "numens", initializer=_take_lowest_priority)
-        self._hasher = NumenHasher(store, is_wanted=lambda: not self._ended.is_set())
+        self._hasher = NumenHasher(store.recovery, is_wanted=lambda: not self._ended.is_set())
         self._quota_warner = _quota_warner(store, settings)
         self._log = get_log("keeper")
 
@@ -92,7 +92,7 @@ class ChoreThread:
             self._log.info("warned of the end of first passwords", count=warned)
         if full_count := self._quota_warner.step(now_s=now_s, clock_s=time.monotonic()):
             self._log.info("warned of mailboxes that are nearly full", count=full_count)
-        self._store.forget_codes(before_s=now_s - CODES_KEPT_S)
+        self._store.recovery.forget_codes(before_s=now_s - CODES_KEPT_S)
 
 
 def _take_lowest_priority() -> None:

@@ -26,8 +26,9 @@ from mailserver.store.clock import boot_name
 from mailserver.store.outside import NotesOwn, folded_domains, outside_warnings
 from mailserver.store.ports.errors import StoreError, StoreUnavailable
 from mailserver.store.ports.people import Conflict, PersonDoc
+from mailserver.store.ports.shared.locks import KeepersTurn
 from mailserver.store.ports.shared.scratch import Scratch
-from mailserver.store.ports.upkeep import Upkeep
+from mailserver.store.ports.upkeep import Clock, Upkeep
 from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import WorkerContext
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
@@ -49,8 +50,27 @@ DAY_S = 86_400.0
 YEAR_S = 365.25 * DAY_S
 
 
-class KeptStore(Upkeep, Scratch, Lives, Protocol):
+class LivesAndDomains(Lives, NotesOwn, Protocol):
+    """Steps of lives that are due, and which domains are ours."""
+
+
+class KeptStore(Protocol):
     """What the keeper needs of a store."""
+
+    @property
+    def upkeep(self) -> Upkeep: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def locks(self) -> KeepersTurn: ...
+
+    @property
+    def counters(self) -> Scratch: ...
+
+    @property
+    def people(self) -> LivesAndDomains: ...
 
 
 def prepare(settings: Settings) -> Settings:
@@ -78,15 +98,15 @@ def serve(prepared: Settings, context: WorkerContext) -> None:
     try:
         keeper = Keeper(
             store,
-            watch=ClockWatch(store, log=log, boot=boot_name(), wall_s=time.time),
+            watch=ClockWatch(store.clock, log=log, boot=boot_name(), wall_s=time.time),
             log=log,
             wal_limit_octets=prepared.store.wal_limit_mib * MIB,
             left_s=prepared.directory.left_days * DAY_S,
             quarantine_s=prepared.directory.quarantine_years * YEAR_S,
             tell=context.tell,
         )
-        wait_for_turn(store, pause, log)
-        tell_outside(store, prepared, log)
+        wait_for_turn(store.locks, pause, log)
+        tell_outside(store.people, prepared, log)
         chores.start()
         while pause(keeper.step(now_s=time.time(), clock_s=time.monotonic())):
             continue
@@ -96,7 +116,7 @@ def serve(prepared: Settings, context: WorkerContext) -> None:
         signals.close()
 
 
-def wait_for_turn(store: Upkeep, pause: Callable[[float], bool], log: Log) -> None:
+def wait_for_turn(store: KeepersTurn, pause: Callable[[float], bool], log: Log) -> None:
     """Until this process is the keeper, or must end."""
     is_told = False
     while not store.become_keeper():
@@ -168,9 +188,9 @@ class Keeper:
 
     def _move_log(self, now_s: float, clock_s: float) -> float:
         try:
-            used_octets = self.store.checkpoint()
+            used_octets = self.store.upkeep.checkpoint()
         except StoreUnavailable:
-            self._report(now_s, clock_s, self.store.log_octets())
+            self._report(now_s, clock_s, self.store.upkeep.log_octets())
             raise
         self._report(now_s, clock_s, used_octets)
         is_long = used_octets > self.wal_limit_octets * BUSY_FRACTION
@@ -181,25 +201,25 @@ class Keeper:
             self._report_at_s = clock_s + REPORT_S
             report = {WAL_OCTETS: float(used_octets)}
             self.tell(report)
-            self.store.report(source_name("keeper", 0), report, now_s=now_s)
+            self.store.counters.report(source_name("keeper", 0), report, now_s=now_s)
 
     def _tend_room(self, clock_s: float) -> float:
         """A disk that is short does not wait for the next round."""
-        if self.store.must_make_room():
+        if self.store.upkeep.must_make_room():
             if not self._is_short:
                 self.log.warning("the disk is short: removed messages go before their time")
             self._is_short = True
             self._round_at_s = min(self._round_at_s, clock_s)
         else:
             self._is_short = False
-        self.store.keep_reserve()
+        self.store.upkeep.keep_reserve()
         return CALM_STEP_S
 
     def _index(self, clock_s: float) -> float:
         """Now and then, so that each page of the index is written for many messages at once."""
         if clock_s < self._index_at_s:
             return CALM_STEP_S
-        if self.store.index_journeys():
+        if self.store.upkeep.index_journeys():
             return SLICE_PAUSE_S
         self._index_at_s = clock_s + INDEX_S
         return CALM_STEP_S
@@ -211,10 +231,10 @@ class Keeper:
         """
         if clock_s < self._round_at_s:
             return CALM_STEP_S
-        reclaimed = self.store.reclaim(now_s=now_s)
-        history_count = self.store.expire_history(now_s=now_s)
+        reclaimed = self.store.upkeep.reclaim(now_s=now_s)
+        history_count = self.store.upkeep.expire_history(now_s=now_s)
         step_count = take_steps(
-            self.store,
+            self.store.people,
             now_s=now_s,
             left_s=self.left_s,
             quarantine_s=self.quarantine_s,

@@ -31,16 +31,31 @@ _RANDOM_OCTETS: Final = 9
 _HISTORY_LIMIT: Final = 1000
 
 
-class WarnedStore(Protocol):
-    def list_usage(self) -> Iterator[Usage]: ...
-
+class FindsAccount(Protocol):
     def find_account(self, identifier: str) -> Account | None: ...
+
+
+class UsageAndEvents(Protocol):
+    def list_usage(self) -> Iterator[Usage]: ...
 
     def history(self, account_id: AccountId, *, limit: int) -> list[Event]: ...
 
     def note(self, account_id: AccountId, event: Event) -> None: ...
 
+
+class Applies(Protocol):
     def apply(self, batch: Sequence[Write]) -> list[Outcome]: ...
+
+
+class WarnedStore(Protocol):
+    @property
+    def accounts(self) -> FindsAccount: ...
+
+    @property
+    def people(self) -> UsageAndEvents: ...
+
+    @property
+    def writes(self) -> Applies: ...
 
 
 class QuotaWarner:
@@ -71,7 +86,7 @@ class QuotaWarner:
         if clock_s < self._next_s or not self._classes.has_quotas:
             return 0
         self._next_s = clock_s + EVERY_S
-        return sum(self._look_at(one, now_s) for one in self._store.list_usage())
+        return sum(self._look_at(one, now_s) for one in self._store.people.list_usage())
 
     def _look_at(self, one: Usage, now_s: float) -> bool:
         limits = self._classes.of(one.class_name)
@@ -90,14 +105,14 @@ class QuotaWarner:
     def _told(self, account_id: AccountId) -> int:
         known = self._levels.get(account_id)
         if known is None:
-            events = self._store.history(account_id, limit=_HISTORY_LIMIT)
+            events = self._store.people.history(account_id, limit=_HISTORY_LIMIT)
             last = next((event for event in events if event.what in {TOLD, EASED}), None)
             known = int(last.details) if last is not None and last.what == TOLD else 0
             self._levels[account_id] = known
         return known
 
     def _tell(self, one: Usage, level: int, percent: float, now_s: float) -> bool:
-        account = self._store.find_account(one.identifier)
+        account = self._store.accounts.find_account(one.identifier)
         if account is None or not account.addresses:
             return False
         reader = Reader(
@@ -109,7 +124,7 @@ class QuotaWarner:
         letter = nearly_full(
             self._house, reader, percent=int(percent), accept_id=accept_id, now_s=now_s
         )
-        (outcome,) = self._store.apply([letter])
+        (outcome,) = self._store.writes.apply([letter])
         if not isinstance(outcome, Accepted):
             return False
         self._note(one.account_id, TOLD, str(level), now_s)
@@ -123,4 +138,4 @@ class QuotaWarner:
 
     def _note(self, account_id: AccountId, what: str, details: str, now_s: float) -> None:
         event = Event(at_s=now_s, by_whom=BY_WHOM, what=what, details=details)
-        self._store.note(account_id, event)
+        self._store.people.note(account_id, event)

@@ -25,7 +25,9 @@ class AddressDesk:
         Raises:
             Refused: there is no such account.
         """
-        return self._house.store.read_recovery_address(self._house.known(user_name).account_id)
+        return self._house.store.recovery.read_recovery_address(
+            self._house.known(user_name).account_id
+        )
 
     def set_address(self, user_name: str, address: str, *, by_whom: str) -> str:
         """Mail a code there; the address counts once the code came back.  Its checked form.
@@ -57,8 +59,10 @@ class AddressDesk:
         fitting = house.try_code(subject, Purpose.PROVE_ADDRESS, code)
         if subject is None or fitting is None:
             raise Refused(words.CODE_REFUSED)
-        old = house.store.read_recovery_address(subject.account_id)
-        proved = house.store.prove_address(subject.account_id, fitting, now_s=house.now_s())
+        old = house.store.recovery.read_recovery_address(subject.account_id)
+        proved = house.store.recovery.prove_address(
+            subject.account_id, fitting, now_s=house.now_s()
+        )
         if proved is None:
             raise Refused(words.CODE_REFUSED)
         house.note(subject, by_whom, "recovery address proved", proved.address)
@@ -73,7 +77,7 @@ class AddressDesk:
             Refused: there is no such account.
         """
         house, subject = self._house, self._house.known(user_name)
-        old = house.store.remove_recovery_address(subject.account_id)
+        old = house.store.recovery.remove_recovery_address(subject.account_id)
         if old is not None:
             house.note(subject, by_whom, "recovery address removed", old.address)
             house.tell(subject, old.address, words.ADDRESS_SUBJECT, words.ADDRESS)

@@ -18,7 +18,12 @@ from mailserver.recovery.house import language_of
 from mailserver.recovery.letters import Letter, LetterStore, Post
 from mailserver.recovery.passwords import DAY_S
 from mailserver.settings.model import PasswordsSettings
-from mailserver.store.ports.recovery import DueWarning, FirstPasswords, Recovery, Subject
+from mailserver.store.ports.recovery import (
+    DueWarning,
+    FirstPasswords,
+    RecoveryAndFirstPasswords,
+    Subject,
+)
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AcceptId, AccountId, make_accept_id
 from mailserver.values.moments import day_words
@@ -27,8 +32,11 @@ SLICE_COUNT = 16
 WARNINGS_AT_ONCE = 50
 
 
-class ChoreStore(FirstPasswords, Recovery, LetterStore, Protocol):
+class ChoreStore(LetterStore, Protocol):
     """What both ask of the store."""
+
+    @property
+    def recovery(self) -> RecoveryAndFirstPasswords: ...
 
 
 @dataclass(slots=True)
@@ -78,7 +86,7 @@ class Warner:
         days_of = dict(enumerate(sorted(self.rules.warning_days, reverse=True), start=1))
         for number, days in reversed(days_of.items()):  # the most urgent one stands for all
             until_s = now_s + days * DAY_S
-            for due in self.store.due_warnings(
+            for due in self.store.recovery.due_warnings(
                 until_s=until_s, told_count=number, limit=WARNINGS_AT_ONCE
             ):
                 count += self._warn(due, number, now_s)
@@ -86,14 +94,14 @@ class Warner:
 
     def _warn(self, due: DueWarning, number: int, now_s: float) -> int:
         """The message's id follows from who and which: a crash between the two sends no second."""
-        subject = self.store.read_subject(due.account_id)
+        subject = self.store.recovery.read_subject(due.account_id)
         is_late = now_s >= due.must_change_by_s
         if subject is not None and not is_late:
             letter = self._letter(subject, due)
             self.post.send_once(
                 letter, warning_id(due, number), now_s=now_s, mailbox_id=subject.inbox_id
             )
-        self.store.mark_warned(due.account_id, version=due.version, told_count=number)
+        self.store.recovery.mark_warned(due.account_id, version=due.version, told_count=number)
         return int(subject is not None and not is_late)
 
     def _letter(self, subject: Subject, due: DueWarning) -> Letter:

@@ -42,8 +42,19 @@ class Refused(Exception):
         self.text = text
 
 
-class RecoveryStore(Recovery, Attempts, Tree, Protocol):
+class TreeAndEvents(Tree, Protocol):
     def note(self, account_id: AccountId, event: Event) -> None: ...
+
+
+class RecoveryStore(Protocol):
+    @property
+    def recovery(self) -> Recovery: ...
+
+    @property
+    def counters(self) -> Attempts: ...
+
+    @property
+    def people(self) -> TreeAndEvents: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +82,7 @@ class House:
 
     def subject(self, user_name: str) -> Subject | None:
         sign_in = self.own_sign_in(user_name)
-        return None if sign_in is None else self.store.read_subject(sign_in.account_id)
+        return None if sign_in is None else self.store.recovery.read_subject(sign_in.account_id)
 
     def known(self, user_name: str) -> Subject:
         """
@@ -92,7 +103,7 @@ class House:
 
     def is_over(self, act: str, *, factor: int = 1) -> bool:
         """Count one more; was that too many for an hour?"""
-        count = self.store.count_act(act, now_s=self.now_s(), window_s=HOUR_S)
+        count = self.store.counters.count_act(act, now_s=self.now_s(), window_s=HOUR_S)
         return count > self.rules.max_requests_per_hour * factor
 
     def limit(self, act: str, *, factor: int = 1) -> None:
@@ -125,7 +136,7 @@ class House:
         details: str = "",
     ) -> Secret[str]:
         code, now_s = make_code(self.choose), self.now_s()
-        self.store.add_code(
+        self.store.recovery.add_code(
             NewCode(
                 account_id=account_id,
                 purpose=purpose,
@@ -149,7 +160,7 @@ class House:
             digest = digest_of(code, self.key)
         except BadCode:
             digest = b""
-        return self.store.try_code(
+        return self.store.recovery.try_code(
             account_id,
             purpose,
             digest,
@@ -161,7 +172,7 @@ class House:
 
     def note(self, subject: Subject, by_whom: str, what: str, details: str = "") -> None:
         event = Event(at_s=self.now_s(), by_whom=by_whom, what=what, details=details)
-        self.store.note(subject.account_id, event)
+        self.store.people.note(subject.account_id, event)
         self.log.info(what, identifier=subject.identifier, by_whom=by_whom)
 
     def mail(self, subject: Subject, to: str, title: Text, text: Text, **facts: str) -> None:
@@ -211,7 +222,7 @@ def open_house(
         store=store,
         backend=open_backend(store, settings),
         post=Post(store, settings, signer=signer),
-        key=open_key(settings.auth.numen_key, store),
+        key=open_key(settings.auth.numen_key, store.recovery),
         throttle=throttle,
         rules=settings.passwords,
         language=settings.service.language,

@@ -7,7 +7,7 @@ vacation notice answers (RFC 3834 §5).  One that leaves is queued.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address as HeaderAddress
@@ -20,9 +20,9 @@ from mailserver.routing.relaying import make_schedule
 from mailserver.routing.rules import match_rule, next_hop_of
 from mailserver.settings.model import Settings
 from mailserver.store.ports.errors import StoreUnavailable
-from mailserver.store.ports.writes import Failed, Outcome, Write
+from mailserver.store.ports.writes import Failed, Writes
 from mailserver.values.address import Address, fold_domain, quote_mailbox
-from mailserver.values.ids import AcceptId, MailboxId, MessageId, accept_id_text, make_accept_id
+from mailserver.values.ids import AcceptId, MailboxId, accept_id_text, make_accept_id
 from mailserver.values.message import (
     Acceptance,
     BodyFacts,
@@ -53,12 +53,16 @@ class Signer(Protocol):
     ) -> bytes: ...
 
 
-class LetterStore(Protocol):
-    def apply(self, batch: Sequence[Write]) -> list[Outcome]: ...
-
-    def find_accepted(self, accept_id: AcceptId) -> MessageId | None: ...
-
+class FindsMailbox(Protocol):
     def find_mailbox(self, address_key: str) -> MailboxId | None: ...
+
+
+class LetterStore(Protocol):
+    @property
+    def writes(self) -> Writes: ...
+
+    @property
+    def accounts(self) -> FindsMailbox: ...
 
 
 class Post:
@@ -101,12 +105,12 @@ class Post:
         mailbox_id: MailboxId | None = None,
     ) -> bool:
         """As `send`; the same accept id a second time does nothing."""
-        if self._store.find_accepted(accept_id) is not None:
+        if self._store.writes.find_accepted(accept_id) is not None:
             return True
         route = self._route(letter.to, mailbox_id, now_s)
         if route is None:
             return False
-        outcome = self._store.apply([self._acceptance(letter, accept_id, route, now_s)])[0]
+        outcome = self._store.writes.apply([self._acceptance(letter, accept_id, route, now_s)])[0]
         if isinstance(outcome, Failed):
             raise StoreUnavailable("a letter was not accepted") from outcome.error
         return True
@@ -117,7 +121,7 @@ class Post:
         local, _, domain = to.rpartition("@")
         address = Address(local, domain)
         if fold_domain(domain) in self._domains:
-            mailbox_id = self._store.find_mailbox(address.key)
+            mailbox_id = self._store.accounts.find_mailbox(address.key)
             return None if mailbox_id is None else Deposit(mailbox_id=mailbox_id)
         rule = match_rule(self._settings.routes, recipient=address, sender=None, identifier=None)
         if rule is not None and rule.via == "refuse":

@@ -72,7 +72,7 @@ class PasswordDesk:
             raise Refused(words.WAIT)
         octets = old.reveal().encode("utf-8", "surrogatepass")
         is_right = house.backend.verify(sign_in, Secret(octets))
-        subject = None if sign_in is None else house.store.read_subject(sign_in.account_id)
+        subject = None if sign_in is None else house.store.recovery.read_subject(sign_in.account_id)
         if not is_right or subject is None:
             digest = house.key.digest_code(octets.hex()).hex()[:16]
             house.throttle.failed(caller, digest=digest, now_s=now_s)
@@ -168,14 +168,14 @@ class PasswordDesk:
         mailed = house.try_code(subject, Purpose.RESET, code)
         handed = house.try_code(subject, Purpose.HANDED, code)
         if handed is not None and numen is not None and not is_numen_right:
-            house.store.count_try(handed.code_id)
+            house.store.recovery.count_try(handed.code_id)
         is_enough = is_numen_right or (subject is not None and subject.kind != "person")
         found = mailed or (handed if is_enough else None)
         if subject is None or found is None:
             self._house.log.info("code refused", identifier=subject.identifier if subject else None)
             raise Refused(words.CODE_REFUSED)
         check_password(new, owner_from(subject), min_characters=least)
-        if not house.store.use_code(found.code_id, now_s=house.now_s()):
+        if not house.store.recovery.use_code(found.code_id, now_s=house.now_s()):
             raise Refused(words.CODE_REFUSED)
         self._set(subject, new, by_whom=subject.identifier, how=words.HOW_RESET, code=found)
 
@@ -183,7 +183,11 @@ class PasswordDesk:
 
     def _send_code(self, user_name: str) -> None:
         house, subject = self._house, self._house.subject(user_name)
-        address = None if subject is None else house.store.read_recovery_address(subject.account_id)
+        address = (
+            None
+            if subject is None
+            else house.store.recovery.read_recovery_address(subject.account_id)
+        )
         if subject is None or address is None:
             self._house.log.info("no code sent", identifier=subject.identifier if subject else None)
             return
@@ -202,7 +206,7 @@ class PasswordDesk:
     def _may_hand(self, by_account: AccountId | None, subject: Subject) -> bool:
         house = self._house
         return by_account is None or may_hand_code(
-            house.store, by_account, subject.identifier, now_s=house.now_s()
+            house.store.people, by_account, subject.identifier, now_s=house.now_s()
         )
 
     def _is_numen_right(self, subject: Subject | None, numen: Secret[str] | None) -> bool:
@@ -236,9 +240,9 @@ class PasswordDesk:
         self, subject: Subject, *, by_whom: str, how: Text, details: str = ""
     ) -> None:
         house = self._house
-        house.store.end_codes(subject.account_id)
+        house.store.recovery.end_codes(subject.account_id)
         house.note(subject, by_whom, "password changed", how.en + details)
-        address = house.store.read_recovery_address(subject.account_id)
+        address = house.store.recovery.read_recovery_address(subject.account_id)
         places = {subject.address} | ({address.address} if address else set())
         title, text = words.CHANGED_SUBJECT, words.CHANGED
         if how is words.HOW_SET:  # its owner did not do it, and there is nothing to fear

@@ -198,8 +198,8 @@ def prepare_store(settings: Settings, *, now_s: float) -> int:
             os.chown(settings.store.path, *ids)
     store = open_store(settings)
     try:
-        ensure_postmaster(store, settings, now_s=now_s)
-        return store.count_accounts()
+        ensure_postmaster(store.accounts, settings, now_s=now_s)
+        return store.accounts.count_accounts()
     finally:
         store.close()
 

@@ -131,13 +131,13 @@ class Worker:
         self._upkeep: list[asyncio.Task[None]] = []
         self._store = open_store(settings)
         self._committer = Committer(
-            self._store, deliver=self._deliver, on_broken=self._broken_from_thread
+            self._store.writes, deliver=self._deliver, on_broken=self._broken_from_thread
         )
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="agent")
         self._report_pool = ThreadPoolExecutor(1, thread_name_prefix="reports")
         self._schedule = make_schedule(settings.delivery)
-        self._tenure = Tenure(self._store, wall_s=time.time, clock_s=time.monotonic)
-        self._wayfinder = open_wayfinder(settings, self._store)
+        self._tenure = Tenure(self._store.queue, wall_s=time.time, clock_s=time.monotonic)
+        self._wayfinder = open_wayfinder(settings, self._store.policies)
         self._reporter = Reporter(
             settings=settings,
             store=self._store,
@@ -148,12 +148,12 @@ class Worker:
             sign=prepared.signer.sign_pieces if prepared.signer else None,
         )
         self._timekeeper = Timekeeper(
-            self._store,
+            self._store.queue,
             self._schedule,
             submit=self._committer.submit,
             told=lambda _outcome: self._reporter.poke(),
             wall_s=time.time,
-            ends_s=ServiceClock(self._store).ends_s,
+            ends_s=ServiceClock(self._store.clock).ends_s,
         )
         agent_id = self._tenure.begin()
         self._list_pool = ThreadPoolExecutor(1, thread_name_prefix="lists")
@@ -170,12 +170,12 @@ class Worker:
             agent_id=agent_id,
             pool=self._list_pool,
             shop=make_workshop(
-                settings, open_spool=store.open_spool, signer=signer, outsiders=store
+                settings, open_spool=store.bodies.open_spool, signer=signer, outsiders=store.people
             ),
             is_strict=AuthorPolicies(self._loop, self._dns).is_strict,
             make_id=lambda: make_accept_id(time.time(), os.urandom(9)),
             wall_s=time.time,
-            ends_s=ServiceClock(store).ends_s,
+            ends_s=ServiceClock(store.clock).ends_s,
             told=self._reporter.poke,
             on_broken=self._broken_from_thread,
         )
@@ -190,7 +190,7 @@ class Worker:
             source_addresses=settings.delivery.source_addresses,
         )
         means = Means(
-            store=self._store,
+            store=self._store.queue,
             writer=self._committer,
             ways=self._wayfinder,
             open_link=_opener(self._loop, options),
@@ -209,7 +209,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stopped.set)
         self._loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        self._store.take_over(now_s=time.time(), clock_s=time.monotonic())
+        self._store.queue.take_over(now_s=time.time(), clock_s=time.monotonic())
         self._agent.start()
         self._begin_upkeep()
         self._context.beat()
@@ -278,7 +278,7 @@ class Worker:
             self._end_from_thread()
 
     def _take_over(self) -> None:
-        if count := self._store.take_over(now_s=time.time(), clock_s=time.monotonic()):
+        if count := self._store.queue.take_over(now_s=time.time(), clock_s=time.monotonic()):
             self._log.warning("copies of an agent that is gone are due again", count=count)
 
     async def _keep_time(self) -> None:
@@ -296,7 +296,7 @@ class Worker:
         counters |= self._signing
         source = source_name(DOOR, self._context.index)
         self._context.tell(counters)
-        self._in_pool(lambda: self._store.report(source, counters, now_s=time.time()))
+        self._in_pool(lambda: self._store.counters.report(source, counters, now_s=time.time()))
 
     # --- ending -------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from mailserver.auth.gate import Authenticator, Granted
 from mailserver.dkim.signer import Signer
@@ -34,16 +34,9 @@ from mailserver.settings.model import KIB, MIB, Network, Settings
 from mailserver.store.clock import ServiceClock
 from mailserver.store.commit import Submitter
 from mailserver.store.files.room import RoomRules, room_rules
-from mailserver.store.outside import Outsiders
-from mailserver.store.ports.accounts import Account, Credential
-from mailserver.store.ports.bodies import Bodies, DiskRoom
+from mailserver.store.ports.bodies import DiskRoom
 from mailserver.store.ports.errors import Shortage
-from mailserver.store.ports.lists import ListLookUps
-from mailserver.store.ports.people import Event
-from mailserver.store.ports.recovery import Subject
-from mailserver.store.ports.shared.repeats import Remembers
 from mailserver.store.ports.shared.scratch import LastSeen
-from mailserver.store.ports.shared.sending import SentCounts
 from mailserver.store.ports.targets import Target
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
@@ -52,12 +45,12 @@ from mailserver.texts.catalogue import Language
 from mailserver.tls.failures import FailedHandshakes
 from mailserver.tls.parting import LastWords
 from mailserver.values.address import fold_domain
-from mailserver.values.clock import Belief
 from mailserver.values.ids import AcceptId, AccountId, make_accept_id
 from smtp_relay.inbound.authors.authorship import OwnAuthors
 from smtp_relay.inbound.message.cleaning import Cleaning
 from smtp_relay.inbound.message.trace import DateText
 from smtp_relay.inbound.message.upload import Memory, Spooling
+from smtp_relay.inbound.store import DoorStore
 
 if TYPE_CHECKING:
     from smtp_relay.inbound.connection.connection import Connection
@@ -78,48 +71,6 @@ def read_address(peer: str) -> IpAddress:
     address = ipaddress.ip_address(peer.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
-
-
-class DoorStore(Bodies, Outsiders, Remembers, Protocol):
-    """What this door asks of the store."""
-
-    def find_target(self, address_key: str) -> Target | None: ...
-
-    @property
-    def sent(self) -> SentCounts: ...
-
-    def read_clock(self) -> Belief | None: ...
-
-    def read_class(self, account_id: AccountId) -> str: ...
-
-    def answerable_for(self, identifier: str, *, now_s: float) -> list[str]: ...
-
-    def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
-
-    def spelling_of(self, address_key: str) -> str: ...
-
-    def find_account(self, identifier: str) -> Account | None: ...
-
-    @property
-    def lists(self) -> ListLookUps: ...
-
-    def count_act(self, key: str, *, now_s: float, window_s: float) -> int: ...
-
-    def read_act(self, key: str, *, now_s: float, window_s: float) -> int: ...
-
-    def read_subject(self, account_id: AccountId) -> Subject | None: ...
-
-    def history(self, account_id: AccountId, *, limit: int) -> list[Event]: ...
-
-    def note(self, account_id: AccountId, event: Event) -> None: ...
-
-    def read_credential(self, account_id: AccountId) -> Credential | None: ...
-
-    def holds(self, account_id: AccountId, mailbox_account: AccountId, *, now_s: float) -> bool: ...
-
-    def note_seen(self, account_id: AccountId, seen: LastSeen) -> None: ...
-
-    def report(self, source: str, values: dict[str, float], *, now_s: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +235,7 @@ class Service:
         self._room_rules = room_rules(settings.store)
         self.size_offer = f"SIZE {self.max_octets}"
         self.max_header_octets = settings.smtp.max_header_kib * KIB
-        self.ours = OurDomains.of(settings, self.store)
+        self.ours = OurDomains.of(settings, self.store.people)
         own_names = {fold_domain(self.hostname), *self.ours.names}
         self._cleanings = {
             is_submission: Cleaning(own_names, is_submission=is_submission)
@@ -296,7 +247,7 @@ class Service:
         self.schedule = make_schedule(settings.delivery)
         self.spooling = Spooling(
             loop=self.loop,
-            bodies=self.store,
+            bodies=self.store.bodies,
             pool=self.pool,
             inline_limit_octets=settings.store.inline_limit_kib * KIB,
             memory=Memory(),
@@ -309,7 +260,7 @@ class Service:
 
     def believed_s(self) -> float:
         """Unix time by which stamps that outlive a wrong clock are made and read: one read."""
-        return ServiceClock(self.store, wall_s=self.wall_s).belief().believed_s
+        return ServiceClock(self.store.clock, wall_s=self.wall_s).belief().believed_s
 
     def next_session_name(self) -> str:
         self._session_count += 1
@@ -317,7 +268,7 @@ class Service:
 
     def refresh_postmaster(self) -> None:
         """Look up who gets postmaster@ and abuse@."""
-        account = self.store.find_account(self.settings.service.postmaster)
+        account = self.store.accounts.find_account(self.settings.service.postmaster)
         self.postmaster = None if account is None else always_open(account)
 
     def first_tell(self, accepted_at_s: float) -> float:
@@ -357,7 +308,7 @@ class Service:
         """Would the disk keep what is to stay free?  It is asked at most once a second."""
         now_s = self.clock_s()
         if self._room is None or now_s - self._room_at_s >= FREE_CHECK_S:
-            self._room, self._room_at_s = self.store.disk_room(), now_s
+            self._room, self._room_at_s = self.store.bodies.disk_room(), now_s
             self._note_room(self._room)
         return self._room_rules.takes(self._room, expected_octets)
 
@@ -426,6 +377,6 @@ _MAX_SEEN = 10_000
 
 def _note_seen(store: DoorStore, account_id: AccountId, seen: LastSeen) -> None:
     try:
-        store.note_seen(account_id, seen)
+        store.counters.note_seen(account_id, seen)
     except Exception as error:  # noqa: BLE001 - what may be lost never stops a log-in
         get_log("smtp").warning("log-in not noted", exc_info=error)

@@ -144,7 +144,7 @@ class Worker:
         peers, gateways = PeerWatch(), default_gateways()
         self._gate = open_gate(self._store, settings, context.auth_secret, gateways=gateways)
         self._committer = Committer(
-            self._store, deliver=self._deliver, on_broken=self._broken_from_thread
+            self._store.writes, deliver=self._deliver, on_broken=self._broken_from_thread
         )
         self._pool = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
         self._watch = watch_certificate(self._contexts, settings)
@@ -168,7 +168,7 @@ class Worker:
             gateways=gateways,
             spares=Spares(),
             board=self._board,
-            ledger=self._store,
+            ledger=self._store.counters,
             is_known_block=self._knows_block,
             listener_names=tuple(listener.name for listener in context.listeners),
         )
@@ -251,7 +251,7 @@ class Worker:
 
     def _knows_block(self, peer: str) -> bool:
         since_s = time.time() - self._context.settings.auth.known_days * DAY_S
-        return self._store.knows_block(peer, since_s=since_s)
+        return self._store.counters.knows_block(peer, since_s=since_s)
 
     def _every(self, seconds: float, act: Callable[[], None]) -> None:
         self._upkeep.append(self._loop.create_task(self._repeat(seconds, act)))
@@ -280,7 +280,7 @@ class Worker:
 
     def _report_counters(self, counters: dict[str, float]) -> None:
         try:
-            self._store.report(f"smtp.{self._context.index}", counters, now_s=time.time())
+            self._store.counters.report(f"smtp.{self._context.index}", counters, now_s=time.time())
         except Exception as error:  # noqa: BLE001 - what may be lost stops nobody
             self._log.warning("counters not reported", error=str(error))
 

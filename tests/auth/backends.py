@@ -49,11 +49,11 @@ class StoreSetting:
 
     def __init__(self, folder: Path) -> None:
         self._store = SqliteStore(put_new_store(folder / "store"))
-        self.scratch: Scratch = self._store
+        self.scratch: Scratch = self._store.counters
         self.backend: CredentialBackend = StoreBackend(
             self._store, numen_key=NumenKey(Secret(b"k" * 32)), domains=["ac-exemple.fr"]
         )
-        self.account_id = self._store.add_account(
+        self.account_id = self._store.accounts.add_account(
             identifier="fmarot",
             name="Frédéric Marot",
             addresses=["Frédéric.Marot@ac-exemple.fr", "f.marot@ac-exemple.fr"],
@@ -61,13 +61,13 @@ class StoreSetting:
         ).account_id
 
     def set_state(self, state: AccountState) -> None:
-        self._store.set_state(self.account_id, state)
+        self._store.accounts.set_state(self.account_id, state)
 
     def delete(self) -> None:
-        self._store.delete_account(self.account_id, now_s=2.0)
+        self._store.accounts.delete_account(self.account_id, now_s=2.0)
 
     def set_verifier(self, verifier: str) -> None:
-        self._store.write_credential(self.account_id, verifier=verifier, must_change=False)
+        self._store.accounts.write_credential(self.account_id, verifier=verifier, must_change=False)
 
     def forget_verifier(self) -> None:
         engine = self._store._engine
@@ -75,7 +75,7 @@ class StoreSetting:
             connection.execute("UPDATE account SET verifier = NULL")
 
     def credential(self) -> Credential:
-        credential = self._store.read_credential(self.account_id)
+        credential = self._store.accounts.read_credential(self.account_id)
         assert credential is not None
         return credential
 

@@ -63,20 +63,23 @@ def note_log_in(store: SqliteStore, *, ago_s: float = 9.0, by_whom: str = "") ->
     log_in = LogIn(
         at_s=at_s, last_at_s=at_s, door="pop3s", peer=HERE, is_success=True, by_whom=by_whom
     )
-    store.note_log_in(AccountId(1), log_in)
+    store.counters.note_log_in(AccountId(1), log_in)
 
 
 def test_what_the_name_may_not_try_anywhere_is_not_counted_in_its_block(
     store: SqliteStore,
 ) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     blocks = [f"203.0.{number}.1" for number in range(KNOWN_FACTOR)]
     assert [tries(throttle, FREE, peer, first=n * FREE) for n, peer in enumerate(blocks)] == [
         FREE
     ] * KNOWN_FACTOR
     assert tries(throttle, FREE, HERE, first=900) == 0
     since_s = NOW_S - WINDOW_S
-    assert store.read_failures("name:1", "198.51.100.0/24", since_s=since_s).distinct_count == 0
+    assert (
+        store.counters.read_failures("name:1", "198.51.100.0/24", since_s=since_s).distinct_count
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,11 +97,11 @@ def test_who_signed_in_here_lately_may_try_ten_times_as_often(
 ) -> None:
     note_log_in(store, ago_s=ago_s, by_whom=by_whom)
     many = FREE * KNOWN_FACTOR
-    assert tries(Throttle(store, LIMITS), many + 3) == (many if is_known else FREE)
+    assert tries(Throttle(store.counters, LIMITS), many + 3) == (many if is_known else FREE)
 
 
 def test_a_try_that_was_taken_back_leaves_its_place_to_another(store: SqliteStore) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     for number in range(3 * FREE):
         admission = throttle.admit(caller(), digest=f"{number:016x}", now_s=NOW_S)
         assert admission is not None
@@ -109,12 +112,12 @@ def test_a_try_that_was_taken_back_leaves_its_place_to_another(store: SqliteStor
 def test_a_remembered_log_in_is_looked_for_while_the_name_does_not_wait(
     store: SqliteStore,
 ) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     assert [throttle.may_recall(caller(), now_s=NOW_S) for _ in range(3)] == [True] * 3
 
 
 def test_while_it_waits_it_is_looked_for_now_and_then(store: SqliteStore) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     many = FREE * KNOWN_FACTOR
     note_log_in(store)
     assert tries(throttle, many) == many
@@ -135,7 +138,7 @@ def test_where_addresses_say_nothing_nothing_is_recalled_while_the_name_waits(
     store: SqliteStore,
 ) -> None:
     limits = dataclasses.replace(LIMITS, trusted=(ipaddress.ip_network("198.51.100.0/24"),))
-    throttle = Throttle(store, limits)
+    throttle = Throttle(store.counters, limits)
     many = FREE * KNOWN_FACTOR
     assert throttle.may_recall(caller(), now_s=NOW_S)
     assert tries(throttle, many + 3) == many
@@ -144,11 +147,11 @@ def test_where_addresses_say_nothing_nothing_is_recalled_while_the_name_waits(
 
 
 def test_an_administrator_is_told_until_when_an_account_waits(store: SqliteStore) -> None:
-    throttle, account_id = Throttle(store, LIMITS), AccountId(1)
+    throttle, account_id = Throttle(store.counters, LIMITS), AccountId(1)
     many = FREE * KNOWN_FACTOR
 
     def until_s(now_s: float) -> float:
-        return account_waits_until_s(store, account_id, LIMITS, now_s=now_s)
+        return account_waits_until_s(store.counters, account_id, LIMITS, now_s=now_s)
 
     for number in range(many - 1):
         throttle.failed(caller(), digest=f"{number:016x}", now_s=NOW_S)

@@ -54,11 +54,11 @@ class Process:
         key = NumenKey(Secret(b"k" * 32))
         self.gate = Gate(
             StoreBackend(self.store, numen_key=key, now_s=clock),
-            self.store,
+            self.store.counters,
             self.pool,
             secret=Secret(secret),
             remember_s=1e6,
-            throttle=Throttle(self.store, limits_of(AuthSettings())),
+            throttle=Throttle(self.store.counters, limits_of(AuthSettings())),
             now_s=clock,
         )
 
@@ -76,7 +76,7 @@ class Process:
         (verdict,) = heard
         if isinstance(verdict, Granted):
             seen = LastSeen(door="pop3s", peer=peer, at_s=self.clock.now_s)
-            self.store.note_seen(verdict.account_id, seen)
+            self.store.counters.note_seen(verdict.account_id, seen)
         return verdict
 
 
@@ -86,10 +86,10 @@ def folder(tmp_path: Path) -> Path:
     store = SqliteStore(folder)
     verifier = passwords.hash_password(Secret(PASSWORD))
     for number in range(3):
-        account = store.add_account(
+        account = store.accounts.add_account(
             identifier=f"p{number}", name="x", addresses=[f"p.{number}@a.test"], now_s=1.0
         )
-        store.write_credential(account.account_id, verifier=verifier, must_change=False)
+        store.accounts.write_credential(account.account_id, verifier=verifier, must_change=False)
     store.close()
     return folder
 
@@ -236,7 +236,7 @@ def test_a_scratch_that_cannot_be_read_locks_nobody_out(
     start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = start()
-    monkeypatch.setattr(process.store._scratch.attempts, "_run", lambda *_: [])
+    monkeypatch.setattr(process.store.counters.attempts, "_run", lambda *_: [])
     for number in range(10):
         assert process.try_it("p0", f"essai {number}", ELSEWHERE) == Denied()
     assert isinstance(process.try_it("p0", PASSWORD, ELSEWHERE), Granted)

@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 
 def add(store: SqliteStore, identifier: str, *addresses: str) -> AccountId:
-    return store.add_account(
+    return store.accounts.add_account(
         identifier=identifier, name=identifier, addresses=addresses, now_s=1.0
     ).account_id
 
@@ -63,7 +63,7 @@ def door_over(
     return Door(
         Gate(
             backend,
-            store,
+            store.counters,
             pool,
             secret=Secret(b"s"),
             remember_s=1e9,
@@ -76,11 +76,13 @@ def door_over(
 
 
 def import_numen(store: SqliteStore, account_id: AccountId) -> None:
-    store.write_credential(account_id, verifier=numen_verifier(NUMEN, KEY), must_change=True)
+    store.accounts.write_credential(
+        account_id, verifier=numen_verifier(NUMEN, KEY), must_change=True
+    )
 
 
 def verifier_of(store: SqliteStore, account_id: AccountId) -> str:
-    credential = store.read_credential(account_id)
+    credential = store.accounts.read_credential(account_id)
     assert credential is not None
     assert credential.verifier is not None
     return credential.verifier
@@ -224,11 +226,11 @@ def test_a_name_of_digits_is_its_owners_first(store: SqliteStore) -> None:
 def test_a_suspended_mailbox_ends_what_its_holders_opened(store: SqliteStore, clock: Clock) -> None:
     jmarot, school = add(store, "jmarot"), add(store, "0170705z", "ce.0170705z@a.test")
     StoreBackend(store).set_password(jmarot, Secret(PASSWORD), must_change=False)
-    store.relate(RelationKind.HOLDER, jmarot, of_account=school, since_s=clock.now_s - 1)
+    store.people.relate(RelationKind.HOLDER, jmarot, of_account=school, since_s=clock.now_s - 1)
     granted = door_over(store, clock).sign_in("jmarot*0170705z", PASSWORD)
     assert isinstance(granted, Granted)
-    store.set_state(school, AccountState.SUSPENDED)
-    assert is_over(store, granted, now_s=clock.now_s)
+    store.accounts.set_state(school, AccountState.SUSPENDED)
+    assert is_over(store.accounts, granted, now_s=clock.now_s)
 
 
 def test_a_holder_signs_in_to_a_mailbox_as_themselves(store: SqliteStore, clock: Clock) -> None:
@@ -236,24 +238,26 @@ def test_a_holder_signs_in_to_a_mailbox_as_themselves(store: SqliteStore, clock:
     StoreBackend(store).set_password(jmarot, Secret(PASSWORD), must_change=False)
     door = door_over(store, clock)
     assert door.sign_in("jmarot*ce.0170705z", PASSWORD) == Denied()
-    relation = store.relate(RelationKind.HOLDER, jmarot, of_account=school, since_s=clock.now_s - 1)
+    relation = store.people.relate(
+        RelationKind.HOLDER, jmarot, of_account=school, since_s=clock.now_s - 1
+    )
     for name in ("jmarot*ce.0170705z", "JMAROT*0170705Z", "jmarot*0170705", "jmarot*ce.0170705",
                  "jmarot*ce.0170705z@a.test"):  # fmt: skip
         granted = door.sign_in(name, PASSWORD)
         assert isinstance(granted, Granted)
         assert (granted.account_id, granted.identifier) == (school, "0170705z")
         assert (granted.by_account, granted.by_whom) == (jmarot, "jmarot")
-        assert not is_over(store, granted, now_s=clock.now_s)
+        assert not is_over(store.accounts, granted, now_s=clock.now_s)
     assert door.sign_in("jmarot*ce.0170705z", WRONG) == Denied()
     assert door.sign_in("jmarot*inconnu", PASSWORD) == Denied()
     own = door.sign_in("jmarot", PASSWORD)
     assert isinstance(own, Granted)
     assert own.account_id == jmarot
-    store.set_state(jmarot, AccountState.SUSPENDED)  # as of somebody who left
+    store.accounts.set_state(jmarot, AccountState.SUSPENDED)  # as of somebody who left
     assert door.sign_in("jmarot*ce.0170705z", PASSWORD) == Denied()
-    store.set_state(jmarot, AccountState.ACTIVE)
+    store.accounts.set_state(jmarot, AccountState.ACTIVE)
     assert isinstance(granted := door.sign_in("jmarot*ce.0170705z", PASSWORD), Granted)
-    store.end_relation(relation.relation_id, at_s=clock.now_s)
+    store.people.end_relation(relation.relation_id, at_s=clock.now_s)
     assert door.sign_in("jmarot*ce.0170705z", PASSWORD) == Denied()  # also what was remembered
     assert isinstance(granted, Granted)
-    assert is_over(store, granted, now_s=clock.now_s)
+    assert is_over(store.accounts, granted, now_s=clock.now_s)

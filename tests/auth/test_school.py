@@ -43,18 +43,20 @@ class School:
         self.backend = StoreBackend(store, numen_key=NumenKey(Secret(b"k" * 32)), now_s=clock)
         verifier = passwords.hash_password(Secret(PASSWORD))
         for number in range(count):
-            account = store.add_account(
+            account = store.accounts.add_account(
                 identifier=f"p{number}", name="x", addresses=[f"p.{number}@a.test"], now_s=1.0
             )
-            store.write_credential(account.account_id, verifier=verifier, must_change=False)
+            store.accounts.write_credential(
+                account.account_id, verifier=verifier, must_change=False
+            )
         limits = limits_of(AuthSettings(block_accounts=10))
         self.gate = Gate(
             self.backend,
-            store,
+            store.counters,
             HashingPool(thread_count=2, waiting_count=8),
             secret=Secret(b"s" * 32),
             remember_s=1e6,
-            throttle=Throttle(store, limits),
+            throttle=Throttle(store.counters, limits),
             now_s=clock,
         )
 
@@ -63,7 +65,7 @@ class School:
         verdict = Door(self.gate).sign_in(name, password, peer=peer)
         if isinstance(verdict, Granted):
             seen = LastSeen(door="pop3s", peer=peer, at_s=self.clock.now_s)
-            self.store.note_seen(verdict.account_id, seen)
+            self.store.counters.note_seen(verdict.account_id, seen)
         return verdict
 
 
@@ -84,12 +86,14 @@ def test_one_wrong_saved_password_that_polls_blocks_neither_its_neighbours_nor_i
         neighbour = school.sign_in(f"p{minute % 39 + 1}", PASSWORD)
         assert isinstance(neighbour, Granted)
     assert isinstance(school.sign_in("p0", PASSWORD), Granted)
-    (failed,) = [one for one in school.store.log_ins(account(school, "p0")) if not one.is_success]
+    (failed,) = [
+        one for one in school.store.counters.log_ins(account(school, "p0")) if not one.is_success
+    ]
     assert failed.count == 90
 
 
 def account(school: School, identifier: str) -> Any:
-    found = school.store.find_account(identifier)
+    found = school.store.accounts.find_account(identifier)
     assert found is not None
     return found.account_id
 
@@ -142,7 +146,7 @@ def test_every_refusal_costs_the_same_statements(
     school: School, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    attempts = school.store._scratch.attempts
+    attempts = school.store.counters.attempts
     run = attempts._run
 
     def noting(sql: str, given: Sequence[Any]) -> list[tuple[Any, ...]]:

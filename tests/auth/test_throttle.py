@@ -64,7 +64,7 @@ def guess(throttle: Throttle, who: Caller, count: int, *, now_s: float = NOW_S) 
 def test_a_wrong_saved_password_that_polls_blocks_no_neighbour_and_not_itself(
     store: SqliteStore,
 ) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     neighbours = [caller(number) for number in range(2, 42)]
     for minute in range(600):
         now_s = NOW_S + minute * 60.0
@@ -77,7 +77,7 @@ def test_a_wrong_saved_password_that_polls_blocks_no_neighbour_and_not_itself(
 def test_forty_computers_behind_one_address_with_forty_wrong_passwords_are_not_slowed(
     store: SqliteStore,
 ) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     for number in range(1, 41):
         for _ in range(3):
             throttle.failed(caller(number), digest="the-old-one", now_s=NOW_S)
@@ -85,7 +85,7 @@ def test_forty_computers_behind_one_address_with_forty_wrong_passwords_are_not_s
 
 
 def test_a_block_from_which_many_names_fail_is_let_in_one_by_one(store: SqliteStore) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     for number in range(60):
         throttle.failed(nobody(f"n{number}"), digest="x", now_s=NOW_S)
     waits = [throttle.must_wait(caller(n), now_s=NOW_S) for n in range(100, 103)]
@@ -95,8 +95,10 @@ def test_a_block_from_which_many_names_fail_is_let_in_one_by_one(store: SqliteSt
 
 
 def test_who_signed_in_there_lately_is_not_slowed_by_the_others(store: SqliteStore) -> None:
-    throttle = Throttle(store, LIMITS)
-    store.note_seen(AccountId(7), LastSeen(door="pop3s", peer="198.51.100.200", at_s=NOW_S))
+    throttle = Throttle(store.counters, LIMITS)
+    store.counters.note_seen(
+        AccountId(7), LastSeen(door="pop3s", peer="198.51.100.200", at_s=NOW_S)
+    )
     for number in range(80):
         throttle.failed(nobody(f"n{number}"), digest="x", now_s=NOW_S)
     assert not any(throttle.must_wait(caller(7), now_s=NOW_S) for _ in range(5))
@@ -106,14 +108,14 @@ def test_who_signed_in_there_lately_is_not_slowed_by_the_others(store: SqliteSto
 def test_a_long_list_of_log_ins_is_read_once_a_minute(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     read: list[AccountId] = []
 
     def log_ins(account_id: AccountId) -> tuple[LogIn, ...]:
         read.append(account_id)
         return ()
 
-    monkeypatch.setattr(store, "log_ins", log_ins)
+    monkeypatch.setattr(store.counters, "log_ins", log_ins)
     for who in (caller(1), nobody("x")):
         for second in range(100):
             throttle.must_wait(who, now_s=NOW_S + second)
@@ -125,7 +127,7 @@ def test_a_long_list_of_log_ins_is_read_once_a_minute(
 
 
 def test_different_wrong_passwords_make_a_name_wait_longer_and_longer(store: SqliteStore) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     guess(throttle, caller(1), 4)
     assert not throttle.must_wait(caller(1), now_s=NOW_S)
     guess(throttle, caller(1), 8)  # three more are new
@@ -135,7 +137,7 @@ def test_different_wrong_passwords_make_a_name_wait_longer_and_longer(store: Sql
 
 
 def test_a_name_that_nobody_has_waits_like_any_other(store: SqliteStore) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     guess(throttle, nobody("x"), 9)
     guess(throttle, caller(1), 9)
     for after_s in (0, 15, 16):
@@ -145,7 +147,7 @@ def test_a_name_that_nobody_has_waits_like_any_other(store: SqliteStore) -> None
 
 
 def test_success_forgets_and_so_does_an_hour(store: SqliteStore) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     guess(throttle, caller(1), 12)
     guess(throttle, caller(2), 20)
     throttle.succeeded(caller(1))
@@ -157,19 +159,19 @@ def test_success_forgets_and_so_does_an_hour(store: SqliteStore) -> None:
 def test_a_name_does_not_wait_for_what_was_tried_under_another_name_of_the_account(
     store: SqliteStore,
 ) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     guess(throttle, caller(1), 9)
     assert throttle.must_wait(caller(1), now_s=NOW_S)
     assert not throttle.must_wait(caller(1, name="address"), now_s=NOW_S)
 
 
 def test_guesses_from_many_places_are_counted_together(store: SqliteStore) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     for number in range(60):
         peer = f"203.0.{number}.1"
         throttle.failed(caller(1, peer), digest=f"{number:016x}", now_s=NOW_S)
     assert throttle.must_wait(caller(1, "192.0.2.1"), now_s=NOW_S)
-    store.note_seen(AccountId(1), LastSeen(door="pop3s", peer=NAT, at_s=NOW_S))
+    store.counters.note_seen(AccountId(1), LastSeen(door="pop3s", peer=NAT, at_s=NOW_S))
     assert not throttle.must_wait(caller(1), now_s=NOW_S)  # where it signed in lately
 
 
@@ -178,7 +180,7 @@ def test_addresses_that_say_nothing_are_not_counted(store: SqliteStore, reason: 
     address = ipaddress.ip_address(NAT)
     trusted = (ipaddress.ip_network("198.51.100.0/24"),) if reason == "trusted" else ()
     throttle = Throttle(
-        store,
+        store.counters,
         dataclasses.replace(LIMITS, trusted=trusted),
         addresses_say_who=lambda: reason != "watch",
         gateways=[address] if reason == "gateway" else [],
@@ -192,8 +194,8 @@ def test_addresses_that_say_nothing_are_not_counted(store: SqliteStore, reason: 
 
 def test_all_processes_count_together(store: SqliteStore, tmp_path: Path) -> None:
     other = SqliteStore(tmp_path / "store")
-    guess(Throttle(store, LIMITS), caller(1), 12)
-    assert Throttle(other, LIMITS).must_wait(caller(1), now_s=NOW_S)
+    guess(Throttle(store.counters, LIMITS), caller(1), 12)
+    assert Throttle(other.counters, LIMITS).must_wait(caller(1), now_s=NOW_S)
     other.close()
 
 
@@ -220,15 +222,15 @@ def test_blocks_of_addresses(peer: str, block: str) -> None:
 def test_nobody_waits_for_a_clock_that_was_ahead_and_came_back(
     store: SqliteStore, ahead_s: float
 ) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     guess(throttle, caller(1), 60, now_s=NOW_S + ahead_s)
     assert throttle.must_wait(caller(1), now_s=NOW_S + ahead_s)
     assert not throttle.must_wait(caller(1), now_s=NOW_S)
 
 
 def test_a_log_in_of_the_future_makes_nobody_known(store: SqliteStore) -> None:
-    throttle = Throttle(store, LIMITS)
+    throttle = Throttle(store.counters, LIMITS)
     seen = LogIn(at_s=NOW_S + 63e6, last_at_s=NOW_S + 63e6, door="pop3s", peer=NAT, is_success=True)
-    store.note_log_in(AccountId(1), seen)
+    store.counters.note_log_in(AccountId(1), seen)
     guess(throttle, caller(1), 6)
     assert throttle.must_wait(caller(1), now_s=NOW_S)

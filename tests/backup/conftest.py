@@ -32,7 +32,7 @@ password_file = "provider-password.txt"
 
 
 def filed(store: Store, octets: bytes) -> FiledBody:
-    spool = store.open_spool()
+    spool = store.bodies.open_spool()
     spool.write(octets)
     return spool.commit()
 
@@ -53,7 +53,10 @@ def full(service: Path, run: Run) -> Path:
     with closing(open_store(settings)) as store:
         box = person(store, "jmartin", addresses=["jeanne@a.test"]).inbox_id
         accept(
-            store, letter_to(box), letter_to(box, body=filed(store, LARGE)), outgoing("x@b.test")
+            store.writes,
+            letter_to(box),
+            letter_to(box, body=filed(store, LARGE)),
+            outgoing("x@b.test"),
         )
     return service
 

@@ -42,7 +42,7 @@ def one_line(said: Said, status: int = 2) -> str:
 
 
 def box_of(store: Store) -> MailboxId:
-    account = store.find_account("jmartin")
+    account = store.accounts.find_account("jmartin")
     assert account is not None
     return account.inbox_id
 
@@ -273,7 +273,7 @@ def test_a_restored_service_has_the_mail_octet_for_octet(
         assert uids_of(after, box) == uids_of(before, box) == [1, 2]
         for uid in (1, 2):
             assert fetch(after, box, uid) == fetch(before, box, uid)
-        accept(after, letter_to(box, body=filed(after, LARGE)))
+        accept(after.writes, letter_to(box, body=filed(after, LARGE)))
     assert run("config", "check", "--config", tmp_path / "r/mailserver.toml").status == 0
     numen = tmp_path / "r/numen.key"
     assert numen.read_bytes() == (full.parent / "numen.key").read_bytes()
@@ -330,7 +330,7 @@ def test_a_folder_that_is_not_empty_is_not_restored_into(
 
 def test_a_service_that_runs_is_named_as_such(full: Path, saved: Path, run: Run) -> None:
     with closing(open_store(load_settings(full))) as store:
-        assert store.become_keeper()
+        assert store.locks.become_keeper()
         assert "a service that runs" in one_line(restore(run, saved, full.parent))
 
 

@@ -35,10 +35,17 @@ def busy(store: Store, stop: threading.Event) -> None:
     while not stop.is_set():
         number += 1
         body = b"Subject: a\r\n\r\n%d\r\n" % number * 50
-        accept(store, letter_to(box, body=filed(store, body)), letter_to(box), outgoing("a@b.test"))
+        accept(
+            store.writes,
+            letter_to(box, body=filed(store, body)),
+            letter_to(box),
+            outgoing("a@b.test"),
+        )
         if number % 2:
-            remove(store, box, uids_of(store, box)[:3])
-        store.reclaim(now_s=time.time())  # files have the machine's time, whatever letters say
+            remove(store.writes, box, uids_of(store, box)[:3])
+        store.upkeep.reclaim(
+            now_s=time.time()
+        )  # files have the machine's time, whatever letters say
 
 
 def assert_whole(folder: Path) -> None:
@@ -46,10 +53,10 @@ def assert_whole(folder: Path) -> None:
     with closing(SqliteStore(folder)) as store:
         rows = store._engine.read("SELECT mailbox_id, uid FROM entry WHERE removed_modseq IS NULL")
         for mailbox_id, uid in rows:
-            octets = read(store.fetch(mailbox_id, uid))
+            octets = read(store.mail.fetch(mailbox_id, uid))
             assert octets is not None
         for (message_id,) in store._engine.read("SELECT DISTINCT message_id FROM queue"):
-            message = store.open_queued(message_id)
+            message = store.queue.open_queued(message_id)
             assert message is not None
             message.close()
         assert store._engine.read("PRAGMA integrity_check") == [("ok",)]
@@ -89,7 +96,7 @@ def begin(full: Path, to: Path) -> subprocess.Popen[bytes]:
     with closing(open_store(load_settings(full))) as store:
         box = person(store, "many", addresses=[]).inbox_id
         body = b"Subject: a\r\n\r\n" + os.urandom(400_000)
-        accept(store, *[letter_to(box, body=filed(store, body)) for _ in range(150)])
+        accept(store.writes, *[letter_to(box, body=filed(store, body)) for _ in range(150)])
     words = python_command("mailserver.cli.main", "backup", str(to), "--config", str(full))
     process = subprocess.Popen(words, env=python_environment(), stderr=subprocess.DEVNULL)
     wait_until(lambda: len(list(to.glob("store/bodies/*/*"))) > 5)

@@ -53,17 +53,17 @@ def to_relay(
 
 def queue_up(service: Path, *messages: Acceptance) -> list[AcceptId]:
     with store_of(service) as store:
-        accept(store, *messages)
+        accept(store.writes, *messages)
     return [one.accept_id for one in messages]
 
 
 def lease(store: Store, hop: str, *, limit: int = 100) -> tuple[AgentId, Leased]:
     """Take what is due for one destination, as an agent does."""
-    agent_id = store.register_agent(now_s=AT_S, until_s=AT_S + 600)
-    due = store.due_destinations(now_s=AT_S + 1, limit=100)
+    agent_id = store.queue.register_agent(now_s=AT_S, until_s=AT_S + 600)
+    due = store.queue.due_destinations(now_s=AT_S + 1, limit=100)
     (which,) = [one.destination_id for one in due if one.next_hop == hop]
     wanted = Lease(agent_id=agent_id, destination_id=which, limit=limit, now_s=AT_S + 1)
-    (outcome,) = store.apply([wanted])
+    (outcome,) = store.writes.apply([wanted])
     assert isinstance(outcome, Leased), outcome
     return agent_id, outcome
 
@@ -85,5 +85,5 @@ def try_once(service: Path, hop: str, *, words: str = WORDS) -> None:
             for copy in leased.copies
         )
         settlement = Settlement(agent_id=agent_id, outcomes=outcomes, at_s=AT_S + 2)
-        assert store.apply([settlement]) == [Settled()]
-        store.resign_agent(agent_id)
+        assert store.writes.apply([settlement]) == [Settled()]
+        store.queue.resign_agent(agent_id)

@@ -88,12 +88,12 @@ def test_a_suspension_says_since_when_and_by_whom(run: Run, school: Path) -> Non
 
 def test_a_first_password_that_ended_is_told_where_they_end(run: Run, school: Path) -> None:
     with store_of(school) as store:
-        account = store.find_account("jmartin")
+        account = store.accounts.find_account("jmartin")
         assert account is not None
-        credential = store.read_credential(account.account_id)
+        credential = store.accounts.read_credential(account.account_id)
         assert credential is not None
         until_s = time.time() - 1
-        store.start_grace(account.account_id, version=credential.version, until_s=until_s)
+        store.recovery.start_grace(account.account_id, version=credential.version, until_s=until_s)
     _, facts = shown(run, school)
     assert facts["may_sign_in"], "they are good for ever by default"
     school.write_text(
@@ -107,11 +107,11 @@ def test_a_first_password_that_ended_is_told_where_they_end(run: Run, school: Pa
 def test_too_many_wrong_passwords_from_anywhere_are_told(run: Run, school: Path) -> None:
     now_s = time.time()
     with store_of(school) as store:
-        account = store.find_account("jmartin")
+        account = store.accounts.find_account("jmartin")
         assert account is not None
         whose = f"account:{account.account_id}"
         for number in range(70):
-            store.note_failure(
+            store.counters.note_failure(
                 [(ANYWHERE, whose)], f"{number:016x}", now_s=now_s, since_s=now_s - 3600
             )
     said, facts = shown(run, school)

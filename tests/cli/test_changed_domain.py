@@ -50,7 +50,7 @@ def test_the_log_says_it_once_with_numbers(
     settings = load_settings(changed)
     store = open_store(settings)
     with caplog.at_level(logging.ERROR):
-        tell_outside(store, settings, get_log("test"))
+        tell_outside(store.people, settings, get_log("test"))
     store.close()
     told = capsys.readouterr().out + caplog.text
     assert told.count(WORDS) == 1
@@ -74,7 +74,7 @@ def test_an_extra_domain_that_is_gone_is_told_until_it_is_given_up(
     monkeypatch.setenv("MAILSERVER_SERVICE__EXTRA_DOMAINS", "alias.test")
     settings = load_settings(service)
     store = open_store(settings)
-    tell_outside(store, settings, get_log("test"))
+    tell_outside(store.people, settings, get_log("test"))
     store.close()
     assert GONE not in run("status", "--config", service).out
     monkeypatch.delenv("MAILSERVER_SERVICE__EXTRA_DOMAINS")

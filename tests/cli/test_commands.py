@@ -143,9 +143,11 @@ def test_an_account_is_added_listed_and_shown(service: Path, run: Run) -> None:
 def test_show_tells_who_uses_a_legacy_listener(service: Path, run: Run) -> None:
     add(run, service, "fmarot", "frederic.marot@a.test")
     store = open_store(load_settings(service, {}))
-    account = store.find_account("fmarot")
+    account = store.accounts.find_account("fmarot")
     assert account is not None
-    store.note_seen(account.account_id, LastSeen(door="legacy-pop3s", peer="10.1.2.3", at_s=1e9))
+    store.counters.note_seen(
+        account.account_id, LastSeen(door="legacy-pop3s", peer="10.1.2.3", at_s=1e9)
+    )
     store.close()
     said = run("account", "show", "fmarot", "--config", service)
     assert "2001-09-09T01:46:40Z legacy-pop3s from 10.1.2.3" in said.out

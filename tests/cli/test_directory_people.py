@@ -58,7 +58,7 @@ def typed(run: Run, school: Path, *words: str | Path, stdin: bytes = b"") -> Sai
 
 def life_of(school: Path, identifier: str) -> Life:
     store = open_store(load_settings(school, {}))
-    person = store.find_person(identifier)
+    person = store.people.find_person(identifier)
     store.close()
     assert person is not None
     return person.life
@@ -120,10 +120,10 @@ def test_letters_give_an_establishment_a_password_that_opens_and_print_no_numen(
     line = next(line for line in text.splitlines() if "Mot de passe" in line)
     password = line.split()[-1]
     store = open_store(load_settings(school, {}))
-    account = store.find_account("0170705z")
+    account = store.accounts.find_account("0170705z")
     assert account is not None
-    credential = store.read_credential(account.account_id)
-    history = store.history(account.account_id, limit=5)
+    credential = store.accounts.read_credential(account.account_id)
+    history = store.people.history(account.account_id, limit=5)
     store.close()
     assert credential is not None
     assert credential.must_change
@@ -140,15 +140,17 @@ def test_a_printed_password_that_is_in_use_is_not_taken_from_a_school(
     letters = ("directory", "letters", "--unit", "0170705z", "--out", pdf)
     typed(run, school, *letters)
     with closing(open_store(load_settings(school, {}))) as store:
-        account = store.find_account("0170705z")
+        account = store.accounts.find_account("0170705z")
         assert account is not None
-        store.note_seen(account.account_id, LastSeen(door="pop3s", peer="10.0.0.1", at_s=1e9))
-        before = store.read_credential(account.account_id)
+        store.counters.note_seen(
+            account.account_id, LastSeen(door="pop3s", peer="10.0.0.1", at_s=1e9)
+        )
+        before = store.accounts.read_credential(account.account_id)
         typed(run, school, *letters)
-        assert store.read_credential(account.account_id) == before
+        assert store.accounts.read_credential(account.account_id) == before
         assert "3 pages in 1 pile" in typed(run, school, *letters, "--only", "new").out
         typed(run, school, *letters, "--renew")
-        assert store.read_credential(account.account_id) != before
+        assert store.accounts.read_credential(account.account_id) != before
 
 
 def test_letters_that_cannot_be_written_leave_no_file(run: Run, school: Path) -> None:
@@ -258,14 +260,14 @@ def test_only_a_management_correspondents_own_messages_are_listed(run: Run, scho
 
 def deposit(store: Store, *, by: str | None, subject: bytes) -> None:
     """A message to jmartin that says it is from pnoir."""
-    inbox = store.find_mailbox("jeanne.martin@a.test")
+    inbox = store.accounts.find_mailbox("jeanne.martin@a.test")
     assert inbox is not None
-    account = None if by is None else store.find_account(by)
+    account = None if by is None else store.accounts.find_account(by)
     body = b"From: Paul Noir <paul.noir@a.test>\r\nSubject: " + subject + b"\r\n\r\nx\r\n"
     made = letter(("jeanne.martin@a.test", inbox), body=body, at_s=time.time())
     facts = replace(made.facts, header_octets=body.index(b"\r\n\r\n") + 4)
     submitter = None if account is None else account.account_id
-    store.apply([replace(made, account_id=submitter, facts=facts)])
+    store.writes.apply([replace(made, account_id=submitter, facts=facts)])
 
 
 # --- accounts by hand -------------------------------------------------------------------

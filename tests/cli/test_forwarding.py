@@ -20,21 +20,21 @@ def test_it_is_set_shown_and_stopped(service: Path, run: Run) -> None:
     assert forward("home@b.test") == "postmaster: home@b.test, a copy stays\n"
     assert forward("home@b.test", "--only") == "postmaster: home@b.test, no copy stays\n"
     with store_of(service) as store:
-        target = store.find_target("postmaster@a.test")
+        target = store.people.find_target("postmaster@a.test")
         assert target is not None
         assert (target.forward_to, target.keeps_copy) == ("home@b.test", False)
     shown = "postmaster: home@b.test, a copy stays, shown to senders\n"
     assert forward("home@b.test", "--show-target") == shown
     with store_of(service) as store:
-        target = store.find_target("postmaster@a.test")
+        target = store.people.find_target("postmaster@a.test")
         assert target is not None
         assert target.shows_forward
     assert forward("home@b.test") == "postmaster: home@b.test, a copy stays\n"
     assert forward("--stop") == "postmaster: not forwarded\n"
     with store_of(service) as store:
-        account = store.find_account("postmaster")
+        account = store.accounts.find_account("postmaster")
         assert account is not None
-        events = store.history(account.account_id, limit=3)
+        events = store.people.history(account.account_id, limit=3)
     assert [event.what for event in events] == [
         "forwarding ended",
         "forwarding set",

@@ -28,24 +28,24 @@ def held(service: Path, run: Run) -> Path:
     said = run(*words, "--password-stdin", "--config", service, stdin=b"correct horse battery\n")
     assert said.status == 0, said.err
     with store_of(service) as store:
-        account = store.find_account("jean")
+        account = store.accounts.find_account("jean")
         assert account is not None
         reason = f"{HELD_PREFIX}jean: 3 messages in an hour, 2 allowed"
         held = to_relay("x@b.test", "y@b.test", held_for=reason)
         accept(
-            store,
+            store.writes,
             replace(held, account_id=account.account_id),
             to_relay("z@b.test", held_for="a rule"),
             to_relay("free@b.test"),
         )
-        store.sent.count_sent(account.account_id, ["x@b.test"], meets=False, now_s=NOW_S)
-        assert store.sent.begin_over_limit(account.account_id, now_s=NOW_S)
+        store.counters.sent.count_sent(account.account_id, ["x@b.test"], meets=False, now_s=NOW_S)
+        assert store.counters.sent.begin_over_limit(account.account_id, now_s=NOW_S)
     return service
 
 
 def held_count(service: Path) -> int:
     with store_of(service) as store:
-        return store.count_queue(QueueFilter(lane=Lane.HELD))
+        return store.queue.count_queue(QueueFilter(lane=Lane.HELD))
 
 
 def test_who_is_over_a_limit_is_listed(held: Path, run: Run) -> None:
@@ -60,16 +60,18 @@ def test_release_lets_go_what_is_theirs_and_counts_anew(held: Path, run: Run) ->
     assert held_count(held) == 1
     assert run("limits", "list", "--config", held).out == ""
     with store_of(held) as store:
-        account = store.find_account("jean")
+        account = store.accounts.find_account("jean")
         assert account is not None
-        assert store.sent.begin_over_limit(account.account_id, now_s=NOW_S)
-        sent = store.sent.count_sent(account.account_id, ["x@b.test"], meets=False, now_s=NOW_S)
+        assert store.counters.sent.begin_over_limit(account.account_id, now_s=NOW_S)
+        sent = store.counters.sent.count_sent(
+            account.account_id, ["x@b.test"], meets=False, now_s=NOW_S
+        )
         assert sent.day_messages == 1
 
 
 def test_release_finds_what_was_held_under_another_identifier(held: Path, run: Run) -> None:
     with store_of(held) as store:
-        doc = store.find_doc("jean")
+        doc = store.people.find_doc("jean")
         assert doc is not None
         assert put(store, doc, replace(doc, identifier="jean2"), at_s=NOW_S) is None
     said = run("limits", "list", "--json", "--config", held)
@@ -95,10 +97,10 @@ def test_lock_suspends_and_takes_back(
     assert said.out == f"jean: suspended, 2 copies {word}\n"
     assert held_count(held) == 1
     with store_of(held) as store:
-        account = store.find_account("jean")
+        account = store.accounts.find_account("jean")
         assert account is not None
         assert account.state is AccountState.SUSPENDED
-        (event, *_) = store.history(account.account_id, limit=1)
+        (event, *_) = store.people.history(account.account_id, limit=1)
     assert (event.what, event.by_whom) == ("suspended", by_whom())
     assert event.details == "le compte a été bloqué"
 
@@ -107,7 +109,7 @@ def test_lock_takes_back_what_waits_too_where_it_is_asked(held: Path, run: Run) 
     said = run("limits", "lock", "jean", "--all", "--config", held)
     assert said.out == "jean: suspended, 4 copies cancelled\n"
     with store_of(held) as store:
-        assert store.count_queue(QueueFilter()) == 0
+        assert store.queue.count_queue(QueueFilter()) == 0
 
 
 def test_usage_shows_every_account_and_only_those_over(held: Path, run: Run) -> None:

@@ -32,7 +32,7 @@ def new_lists(tmp_path_factory: pytest.TempPathFactory, new_service: Path) -> Pa
     folder = Path(shutil.copytree(new_service, tmp_path_factory.mktemp("lists") / "s"))
     settings_file = folder / "mailserver.toml"
     with store_of(settings_file) as store:
-        store.add_account(
+        store.accounts.add_account(
             identifier="anne", name="Anne", addresses=["anne.durand@a.test"], now_s=NOW_S
         )
     words = ["list", "add", "animateurs", "--owner", "postmaster", "--config", str(settings_file)]
@@ -150,7 +150,10 @@ def test_a_list_may_be_a_member_but_not_of_itself(lists: Path, run: Run) -> None
 def test_owners_see_who_is_a_member_by_rule_and_left_by_link(lists: Path, run: Run) -> None:
     with store_of(lists) as store:
         made(store, school(), teacher("jmarot", posts=(PostDoc(SCHOOL, "enseignant"),)))
-        which, account = store.lists.find_list("animateurs@a.test"), store.find_account("jmarot")
+        which, account = (
+            store.lists.find_list("animateurs@a.test"),
+            store.accounts.find_account("jmarot"),
+        )
         assert which is not None
         assert account is not None
         store.lists.add_rule(which.list_id, ListRule(unit_code=SCHOOL))
@@ -178,10 +181,10 @@ def _wait(service: Path, body: bytes) -> str:
         post = to_relay(which.address, hop=next_hop_of(which.list_id), held_for="a moderator")
         post = replace(post, body=InlineBody(body))
         post = replace(post, facts=replace(post.facts, header_octets=body.index(b"\r\n\r\n") + 4))
-        accept(store, post)
-        (copy,) = store.list_queue(QueueFilter(accept_id=post.accept_id), after=None, limit=1)
+        accept(store.writes, post)
+        (copy,) = store.queue.list_queue(QueueFilter(accept_id=post.accept_id), after=None, limit=1)
         hold = HoldPost(source=copy.ref, list_id=which.list_id, token="t", notes=(), at_s=NOW_S)
-        store.apply([hold])
+        store.writes.apply([hold])
         return accept_id_text(post.accept_id)
 
 
@@ -194,15 +197,15 @@ def test_a_post_that_waits_is_shown_read_and_decided(lists: Path, run: Run) -> N
     assert run(*words, "--reject", name).out == f"{name}: rejected\n"
     assert run(*words).out == ""
     with store_of(lists) as store:
-        assert len(store.owed_reports(limit=5)) == 1
+        assert len(store.queue.owed_reports(limit=5)) == 1
 
 
 def test_a_list_that_is_deleted_gives_back_what_waits(lists: Path, run: Run) -> None:
     _wait(lists, b"From: Z <z@b.fr>\r\n\r\nx\r\n")
     assert run("list", "delete", "animateurs", "--yes", "--config", lists).status == 0
     with store_of(lists) as store:
-        assert store.count_queue(QueueFilter()) == 0
-        assert len(store.owed_reports(limit=5)) == 1
+        assert store.queue.count_queue(QueueFilter()) == 0
+        assert len(store.queue.owed_reports(limit=5)) == 1
 
 
 @pytest.mark.parametrize(

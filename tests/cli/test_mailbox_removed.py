@@ -30,18 +30,20 @@ class Desk:
         self.settings_file = settings_file
         self._run = run
         self.store: Store = open_store(load_settings(settings_file, {}))
-        account = self.store.find_account("postmaster")
+        account = self.store.accounts.find_account("postmaster")
         assert account is not None
         self.account_id, self.box = account.account_id, MailboxId(account.inbox_id)
         self.now_s = time.time()
-        accept(self.store, *(letter_to(self.box) for _ in range(5)))
+        accept(self.store.writes, *(letter_to(self.box) for _ in range(5)))
         self.remove(1, at_s=self.now_s - 2 * DAY_S)
         self.remove(2, 3, at_s=self.now_s - 60)
 
     def remove(self, *uids: int, at_s: float) -> None:
         by = RemovedBy("pop3s", "192.0.2.7", "pnoir")
         wanted = tuple(map(Uid, uids))
-        self.store.apply([Removal(mailbox_id=self.box, uids=wanted, removed_at_s=at_s, by=by)])
+        self.store.writes.apply(
+            [Removal(mailbox_id=self.box, uids=wanted, removed_at_s=at_s, by=by)]
+        )
 
     def typed(self, *words: str) -> Said:
         return self._run("mailbox", *words, "--config", self.settings_file)
@@ -88,7 +90,7 @@ def test_restore_puts_back_what_was_named(
     assert said.out.startswith(f"{len(back)} message")
     assert uids_of(desk.store, desk.box) == sorted([4, 5, *back])
     assert set(before) < set(unique_ids_of(desk.store, desk.box))
-    (event, *_) = desk.store.history(desk.account_id, limit=1)
+    (event, *_) = desk.store.people.history(desk.account_id, limit=1)
     assert (event.what, event.details.split()[0]) == ("put back", str(len(back)))
 
 
@@ -140,7 +142,7 @@ def test_an_unknown_account_is_a_mistake(desk: Desk) -> None:
 
 
 def test_restore_waits_for_a_program_that_has_the_mailbox_open(desk: Desk) -> None:
-    lock = desk.store.lock_maildrop(desk.box)
+    lock = desk.store.locks.lock_maildrop(desk.box)
     assert lock is not None
     timer = threading.Timer(0.3, lock.release)
     timer.start()
@@ -152,7 +154,7 @@ def test_a_mailbox_that_stays_open_is_left_alone(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mailbox_removed, "WAIT_FOR_MAILDROP_S", 0.0)
-    lock = desk.store.lock_maildrop(desk.box)
+    lock = desk.store.locks.lock_maildrop(desk.box)
     assert lock is not None
     said = desk.typed("restore", "postmaster", "--all")
     lock.release()

@@ -71,7 +71,7 @@ class Town:
     def session(self, identifier: str = "jmartin") -> Granted:
         """What a door holds of a session that is open."""
         with store_of(self.service) as store:
-            sign_in = store.find_sign_in(identifier)
+            sign_in = store.accounts.find_sign_in(identifier)
         assert sign_in is not None
         return Granted(
             account_id=sign_in.account_id,
@@ -83,7 +83,7 @@ class Town:
 
     def has_ended(self, session: Granted) -> bool:
         with store_of(self.service) as store:
-            return is_over(store, session, now_s=0.0)
+            return is_over(store.accounts, session, now_s=0.0)
 
     def code_for(self, to: str) -> str:
         """The one of the last letter to this address."""
@@ -375,13 +375,13 @@ def test_a_terminal_never_shows_what_is_typed(town: Town) -> None:
 
 def test_a_person_who_is_renamed_keeps_mailbox_password_and_old_addresses(town: Town) -> None:
     with store_of(town.service) as store:
-        before = store.find_sign_in("jmartin")
+        before = store.accounts.find_sign_in("jmartin")
     words = ("account", "rename", "jmartin", "--given-name", "Jeanne", "--surname", "Durand")
     said = town.typed(*words, "--address", "jeanne.durand@a.test")
     assert said == "jmartin: Jeanne Durand, jeanne.durand@a.test, jeanne.martin@a.test\n"
     with store_of(town.service) as store:
         for name in ("jmartin", "jeanne.durand@a.test", "jeanne.martin@a.test"):
-            after = store.find_sign_in(name)
+            after = store.accounts.find_sign_in(name)
             assert before is not None
             assert after is not None
             assert (after.inbox_id, after.credential) == (before.inbox_id, before.credential)

@@ -94,7 +94,7 @@ def test_a_terminal_gets_a_table_and_peers_move_no_cursor(run: Run, service: Pat
     queue_up(service, to_relay("un@far.test"))
     try_once(service, "far.test", words="450 \x1b[2J[red]no[/red]")
     with store_of(service) as store:
-        copies = store.list_queue(QueueFilter(), after=None, limit=10)
+        copies = store.queue.list_queue(QueueFilter(), after=None, limit=10)
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
     print_rows(COPY_COLUMNS, map(copy_cells, copies), console=console)
     assert isinstance(console.file, io.StringIO)
@@ -183,7 +183,7 @@ def test_a_returned_copy_owes_its_sender_a_report(run: Run, service: Path) -> No
     assert said.out.startswith("1 copy returned")
     assert listed(run, service) == []
     with store_of(service) as store:
-        (owed,) = store.owed_reports(limit=10)
+        (owed,) = store.queue.owed_reports(limit=10)
     attempt = owed.copies[0].attempt
     assert attempt is not None
     assert "The school has closed." in attempt.words
@@ -198,7 +198,7 @@ def test_a_cancelled_copy_owes_nothing_and_its_journey_says_why(run: Run, servic
     said = queue(run, service, "cancel", text, "--reason", "sent by mistake")
     assert said.out == "1 copy cancelled\n"
     with store_of(service) as store:
-        assert store.owed_reports(limit=10) == []
+        assert store.queue.owed_reports(limit=10) == []
     told = run("trace", text, "--config", service).out
     assert f"cancel by {queue_acts.whoever()}: sent by mistake\n" in told
 

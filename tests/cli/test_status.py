@@ -91,7 +91,9 @@ def test_a_listener_that_says_something_else_is_down(
 
 def report(service: Path, source: str, at_s: float, **values: float) -> None:
     store = open_store(load_settings(service))
-    store.report(source, {name.replace("_", "."): v for name, v in values.items()}, now_s=at_s)
+    store.counters.report(
+        source, {name.replace("_", "."): v for name, v in values.items()}, now_s=at_s
+    )
     store.close()
 
 
@@ -242,10 +244,10 @@ def test_a_message_whose_body_is_missing_is_named_by_status_and_by_config_check(
 ) -> None:
     with closing(open_store(load_settings(service))) as store:
         box = person(store, "jmartin", addresses=["jeanne@a.test"]).inbox_id
-        spool = store.open_spool()
+        spool = store.bodies.open_spool()
         spool.write(b"Subject: a\r\n\r\nb\r\n")
         letter = letter_to(box, body=spool.commit())
-        accept(store, letter)
+        accept(store.writes, letter)
         assert "cannot be read" not in run("status", "--config", service).out
         store.backups.body_file(letter.body.name).unlink()  # type: ignore[union-attr]
     for command in (("status",), ("config", "check")):
@@ -260,10 +262,10 @@ def test_many_missing_bodies_are_counted_and_not_all_listed(service: Path, run: 
     with closing(open_store(load_settings(service))) as store:
         box = person(store, "jmartin", addresses=["jeanne@a.test"]).inbox_id
         for _ in range(8):
-            spool = store.open_spool()
+            spool = store.bodies.open_spool()
             spool.write(b"Subject: a\r\n\r\nb\r\n")
             body = spool.commit()
-            accept(store, letter_to(box, body=body))
+            accept(store.writes, letter_to(box, body=body))
             store.backups.body_file(body.name).unlink()
     said = run("config", "check", "--json", "--config", service).out
     (words,) = [one["sentence"] for one in json.loads(said) if "cannot be read" in one["sentence"]]

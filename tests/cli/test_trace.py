@@ -29,14 +29,14 @@ def send_both_ways(run: Run, service: Path) -> str:
     assert add(run, service, "marie", "marie@a.test").status == 0
     whole = to_relay("un@far.test")
     with store_of(service) as store:
-        account = store.find_account("marie")
+        account = store.accounts.find_account("marie")
         assert account is not None
         here = NewCopy(recipient="marie@a.test", route=Deposit(mailbox_id=account.inbox_id))
         whole = replace(whole, copies=(here, *whole.copies))
-        accept(store, whole)
+        accept(store.writes, whole)
         seen = Collection(at_s=AT_S + 60, door="pop3s", peer="192.0.2.9")
-        store.note_collected(account.inbox_id, [Uid(1)], seen)
-        remove(store, account.inbox_id, [1], at_s=AT_S + 120)
+        store.history.note_collected(account.inbox_id, [Uid(1)], seen)
+        remove(store.writes, account.inbox_id, [1], at_s=AT_S + 120)
     try_once(service, "far.test")
     return accept_id_text(whole.accept_id)
 

@@ -54,7 +54,7 @@ def read_stored(folder: Path, boxes: Sequence[str], senders: Sequence[str]) -> S
     try:
         store = SqliteStore(folder)
         try:
-            store.take_over(now_s=time.time(), clock_s=time.monotonic())
+            store.queue.take_over(now_s=time.time(), clock_s=time.monotonic())
             contents = {box: _read_box(store, box, read_letter) for box in boxes}
             reports = {name: _read_box(store, name, read_report) for name in senders}
         finally:
@@ -96,11 +96,11 @@ def _rows(folder: Path, statement: str) -> list[tuple[Any, ...]]:
 
 
 def _read_box(store: SqliteStore, box: str, read: Callable[[bytes], Mail]) -> dict[str, Mail]:
-    account = store.find_account(box)
+    account = store.accounts.find_account(box)
     if account is None:
         raise Unreadable(f"the account {box} is gone")
-    maildrop = store.open_maildrop(account.inbox_id)
-    listing = store.list_maildrop(maildrop)
+    maildrop = store.mail.open_maildrop(account.inbox_id)
+    listing = store.mail.list_maildrop(maildrop)
     if sum(listing.sizes_octets) != maildrop.octets:
         raise Unreadable(f"{box} says {maildrop.octets} octets and lists others")
     entries: dict[str, Mail] = {}
@@ -108,7 +108,7 @@ def _read_box(store: SqliteStore, box: str, read: Callable[[bytes], Mail]) -> di
     columns = (listing.uids, listing.sizes_octets, listing.nonces)
     for uid, size, nonce in zip(*columns, strict=True):
         try:
-            message = store.fetch(account.inbox_id, Uid(uid))
+            message = store.mail.fetch(account.inbox_id, Uid(uid))
         except BodyError as error:
             raise Unreadable(f"{box} lists the UID {uid}: {error}") from error
         if message is None:

@@ -130,9 +130,11 @@ def _make_people(settings: Settings, names: Sequence[str]) -> None:
     try:
         for name in names:
             addresses = (f"{name}@{DOMAIN}", f"alias.{name}@{DOMAIN}")
-            account = store.add_account(
+            account = store.accounts.add_account(
                 identifier=name, name=name.title(), addresses=addresses, now_s=0.0
             )
-            store.write_credential(account.account_id, verifier=verifier, must_change=False)
+            store.accounts.write_credential(
+                account.account_id, verifier=verifier, must_change=False
+            )
     finally:
         store.close()

@@ -78,12 +78,12 @@ def test_a_poisoned_delivery_fails_alone(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, inject: Inject, place: int
 ) -> None:
     box, other = people(store, 2)
-    accept(store, letter_to(box), letter_to(other))
+    accept(store.writes, letter_to(box), letter_to(other))
     inject(monkeypatch)
     batch: list[Write] = [letter_to(box, other) for _ in range(5)]
     batch.insert(2, removal(other, [1]))
     batch.insert(place, letter((POISON, box), (POISON, other)))
-    outcomes = store.apply(batch)
+    outcomes = store.writes.apply(batch)
     failed = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Failed)]
     removed = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Removed)]
     assert failed == [place]
@@ -98,12 +98,12 @@ def test_only_the_sender_of_a_poisoned_delivery_hears_of_it(
 ) -> None:
     """Through the writer thread, in one batch: while another writer has the turn, ten wait."""
     (box,) = people(store, 1)
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     inject(monkeypatch)
     outcomes: dict[int, Outcome] = {}
     deliveries: list[Settled] = []
     broken = threading.Event()
-    committer = Committer(store, deliver=deliveries.append, on_broken=broken.set)
+    committer = Committer(store.writes, deliver=deliveries.append, on_broken=broken.set)
 
     def submit(number: int) -> None:
         write = letter((POISON, box)) if number == 4 else letter_to(box)
@@ -115,7 +115,7 @@ def test_only_the_sender_of_a_poisoned_delivery_hears_of_it(
             submit(number)
         return []
 
-    store.apply_waiting(submit_while_we_hold_the_turn)
+    store.writes.apply_waiting(submit_while_we_hold_the_turn)
     committer.stop()
     for done, outcome in (pair for delivery in deliveries for pair in delivery):
         done(outcome)

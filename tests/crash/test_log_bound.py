@@ -82,7 +82,7 @@ class Gauge:
 def fill(house: House, name: str) -> None:
     """Give a mailbox very many empty messages, by SQL: nothing else is as fast."""
     store = open_store(house.settings)
-    account = store.find_account(name)
+    account = store.accounts.find_account(name)
     store.close()
     assert account is not None
     database = apsw.Connection(str(house.store_folder / "mail.db"))

@@ -41,9 +41,9 @@ def test_the_ports_are_the_high_ones_on_loopback_only(tmp_path: Path) -> None:
 
 
 def test_everybody_is_there_under_every_address(demo: DemoService, store: Store) -> None:
-    assert store.count_accounts() == len(demo.cast.members)
+    assert store.accounts.count_accounts() == len(demo.cast.members)
     for member in demo.cast.members:
-        account = store.find_account(member.identifier)
+        account = store.accounts.find_account(member.identifier)
         assert account is not None
         assert (account.name, account.addresses) == (member.name, member.addresses)
 
@@ -90,9 +90,13 @@ def _kept(demo: DemoService) -> list[Path]:
 
 
 def _state(store: Store, member: Member) -> tuple[Account, Credential | None, Maildrop]:
-    account = store.find_account(member.identifier)
+    account = store.accounts.find_account(member.identifier)
     assert account is not None
-    return account, store.read_credential(account.account_id), store.open_maildrop(account.inbox_id)
+    return (
+        account,
+        store.accounts.read_credential(account.account_id),
+        store.mail.open_maildrop(account.inbox_id),
+    )
 
 
 def test_an_interrupted_creation_is_completed(tmp_path: Path) -> None:
@@ -121,11 +125,11 @@ def test_a_welcome_that_was_removed_does_not_come_back(tmp_path: Path) -> None:
     demo = create(tmp_path / "demo", more=free_ports())
     store = open_store(demo.settings)
     try:
-        account = store.find_account("jmartin")
+        account = store.accounts.find_account("jmartin")
         assert account is not None
-        store.apply([Removal(mailbox_id=account.inbox_id, uids=(Uid(1),), removed_at_s=1.0)])
+        store.writes.apply([Removal(mailbox_id=account.inbox_id, uids=(Uid(1),), removed_at_s=1.0)])
         create(tmp_path / "demo")
-        assert store.open_maildrop(account.inbox_id).count == 0
+        assert store.mail.open_maildrop(account.inbox_id).count == 0
     finally:
         store.close()
 

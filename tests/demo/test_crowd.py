@@ -25,7 +25,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def _people_count(store: SqliteStore) -> int:
-    return sum(1 for _ in store.read_subjects(PersonDoc))
+    return sum(1 for _ in store.people.read_subjects(PersonDoc))
 
 
 def test_the_crowd_comes_once(settings: Settings) -> None:
@@ -37,11 +37,11 @@ def test_the_crowd_comes_once(settings: Settings) -> None:
 
 def test_an_interrupted_crowd_is_completed(settings: Settings) -> None:
     with a_store() as store:
-        store.begin_import(by_whom=BY_WHOM, digest="half", total=300, now_s=NOW_S)
+        store.people.begin_import(by_whom=BY_WHOM, digest="half", total=300, now_s=NOW_S)
         assert import_crowd(store, settings, now_s=NOW_S) > PEOPLE_COUNT
 
 
 def test_a_demo_that_imported_something_else_is_left_alone(settings: Settings) -> None:
     with a_store() as store:
-        store.begin_import(by_whom="cli:jane", digest="half", total=300, now_s=NOW_S)
+        store.people.begin_import(by_whom="cli:jane", digest="half", total=300, now_s=NOW_S)
         assert import_crowd(store, settings, now_s=NOW_S) == 0

@@ -92,9 +92,9 @@ def test_the_commands_of_the_screen_work_as_they_stand(served: DemoService) -> N
 def test_a_mailbox_in_use_is_one_sentence(served: DemoService) -> None:
     store = open_store(served.settings)
     try:
-        account = store.find_account("0170705z")
+        account = store.accounts.find_account("0170705z")
         assert account is not None
-        lock = store.lock_maildrop(account.inbox_id)
+        lock = store.locks.lock_maildrop(account.inbox_id)
         assert lock is not None
         with pytest.raises(TourError, match=r"refused 0170705z.*IN-USE"):
             tour(served)
@@ -114,7 +114,7 @@ def test_a_changed_password_is_one_sentence(served: DemoService) -> None:
         collect(_pop3s(served), changed, b"")
     store = open_store(served.settings)
     try:
-        account, numen = store.find_account("jmartin"), "17E0200001ABC"
+        account, numen = store.accounts.find_account("jmartin"), "17E0200001ABC"
         assert account is not None
         backend = StoreBackend(store)
         set_password(backend, account.account_id, Secret("un autre mot de passe"))

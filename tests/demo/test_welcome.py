@@ -26,11 +26,11 @@ MEMBERS = pytest.mark.parametrize("member", CAST.members, ids=lambda member: mem
 
 def octets_for(store: Store, member: Member) -> bytes:
     """The first message of the mailbox, which is as long as it is listed."""
-    account = store.find_account(member.identifier)
+    account = store.accounts.find_account(member.identifier)
     assert account is not None
-    maildrop = store.open_maildrop(account.inbox_id)
-    listing = store.list_maildrop(maildrop)
-    octets = read(store.fetch(account.inbox_id, Uid(1)))
+    maildrop = store.mail.open_maildrop(account.inbox_id)
+    listing = store.mail.list_maildrop(maildrop)
+    octets = read(store.mail.fetch(account.inbox_id, Uid(1)))
     assert octets is not None
     assert (list(listing.uids), list(listing.sizes_octets)) == ([1], [len(octets)])
     assert maildrop.octets == len(octets)

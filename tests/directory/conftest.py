@@ -67,13 +67,13 @@ def plan_of(
         left_s=90 * DAY_S,
         is_complete=complete,
     )
-    return decide(read_files(files), store, facts)
+    return decide(read_files(files), store.people, facts)
 
 
 def apply(store: SqliteStore, plan: Plan, *, now_s: float = NOW_S, name: str = "digest") -> Applied:
     """Nothing may be in conflict."""
     done = apply_steps(
-        store,
+        store.people,
         plan.steps,
         digest=name,
         by_whom="test",
@@ -98,10 +98,14 @@ def put(
 
 def undo(store: SqliteStore, *, now_s: float = NOW_S) -> int:
     """The last apply is taken back; nothing may be in conflict."""
-    run = store.last_import()
+    run = store.people.last_import()
     assert run is not None
     done = undo_run(
-        store, run, quarantine_s=QUARANTINE_S, progress=lambda _count: None, clock=lambda: now_s
+        store.people,
+        run,
+        quarantine_s=QUARANTINE_S,
+        progress=lambda _count: None,
+        clock=lambda: now_s,
     )
     assert done.conflicts == ()
     return done.done_count
@@ -116,15 +120,15 @@ def words(plan: Plan) -> list[str]:
 
 
 def docs(store: SqliteStore) -> list[Doc]:
-    return [*store.read_subjects(UnitDoc), *store.read_subjects(PersonDoc)]
+    return [*store.people.read_subjects(UnitDoc), *store.people.read_subjects(PersonDoc)]
 
 
 def people(store: SqliteStore) -> list[PersonDoc]:
-    return [doc for doc in store.read_subjects(PersonDoc) if isinstance(doc, PersonDoc)]
+    return [doc for doc in store.people.read_subjects(PersonDoc) if isinstance(doc, PersonDoc)]
 
 
 def unit(store: SqliteStore, code: str) -> UnitDoc:
-    doc = store.read_unit(code)
+    doc = store.people.read_unit(code)
     assert doc is not None
     return doc
 

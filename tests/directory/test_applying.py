@@ -92,16 +92,16 @@ def test_an_apply_that_stopped_goes_on_where_it_was(
     done = _apply(store, plan, lambda _count: None)
     assert (done.resumed_at, done.done_count) == (2, 5)
     assert len(people(store)) == 7
-    run = store.last_import()
+    run = store.people.last_import()
     assert run is not None
-    assert (run.state, count_undo(store, run)) == ("applied", 7)
+    assert (run.state, count_undo(store.people, run)) == ("applied", 7)
 
 
 def _apply(
     store: SqliteStore, plan: Plan, progress: applying.Progress, digest: str = "one"
 ) -> applying.Applied:
     return apply_steps(
-        store,
+        store.people,
         plan.steps,
         digest=digest,
         by_whom="test",
@@ -139,7 +139,7 @@ def test_a_subject_that_changed_meanwhile_is_a_conflict_and_the_others_go_in(
     apply(store, moved, name="meanwhile")
     told: list[tuple[Step, str]] = []
     done = apply_steps(
-        store,
+        store.people,
         plan.steps,
         digest="late",
         by_whom="test",
@@ -165,7 +165,8 @@ from mailserver.store.sqlite.store import SqliteStore
 octets = Path(sys.argv[2]).read_bytes()
 store = SqliteStore(Path(sys.argv[1]), keep_removed_s=0, keep_history_s=0)
 apply_steps(
-    store, read_plan(octets, name="p", domain="ac-exemple.fr").steps, digest=digest_of(octets),
+    store.people, read_plan(octets, name="p", domain="ac-exemple.fr").steps,
+    digest=digest_of(octets),
     by_whom="test", quarantine_s=1e9, tell=lambda conflicts: None,
     progress=lambda count: (os.write(1, b"%d\\n" % count), os.read(0, 1)),
 )
@@ -196,13 +197,13 @@ def test_kill_9_in_the_middle_loses_nothing_and_the_same_again_ends_it(tmp_path:
     child.communicate()
     assert [int(line) for line in told] == [0, applying.SLICE, applying.SLICE]
     with a_store(location) as store:
-        run = store.last_import()
+        run = store.people.last_import()
         assert run is not None
         assert (run.state, run.done) == ("applying", 2 * applying.SLICE)
         octets = file.read_bytes()
         steps = read_plan(octets, name="p", domain=DOMAIN).steps
         done = apply_steps(
-            store,
+            store.people,
             steps,
             digest=digest_of(octets),
             by_whom="test",
@@ -233,7 +234,7 @@ def test_five_thousand_people_come_and_a_second_look_finds_nothing_to_do(
 
 
 def test_a_name_that_was_taken_by_hand_is_passed_over(store: SqliteStore) -> None:
-    store.add_account(
+    store.accounts.add_account(
         identifier="jmartin", name="x", addresses=[f"jean.martin@{DOMAIN}"], now_s=NOW_S
     )
     put(store, file_of([f"{numen(1)};Martin;Jean;;;"], HEADER))
@@ -257,15 +258,15 @@ def test_an_import_whose_only_change_is_a_conflict_is_in_nobodys_way(store: Sqli
     """It has nothing in; so it can be passed, and taken back, and then it is."""
     put(store, file_of([f"{numen(1)};Martin;Anne;;;"], HEADER))
     before = docs(store)
-    first = store.last_import()
+    first = store.people.last_import()
     plan = plan_of(store, file_of([f"{numen(1)};Durand;Anne;;;"], HEADER))
     (doc,) = people(store)
     change = Change(before=doc, after=replace(doc, telephone="0500000000"))
-    assert store.put(change, by_whom="test", now_s=NOW_S, quarantine_s=QUARANTINE_S) is None
+    assert store.people.put(change, by_whom="test", now_s=NOW_S, quarantine_s=QUARANTINE_S) is None
     changed = docs(store)
     told: list[list[tuple[Step, str]]] = []
     applied = apply_steps(
-        store,
+        store.people,
         plan.steps,
         digest="conflict",
         by_whom="test",
@@ -276,16 +277,16 @@ def test_an_import_whose_only_change_is_a_conflict_is_in_nobodys_way(store: Sqli
     )
     assert (applied.conflict_count, len(told)) == (1, 1)
     assert first is not None
-    assert store.begin_undo(first.run_id) == []  # it is passed
+    assert store.people.begin_undo(first.run_id) == []  # it is passed
     undone = undo_run(
-        store,
+        store.people,
         applied.run,
         quarantine_s=QUARANTINE_S,
         progress=lambda _count: None,
         clock=lambda: NOW_S,
     )
     assert (undone.done_count, undone.conflicts) == (0, ())
-    states = {run.run_id: run.state for run in store.list_imports()}
+    states = {run.run_id: run.state for run in store.people.list_imports()}
     assert states[applied.run.run_id] == "undone"
     assert docs(store) == changed
     assert before != changed
@@ -298,14 +299,14 @@ def test_an_earlier_import_waits_for_the_later_ones_and_is_reached_in_order(
     for number in range(3):
         put(store, file_of([f"{numen(number)};Nom;Anne;;;"], HEADER))
         states.append(docs(store))
-    runs = store.list_imports()[:3]
+    runs = store.people.list_imports()[:3]
     with pytest.raises(LaterRuns) as caught:
-        undo_run(store, runs[2], quarantine_s=QUARANTINE_S, progress=lambda _count: None)
+        undo_run(store.people, runs[2], quarantine_s=QUARANTINE_S, progress=lambda _count: None)
     assert [run.run_id for run in caught.value.runs] == [runs[0].run_id, runs[1].run_id]
     assert docs(store) == states[3]
     for number, run in enumerate(runs):
         undo_run(
-            store,
+            store.people,
             run,
             quarantine_s=QUARANTINE_S,
             progress=lambda _count: None,
@@ -313,4 +314,4 @@ def test_an_earlier_import_waits_for_the_later_ones_and_is_reached_in_order(
         )
         assert docs(store) == states[2 - number]
         with pytest.raises(StoreUnavailable):
-            store.begin_undo(run.run_id)
+            store.people.begin_undo(run.run_id)

@@ -33,6 +33,7 @@ from mailserver.store.ports.people import (
 )
 from mailserver.values.ids import AccountId, UnitId
 from mailserver.values.secret import Secret
+from tests.one_object import OneObject
 from tests.programs import needs_program
 
 NOW_S = 1_790_000_000.0
@@ -72,10 +73,10 @@ def person(number: int, name: str, *codes: str, life: Life = Life.PRESENT) -> Pe
 
 
 @dataclass
-class FakeDirectory:
+class FakeDirectory(OneObject):
     """One school and its people; pages of two, so that paging is tried."""
 
-    people: list[Person]
+    persons: list[Person]
     must_change: dict[int, bool | None] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)
     verifiers: dict[int, str] = field(default_factory=dict)
@@ -84,9 +85,9 @@ class FakeDirectory:
 
     def search_people(self, which: Search, *, after: str, limit: int) -> list[Person]:
         assert which.with_hidden
-        names = [one.identifier for one in self.people]
+        names = [one.identifier for one in self.persons]
         begin = names.index(after) + 1 if after else 0
-        return self.people[begin : begin + 2]
+        return self.persons[begin : begin + 2]
 
     def search_units(self, which: Search, *, after: str, limit: int) -> list[Unit]:
         unit = Unit(
@@ -99,7 +100,7 @@ class FakeDirectory:
         return [] if after else [unit]
 
     def find_person(self, identifier: str) -> Person | None:
-        return next((one for one in self.people if one.identifier == identifier), None)
+        return next((one for one in self.persons if one.identifier == identifier), None)
 
     def relations_over(
         self, *, account_id: AccountId | None = None, unit_id: UnitId | None = None

@@ -101,7 +101,7 @@ class Owners:
         for doc in docs(store):
             self._subjects[_subject(doc)] = doc
         given = {
-            subject: set(store.given_to(doc, now_s=now_s))
+            subject: set(store.people.given_to(doc, now_s=now_s))
             for subject, doc in self._subjects.items()
         }
         for one, other in combinations(given, 2):

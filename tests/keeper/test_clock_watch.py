@@ -39,7 +39,9 @@ class House:
         """The keeper, or the next one."""
         self.keeper = Keeper(
             self.store,
-            watch=ClockWatch(self.store, log=LOG, boot=boot_name(), wall_s=lambda: self.now_s),
+            watch=ClockWatch(
+                self.store.clock, log=LOG, boot=boot_name(), wall_s=lambda: self.now_s
+            ),
             log=LOG,
             wal_limit_octets=64 * MIB,
             left_s=90 * DAY_S,
@@ -57,7 +59,9 @@ class House:
                 self.keeper.step(now_s=self.now_s, clock_s=self.clock_s)
 
     def ends_s(self) -> float:
-        clock = ServiceClock(self.store, wall_s=lambda: self.now_s, steady_s=lambda: self.clock_s)
+        clock = ServiceClock(
+            self.store.clock, wall_s=lambda: self.now_s, steady_s=lambda: self.clock_s
+        )
         return clock.ends_s()
 
 
@@ -72,9 +76,9 @@ def test_nothing_is_reclaimed_or_forgotten_while_the_clock_is_two_years_ahead(
     house: House,
 ) -> None:
     (box,) = people(house.store, 1)
-    accept(house.store, letter_to(box))
-    remove(house.store, box, [1])
-    accept(house.store, outgoing(at_s=house.now_s))
+    accept(house.store.writes, letter_to(box))
+    remove(house.store.writes, box, [1])
+    accept(house.store.writes, outgoing(at_s=house.now_s))
     agent = Agent(house.store, now_s=house.now_s)
     agent.relay(agent.lease())
     with house.store._engine.write_turn(), house.store._engine.transaction() as connection:
@@ -94,8 +98,8 @@ def test_nothing_is_reclaimed_or_forgotten_while_the_clock_is_two_years_ahead(
 
 def test_what_has_stood_for_a_day_ends_what_is_due(house: House) -> None:
     (box,) = people(house.store, 1)
-    accept(house.store, letter_to(box))
-    remove(house.store, box, [1])
+    accept(house.store.writes, letter_to(box))
+    remove(house.store.writes, box, [1])
     with house.store._engine.write_turn(), house.store._engine.transaction() as connection:
         connection.execute("UPDATE entry SET removed_at_s = ?", (house.now_s,))
     house.now_s += 30 * DAY_S
@@ -109,23 +113,23 @@ def test_a_step_back_mends_what_was_written_ahead_and_tells(
 ) -> None:
     house.now_s += YEAR_S
     house.run(60)
-    accept(house.store, outgoing(at_s=house.now_s))
+    accept(house.store.writes, outgoing(at_s=house.now_s))
     house.now_s -= YEAR_S
     house.run(60)
     ((at_s,),) = house.store._engine.read("SELECT accepted_at_s FROM message")
     assert at_s <= house.now_s
-    belief = house.store.read_clock()
+    belief = house.store.clock.read_clock()
     assert belief is not None
     assert belief.bounded_count >= 1
     assert belief.step_s == pytest.approx(-YEAR_S)
     # What was on its way to the disk while the clock stepped comes later.
-    accept(house.store, outgoing(at_s=house.now_s + YEAR_S))
+    accept(house.store.writes, outgoing(at_s=house.now_s + YEAR_S))
     house.run(180)
     assert house.store._engine.read("SELECT max(accepted_at_s) FROM message")[0][0] <= house.now_s
 
 
 def test_the_next_keeper_mends_at_its_start(house: House) -> None:
-    accept(house.store, outgoing(at_s=house.now_s + YEAR_S))
+    accept(house.store.writes, outgoing(at_s=house.now_s + YEAR_S))
     house.begin()
     house.run(60)
     assert house.store._engine.read("SELECT max(accepted_at_s) FROM message")[0][0] <= house.now_s
@@ -137,7 +141,7 @@ def test_what_came_while_the_clock_said_1970_is_of_today_once_ntp_has_set_it(
     right_s = house.now_s
     house.now_s = 300.0
     house.run(60)
-    accept(house.store, outgoing(at_s=house.now_s, tell_at_s=house.now_s + 5 * DAY_S))
+    accept(house.store.writes, outgoing(at_s=house.now_s, tell_at_s=house.now_s + 5 * DAY_S))
     house.now_s += right_s
     house.run(60)
     ((at_s, tell_at_s),) = house.store._engine.read(
@@ -145,7 +149,7 @@ def test_what_came_while_the_clock_said_1970_is_of_today_once_ntp_has_set_it(
     )
     assert at_s == pytest.approx(house.now_s, abs=200)
     assert tell_at_s == pytest.approx(at_s + 5 * DAY_S)
-    assert house.store.overdue(now_s=house.ends_s(), limit=9) == []
+    assert house.store.queue.overdue(now_s=house.ends_s(), limit=9) == []
 
 
 def test_nothing_ends_before_what_was_stamped_in_1970_is_mended(house: House) -> None:
@@ -159,7 +163,7 @@ def test_nothing_ends_before_what_was_stamped_in_1970_is_mended(house: House) ->
 
 
 def test_a_clock_that_is_behind_leaves_what_was_written_before_as_it_is(house: House) -> None:
-    accept(house.store, outgoing(at_s=house.now_s))
+    accept(house.store.writes, outgoing(at_s=house.now_s))
     at_s = house.now_s
     house.now_s -= 100 * DAY_S
     house.run(60)
@@ -176,7 +180,7 @@ def test_a_clock_that_is_behind_leaves_what_was_written_before_as_it_is(house: H
 
 def test_where_nothing_happens_it_writes_every_ten_minutes(house: House) -> None:
     def written_s() -> float:
-        belief = house.store.read_clock()
+        belief = house.store.clock.read_clock()
         assert belief is not None
         return belief.steady_s
 

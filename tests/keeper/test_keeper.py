@@ -27,13 +27,14 @@ from mailserver.store.sqlite.store import SqliteStore
 from mailserver.telemetry.log import get_log
 from mailserver.values.clock import Belief, Era
 from mailserver.values.ids import AccountId
+from tests.one_object import OneObject
 
 LOG = get_log("test")
 LEFT_S = 90 * 86_400.0
 
 
 @dataclass
-class FakeStore:
+class FakeStore(OneObject):
     """Only what the keeper asks for; `work` is how many slices there are to reclaim."""
 
     used_octets: int = 0
@@ -43,7 +44,7 @@ class FakeStore:
     reports: list[dict[str, float]] = field(default_factory=list)
     reclaim_count: int = 0
     unindexed: int = 0
-    people: list[PersonDoc] = field(default_factory=list)
+    persons: list[PersonDoc] = field(default_factory=list)
     belief: Belief | None = None
     bound_count: int = 0
     out_of_bounds: list[int] = field(default_factory=list)
@@ -104,14 +105,14 @@ class FakeStore:
         return 0
 
     def due_lives(self, *, now_s: float, limit: int) -> list[PersonDoc]:
-        return [one for one in self.people if one.life_until_s and one.life_until_s <= now_s]
+        return [one for one in self.persons if one.life_until_s and one.life_until_s <= now_s]
 
     def put(
         self, change: Change, *, by_whom: str, now_s: float, quarantine_s: float
     ) -> Conflict | None:
         assert isinstance(change.before, PersonDoc)
         assert isinstance(change.after, PersonDoc)
-        self.people[self.people.index(change.before)] = change.after
+        self.persons[self.persons.index(change.before)] = change.after
         return None
 
     def index_journeys(self) -> int:
@@ -160,12 +161,12 @@ def test_lives_whose_date_has_come_take_their_step() -> None:
         life=Life.LEAVING,
         life_until_s=1e9,
     )
-    store = FakeStore(people=[jeanne])
+    store = FakeStore(persons=[jeanne])
     kept = keeper(store)
     assert kept.step(now_s=1e9 - 1, clock_s=0) == CALM_STEP_S
-    assert store.people[0].life is Life.LEAVING
+    assert store.persons[0].life is Life.LEAVING
     assert kept.step(now_s=1e9, clock_s=ROUND_S) == SLICE_PAUSE_S
-    assert (store.people[0].life, store.people[0].life_until_s) == (Life.LEFT, 1e9 + LEFT_S)
+    assert (store.persons[0].life, store.persons[0].life_until_s) == (Life.LEFT, 1e9 + LEFT_S)
 
 
 def test_a_quiet_store_is_looked_at_once_a_second() -> None:
@@ -266,15 +267,15 @@ def test_it_can_be_told_to_end_while_it_waits() -> None:
 
 def test_it_keeps_a_real_store(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store")
-    wait_for_turn(store, lambda _: False, LOG)
+    wait_for_turn(store.locks, lambda _: False, LOG)
     kept = Keeper(
         store,
-        watch=ClockWatch(store, log=LOG, boot="one", wall_s=lambda: 1e9),
+        watch=ClockWatch(store.clock, log=LOG, boot="one", wall_s=lambda: 1e9),
         log=LOG,
         wal_limit_octets=64 * MIB,
         left_s=LEFT_S,
         quarantine_s=LEFT_S,
     )
     assert kept.step(now_s=1e9, clock_s=0) <= CALM_STEP_S
-    assert "keeper.0" in store.read_reports()
+    assert "keeper.0" in store.counters.read_reports()
     store.close()

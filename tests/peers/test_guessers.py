@@ -40,7 +40,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         yield PrivateLedger()
         return
     store = SqliteStore(put_new_store(tmp_path / "store"))
-    yield store
+    yield store.counters
     store.close()
 
 

@@ -28,6 +28,7 @@ from pop3_store.notes import Collected
 from pop3_store.session import Session
 from pop3_store.states import Authenticate, Remove, Signal
 from pop3_store.texts import speak
+from tests.one_object import OneObject
 
 INBOX = MailboxId(7)
 LEAD = b"Return-Path: <a@b.fr>\r\n"
@@ -53,7 +54,7 @@ class FakeLock:
 
 
 @dataclass
-class FakeStore:
+class FakeStore(OneObject):
     """One mailbox.  `broken` names the calls that raise."""
 
     entries: list[FakeEntry] = field(default_factory=list)

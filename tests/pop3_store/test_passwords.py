@@ -64,8 +64,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     ids = {}
     for name in PEOPLE:
         address = f"ce.{name}@ac-exemple.fr" if name[0].isdigit() else f"{name}@ac-exemple.fr"
-        account = store.add_account(identifier=name, name=name, addresses=[address], now_s=1.0)
-        store.write_credential(account.account_id, verifier=verifier, must_change=False)
+        account = store.accounts.add_account(
+            identifier=name, name=name, addresses=[address], now_s=1.0
+        )
+        store.accounts.write_credential(account.account_id, verifier=verifier, must_change=False)
         ids[name] = account.account_id
     with running_door(folder, credentials.authority, settings=tree) as door:
         yield Town(door, store, ids, key)
@@ -88,12 +90,12 @@ def test_accents_are_the_same_in_every_form(town: Town) -> None:
 
 
 def test_a_numen_opens_as_it_is_typed_from_paper(town: Town) -> None:
-    town.store.write_credential(
+    town.store.accounts.write_credential(
         town.ids["zlamar"], verifier=numen_verifier(NUMEN, town.key), must_change=True
     )
     for typed in ("17e 02 00001 abc", NUMEN, NUMEN.lower()):
         assert town.poll("zlamar", typed).startswith(OPEN)
-    credential = town.store.read_credential(town.ids["zlamar"])
+    credential = town.store.accounts.read_credential(town.ids["zlamar"])
     assert credential is not None
     assert credential.verifier is not None
     assert credential.verifier.startswith("$numen-argon2$")
@@ -102,11 +104,11 @@ def test_a_numen_opens_as_it_is_typed_from_paper(town: Town) -> None:
 
 def test_a_holder_opens_a_schools_mailbox_as_themselves(town: Town) -> None:
     assert town.poll("pnoir*ce.0170705z", ACCENTED).startswith(NO)
-    town.store.relate(
+    town.store.people.relate(
         RelationKind.HOLDER, town.ids["pnoir"], of_account=town.ids["0170705z"], since_s=1.0
     )
     assert town.poll("pnoir*ce.0170705z", ACCENTED).startswith(OPEN)
-    (log_in,) = [one for one in town.store.log_ins(town.ids["0170705z"]) if one.is_success]
+    (log_in,) = [one for one in town.store.counters.log_ins(town.ids["0170705z"]) if one.is_success]
     assert (log_in.by_whom, log_in.peer) == ("pnoir", "127.0.0.1")
 
 

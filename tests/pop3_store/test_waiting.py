@@ -9,7 +9,7 @@ import pytest
 
 from mailserver.peers.board import Board
 from mailserver.store.ports.errors import StoreError, StoreUnavailable
-from mailserver.store.ports.mail import MaildropLock
+from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.values.ids import MailboxId
 from pop3_store.lobby import Lobby
 from pop3_store.protocol import Pop3Protocol

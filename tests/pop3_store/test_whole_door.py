@@ -69,11 +69,11 @@ def fill(store: SqliteStore, mailbox_id: MailboxId, bodies: Sequence[bytes]) -> 
     for octets in bodies:
         body: Body = InlineBody(octets)
         if len(octets) > 256 * 1024:
-            spool = store.open_spool()
+            spool = store.bodies.open_spool()
             spool.write(octets)
             body = spool.commit()
         batch.append(acceptance(body, octets, mailbox_id))
-    outcomes = store.apply(batch)
+    outcomes = store.writes.apply(batch)
     assert all(isinstance(outcome, Accepted) for outcome in outcomes)
 
 
@@ -83,7 +83,7 @@ def whole_door(
 ) -> Iterator[RunningDoor]:
     """A service with one person, `frot`, whose maildrop holds `bodies`."""
     store = open_store(Settings.model_validate(tree))
-    account = store.add_account(
+    account = store.accounts.add_account(
         identifier="frot", name="François Rot", addresses=[ADDRESS], now_s=1000.0
     )
     StoreBackend(store).set_password(
@@ -203,9 +203,9 @@ def test_a_quit_that_was_sent_before_sigterm_is_finished(
             assert client.line() == b"+OK Goodbye\r\n"
         assert status == 0
     store = open_store(Settings.model_validate(settings_tree))
-    account = store.find_account("frot")
+    account = store.accounts.find_account("frot")
     assert account is not None
-    assert store.open_maildrop(account.inbox_id).count == 1
+    assert store.mail.open_maildrop(account.inbox_id).count == 1
     store.close()
 
 

@@ -142,10 +142,10 @@ def _keep_house(settings: Settings, life_fd: int) -> None:
     )
     os.set_blocking(life_fd, False)
     while not _has_ended(life_fd):
-        kept.checkpoint()
-        kept.reclaim(now_s=time.time())
+        kept.upkeep.checkpoint()
+        kept.upkeep.reclaim(now_s=time.time())
         time.sleep(KEEPER_STEP_S)
-    while kept.reclaim(now_s=time.time()).entry_count:  # what sessions had locked until now
+    while kept.upkeep.reclaim(now_s=time.time()).entry_count:  # what sessions had locked until now
         continue
     kept.close()
 

@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 
 def room(store: SqliteStore, quota: int) -> Room:
-    target = store.find_target(ADDRESS)
+    target = store.people.find_target(ADDRESS)
     assert target is not None
     return decide_room(
         Limits(name="t", quota_count=quota, hard_count=quota + 5),
@@ -39,10 +39,10 @@ def room(store: SqliteStore, quota: int) -> Room:
 
 def test_all_that_one_batch_puts_into_a_nearly_full_mailbox_is_counted(store: SqliteStore) -> None:
     account = person(store, "fmarot", addresses=[ADDRESS])
-    accept(store, *(letter((ADDRESS, account.inbox_id)) for _ in range(9)))
+    accept(store.writes, *(letter((ADDRESS, account.inbox_id)) for _ in range(9)))
     assert room(store, 10) is Room.YES
     # Eight sessions were told yes in the same moment; the next one is not.
-    accept(store, *(letter((ADDRESS, account.inbox_id)) for _ in range(8)))
+    accept(store.writes, *(letter((ADDRESS, account.inbox_id)) for _ in range(8)))
     assert len(uids_of(store, account.inbox_id)) == 17
     assert room(store, 10) is Room.NO
 
@@ -51,11 +51,11 @@ def test_a_quota_lowered_below_what_is_there_refuses_until_enough_is_removed(
     store: SqliteStore,
 ) -> None:
     account = person(store, "fmarot", addresses=[ADDRESS])
-    accept(store, *(letter((ADDRESS, account.inbox_id)) for _ in range(9)))
+    accept(store.writes, *(letter((ADDRESS, account.inbox_id)) for _ in range(9)))
     assert room(store, 3) is Room.NO
     uids = tuple(map(Uid, uids_of(store, account.inbox_id)))
     assert len(uids) == 9
-    store.apply([Removal(mailbox_id=account.inbox_id, uids=uids[:4], removed_at_s=NOW_S)])
+    store.writes.apply([Removal(mailbox_id=account.inbox_id, uids=uids[:4], removed_at_s=NOW_S)])
     assert room(store, 3) is Room.NOT_NOW
-    store.apply([Removal(mailbox_id=account.inbox_id, uids=uids[4:7], removed_at_s=NOW_S)])
+    store.writes.apply([Removal(mailbox_id=account.inbox_id, uids=uids[4:7], removed_at_s=NOW_S)])
     assert room(store, 3) is Room.YES

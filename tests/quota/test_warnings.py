@@ -36,7 +36,7 @@ def warner(store: Store, *, quota: int = 20) -> QuotaWarner:
 
 
 def fill(store: Store, account: Account, count: int) -> None:
-    accept(store, *(letter((ADDRESS, account.inbox_id)) for _ in range(count)))
+    accept(store.writes, *(letter((ADDRESS, account.inbox_id)) for _ in range(count)))
 
 
 def test_each_level_is_told_once_and_again_after_it_eased(store: SqliteStore) -> None:
@@ -48,7 +48,7 @@ def test_each_level_is_told_once_and_again_after_it_eased(store: SqliteStore) ->
     assert told == [0, 1, 0, 0, 1, 0]  # 15, 16, then its letter: 17, 18, 19 and the second one
     assert warner(store).step(now_s=NOW_S, clock_s=NOW_S) == 0
     uids = tuple(map(Uid, uids_of(store, account.inbox_id)))
-    store.apply([Removal(mailbox_id=account.inbox_id, uids=uids, removed_at_s=NOW_S)])
+    store.writes.apply([Removal(mailbox_id=account.inbox_id, uids=uids, removed_at_s=NOW_S)])
     assert warner(store).step(now_s=NOW_S, clock_s=NOW_S) == 0
     fill(store, account, 17)
     assert warner(store).step(now_s=NOW_S, clock_s=NOW_S) == 1
@@ -80,9 +80,9 @@ def test_without_a_quota_nobody_is_told(store: SqliteStore) -> None:
 def test_who_never_was_near_it_gets_no_row_of_history(store: SqliteStore) -> None:
     account = person(store, "fmarot", addresses=[ADDRESS])
     fill(store, account, 3)
-    before = store.history(account.account_id, limit=10)
+    before = store.people.history(account.account_id, limit=10)
     assert warner(store).step(now_s=NOW_S, clock_s=NOW_S) == 0
-    assert store.history(account.account_id, limit=10) == before
+    assert store.people.history(account.account_id, limit=10) == before
 
 
 def test_an_account_without_an_address_is_told_nothing_and_again_when_it_has_one(
@@ -92,7 +92,7 @@ def test_an_account_without_an_address_is_told_nothing_and_again_when_it_has_one
     fill(store, account, 17)
     one = warner(store)
     assert one.step(now_s=NOW_S, clock_s=0.0) == 0
-    store.add_address(account.account_id, ADDRESS, now_s=NOW_S)
+    store.accounts.add_address(account.account_id, ADDRESS, now_s=NOW_S)
     assert one.step(now_s=NOW_S, clock_s=EVERY_S) == 1
 
 
@@ -100,7 +100,7 @@ def test_the_letter_is_in_the_readers_language(store: SqliteStore) -> None:
     account = person(store, "fmarot", addresses=[ADDRESS])
     fill(store, account, 17)
     warner(store).step(now_s=NOW_S, clock_s=NOW_S)
-    message = store.fetch(account.inbox_id, Uid(uids_of(store, account.inbox_id)[-1]))
+    message = store.mail.fetch(account.inbox_id, Uid(uids_of(store, account.inbox_id)[-1]))
     assert message is not None
     assert message.octets is not None
     assert b"est remplie =C3=A0 85 %" in message.octets

@@ -72,12 +72,12 @@ class Town:
         return AddressDesk(self.house)
 
     def account(self, identifier: str) -> AccountId:
-        found = self.store.find_account(identifier)
+        found = self.store.accounts.find_account(identifier)
         assert found is not None
         return found.account_id
 
     def subject(self, identifier: str) -> Subject:
-        found = self.store.read_subject(self.account(identifier))
+        found = self.store.recovery.read_subject(self.account(identifier))
         assert found is not None
         return found
 
@@ -112,9 +112,9 @@ class Town:
 
     def correspondent(self, identifier: str, *codes: str) -> None:
         for code in codes or (SCHOOL,):
-            found = self.store.find_unit(code)
+            found = self.store.people.find_unit(code)
             assert found is not None
-            self.store.relate(
+            self.store.people.relate(
                 RelationKind.CORRESPONDENT,
                 self.account(identifier),
                 of_unit=found.unit_id,
@@ -123,7 +123,7 @@ class Town:
 
     def history(self, identifier: str = "jmarot") -> list[tuple[str, str, str]]:
         """The latest first: what, by whom, details."""
-        events = self.store.history(self.account(identifier), limit=20)
+        events = self.store.people.history(self.account(identifier), limit=20)
         return [(one.what, one.by_whom, one.details) for one in events]
 
 
@@ -169,7 +169,7 @@ def _town_over(store: SqliteStore, clock: Clock, work: Work, log: io.StringIO) -
         backend=StoreBackend(store, numen_key=KEY, domains=["d.fr"], now_s=clock),
         post=post,
         key=KEY,
-        throttle=Throttle(store, limits_of(settings.auth)),
+        throttle=Throttle(store.counters, limits_of(settings.auth)),
         rules=settings.passwords,
         language="fr",
         domains=("d.fr",),
@@ -177,7 +177,7 @@ def _town_over(store: SqliteStore, clock: Clock, work: Work, log: io.StringIO) -
     )
     town = Town(store=store, house=house, post=post, clock=clock, work=work, log=log)
     verifier = numen_verifier(NUMEN, KEY)
-    store.write_credential(town.account("jmarot"), verifier=verifier, must_change=True)
+    store.accounts.write_credential(town.account("jmarot"), verifier=verifier, must_change=True)
     town.give("jmarot", OLD)
     return town
 

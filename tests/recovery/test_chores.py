@@ -30,11 +30,13 @@ PEOPLE = ("jmarot", "pnoir", "zlamar")
 def imported(town: Town, *identifiers: str) -> None:
     for number, identifier in enumerate(identifiers):
         verifier = numen_verifier(f"17E02{number:05}ABC", KEY)
-        town.store.write_credential(town.account(identifier), verifier=verifier, must_change=True)
+        town.store.accounts.write_credential(
+            town.account(identifier), verifier=verifier, must_change=True
+        )
 
 
 def verifier(town: Town, identifier: str) -> str:
-    credential = town.store.read_credential(town.account(identifier))
+    credential = town.store.accounts.read_credential(town.account(identifier))
     assert credential is not None
     assert credential.verifier is not None
     return credential.verifier
@@ -42,12 +44,12 @@ def verifier(town: Town, identifier: str) -> str:
 
 def test_numens_are_hashed_in_slices_and_still_open(town: Town) -> None:
     for number in range(SLICE_COUNT):
-        town.store.add_account(
+        town.store.accounts.add_account(
             identifier=f"p{number}", name="x", addresses=[f"p{number}@d.fr"], now_s=1.0
         )
     everybody = (*PEOPLE[1:], *(f"p{number}" for number in range(SLICE_COUNT)))
     imported(town, *everybody)
-    hasher = NumenHasher(town.store)
+    hasher = NumenHasher(town.store.recovery)
     assert [hasher.step(), hasher.step(), hasher.step()] == [True, True, False]
     assert hasher.hashed_count == len(everybody) + 1  # the one that is kept for jmarot
     assert all(verifier(town, one).startswith(SLOW) for one in everybody)
@@ -61,7 +63,7 @@ def test_the_numen_that_is_kept_for_recovery_is_hashed_too(town: Town) -> None:
     imported(town, "jmarot")
     town.give("jmarot", NEW)
     assert (town.subject("jmarot").numen or "").startswith(QUICK)
-    NumenHasher(town.store).step()
+    NumenHasher(town.store.recovery).step()
     assert (town.subject("jmarot").numen or "").startswith(SLOW)
     assert town.opens("jmarot", NEW)
 
@@ -73,14 +75,14 @@ def test_a_password_that_is_chosen_while_its_numen_is_hashed_stays(town: Town) -
         town.give("jmarot", NEW)
         return f"{SLOW}{key_name}$x"
 
-    assert NumenHasher(town.store).step(slow)
+    assert NumenHasher(town.store.recovery).step(slow)
     assert town.opens("jmarot", NEW)
 
 
 def test_a_keeper_that_must_end_writes_what_it_has(town: Town) -> None:
     imported(town, *PEOPLE)
     answers = iter([True, False])
-    hasher = NumenHasher(town.store, is_wanted=lambda: next(answers))
+    hasher = NumenHasher(town.store.recovery, is_wanted=lambda: next(answers))
     assert hasher.step()
     assert hasher.hashed_count == 1
     assert sum(verifier(town, one).startswith(SLOW) for one in PEOPLE) == 1
@@ -106,7 +108,9 @@ def test_the_keeper_hashes_at_the_lowest_priority_and_writes_at_its_own(
         return noting
 
     monkeypatch.setattr(town.work, "hash", noted("hash", town.work.hash))
-    monkeypatch.setattr(town.store, "replace_numens", noted("write", town.store.replace_numens))
+    monkeypatch.setattr(
+        town.store.recovery, "replace_numens", noted("write", town.store.recovery.replace_numens)
+    )
     chores = ChoreThread(town.store, settings_of(town))
     assert not chores.hash_numens(until_s=time.monotonic() + 60)
     chores.stop()
@@ -131,10 +135,10 @@ class Watch:
         self.town = town
         imported(town, "jmarot")
         self.rules = rules or PasswordsSettings()
-        credential = town.store.read_credential(town.account("jmarot"))
+        credential = town.store.accounts.read_credential(town.account("jmarot"))
         assert credential is not None
         self.ends_at_s = town.clock.now_s + self.rules.grace_days * DAY_S
-        town.store.start_grace(
+        town.store.recovery.start_grace(
             town.account("jmarot"), version=credential.version, until_s=self.ends_at_s
         )
         self.post = Post(town.store, settings_of(town))
@@ -147,7 +151,7 @@ class Watch:
     def letters(self) -> list[str]:
         inbox_id = self.town.subject("jmarot").inbox_id
         uids = map(Uid, uids_of(self.town.store, inbox_id))
-        found = [self.town.store.fetch(inbox_id, uid) for uid in uids]
+        found = [self.town.store.mail.fetch(inbox_id, uid) for uid in uids]
         return [one.octets.decode() for one in found if one is not None and one.octets is not None]
 
 
@@ -186,7 +190,7 @@ def test_a_crash_between_the_letter_and_its_note_sends_no_second(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(town.store, "mark_warned", dies)
+        patched.setattr(town.store.recovery, "mark_warned", dies)
         with pytest.raises(KeyboardInterrupt):
             watch.warned(days_left=6)
     watch.warned(days_left=6)
@@ -194,7 +198,7 @@ def test_a_crash_between_the_letter_and_its_note_sends_no_second(
 
 
 def test_a_warning_is_in_the_accounts_language(town: Town) -> None:
-    doc = town.store.find_doc("jmarot")
+    doc = town.store.people.find_doc("jmarot")
     assert doc is not None
     assert put(town.store, doc, replace(doc, language="en")) is None
     watch = Watch(town)
@@ -219,11 +223,11 @@ def test_no_numen_is_in_the_store_its_journals_or_the_log(town: Town, tmp_path: 
 
     verifier_of_numen = numen_verifier(numen, KEY)
     account_id = town.account("jmarot")
-    town.store.write_credential(account_id, verifier=verifier_of_numen, must_change=True)
+    town.store.accounts.write_credential(account_id, verifier=verifier_of_numen, must_change=True)
     search()
     assert town.opens("jmarot", numen)
     search()
-    NumenHasher(town.store).step()
+    NumenHasher(town.store.recovery).step()
     town.give("jmarot", NEW)
     search()
     code = town.handed_code()

@@ -125,8 +125,8 @@ def test_codes_are_kept_as_digests_only(town: Town) -> None:
 
 def test_codes_that_are_long_over_are_forgotten(town: Town) -> None:
     town.handed_code()
-    assert town.store.forget_codes(before_s=town.clock.now_s + 6 * 86_400) == 0
-    assert town.store.forget_codes(before_s=town.clock.now_s + 8 * 86_400) == 1
+    assert town.store.recovery.forget_codes(before_s=town.clock.now_s + 6 * 86_400) == 0
+    assert town.store.recovery.forget_codes(before_s=town.clock.now_s + 8 * 86_400) == 1
 
 
 # Who may hand them out
@@ -164,14 +164,14 @@ def test_who_is_no_correspondent_or_no_longer_hands_out_none(town: Town) -> None
     town.correspondent("pnoir")
     town.handed_code(by="pnoir")
     assert town.history()[0] == ("code handed out", "pnoir", "")
-    (relation,) = town.store.relations_of(town.account("pnoir"))
-    town.store.end_relation(relation.relation_id, at_s=town.clock.now_s)
+    (relation,) = town.store.people.relations_of(town.account("pnoir"))
+    town.store.people.end_relation(relation.relation_id, at_s=town.clock.now_s)
     assert refused(lambda: town.handed_code(by="pnoir")) == words.NOT_YOURS.fr
 
 
 def test_who_moved_away_is_no_longer_their_correspondents(town: Town) -> None:
     town.correspondent("pnoir")
-    before = town.store.find_doc("jmarot")
+    before = town.store.people.find_doc("jmarot")
     assert before is not None
     after = replace(before, posts=(replace(before.posts[0], unit_code=COLLEGE),))
     assert put(town.store, before, after) is None

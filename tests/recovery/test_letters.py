@@ -21,13 +21,13 @@ def post(town: Town) -> Post:
 
 
 def test_an_address_with_accents_is_written_without_them(town: Town, post: Post) -> None:
-    account = town.store.add_account(
+    account = town.store.accounts.add_account(
         identifier="fmarot", name="F", addresses=["Frédéric.Marot@d.fr"], now_s=1.0
     )
     letter = Letter(to="Frédéric.Marot@d.fr", subject="Été", text="Où est-ce ?\n.\n")
     assert post.send(letter, now_s=town.clock.now_s)
     (uid,) = uids_of(town.store, account.inbox_id)
-    kept = town.store.fetch(account.inbox_id, Uid(uid))
+    kept = town.store.mail.fetch(account.inbox_id, Uid(uid))
     assert kept is not None
     assert kept.octets is not None
     assert b"\nTo: frederic.marot@d.fr\r\n" in kept.octets

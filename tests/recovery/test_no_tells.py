@@ -15,6 +15,18 @@ NAMES = ["jmarot", "jmarot@d.fr", "pnoir", "inconnu", "inconnu@d.fr", "x\0", "é
 """With a recovery address, by address, without one, nobody, no name at all."""
 
 
+class Part:
+    """One part of the store; its calls are written down."""
+
+    def __init__(self, part: Any, calls: list[str]) -> None:
+        self._part = part
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        self._calls.append(name)
+        return getattr(self._part, name)
+
+
 class Counted:
     """A store that writes down what is asked of it."""
 
@@ -29,8 +41,7 @@ class Counted:
         return self._transaction()
 
     def __getattr__(self, name: str) -> Any:
-        self.calls.append(name)
-        return getattr(self._store, name)
+        return Part(getattr(self._store, name), self.calls)
 
     def of(self, act: Callable[[], object]) -> tuple[str, ...]:
         self.calls.clear()
@@ -45,7 +56,7 @@ def counted(town: Town, monkeypatch: pytest.MonkeyPatch) -> Counted:
     monkeypatch.setattr(engine, "transaction", engine.transaction)
     store = Counted(town.store, engine)
     object.__setattr__(town.house, "store", store)
-    town.house.throttle._attempts = store
+    town.house.throttle._attempts = store.counters
     monkeypatch.setattr(town.house.backend, "_store", store)
     return store
 

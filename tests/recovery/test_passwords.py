@@ -38,7 +38,7 @@ def test_a_password_is_changed_with_the_old_one(town: Town, name: str) -> None:
     change(town, name, OLD, NEW)
     assert town.opens("jmarot", NEW)
     assert not town.opens("jmarot", OLD)
-    assert is_over(town.store, opened, now_s=town.clock())
+    assert is_over(town.store.accounts, opened, now_s=town.clock())
     assert town.history()[0] == ("password changed", "jmarot", "with the old password")
     assert [one.to for one in town.post.sent] == ["jmarot@d.fr"]
 
@@ -46,7 +46,7 @@ def test_a_password_is_changed_with_the_old_one(town: Town, name: str) -> None:
 def test_a_numen_changes_itself_into_a_password_and_stays_for_recovery(town: Town) -> None:
     town.house.backend.set_numen(town.account("jmarot"), NUMEN)
     change(town, "jmarot", NUMEN.lower(), NEW)
-    credential = town.store.read_credential(town.account("jmarot"))
+    credential = town.store.accounts.read_credential(town.account("jmarot"))
     assert credential is not None
     assert not credential.must_change
     assert not town.opens("jmarot", NUMEN)
@@ -92,14 +92,14 @@ def test_a_wrong_old_password_and_an_unknown_name_get_one_answer_for_the_same_wo
 
 
 def test_a_suspended_account_is_not_changed(town: Town) -> None:
-    town.store.set_state(town.account("jmarot"), AccountState.SUSPENDED)
+    town.store.accounts.set_state(town.account("jmarot"), AccountState.SUSPENDED)
     assert refused(lambda: change(town, "jmarot", OLD, NEW)) == words.WRONG_OLD.fr
 
 
 def test_a_holder_cannot_change_the_password_of_the_mailbox_they_hold(town: Town) -> None:
     mailbox = town.account(SCHOOL)
     town.give(SCHOOL, NEWER)
-    town.store.relate(
+    town.store.people.relate(
         RelationKind.HOLDER, town.account("jmarot"), of_account=mailbox, since_s=town.clock() - 1
     )
     for name in (f"jmarot*{SCHOOL}", f"jmarot*ce.{SCHOOL}"):
@@ -128,17 +128,17 @@ def test_one_wrong_old_password_again_and_again_locks_nobody_out(town: Town) -> 
 
 def test_wrong_old_passwords_are_in_the_list_of_log_ins(town: Town) -> None:
     refused(lambda: change(town, "jmarot", NEWER, NEW))
-    (log_in,) = town.store.log_ins(town.account("jmarot"))
+    (log_in,) = town.store.counters.log_ins(town.account("jmarot"))
     assert (log_in.door, log_in.is_success) == ("password change", False)
 
 
 def test_an_administrators_first_password_is_to_be_changed(town: Town) -> None:
     opened = granted(town)
     town.desk.set_by_admin("jmarot", Secret(NEW), by_whom="cli:root", must_change=True)
-    credential = town.store.read_credential(town.account("jmarot"))
+    credential = town.store.accounts.read_credential(town.account("jmarot"))
     assert credential is not None
     assert credential.must_change
-    assert is_over(town.store, opened, now_s=town.clock())
+    assert is_over(town.store.accounts, opened, now_s=town.clock())
     assert town.history()[0][:2] == ("password changed", "cli:root")
 
 
@@ -151,7 +151,7 @@ def test_a_mailed_code_sets_a_password_once(town: Town) -> None:
     code = town.requested_code()
     town.desk.reset("jmarot@d.fr", code.upper().replace("-", " "), Secret(NEW))
     assert town.opens("jmarot", NEW)
-    assert is_over(town.store, opened, now_s=town.clock())
+    assert is_over(town.store.accounts, opened, now_s=town.clock())
     assert refused(lambda: town.desk.reset("jmarot", code, Secret(NEWER))) == words.CODE_REFUSED.fr
     assert town.opens("jmarot", NEW)
     details = "by a one-time code, given by service"
@@ -236,7 +236,7 @@ def test_a_change_that_cannot_be_told_is_still_made_and_loud(
 
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_a_change_is_told_in_the_accounts_language(town: Town, language: str) -> None:
-    doc = town.store.find_doc("jmarot")
+    doc = town.store.people.find_doc("jmarot")
     assert doc is not None
     assert put(town.store, doc, dataclasses.replace(doc, language=language)) is None
     change(town, "jmarot", OLD, NEW)

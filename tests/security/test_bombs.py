@@ -52,7 +52,7 @@ class Target:
     def written(self) -> Counter[str]:
         """What waits to leave, by recipient, once lists have done their work."""
         self.lists.expand()
-        found = self.lists.store.list_queue(QueueFilter(), after=None, limit=10_000)
+        found = self.lists.store.queue.list_queue(QueueFilter(), after=None, limit=10_000)
         return Counter(one.recipient for one in found if not one.next_hop.startswith("list:"))
 
 

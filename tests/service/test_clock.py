@@ -87,18 +87,18 @@ class Academy:
     def queued(self) -> list[float]:
         """When each copy that waits was accepted."""
         with self.store() as store:
-            found = store.list_queue(QueueFilter(), after=None, limit=100)
+            found = store.queue.list_queue(QueueFilter(), after=None, limit=100)
             return [one.accepted_at_s for one in found]
 
     def step_s(self) -> float:
         """How far the clock jumped last, as the service has noticed."""
         with self.store() as store:
-            belief = store.read_clock()
+            belief = store.clock.read_clock()
             return 0.0 if belief is None else belief.step_s
 
     def reported_s(self, source: str) -> float:
         with self.store() as store:
-            return store.read_reports()[source][0]
+            return store.counters.read_reports()[source][0]
 
     def removed_count(self) -> int:
         with self.store() as store:
@@ -174,4 +174,4 @@ def test_mail_that_came_while_the_clock_said_1970_is_tried_when_ntp_has_set_it(
 
 def _rests(academy: Academy) -> float:
     with academy.store() as store:
-        return max((one.not_before_s for one in store.list_destinations()), default=0.0)
+        return max((one.not_before_s for one in store.queue.list_destinations()), default=0.0)

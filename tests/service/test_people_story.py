@@ -147,12 +147,12 @@ def town(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 def _import_before_the_start(town: Town) -> None:
     """Somebody whose NUMEN waits for the keeper."""
     store = town.open_store()
-    account = store.add_account(
+    account = store.accounts.add_account(
         identifier=VETERAN, name=VETERAN, addresses=[f"{VETERAN}@a.test"], now_s=time.time()
     )
     key = load_key(town.folder / "numen.key")
     verifier = numen_verifier("17E0200008ABC", key)
-    store.write_credential(account.account_id, verifier=verifier, must_change=True)
+    store.accounts.write_credential(account.account_id, verifier=verifier, must_change=True)
     store.close()
 
 
@@ -167,7 +167,7 @@ def _wait_for_the_keeper(town: Town) -> None:
 
 
 def _verifier(store: Store) -> str | None:
-    sign_in = store.find_sign_in(VETERAN)
+    sign_in = store.accounts.find_sign_in(VETERAN)
     return None if sign_in is None else sign_in.credential.verifier
 
 
@@ -287,13 +287,13 @@ def _departure(town: Town) -> None:
     store = town.open_store()
     try:
         count = take_steps(
-            store,
+            store.people,
             now_s=time.time() + 91 * DAY_S,
             left_s=90 * DAY_S,
             quarantine_s=5 * 365.25 * DAY_S,
             told=lambda doc, conflict: pytest.fail(f"{doc.identifier}: {conflict.words}"),
         )
-        gone = store.find_person("jmartin")
+        gone = store.people.find_person("jmartin")
         assert count == 1
         assert gone is None or gone.life is Life.GONE
     finally:

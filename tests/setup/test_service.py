@@ -123,9 +123,9 @@ def test_the_store_is_prepared_as_often_as_one_likes(tmp_path: Path) -> None:
 
 def test_the_postmaster_gets_the_roles_of_a_domain_that_is_added(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store")
-    ensure_postmaster(store, settings_of(), now_s=1.0)
-    ensure_postmaster(store, settings_of(extra_domains=("b.test",)), now_s=2.0)
-    account = store.find_account("postmaster")
+    ensure_postmaster(store.accounts, settings_of(), now_s=1.0)
+    ensure_postmaster(store.accounts, settings_of(extra_domains=("b.test",)), now_s=2.0)
+    account = store.accounts.find_account("postmaster")
     assert account is not None
     assert account.addresses == (
         "postmaster@a.test",
@@ -138,11 +138,11 @@ def test_the_postmaster_gets_the_roles_of_a_domain_that_is_added(tmp_path: Path)
 
 def test_a_role_that_another_account_has_stays_there(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store")
-    other = store.add_account(
+    other = store.accounts.add_account(
         identifier="securite", name="S", addresses=["abuse@a.test"], now_s=1.0
     )
-    ensure_postmaster(store, settings_of(), now_s=1.0)
-    assert store.find_mailbox("abuse@a.test") == other.inbox_id
+    ensure_postmaster(store.accounts, settings_of(), now_s=1.0)
+    assert store.accounts.find_mailbox("abuse@a.test") == other.inbox_id
     store.close()
 
 

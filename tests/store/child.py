@@ -72,33 +72,33 @@ class _Commands:
         return True
 
     def lock(self, mailbox_id: int) -> bool:
-        lock = self._store.lock_maildrop(MailboxId(mailbox_id))
+        lock = self._store.locks.lock_maildrop(MailboxId(mailbox_id))
         self._locks.append(lock)
         return lock is not None
 
     def accept(self, mailbox_ids: list[int], count: int = 1) -> int:
         wanted = [MailboxId(m) for m in mailbox_ids]
-        outcomes = [self._store.apply([letter_to(*wanted)])[0] for _ in range(count)]
+        outcomes = [self._store.writes.apply([letter_to(*wanted)])[0] for _ in range(count)]
         return sum(isinstance(outcome, Accepted) for outcome in outcomes)
 
     def remove(self, mailbox_id: int, uids: list[int]) -> int:
-        (outcome,) = self._store.apply([removal(MailboxId(mailbox_id), uids)])
+        (outcome,) = self._store.writes.apply([removal(MailboxId(mailbox_id), uids)])
         return outcome.count if isinstance(outcome, Removed) else -1
 
     def uids(self, mailbox_id: int) -> list[int]:
         return uids_of(self._store, MailboxId(mailbox_id))
 
     def reclaim(self, now_s: float) -> int:
-        return self._store.reclaim(now_s=now_s).entry_count
+        return self._store.upkeep.reclaim(now_s=now_s).entry_count
 
     def lease(self, hop: str) -> int:
         return len(Agent(self._store).lease(hop))
 
     def use_codes(self, code_ids: list[int], now_s: float) -> list[bool]:
-        return [self._store.use_code(code_id, now_s=now_s) for code_id in code_ids]
+        return [self._store.recovery.use_code(code_id, now_s=now_s) for code_id in code_ids]
 
     def become_keeper(self) -> bool:
-        return self._store.become_keeper()
+        return self._store.locks.become_keeper()
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ def put(
 ) -> Conflict | None:
     """One change outside of any import."""
     change = Change(before=before, after=after)
-    return store.put(change, by_whom="cli:root", now_s=at_s, quarantine_s=QUARANTINE_S)
+    return store.people.put(change, by_whom="cli:root", now_s=at_s, quarantine_s=QUARANTINE_S)
 
 
 def made(store: Store, *docs: Doc, at_s: float = NOW_S) -> None:
@@ -70,23 +70,23 @@ def made(store: Store, *docs: Doc, at_s: float = NOW_S) -> None:
 def apply(
     store: Store, run_id: int, changes: Sequence[Change], *, at_s: float = NOW_S
 ) -> list[Conflict | None]:
-    return store.apply_changes(run_id, changes, now_s=at_s, quarantine_s=QUARANTINE_S)
+    return store.people.apply_changes(run_id, changes, now_s=at_s, quarantine_s=QUARANTINE_S)
 
 
 def begin(store: Store, total: int, *, digest: str = "plan") -> int:
-    run = store.begin_import(by_whom="cli:root", digest=digest, total=total, now_s=NOW_S)
+    run = store.people.begin_import(by_whom="cli:root", digest=digest, total=total, now_s=NOW_S)
     return run.run_id
 
 
 def undo(store: Store, run_id: int, *, at_s: float = NOW_S, slice_size: int = 3) -> None:
     """Take a whole run back, in slices, the last change first."""
-    numbers = [number for number, _ in store.read_changes(run_id, after=0, limit=10_000)]
+    numbers = [number for number, _ in store.people.read_changes(run_id, after=0, limit=10_000)]
     numbers.reverse()
     for start in range(0, len(numbers), slice_size):
         part = numbers[start : start + slice_size]
-        results = store.undo_changes(run_id, part, now_s=at_s, quarantine_s=QUARANTINE_S)
+        results = store.people.undo_changes(run_id, part, now_s=at_s, quarantine_s=QUARANTINE_S)
         assert results == [None] * len(part)
-    store.end_import(run_id)
+    store.people.end_import(run_id)
 
 
 def creations(docs: Sequence[Doc]) -> list[Change]:
@@ -95,4 +95,4 @@ def creations(docs: Sequence[Doc]) -> list[Change]:
 
 def documents(store: Store) -> tuple[list[Doc], list[Doc]]:
     """All that is kept: units, people."""
-    return list(store.read_subjects(UnitDoc)), list(store.read_subjects(PersonDoc))
+    return list(store.people.read_subjects(UnitDoc)), list(store.people.read_subjects(PersonDoc))

@@ -109,7 +109,7 @@ def person(store: Store, identifier: str, *, addresses: Sequence[str] | None = N
     """A new account, under `<identifier>@ac-exemple.fr` unless other addresses are given."""
     if addresses is None:
         addresses = [f"{identifier}@ac-exemple.fr"]
-    return store.add_account(
+    return store.accounts.add_account(
         identifier=identifier, name=identifier.title(), addresses=addresses, now_s=NOW_S
     )
 
@@ -121,14 +121,14 @@ def people(store: Store, wanted: int) -> list[MailboxId]:
 
 def uids_of(store: Store, mailbox_id: MailboxId) -> list[int]:
     """What a session that begins now would list."""
-    return list(store.list_maildrop(store.open_maildrop(mailbox_id)).uids)
+    return list(store.mail.list_maildrop(store.mail.open_maildrop(mailbox_id)).uids)
 
 
 def unique_ids_of(store: Store, mailbox_id: MailboxId) -> list[bytes]:
     """The unique-ids that a session would list that begins now."""
-    maildrop = store.open_maildrop(mailbox_id)
+    maildrop = store.mail.open_maildrop(mailbox_id)
     prefix = unique_id_prefix(maildrop.epoch)
-    listing = store.list_maildrop(maildrop)
+    listing = store.mail.list_maildrop(maildrop)
     return [
         unique_id(prefix, uid, nonce)
         for uid, nonce in zip(listing.uids, listing.nonces, strict=True)
@@ -150,4 +150,4 @@ def read(message: StoredMessage | None) -> bytes | None:
 
 
 def fetch(store: Store, mailbox_id: MailboxId, uid: int) -> bytes | None:
-    return read(store.fetch(mailbox_id, Uid(uid)))
+    return read(store.mail.fetch(mailbox_id, Uid(uid)))

@@ -63,11 +63,11 @@ class Agent:
     def __init__(self, store: Store, *, now_s: float = NOW_S) -> None:
         self.store = store
         self.now_s = now_s
-        self.agent_id = store.register_agent(now_s=now_s, until_s=now_s + 60)
+        self.agent_id = store.queue.register_agent(now_s=now_s, until_s=now_s + 60)
 
     def destinations(self) -> dict[str, DestinationId]:
         """What is due now, by next hop."""
-        due = self.store.due_destinations(now_s=self.now_s, limit=1_000)
+        due = self.store.queue.due_destinations(now_s=self.now_s, limit=1_000)
         return {one.next_hop: one.destination_id for one in due}
 
     def lease(self, hop: str = HOP, *, limit: int = 100) -> list[CopyRef]:
@@ -81,7 +81,7 @@ class Agent:
         return self.lease_of(destination_id, limit=limit)
 
     def lease_of(self, destination_id: DestinationId, *, limit: int = 100) -> Leased:
-        leased = one(self.store, self.request(destination_id, limit=limit))
+        leased = one(self.store.writes, self.request(destination_id, limit=limit))
         assert isinstance(leased, Leased), leased
         return leased
 
@@ -92,7 +92,7 @@ class Agent:
 
     def settle(self, *outcomes: CopyOutcome) -> list[CopyRef]:
         """Returns what was lost."""
-        return settle(self.store, self.agent_id, *outcomes, at_s=self.now_s)
+        return settle(self.store.writes, self.agent_id, *outcomes, at_s=self.now_s)
 
     def relay(self, refs: Iterable[CopyRef]) -> list[CopyRef]:
         return self.settle(*(relayed(ref, at_s=self.now_s) for ref in refs))
@@ -100,8 +100,8 @@ class Agent:
 
 def take_over_late(store: Store, *, now_s: float = NOW_S) -> int:
     """What agents held that did not renew while this store looked on for a lease's length."""
-    assert store.take_over(now_s=now_s, clock_s=0.0) == 0
-    return store.take_over(now_s=now_s, clock_s=LEASE_S)
+    assert store.queue.take_over(now_s=now_s, clock_s=0.0) == 0
+    return store.queue.take_over(now_s=now_s, clock_s=LEASE_S)
 
 
 def one(store: Writes, write: Write) -> object:

@@ -160,7 +160,7 @@ def test_many_threads_submit_to_one_committer_on_the_real_store(store: SqliteSto
     (box,) = people(store, 1)
     settled: list[Outcome] = []
     committer = Committer(
-        store,
+        store.writes,
         deliver=lambda batch: settled.extend(outcome for _, outcome in batch),
         on_broken=lambda: None,
     )

@@ -72,7 +72,9 @@ class House:
     ) -> None:
         """lists: in the place of the store's."""
         self.store = store
-        self.owner = store.add_account(identifier="chef", name="Chef", addresses=[], now_s=0.0)
+        self.owner = store.accounts.add_account(
+            identifier="chef", name="Chef", addresses=[], now_s=0.0
+        )
         self.which = make_list(store, self.owner.account_id)
         self.now_s = 0.0
         self.tally = Tally()

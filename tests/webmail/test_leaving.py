@@ -150,7 +150,7 @@ def test_an_account_by_hand_is_gone_and_one_by_rule_is_noted(house: House) -> No
         assert lists.members(list_id, after_id=0, limit=10) == []
     made(house.store, school(), teacher("jmarot", posts=[PostDoc(SCHOOL, "enseignant")]))
     lists.add_rule(list_id, ListRule(unit_code=SCHOOL))
-    account = house.store.find_account("jmarot")
+    account = house.store.accounts.find_account("jmarot")
     assert account is not None
     assert list(lists.accounts_by_rule(house.which)) == [account.account_id]
     assert house.post(house.path(Inside(account.account_id))).status == 200

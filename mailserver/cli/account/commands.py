@@ -110,8 +110,8 @@ def add(
     )
     with opened_store(settings) as store:
         if numen_stdin:
-            open_key(settings.auth.numen_key, store)
-        account = store.add_account(
+            open_key(settings.auth.numen_key, store.recovery)
+        account = store.accounts.add_account(
             identifier=identifier, name=name, addresses=addresses, now_s=time.time()
         )
         set_it(store, account.account_id)
@@ -132,7 +132,7 @@ def alias(
     checked = _own_address(address, settings)
     with opened_store(settings) as store:
         change_addresses(store, settings, identifier, checked, remove=remove)
-        told = account_named(store, identifier).addresses
+        told = account_named(store.accounts, identifier).addresses
     print(f"{identifier}: {', '.join(told)}")
 
 
@@ -156,7 +156,7 @@ def rename_account(
         check_not_reserved(identifier, [checked], settings, is_role=False)
     with opened_store(settings) as store:
         rename(store, settings, identifier, (given_name.strip(), surname.strip()), checked)
-        told = account_named(store, identifier)
+        told = account_named(store.accounts, identifier)
     print(f"{identifier}: {told.name}, {', '.join(told.addresses)}")
 
 
@@ -178,7 +178,7 @@ def passwd(
     _check_source(password_stdin=password_stdin, numen_stdin=numen_stdin)
     secret = read_secret("NUMEN" if numen_stdin else "Password")
     with opened_store(settings) as store, refusals_said(settings):
-        account_named(store, identifier)
+        account_named(store.accounts, identifier)
         desk = PasswordDesk(house_over(store, settings))
         if numen_stdin:
             desk.set_numen(identifier, secret.reveal(), by_whom=by_whom())
@@ -206,19 +206,19 @@ def delete(
     """Delete the account and all its mail. Its names stay nobody's for the quarantine."""
     settings = read_settings(config)
     with opened_store(settings) as store:
-        account = account_named(store, identifier)
+        account = account_named(store.accounts, identifier)
         if account.identifier == settings.service.postmaster:
             raise Mistake(f"{identifier} gets the mail for postmaster: name another one first")
         if not yes:
             _confirm(store, account)
-        store.delete_account(account.account_id, now_s=time.time())
+        store.accounts.delete_account(account.account_id, now_s=time.time())
     print(f"{identifier}: deleted")
 
 
 def _confirm(store: Store, account: Account) -> None:
     if not sys.stdin.isatty():
         raise Mistake("nobody to ask: add --yes to delete the account and its mail")
-    messages = counted(store.open_maildrop(account.inbox_id).count, "message")
+    messages = counted(store.mail.open_maildrop(account.inbox_id).count, "message")
     typer.confirm(f"Delete {account.name} and {messages}, for good?", abort=True)
 
 
@@ -227,10 +227,10 @@ def _set_state(identifier: str, config: Any, state: str) -> None:
     from mailserver.store.ports.people import Event
 
     with opened_store(read_settings(config)) as store:
-        account_id = account_named(store, identifier).account_id
-        store.set_state(account_id, AccountState(state))
+        account_id = account_named(store.accounts, identifier).account_id
+        store.accounts.set_state(account_id, AccountState(state))
         what = "suspended" if state == "suspended" else "suspension ended"
-        store.note(account_id, Event(at_s=time.time(), by_whom=by_whom(), what=what))
+        store.people.note(account_id, Event(at_s=time.time(), by_whom=by_whom(), what=what))
     print(f"{identifier}: {state}")
 
 

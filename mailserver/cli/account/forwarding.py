@@ -45,11 +45,11 @@ def forward(
     to = "" if address is None else checked_address(address)
     settings = read_settings(config)
     with opened_store(settings) as store:
-        account = account_named(store, identifier)
+        account = account_named(store.accounts, identifier)
         if to:
             _check_place(store, settings, account, to)
         if stop or to:
-            store.set_forward(
+            store.people.set_forward(
                 account.account_id,
                 to,
                 keeps_copy=not only,
@@ -57,7 +57,7 @@ def forward(
                 by_whom=f"cli:{whoever()}",
                 now_s=time.time(),
             )
-        set_to, keeps_copy, is_shown = store.read_forward(account.account_id)
+        set_to, keeps_copy, is_shown = store.people.read_forward(account.account_id)
     kept = "a copy stays" if keeps_copy else "no copy stays"
     kept += ", shown to senders" if is_shown else ""
     print(f"{account.identifier}: {f'{set_to}, {kept}' if set_to else 'not forwarded'}")
@@ -74,7 +74,9 @@ def _check_place(store: Store, settings: Settings, account: Account, to: str) ->
 
     local, _, domain = to.rpartition("@")
     ours = OurDomains.of(settings)
-    found = find_local(Address(local, domain), ours=ours, find=store.find_target, postmaster=None)
+    found = find_local(
+        Address(local, domain), ours=ours, find=store.people.find_target, postmaster=None
+    )
     if isinstance(found, Elsewhere):
         return
     if not isinstance(found, Target) or found.mailbox_id is None:

@@ -29,14 +29,14 @@ def history(
 ) -> None:
     """Show what happened to an account, and the last log-ins that succeeded and that failed."""
     with opened_store(read_settings(config)) as store:
-        lines = _lines(store, account_named(store, identifier).account_id, limit)
+        lines = _lines(store, account_named(store.accounts, identifier).account_id, limit)
     for line in lines:
         print(json.dumps(line, ensure_ascii=False) if as_json else _shown(line))
 
 
 def _lines(store: Store, account_id: AccountId, limit: int) -> list[dict[str, Any]]:
-    events = [_of_event(one) for one in store.history(account_id, limit=limit)]
-    found = [*events, *(_of_log_in(one) for one in store.log_ins(account_id))]
+    events = [_of_event(one) for one in store.people.history(account_id, limit=limit)]
+    found = [*events, *(_of_log_in(one) for one in store.counters.log_ins(account_id))]
     found.sort(key=lambda line: -line["at_s"])
     return [{"at": iso(line.pop("at_s")), **line} for line in found[:limit]]
 

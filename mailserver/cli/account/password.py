@@ -86,7 +86,7 @@ def new_key(*, config: ConfigOption = None) -> None:
         if path.exists():
             raise Mistake(f"{path} is there: nothing was made. `mailserver config check` judges it")
         ensure_key(path)
-        count = sum(store.count_numen_passwords().values())
+        count = sum(store.recovery.count_numen_passwords().values())
     print(f"{path}: a new key: keep a copy of it apart, and restart the service")
     if count:
         how = "`mailserver password reset ID`, or `mailserver account passwd ID --numen-stdin`"

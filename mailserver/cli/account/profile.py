@@ -64,10 +64,10 @@ class Profile:
 
         if self == Profile():
             return
-        before = doc_named(store, identifier)
+        before = doc_named(store.people, identifier)
         posts = before.posts
         if self.unit:
-            posts = (PostDoc(unit_named(store, self.unit).doc.code, self.function),)
+            posts = (PostDoc(unit_named(store.people, self.unit).doc.code, self.function),)
         after = replace(
             before,
             given_name=self.given_name or before.given_name,
@@ -78,7 +78,7 @@ class Profile:
             posts=posts,
             is_hidden=self.is_hidden or before.is_hidden,
         )
-        put(store, settings, Change(before=before, after=after), now_s=moment_for(store))
+        put(store.people, settings, Change(before=before, after=after), now_s=moment_for(store))
 
 
 def change_addresses(
@@ -91,14 +91,14 @@ def change_addresses(
     """
     from mailserver.store.ports.people import Change, Kind
 
-    person, now_s = person_named(store, identifier), moment_for(store)
+    person, now_s = person_named(store.people, identifier), moment_for(store)
     if not remove:
         is_role = person.kind is Kind.FUNCTION
         check_not_reserved(person.identifier, [address], settings, is_role=is_role)
     if person.kind is not Kind.PERSON and not remove:
-        store.add_address(person.account_id, address, now_s=now_s)
+        store.accounts.add_address(person.account_id, address, now_s=now_s)
         return
-    before = doc_named(store, identifier)
+    before = doc_named(store.people, identifier)
     others = tuple(one for one in before.addresses if one.casefold() != address.casefold())
     is_theirs = len(others) < len(before.addresses)
     if remove and not is_theirs:
@@ -108,7 +108,7 @@ def change_addresses(
     if not remove and is_theirs:
         raise Mistake(f"{address} is an address of {identifier} already")
     after = replace(before, addresses=others if remove else (*others, address))
-    put(store, settings, Change(before=before, after=after), now_s=now_s)
+    put(store.people, settings, Change(before=before, after=after), now_s=now_s)
 
 
 def rename(
@@ -121,11 +121,11 @@ def rename(
     """
     from mailserver.store.ports.people import Change
 
-    before = doc_named(store, identifier)
+    before = doc_named(store.people, identifier)
     given_name, surname = names
     addresses = before.addresses
     if address is not None:
         others = (one for one in addresses if one.casefold() != address.casefold())
         addresses = (address, *others)
     after = replace(before, given_name=given_name, surname=surname, addresses=addresses)
-    put(store, settings, Change(before=before, after=after), now_s=moment_for(store))
+    put(store.people, settings, Change(before=before, after=after), now_s=moment_for(store))

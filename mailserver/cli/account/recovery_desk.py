@@ -54,7 +54,7 @@ def house_over(store: Store, settings: Settings) -> House:
     from mailserver.dkim.signer import open_signer
     from mailserver.recovery.house import open_house
 
-    throttle = Throttle(store, limits_of(settings.auth))
+    throttle = Throttle(store.counters, limits_of(settings.auth))
     return open_house(store, settings, signer=open_signer(settings), throttle=throttle)
 
 

@@ -33,7 +33,7 @@ _PASSWORDS: Final = {
 def list_accounts(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List every account: one line each."""
     with opened_store(read_settings(config)) as store:
-        for account in store.list_accounts():
+        for account in store.accounts.list_accounts():
             if as_json:
                 print(json.dumps(_as_json(account), ensure_ascii=False))
             else:
@@ -48,7 +48,9 @@ def show(
     """Show one account: life, sign-in and why not, addresses, mailbox, last log-ins."""
     settings = read_settings(config)
     with opened_store(settings) as store:
-        facts = _Facts(store, settings, account_named(store, identifier), time.time()).tree()
+        facts = _Facts(
+            store, settings, account_named(store.accounts, identifier), time.time()
+        ).tree()
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))
     else:
@@ -77,10 +79,10 @@ class _Facts:
 
     def tree(self) -> dict[str, Any]:
         store, account = self.store, self.account
-        credential = store.read_credential(account.account_id)
-        person = store.find_person(account.identifier)
-        maildrop = store.open_maildrop(account.inbox_id)
-        seen = sorted(store.last_seen(account.account_id), key=lambda one: -one.at_s)
+        credential = store.accounts.read_credential(account.account_id)
+        person = store.people.find_person(account.identifier)
+        maildrop = store.mail.open_maildrop(account.inbox_id)
+        seen = sorted(store.counters.last_seen(account.account_id), key=lambda one: -one.at_s)
         why_not = self._why_not(credential)
         return {
             **_as_json(account),
@@ -162,7 +164,7 @@ class _Facts:
 
     def _gone_words(self) -> str:
         """Who ended it, for how long the names are kept, what brings it back."""
-        events = self.store.history(self.account.account_id, limit=_HISTORY_LIMIT)
+        events = self.store.people.history(self.account.account_id, limit=_HISTORY_LIMIT)
         event = next((one for one in events if one.what == "gone"), None)
         if event is None:
             return f"{self._life_words()}: no name of it is an account any more"
@@ -179,7 +181,7 @@ class _Facts:
         """Or is it being?"""
         return any(
             str(one.run_id) == run and one.state in {"undoing", "undone"}
-            for one in self.store.list_imports()
+            for one in self.store.people.list_imports()
         )
 
     def _has_ended(self, credential: Credential | None) -> bool:
@@ -187,7 +189,7 @@ class _Facts:
         return by_s is not None and by_s <= self.now_s
 
     def _suspended_words(self) -> str:
-        events = self.store.history(self.account.account_id, limit=_HISTORY_LIMIT)
+        events = self.store.people.history(self.account.account_id, limit=_HISTORY_LIMIT)
         event = next((one for one in events if one.what == "suspended"), None)
         if event is None:
             return "suspended: `mailserver account resume` ends it"
@@ -198,11 +200,15 @@ class _Facts:
 
         limits = limits_of(self.settings.auth)
         account_id = self.account.account_id
-        return account_waits_until_s(self.store, account_id, limits, now_s=self.now_s)
+        return account_waits_until_s(self.store.counters, account_id, limits, now_s=self.now_s)
 
     def _failures(self) -> dict[str, Any] | None:
         """The latest wrong passwords, for they are asked about next."""
-        failed = [one for one in self.store.log_ins(self.account.account_id) if not one.is_success]
+        failed = [
+            one
+            for one in self.store.counters.log_ins(self.account.account_id)
+            if not one.is_success
+        ]
         if not failed:
             return None
         latest = max(failed, key=lambda one: one.last_at_s)

@@ -56,10 +56,10 @@ def show(
 ) -> None:
     """Show one level of the tree: a unit, its people with their function, and the units below."""
     with opened_store(read_settings(config)) as store:
-        unit = None if code is None else unit_named(store, code)
+        unit = None if code is None else unit_named(store.people, code)
         if unit is not None and not _unit_facts(unit, with_hidden=with_hidden):
             raise Mistake(f"no unit {code!r}: `mailserver directory show` lists them")
-        below = store.child_units(None if unit is None else unit.doc.code)
+        below = store.people.child_units(None if unit is None else unit.doc.code)
         people = [] if unit is None else _people_in(store, unit, with_hidden=with_hidden)
     units = [facts for one in below if (facts := _unit_facts(one, with_hidden=with_hidden))]
     itself = {} if unit is None else _unit_facts(unit, with_hidden=with_hidden)
@@ -94,13 +94,13 @@ def search(
     with opened_store(read_settings(config)) as store:
         which = Search(
             name=name,
-            unit_code=unit_named(store, unit).doc.code if unit else "",
+            unit_code=unit_named(store.people, unit).doc.code if unit else "",
             town=town,
             function=function,
             with_hidden=with_hidden,
         )
-        found = store.search_people(which, after="", limit=limit + 1)
-        units = [] if function else store.search_units(which, after="", limit=limit + 1)
+        found = store.people.search_people(which, after="", limit=limit + 1)
+        units = [] if function else store.people.search_units(which, after="", limit=limit + 1)
     people = [facts for one in found[:limit] if (facts := _person_facts(one, with_hidden))]
     places = [f for one in units[:limit] if (f := _unit_facts(one, with_hidden=with_hidden))]
     _print_found(people, places, as_json=as_json)
@@ -130,7 +130,7 @@ def _people_in(store: Store, unit: Unit, *, with_hidden: bool) -> list[dict[str,
     here: list[Person] = []
     after = ""
     while len(here) < PEOPLE_SHOWN and (
-        people := store.search_people(which, after=after, limit=PEOPLE_SHOWN)
+        people := store.people.search_people(which, after=after, limit=PEOPLE_SHOWN)
     ):
         here += [one for one in people if any(p.unit_code == unit.doc.code for p in one.posts)]
         after = people[-1].identifier

@@ -126,21 +126,21 @@ def undo(
 
     settings = read_settings(config)
     with opened_store(settings) as store:
-        wanted = _run_named(store.list_imports(), run)
+        wanted = _run_named(store.people.list_imports(), run)
         if wanted.state == "undone":
             say_undone(wanted, count=0, undone=None, as_json=as_json)
             return
-        count = count_undo(store, wanted)
+        count = count_undo(store.people, wanted)
         if not yes:
             _ask(f"Take back {counted(count, 'change')} of {run_words(wanted)}?")
         try:
             with work.bar("undoing", count) as progress:
                 undone = undo_run(
-                    store,
+                    store.people,
                     wanted,
                     quarantine_s=quarantine_s(settings),
                     progress=progress,
-                    clock=ServiceClock(store).ends_s,
+                    clock=ServiceClock(store.clock).ends_s,
                 )
         except LaterRuns as later:
             raise Mistake(blocked_words(wanted, later.runs)) from later
@@ -153,7 +153,7 @@ def undo(
 def last(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show the last apply that was not taken back: when, by whom, how far."""
     with opened_store(read_settings(config)) as store:
-        run = store.last_import()
+        run = store.people.last_import()
     if as_json:
         print(json.dumps(None if run is None else run_facts(run), ensure_ascii=False))
     elif run is None:
@@ -166,7 +166,7 @@ def last(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def imports(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List every apply, the latest first, with the number that `undo` wants."""
     with opened_store(read_settings(config)) as store:
-        runs = store.list_imports()
+        runs = store.people.list_imports()
     if as_json:
         print(json.dumps([run_facts(run) for run in runs], ensure_ascii=False))
         return
@@ -211,7 +211,7 @@ def _apply(
     if not made.plan.steps:
         print(json.dumps({"applied": 0}) if as_json else "nothing to change")
         return
-    last_run = store.last_import()
+    last_run = store.people.last_import()
     if last_run is not None and (last_run.digest, last_run.state) == (made.digest, "applied"):
         print(json.dumps({"applied": 0}) if as_json else f"done before: {run_words(last_run)}")
         return

@@ -163,11 +163,11 @@ def add_function(
     settings, now_s = read_settings(config), time.time()
     addresses = checked_names(identifier, name, address, settings, is_role=True)
     with opened_store(settings) as store:
-        people = [person_named(store, one) for one in holders or ()]
-        account = store.add_account(
+        people = [person_named(store.people, one) for one in holders or ()]
+        account = store.accounts.add_account(
             identifier=identifier, name=name, addresses=addresses, now_s=now_s
         )
-        store.set_kind(account.account_id, Kind.FUNCTION)
+        store.people.set_kind(account.account_id, Kind.FUNCTION)
         for person in people:
             _relate(store, RelationKind.HOLDER, person, of=account.account_id, now_s=now_s)
     print(f"{identifier}: {', '.join(addresses)}")
@@ -191,7 +191,7 @@ def _add(
     if until_s is not None and until_s <= now_s:
         raise Mistake(f"--until: {until} is over: write the last day")
     with opened_store(read_settings(config)) as store:
-        person = person_named(store, identifier)
+        person = person_named(store.people, identifier)
         of_account, of_unit = _over(store, wanted, of, unit)
         if _current(store, wanted, person, (of_account, of_unit), now_s):
             raise Mistake(f"{identifier} is {kind} of {of or unit} already: end it first")
@@ -204,19 +204,19 @@ def _end(kind: str, identifier: str, *, of: str = "", unit: str = "", config: Pa
 
     wanted, now_s = RelationKind(kind), time.time()
     with opened_store(read_settings(config)) as store:
-        person = person_named(store, identifier)
+        person = person_named(store.people, identifier)
         of_account, of_unit = _over(store, wanted, of, unit)
         found = _current(store, wanted, person, (of_account, of_unit), now_s)
         if not found:
             raise Mistake(f"{identifier} is not {kind} of {of or unit}")
         for relation in found:
-            store.end_relation(relation.relation_id, at_s=now_s)
+            store.people.end_relation(relation.relation_id, at_s=now_s)
         event = Event(
             at_s=now_s, by_whom=by_whom(), what=f"{kind} no longer", details=f"of {of or unit}"
         )
-        store.note(person.account_id, event)
+        store.people.note(person.account_id, event)
         if of_account is not None:
-            store.note(of_account, _told_over(event, identifier))
+            store.people.note(of_account, _told_over(event, identifier))
     print(f"{identifier}: no longer {kind} of {of or unit}")
 
 
@@ -233,7 +233,7 @@ def _relate(
     from mailserver.directory.life import last_day
     from mailserver.store.ports.people import Event
 
-    store.relate(
+    store.people.relate(
         kind,
         person.account_id,
         of_account=of,
@@ -243,9 +243,9 @@ def _relate(
     )
     until = "" if until_s is None else f" until {last_day(until_s)}"
     event = Event(at_s=now_s, by_whom=by_whom(), what=f"became {kind.value}", details=until.strip())
-    store.note(person.account_id, event)
+    store.people.note(person.account_id, event)
     if of is not None:
-        store.note(of, _told_over(event, person.identifier))
+        store.people.note(of, _told_over(event, person.identifier))
 
 
 def _told_over(event: Event, identifier: str) -> Event:
@@ -267,8 +267,8 @@ def _over(
     if bool(of) == bool(unit):
         raise Mistake("write --of IDENTIFIER or --unit CODE, one of them")
     if unit:
-        return None, unit_named(store, unit).unit_id
-    over = person_named(store, of)
+        return None, unit_named(store.people, unit).unit_id
+    over = person_named(store.people, of)
     if kind is RelationKind.HOLDER and over.kind is Kind.PERSON:
         raise Mistake(f"{of} is a person: only an establishment's or a function's mailbox is held")
     return over.account_id, None
@@ -283,7 +283,7 @@ def _current(
 ) -> list[Relation]:
     return [
         one
-        for one in store.relations_over(account_id=over[0], unit_id=over[1])
+        for one in store.people.relations_over(account_id=over[0], unit_id=over[1])
         if one.kind is kind and one.account_id == person.account_id and one.holds_at(now_s)
     ]
 
@@ -299,10 +299,10 @@ def _list(kind: str, identifier: str, *, of: str = "", unit: str = "", config: P
         raise Mistake("write an IDENTIFIER, or what they are over, one of them")
     with opened_store(read_settings(config)) as store:
         if identifier:
-            found = store.relations_of(person_named(store, identifier).account_id)
+            found = store.people.relations_of(person_named(store.people, identifier).account_id)
         else:
             of_account, of_unit = _over(store, wanted, of, unit)
-            found = store.relations_over(account_id=of_account, unit_id=of_unit)
+            found = store.people.relations_over(account_id=of_account, unit_id=of_unit)
         lines = [_line(store, one) for one in found if one.kind is wanted]
     if not lines:
         raise Failure("none")
@@ -310,7 +310,7 @@ def _list(kind: str, identifier: str, *, of: str = "", unit: str = "", config: P
 
 
 def _line(store: Store, relation: Relation) -> str:
-    over = store.name_over(relation)
+    over = store.people.name_over(relation)
     until = "" if relation.until_s is None else f" until {_end_words(relation.until_s)}"
     return f"{relation.identifier:<20} {over:<24} since {clock(relation.since_s)}{until}"
 

@@ -60,7 +60,7 @@ def letters(
         raise Mistake(f"--only {only}: write --only new, or leave it out")
     settings = read_settings(config)
     with opened_store(settings) as store, _replaced(out) as file:
-        code = unit_named(store, unit).doc.code if unit else ""
+        code = unit_named(store.people, unit).doc.code if unit else ""
         piles = _piles(store, settings, code=code, only_new=only == "new", renew=renew)
         count = _write(store, settings, file, piles, page=page)
     print(f"{out}: {counted(count, 'page')} in {counted(len(piles), 'pile')}")
@@ -79,7 +79,7 @@ def _piles(
         now_s=time.time(),
     )
     if not renew:
-        piles = keep_used(piles, lambda one: bool(store.last_seen(one)), only_new=only_new)
+        piles = keep_used(piles, lambda one: bool(store.counters.last_seen(one)), only_new=only_new)
     if not piles:
         raise Failure("nobody to write to")
     return piles
@@ -139,7 +139,7 @@ def _stationery(store: Store, settings: Settings, *, page: str, now_s: float) ->
     from mailserver.directory.letters_pdf import Stationery
     from mailserver.values.moments import day_words
 
-    roots = store.child_units(None)
+    roots = store.people.child_units(None)
     is_french = settings.service.language == "fr"
     return Stationery(
         organisation=roots[0].doc.name if len(roots) == 1 else settings.service.domain,

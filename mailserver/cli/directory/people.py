@@ -88,8 +88,8 @@ def move(
         same = doc.posts[0].function if doc.posts else ""
         if not (function or same):
             raise Mistake("--function: write what they do there, as enseignant")
-        post = PostDoc(unit_named(store, to).doc.code, function or same, subject)
-        code = unit_named(store, leaving).doc.code if leaving else ""
+        post = PostDoc(unit_named(store.people, to).doc.code, function or same, subject)
+        code = unit_named(store.people, leaving).doc.code if leaving else ""
         return moves.move(doc, to=post, leaving=code, on=day, now_s=now_s)
 
     _act(identifier, config, decide, then=_end_answering)
@@ -99,16 +99,18 @@ def _end_answering(store: Store, before: PersonDoc, after: PersonDoc, now_s: flo
     """What they are correspondent of until some day, too, which stands in no document."""
     from mailserver.store.ports.people import Event, RelationKind
 
-    person = person_named(store, after.identifier)
+    person = person_named(store.people, after.identifier)
     codes = {post.unit_code for post in before.posts} - {post.unit_code for post in after.posts}
-    units = {unit.unit_id: code for code in codes if (unit := store.find_unit(code)) is not None}
-    for one in store.relations_of(person.account_id):
+    units = {
+        unit.unit_id: code for code in codes if (unit := store.people.find_unit(code)) is not None
+    }
+    for one in store.people.relations_of(person.account_id):
         is_over = one.until_s is not None and one.until_s <= now_s
         if one.kind is RelationKind.CORRESPONDENT and one.of_unit in units and not is_over:
-            store.end_relation(one.relation_id, at_s=now_s)
+            store.people.end_relation(one.relation_id, at_s=now_s)
             details = f"of {units[one.of_unit]} no longer"
             event = Event(at_s=now_s, by_whom=by_whom(), what="correspondent", details=details)
-            store.note(person.account_id, event)
+            store.people.note(person.account_id, event)
 
 
 def leave(
@@ -167,13 +169,13 @@ def _act(identifier: str, config: Path | None, decide: Decide, *, then: Then | N
 
     settings = read_settings(config)
     with opened_store(settings) as store:
-        before, now_s = doc_named(store, identifier), moment_for(store)
+        before, now_s = doc_named(store.people, identifier), moment_for(store)
         try:
             after = decide(store, settings, before, now_s)
         except CannotMove as error:
             raise Mistake(str(error)) from error
         if after != before:
-            put(store, settings, Change(before=before, after=after), now_s=now_s)
+            put(store.people, settings, Change(before=before, after=after), now_s=now_s)
         if then is not None:
             then(store, before, after, now_s)
     told = "; ".join(words(before, after)) or "nothing to change"

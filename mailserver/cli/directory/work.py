@@ -60,7 +60,7 @@ def make_plan(
         read = read_files([(file.name, _octets_of(file)) for file in files])
     except BadFile as error:
         raise Mistake(str(error)) from error
-    made = decide(read, store, _facts(store, settings, now_s=now_s, is_complete=is_complete))
+    made = decide(read, store.people, _facts(store, settings, now_s=now_s, is_complete=is_complete))
     digest = write_plan(path, made, domain=settings.service.domain, made_at_s=now_s)
     return MadePlan(
         plan=made,
@@ -108,7 +108,7 @@ def unfinished_plan(store: Store, settings: Settings, path: Path) -> MadePlan | 
     """The plan that an apply of the same files left half done."""
     from mailserver.directory.plan_file import digest_of
 
-    run = store.last_import()
+    run = store.people.last_import()
     if run is None or run.state != "applying" or not path.is_file():
         return None
     is_it = digest_of(path.read_bytes()) == run.digest
@@ -154,20 +154,20 @@ def apply_plan(store: Store, settings: Settings, made: MadePlan, *, by_whom: str
     from mailserver.directory.service import quarantine_s
     from mailserver.store.clock import ServiceClock
 
-    run = store.last_import()
+    run = store.people.last_import()
     if run is None or run.digest != made.digest:
         made.conflicts_path.unlink(missing_ok=True)
     steps = made.plan.steps
     with bar("applying", len(steps)) as progress:
         return apply_steps(
-            store,
+            store.people,
             steps,
             digest=made.digest,
             by_whom=by_whom,
             quarantine_s=quarantine_s(settings),
             progress=progress,
             tell=lambda conflicts: _append_conflicts(made.conflicts_path, conflicts),
-            clock=ServiceClock(store).ends_s,
+            clock=ServiceClock(store.clock).ends_s,
         )
 
 
@@ -195,7 +195,7 @@ def _facts(store: Store, settings: Settings, *, now_s: float, is_complete: bool)
     from mailserver.people.establishments import BadRules
 
     try:
-        return facts_of(settings, store, now_s=now_s, is_complete=is_complete)
+        return facts_of(settings, store.people, now_s=now_s, is_complete=is_complete)
     except NumenKeyMissing as error:
         raise Mistake(str(error)) from error
     except BadRules as error:

@@ -101,7 +101,7 @@ def add(
             hidden=hidden,
             archive=archive,
         )
-        owner_id = account_named(store, owner).account_id
+        owner_id = account_named(store.accounts, owner).account_id
         store.lists.add_list(new, addresses=addresses_of(wanted), owner=owner_id)
     print(f"{wanted}: made, with {owner} as its owner")
 
@@ -275,7 +275,7 @@ def _changed(
         changes["is_hidden"] = hidden
     if archive is not None:
         changes["archive_account_id"] = (
-            account_named(store, archive).account_id if archive else None
+            account_named(store.accounts, archive).account_id if archive else None
         )
     return replace(which, **changes)
 

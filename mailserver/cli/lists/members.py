@@ -95,7 +95,7 @@ def rule(
             raise Mistake("--unit CODE is needed: whose people, or which schools?")
         else:
             new = ListRule(
-                unit_code=unit_named(store, unit).doc.code,
+                unit_code=unit_named(store.people, unit).doc.code,
                 is_below=below,
                 who=choice_of(Who, "--who", who),
                 function=function,
@@ -121,7 +121,7 @@ def role(
     with opened_store(settings) as store:
         which = list_named(store, address, settings)
         wanted = choice_of(ListRole, "ROLE", name)
-        account_id = account_named(store, identifier).account_id
+        account_id = account_named(store.accounts, identifier).account_id
         if not take:
             store.lists.give_role(which.list_id, wanted, account_id)
         elif store.lists.with_role(which.list_id, wanted) == [account_id] and (
@@ -159,10 +159,10 @@ class _People:
         from mailserver.values.address import Address
 
         if "@" not in who:
-            return account_named(self._store, who).account_id, ""
+            return account_named(self._store.accounts, who).account_id, ""
         local, _, domain = checked_address(who).rpartition("@")
         address = Address(local, domain)
-        find = self._store.find_target
+        find = self._store.people.find_target
         found = find_local(address, ours=self._ours, find=find, postmaster=None)
         if isinstance(found, Unknown):
             raise Mistake(f"{who}: nobody has this address here")

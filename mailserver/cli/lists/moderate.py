@@ -71,7 +71,7 @@ def _decide(store: Store, hold: Hold, verdict: str) -> None:
 def _name_of(store: Store, hold: Hold) -> str:
     from mailserver.values.ids import accept_id_text
 
-    message = store.open_queued(hold.ref.message_id, without_body=True)
+    message = store.queue.open_queued(hold.ref.message_id, without_body=True)
     if message is None:
         return str(hold.ref.message_id)
     message.close()
@@ -82,7 +82,7 @@ def _write_out(store: Store, hold: Hold) -> None:
     """As it came, octet for octet; what would act on a terminal is escaped for one."""
     from mailserver.store.ports.bodies import read_body
 
-    message = store.open_queued(hold.ref.message_id)
+    message = store.queue.open_queued(hold.ref.message_id)
     if message is None:
         raise Mistake("its body is gone")
     is_terminal = sys.stdout.isatty()
@@ -102,13 +102,13 @@ def _print(store: Store, name: str, hold: Hold, *, as_json_: bool) -> None:
 
     block = b""
     try:
-        message = store.open_queued(hold.ref.message_id)
+        message = store.queue.open_queued(hold.ref.message_id)
         if message is not None:
             with closing(message):
                 block = read_body(message, message.header_octets, 0)
     except BodyError as error:  # it is decided without being read, or put back from a backup
         print(f"warning: {name}: {error}", file=sys.stderr)
-        message = store.open_queued(hold.ref.message_id, without_body=True)
+        message = store.queue.open_queued(hold.ref.message_id, without_body=True)
     if message is None:
         return
     fields, _ = split_fields(block)

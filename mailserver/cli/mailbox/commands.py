@@ -53,9 +53,9 @@ def list_messages(
     field says is shown and decides nothing.
     """
     with opened_store(read_settings(config)) as store:
-        account = account_named(store, identifier)
+        account = account_named(store.accounts, identifier)
         only = spans_of(store, account) if from_correspondent else None
-        items = store.list_items(account.inbox_id, before=None, limit=limit, only=only)
+        items = store.mail.list_items(account.inbox_id, before=None, limit=limit, only=only)
     for item in items:
         facts = _facts(item)
         print(json.dumps(facts, ensure_ascii=False) if as_json else _line(item, facts))
@@ -77,15 +77,17 @@ def spans_of(store: Store, account: Account) -> list[Span]:
 
 
 def _relations_over(store: Store, account: Account) -> list[Relation]:
-    found = {one.relation_id: one for one in store.relations_over(account_id=account.account_id)}
-    person = store.find_person(account.identifier)
+    found = {
+        one.relation_id: one for one in store.people.relations_over(account_id=account.account_id)
+    }
+    person = store.people.find_person(account.identifier)
     codes = [post.unit_code for post in person.posts] if person else []
     while codes:
         code = codes.pop()
-        unit = store.find_unit(code)
+        unit = store.people.find_unit(code)
         if unit is None:
             continue
-        for one in store.relations_over(unit_id=unit.unit_id):
+        for one in store.people.relations_over(unit_id=unit.unit_id):
             found[one.relation_id] = one
         if unit.doc.parent_code:
             codes.append(unit.doc.parent_code)

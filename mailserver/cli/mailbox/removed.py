@@ -63,8 +63,8 @@ def list_removed(
     settings = read_settings(config)
     since_s = _moment(since)
     with opened_store(settings) as store:
-        mailbox_id = account_named(store, identifier).inbox_id
-        items = store.list_removed(mailbox_id, since_s=since_s, limit=limit + 1)
+        mailbox_id = account_named(store.accounts, identifier).inbox_id
+        items = store.mail.list_removed(mailbox_id, since_s=since_s, limit=limit + 1)
     for item in items[:limit]:
         facts = _facts(item, keep_s=settings.store.keep_removed_days * DAY_S)
         print(json.dumps(facts, ensure_ascii=False) if as_json else _line(item, facts))
@@ -91,12 +91,12 @@ def restore(
     settings = read_settings(config)
     since_s = _moment(since)
     with opened_store(settings) as store:
-        account = account_named(store, identifier)
+        account = account_named(store.accounts, identifier)
         with _locked(store, account.inbox_id):
-            found = store.removed_uids(account.inbox_id, since_s=since_s)
+            found = store.mail.removed_uids(account.inbox_id, since_s=since_s)
             wanted = set(uids) if uids else set(found)
             chosen = [uid for uid in found if uid in wanted]
-            back = store.restore_removed(account.inbox_id, chosen, as_new=as_new)
+            back = store.mail.restore_removed(account.inbox_id, chosen, as_new=as_new)
         if back:
             _note(store, account, len(back))
         missing = sorted(wanted - set(back))
@@ -112,7 +112,7 @@ def restore(
 def _locked(store: Store, mailbox_id: MailboxId) -> Iterator[None]:
     """A session that has begun must not see them appear (RFC 1939 §4)."""
     ends_at_s = time.monotonic() + WAIT_FOR_MAILDROP_S
-    while (lock := store.lock_maildrop(mailbox_id)) is None:
+    while (lock := store.locks.lock_maildrop(mailbox_id)) is None:
         if time.monotonic() >= ends_at_s:
             raise Failure("a mail program has this mailbox open: try again when it is done")
         time.sleep(_LOOK_AGAIN_S)
@@ -135,7 +135,7 @@ def _note(store: Store, account: Account, count: int) -> None:
 
     details = f"{count} removed {'message' if count == 1 else 'messages'}"
     event = Event(at_s=time.time(), by_whom=by_whom(), what="put back", details=details)
-    store.note(account.account_id, event)
+    store.people.note(account.account_id, event)
 
 
 def _warn_of_quota(store: Store, account: Account, settings: Settings) -> None:
@@ -143,9 +143,9 @@ def _warn_of_quota(store: Store, account: Account, settings: Settings) -> None:
     from mailserver.quota.room import percent_used
 
     limits = Classes(settings.classes, grace_percent=settings.quota.grace_percent).of(
-        store.read_class(account.account_id)
+        store.people.read_class(account.account_id)
     )
-    drop = store.open_maildrop(account.inbox_id)
+    drop = store.mail.open_maildrop(account.inbox_id)
     percent = percent_used(limits, used_octets=drop.octets, used_count=drop.count)
     if percent is not None and percent > 100:
         text = f"{account.identifier} keeps {percent:.0f} % of the quota now: new mail is put off"

@@ -30,7 +30,7 @@ def usage(
     settings = read_settings(config)
     classes = Classes(settings.classes, grace_percent=settings.quota.grace_percent)
     with opened_store(settings) as store:
-        for one in store.list_usage():
+        for one in store.people.list_usage():
             facts = _facts(one, classes)
             percent = facts["percent"]
             if over is not None and (percent is None or percent <= over):

@@ -99,8 +99,8 @@ def list_copies(
     console = None if as_json else _console()
     limit = limit or (TERMINAL_ROWS if console is not None else sys.maxsize)
     with opened_store(read_settings(config)) as store:
-        total = acts.count(store, filters)
-        copies = acts.copies_in(store, filters, limit=min(limit, LIST_SLICE))
+        total = acts.count(store.queue, filters)
+        copies = acts.copies_in(store.queue, filters, limit=min(limit, LIST_SLICE))
         shown = (copy for copy, _ in zip(copies, range(limit), strict=False))
         if as_json:
             for copy in shown:
@@ -122,8 +122,10 @@ def show(message: IdArgument, *, config: ConfigOption = None, as_json: JsonOptio
 
     (which,) = acts.filters_of(acts.Selection(ids=(message,)))
     with opened_store(read_settings(config)) as store:
-        waiting = {copy.ref.copy_no for copy in acts.copies_in(store, [which], limit=LIST_SLICE)}
-        found, _ = find(store, message, limit=1) if waiting else ([], 0)
+        waiting = {
+            copy.ref.copy_no for copy in acts.copies_in(store.queue, [which], limit=LIST_SLICE)
+        }
+        found, _ = find(store.history, message, limit=1) if waiting else ([], 0)
     if not found:
         raise Failure(f"nothing of {message} is queued: `mailserver trace {message}` says more")
     copies = tuple(copy for copy in found[0].copies if copy.copy_no in waiting)
@@ -138,7 +140,7 @@ def show(message: IdArgument, *, config: ConfigOption = None, as_json: JsonOptio
 def destinations(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show for each destination how many copies wait, why, and when it is tried next."""
     with opened_store(read_settings(config)) as store:
-        hops = [hop for hop in store.list_destinations() if is_of_interest(hop)]
+        hops = [hop for hop in store.queue.list_destinations() if is_of_interest(hop)]
     if as_json:
         for hop in hops:
             print(json.dumps(hop_facts(hop)))
@@ -277,8 +279,8 @@ def suspend(
     now_s = time.time()
     until_s = None if length is None else now_s + _seconds(length)
     with opened_store(read_settings(config)) as store:
-        waiting = {one.next_hop for one in store.list_destinations() if waiting_count(one)}
-        store.suspend(hop, until_s=until_s, now_s=now_s)
+        waiting = {one.next_hop for one in store.queue.list_destinations() if waiting_count(one)}
+        store.queue.suspend(hop, until_s=until_s, now_s=now_s)
     print(f"{hop}: suspended {'until it is resumed' if until_s is None else until(until_s)}")
     if hop not in waiting:
         known = ", ".join(sorted(waiting)[:5])
@@ -291,7 +293,7 @@ def resume(destination: DestinationArgument, *, config: ConfigOption = None) -> 
     """End a suspension; what waits is due at once."""
     hop = acts.fold_next_hop(destination.strip())
     with opened_store(read_settings(config)) as store:
-        was_suspended = store.resume(hop)
+        was_suspended = store.queue.resume(hop)
     if not was_suspended:
         raise Failure(f"{hop} was not suspended: `mailserver queue destinations` shows all")
     print(f"{hop}: resumed")
@@ -340,15 +342,16 @@ def _act(
     reason = acts.checked_reason(reason)
     deed = Deed(act=Act[name], by=acts.whoever(), reason=reason, at_s=time.time(), next_hop=hop)
     with opened_store(settings) as store:
-        total = acts.count(store, filters)
+        total = acts.count(store.queue, filters)
         if not total:
             raise Failure(f"nothing in the queue {'is held' if name == 'RELEASE' else 'matches'}")
         question = _QUESTION[name].format(what=acts.counted(total), via=hop)
         acts.confirm(question, is_sure=yes or total == 1)
         tally = acts.watched(
-            total, lambda advance: acts.act(store, filters, deed, total=total, advance=advance)
+            total,
+            lambda advance: acts.act(store.queue, filters, deed, total=total, advance=advance),
         )
-        asleep = acts.asleep(store, tally.hops) if name in _WANT_TRIES else []
+        asleep = acts.asleep(store.queue, tally.hops) if name in _WANT_TRIES else []
     acts.say(tally, _DONE[name].format(via=hop))
     for words in asleep:
         print(words, file=sys.stderr)

@@ -53,7 +53,7 @@ def route(
     settings = read_settings(config)
     with opened_store(settings) as store:
         if account is not None:
-            account_named(store, account)
+            account_named(store.accounts, account)
         asked = (settings, store, recipient, writer, account)
         facts = _local_facts(*asked) or _relay_facts(*asked)
     facts = {"address": str(recipient), **facts}
@@ -101,12 +101,12 @@ def _local_facts(
     )
     from mailserver.routing.rules import match_own
 
-    ours = OurDomains.of(settings, store)
-    postmaster = store.find_account(settings.service.postmaster)
+    ours = OurDomains.of(settings, store.people)
+    postmaster = store.accounts.find_account(settings.service.postmaster)
     found = find_local(
         recipient,
         ours=ours,
-        find=store.find_target,
+        find=store.people.find_target,
         postmaster=always_open(postmaster) if postmaster else None,
     )
     if isinstance(found, Elsewhere):
@@ -123,7 +123,7 @@ def _local_facts(
             return _explained(settings, store, recipient, rule)
         words = "one of our domains, and nobody there has this name"
         return _refused("5.1.1", words)
-    owner = find_local(recipient, ours=ours, find=store.find_sign_in, postmaster=None)
+    owner = find_local(recipient, ours=ours, find=store.accounts.find_sign_in, postmaster=None)
     identifier = None if isinstance(owner, Elsewhere | Misplaced | Unknown) else owner.identifier
     return _target_facts(settings, store, found, identifier)
 
@@ -181,7 +181,7 @@ def _explained(
 
     explainer = cast("_Explainer", importlib.import_module(EXPLAIN_MODULE))
     said: Facts = {"rule": rule.name if rule else None}
-    return said | explainer.explain(settings, next_hop_of(rule, recipient), store)
+    return said | explainer.explain(settings, next_hop_of(rule, recipient), store.policies)
 
 
 def _stopped(rule: RouteSettings) -> Facts:

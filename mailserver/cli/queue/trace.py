@@ -45,7 +45,7 @@ def trace(
     if not wanted.strip():
         raise Mistake("write an address, a Message-ID or an id")
     with opened_store(read_settings(config)) as store:
-        journeys, unsearched_count = find(store, wanted.strip(), limit=limit)
+        journeys, unsearched_count = find(store.history, wanted.strip(), limit=limit)
     for journey in journeys:
         if as_json:
             print(json.dumps(journey_facts(journey)))

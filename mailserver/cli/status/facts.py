@@ -113,7 +113,7 @@ def _ask_the_store(facts: Facts) -> None:
         with opened_store(facts.settings) as store:
             facts.reports = {
                 name: values
-                for name, (at_s, values) in store.read_reports().items()
+                for name, (at_s, values) in store.counters.read_reports().items()
                 if 0 <= facts.now_s - at_s < FRESH_S
             }
             facts.found += _guarded(facts, store, check_store)

@@ -28,16 +28,16 @@ def check_store(settings: Settings, store: Store, *, now_s: float) -> Iterator[F
     from mailserver.store.clock import ServiceClock
     from mailserver.store.outside import folded_domains, outside_warnings
 
-    for sentence in clock_warnings(ServiceClock(store).belief()):
+    for sentence in clock_warnings(ServiceClock(store.clock).belief()):
         yield warning("clock", sentence)
-    if (lost := lost_key_warning(settings.auth.numen_key, store)) is not None:
+    if (lost := lost_key_warning(settings.auth.numen_key, store.recovery)) is not None:
         yield warning("auth.numen_key", lost)
     for sentence in body_warnings(store):
         yield warning("store.path", sentence)
-    for sentence in outside_warnings(settings, store.find_outside(folded_domains(settings))):
+    for sentence in outside_warnings(settings, store.people.find_outside(folded_domains(settings))):
         yield warning("service.domain", sentence)
     yield from check_postmaster(settings, store)
-    yield from check_queue(settings, store.list_destinations(), now_s=now_s)
+    yield from check_queue(settings, store.queue.list_destinations(), now_s=now_s)
 
 
 def check_postmaster(settings: Settings, store: Store) -> Iterator[Finding]:
@@ -45,7 +45,7 @@ def check_postmaster(settings: Settings, store: Store) -> Iterator[Finding]:
     from mailserver.store.ports.accounts import AccountState
 
     identifier = settings.service.postmaster
-    account = store.find_account(identifier)
+    account = store.accounts.find_account(identifier)
     if account is None:
         yield warning(
             "service.postmaster",
@@ -68,9 +68,9 @@ def check_postmaster(settings: Settings, store: Store) -> Iterator[Finding]:
 
 def _can_be_read(store: Store, account_id: AccountId) -> bool:
     """With a password of its own, or because it goes on to somebody."""
-    credential = store.read_credential(account_id)
+    credential = store.accounts.read_credential(account_id)
     has_password = credential is not None and credential.verifier is not None
-    return has_password or bool(store.read_forward(account_id)[0])
+    return has_password or bool(store.people.read_forward(account_id)[0])
 
 
 def check_queue(

@@ -133,3 +133,7 @@ class Credentials(Protocol):
     def replace_verifier(self, account_id: AccountId, *, version: int, verifier: str) -> None:
         """Re-hash of the same password: keeps the version; does nothing if it has moved on."""
         ...
+
+
+class Accounts(Directory, Credentials, Protocol):
+    """All that `store.accounts` answers."""

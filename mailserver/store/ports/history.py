@@ -141,3 +141,7 @@ class Collections(Protocol):
     def collected(self, mailbox_id: MailboxId, uid: Uid) -> tuple[Collection, ...]:
         """The sessions that retrieved one entry, in order of time."""
         ...
+
+
+class History(Journeys, Collections, Protocol):
+    """All that `store.history` answers."""

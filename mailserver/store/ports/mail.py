@@ -82,19 +82,7 @@ class StoredMessage:
             self.fd = None
 
 
-class MaildropLock(Protocol):
-    """The exclusive right to one maildrop; dies with the process that holds it."""
-
-    def release(self) -> None:
-        """May be called again."""
-        ...
-
-
 class Mailboxes(Protocol):
-    def lock_maildrop(self, mailbox_id: MailboxId) -> MaildropLock | None:
-        """Take the lock without waiting; None: another session has it."""
-        ...
-
     def open_maildrop(self, mailbox_id: MailboxId) -> Maildrop:
         """One read transaction.  Constant time, whatever the mailbox holds."""
         ...
@@ -194,3 +182,7 @@ class RemovedMail(Protocol):
     def removed_room(self) -> RemovedRoom:
         """Of all mailboxes together."""
         ...
+
+
+class Mail(Mailboxes, MailboxContents, RemovedMail, Protocol):
+    """All that `store.mail` answers."""

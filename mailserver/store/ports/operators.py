@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from mailserver.store.ports.queue import CopyRef, Lane
+from mailserver.store.ports.queue import CopyRef, Lane, Queue
 from mailserver.values.ids import AcceptId, AccountId
 
 
@@ -101,3 +101,7 @@ class Operators(Protocol):
     def resume(self, next_hop: str) -> bool:
         """False: it was not suspended.  What came due meanwhile is due at once."""
         ...
+
+
+class QueueAndOperators(Queue, Operators, Protocol):
+    """All that `store.queue` answers."""

@@ -166,3 +166,7 @@ class FirstPasswords(Protocol):
     def replace_numens(self, found: Sequence[tuple[AccountId, str, str]]) -> None:
         """(account, old verifier, new one): where the old one still stands, one transaction."""
         ...
+
+
+class RecoveryAndFirstPasswords(Recovery, FirstPasswords, Protocol):
+    """All that `store.recovery` answers."""

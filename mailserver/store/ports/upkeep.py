@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailserver.store.outside import NotesOwn
 from mailserver.values.clock import Belief, Era
 
 
@@ -47,12 +46,8 @@ class Clock(Protocol):
         ...
 
 
-class Upkeep(Clock, NotesOwn, Protocol):
+class Upkeep(Protocol):
     """Work of the keeper, the one process that looks after a store."""
-
-    def become_keeper(self) -> bool:
-        """True: this process is the keeper until it ends.  False: another one is."""
-        ...
 
     def checkpoint(self) -> int:
         """One step of moving the log into the database; returns the octets still in use."""

@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS collected (
 
 
 class SqliteScratch:
-    """The `Scratch` port.  Safe to call from any thread."""
+    """The `Counters` and `Collections` ports.  Safe to call from any thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
@@ -76,6 +76,23 @@ class SqliteScratch:
         self._seen: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
         self._listed: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
         self.attempts = SqliteAttempts(self._run)
+        self._bind_attempts(self.attempts)
+
+    def _bind_attempts(self, attempts: SqliteAttempts) -> None:
+        self.read_failures = attempts.read_failures
+        self.count_failing = attempts.count_failing
+        self.note_failure = attempts.note_failure
+        self.clear_failures = attempts.clear_failures
+        self.take_turn = attempts.take_turn
+        self.reserve_failure = attempts.reserve_failure
+        self.return_failure = attempts.return_failure
+        self.name_key = attempts.name_key
+        self.read_asked = attempts.read_asked
+        self.note_asked = attempts.note_asked
+        self.count_act = attempts.count_act
+        self.read_act = attempts.read_act
+        self.note_log_in = attempts.note_log_in
+        self.log_ins = attempts.log_ins
 
     def recall_sign_in(self, digest: bytes, *, now_s: float, lifetime_s: float) -> bool:
         rows = self._run("SELECT used_at_s FROM sign_in WHERE digest = ?", (digest,))

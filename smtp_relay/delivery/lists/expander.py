@@ -101,13 +101,15 @@ class Expander:
         self._told = told
         self._notes = Notes(
             lists=store.lists,
-            find=store.find_target,
+            find=store.people.find_target,
             write=self.write,
             shop=shop,
             make_id=make_id,
             wall_s=wall_s,
         )
-        self._budgets = Budgets(store.count_act, wall_s=wall_s, tell=self._notes.tell_owners)
+        self._budgets = Budgets(
+            store.counters.count_act, wall_s=wall_s, tell=self._notes.tell_owners
+        )
         self._requests = Requests(
             lists=store.lists,
             notes=self._notes,
@@ -117,7 +119,7 @@ class Expander:
             wall_s=wall_s,
             ends_s=ends_s,
         )
-        self._repeats = Repeats(store.repeats, lists=store.lists, wall_s=wall_s)
+        self._repeats = Repeats(store.counters.repeats, lists=store.lists, wall_s=wall_s)
         self._slices = Slices(
             lists=store.lists,
             write=self.write,
@@ -221,7 +223,7 @@ class Expander:
             raise Interrupted
         list_id = list_of_hop(next_hop)
         which = None if list_id is None else self._store.lists.read_list(list_id)
-        message = self._store.open_queued(copy.ref.message_id)
+        message = self._store.queue.open_queued(copy.ref.message_id)
         if message is None:
             return self._settled(copy, CopyState.RETURNED, "5.3.0", "its body is gone")
         try:
@@ -373,7 +375,7 @@ class Expander:
         return progress
 
     def _copies(self, which: MailingList, message: QueuedMessage) -> Copies:
-        find = self._store.find_target
+        find = self._store.people.find_target
         return Copies(self._shop, which, find=find, size_octets=message.size_octets)
 
     # --- outcomes ---------------------------------------------------------------------------
@@ -386,7 +388,7 @@ class Expander:
         *,
         full_count: int,
     ) -> CopyOutcome:
-        derived = self._store.open_queued(progress.derived_id, without_body=True)
+        derived = self._store.queue.open_queued(progress.derived_id, without_body=True)
         name = ""
         if derived is not None:
             name = f" under {accept_id_text(derived.accept_id)}"

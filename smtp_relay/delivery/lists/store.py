@@ -12,17 +12,32 @@ from mailserver.values.ids import MessageId
 from smtp_relay.delivery.lists.budgets import CountAct
 
 
-class ExpanderStore(Remembers, Protocol):
+class OpensQueued(Protocol):
+    def open_queued(
+        self, message_id: MessageId, /, *, without_body: bool = False
+    ) -> QueuedMessage | None: ...
+
+
+class FindsTarget(Protocol):
+    def find_target(self, address_key: str, /) -> Target | None: ...
+
+
+class CountsActs(Remembers, Protocol):
+    @property
+    def count_act(self) -> CountAct: ...
+
+
+class ExpanderStore(Protocol):
     """What expansion asks of the store."""
 
     @property
     def lists(self) -> Lists: ...
 
-    def open_queued(
-        self, message_id: MessageId, /, *, without_body: bool = False
-    ) -> QueuedMessage | None: ...
-
-    def find_target(self, address_key: str, /) -> Target | None: ...
+    @property
+    def queue(self) -> OpensQueued: ...
 
     @property
-    def count_act(self) -> CountAct: ...
+    def people(self) -> FindsTarget: ...
+
+    @property
+    def counters(self) -> CountsActs: ...

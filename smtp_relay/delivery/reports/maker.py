@@ -76,24 +76,47 @@ class Sign(Protocol):
     def __call__(self, header_block: bytes, body: Iterable[bytes], /, *, now_s: float) -> bytes: ...
 
 
-class ReportStore(Outsiders, Counts, Protocol):
-    """What reports ask of the store."""
-
+class OwedReports(Protocol):
     def owed_reports(self, *, limit: int) -> list[OwedReport]: ...
 
     def open_queued(
         self, message_id: MessageId, *, without_body: bool = False
     ) -> QueuedMessage | None: ...
 
+
+class Owners(Protocol):
     def find_mailbox(self, address_key: str) -> MailboxId | None: ...
 
     def find_account(self, identifier: str) -> Account | None: ...
 
     def find_sign_in(self, user_name_key: str) -> SignIn | None: ...
 
+
+class PeopleAndOutsiders(Outsiders, Protocol):
     def find_person(self, identifier: str) -> Person | None: ...
 
+
+class OpensSpool(Protocol):
     def open_spool(self) -> Spool: ...
+
+
+class ReportStore(Protocol):
+    """What reports ask of the store."""
+
+    @property
+    def counters(self) -> Counts: ...
+
+    @property
+    def queue(self) -> OwedReports: ...
+
+    @property
+    def accounts(self) -> Owners: ...
+
+    @property
+    def people(self) -> PeopleAndOutsiders: ...
+
+    @property
+    def bodies(self) -> OpensSpool: ...
 
     @property
     def lists(self) -> ListLookUps: ...
@@ -118,13 +141,13 @@ class ReportMaker:
         service = settings.service
         self._store = store
         self._wall_s = wall_s
-        self._budget = ReportBudget(store, wall_s=wall_s)
+        self._budget = ReportBudget(store.counters, wall_s=wall_s)
         self._sign = sign
         self._draw = draw
         self._rules = settings.routes
         self._schedule: Schedule = make_schedule(settings.delivery)
         self._domains = tuple(map(fold_domain, service.domains))
-        self._ours = OurDomains.of(settings, store)
+        self._ours = OurDomains.of(settings, store.people)
         self._language: Language = service.language
         self._postmaster = service.postmaster
         self._inline_limit_octets = settings.store.inline_limit_kib * KIB
@@ -157,7 +180,7 @@ class ReportMaker:
         return ReportMade(acceptance=acceptance, cleared=cleared)
 
     def _about(self, owed: OwedReport, *, without_body: bool) -> Acceptance | None:
-        message = self._store.open_queued(owed.message_id, without_body=without_body)
+        message = self._store.queue.open_queued(owed.message_id, without_body=without_body)
         if message is None or not owed.copies:
             raise OriginalGone(f"message {owed.message_id}")
         try:
@@ -223,11 +246,11 @@ class ReportMaker:
     def _place(self, address: Address) -> LocalRoute:
         if not address.local or self._list_of(address) is not None:
             return Unknown()  # a list has no mailbox, whatever a catch-all would take
-        postmaster = self._store.find_account(self._postmaster)
+        postmaster = self._store.accounts.find_account(self._postmaster)
         return decide_local(
             address,
             ours=self._ours,
-            find_mailbox=self._store.find_mailbox,
+            find_mailbox=self._store.accounts.find_mailbox,
             postmaster_mailbox=None if postmaster is None else postmaster.inbox_id,
         )
 
@@ -272,16 +295,18 @@ class ReportMaker:
         if isinstance(place, Elsewhere):
             return _BOTH[self._language]
         looked = find_local(
-            address, ours=self._ours, find=self._store.find_sign_in, postmaster=None
+            address, ours=self._ours, find=self._store.accounts.find_sign_in, postmaster=None
         )
         found = at_home(looked)
-        person = self._store.find_person(found.identifier) if isinstance(found, SignIn) else None
+        person = (
+            self._store.people.find_person(found.identifier) if isinstance(found, SignIn) else None
+        )
         return (_OWN.get("" if person is None else person.language, self._language),)
 
     def _keep(self, report: Report) -> Body:
         if report.size_octets <= self._inline_limit_octets:
             return InlineBody(b"".join(report.pieces()))
-        spool = self._store.open_spool()
+        spool = self._store.bodies.open_spool()
         try:
             for piece in report.pieces():
                 spool.write(piece)

@@ -104,7 +104,7 @@ class Reporter:
             now_s = self._wall_s()
             self._put_off = {k: one for k, one in self._put_off.items() if one[0] > now_s}
             passed_by = len(self._stuck) + len(self._put_off)
-            for owed in self._store.owed_reports(limit=SLICE_REPORTS + passed_by):
+            for owed in self._store.queue.owed_reports(limit=SLICE_REPORTS + passed_by):
                 key = (owed.message_id, owed.kind)
                 if self._is_stopped or self._has_failed:
                     break

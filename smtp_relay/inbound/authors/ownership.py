@@ -13,12 +13,14 @@ from smtp_relay.inbound import replies
 from smtp_relay.inbound.replies import Phrase
 
 
-class Owners(Protocol):
+class GivenAddresses(Protocol):
     def owns_address(self, account_id: AccountId, address_key: str) -> bool: ...
 
-    def find_target(self, address_key: str) -> Target | None: ...
-
     def spelling_of(self, address_key: str) -> str: ...
+
+
+class LocalTargets(Protocol):
+    def find_target(self, address_key: str) -> Target | None: ...
 
 
 class Ownership:
@@ -28,27 +30,34 @@ class Ownership:
         any more: then nobody's fault is for good.
     """
 
-    __slots__ = ("_account_id", "_ours", "_store", "is_misplaced")
+    __slots__ = ("_account_id", "_accounts", "_ours", "_people", "is_misplaced")
 
-    def __init__(self, store: Owners, ours: OurDomains, account_id: AccountId) -> None:
-        self._store = store
+    def __init__(
+        self,
+        accounts: GivenAddresses,
+        people: LocalTargets,
+        ours: OurDomains,
+        account_id: AccountId,
+    ) -> None:
+        self._accounts = accounts
+        self._people = people
         self._ours = ours
         self._account_id = account_id
         self.is_misplaced = False
 
     def __call__(self, address: Address) -> bool:
-        store, account_id = self._store, self._account_id
+        accounts, account_id = self._accounts, self._account_id
         is_own = owns(
             address,
             ours=self._ours,
-            owns_key=lambda key: store.owns_address(account_id, key),
-            is_given=lambda key: store.find_target(key) is not None,
-            spelling_of=store.spelling_of,
+            owns_key=lambda key: accounts.owns_address(account_id, key),
+            is_given=lambda key: self._people.find_target(key) is not None,
+            spelling_of=accounts.spelling_of,
         )
         domain = fold_domain(address.domain)
         if not is_own and (domain in self._ours.held or domain in self._ours.former):
             keys = _keys(address, self._ours)
-            self.is_misplaced |= any(store.owns_address(account_id, key) for key in keys)
+            self.is_misplaced |= any(accounts.owns_address(account_id, key) for key in keys)
         return is_own
 
 

@@ -260,7 +260,7 @@ class SessionCommands(EncryptedConnection):
         account = self._account
         if account is None:
             return False
-        return is_over(self.service.store, account, now_s=self.service.wall_s())
+        return is_over(self.service.store.accounts, account, now_s=self.service.wall_s())
 
     def _fix_arrival(self) -> Arrival:
         self._arrival = Arrival(

@@ -30,14 +30,14 @@ class ForwardBudget:
 
     def has_room(self, holder: AccountId | None) -> bool:
         """Would one more go?  Counts none."""
-        read, now_s = self._service.store.read_act, self._service.wall_s()
+        read, now_s = self._service.store.counters.read_act, self._service.wall_s()
         return all(
             read(key, now_s=now_s, window_s=HOUR_S) < most for key, most in self._bounds(holder)
         )
 
     def take(self, holder: AccountId | None) -> bool:
         """Count one; does it go?  What one bound refuses counts for no later one."""
-        count, now_s = self._service.store.count_act, self._service.wall_s()
+        count, now_s = self._service.store.counters.count_act, self._service.wall_s()
         return all(
             count(key, now_s=now_s, window_s=HOUR_S) <= most for key, most in self._bounds(holder)
         )

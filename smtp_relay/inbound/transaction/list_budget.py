@@ -49,11 +49,11 @@ class ListBudget:
             return True
         if self._block:
             key = self._key(list_id, purpose)
-            if store.read_act(key, now_s=now_s, window_s=HOUR_S) >= MOST_OF_BLOCK[purpose]:
+            if store.counters.read_act(key, now_s=now_s, window_s=HOUR_S) >= MOST_OF_BLOCK[purpose]:
                 return False
         if purpose is Purpose.OWNER:
             key = f"list-letters:{list_id}"  # the expander counts
-            return store.read_act(key, now_s=now_s, window_s=HOUR_S) < MOST_LETTERS
+            return store.counters.read_act(key, now_s=now_s, window_s=HOUR_S) < MOST_LETTERS
         return store.lists.count_waiting(list_id, most=MOST_WAITING) < MOST_WAITING
 
     def note(self, routes: Iterable[Deposit | Onward]) -> None:
@@ -64,7 +64,7 @@ class ListBudget:
             list_id = list_of_hop(route.next_hop)
             for purpose in MOST_OF_BLOCK if list_id is not None else ():
                 if list_id is not None and route.once == next_hop_of(list_id) + purpose.value:
-                    self._service.store.count_act(
+                    self._service.store.counters.count_act(
                         self._key(list_id, purpose),
                         now_s=self._service.wall_s(),
                         window_s=HOUR_S,

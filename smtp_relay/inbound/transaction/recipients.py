@@ -114,7 +114,7 @@ class Recipients:
         found = find_local(
             address,
             ours=service.ours,
-            find=service.store.find_target,
+            find=service.store.people.find_target,
             postmaster=service.postmaster,
         )
         if isinstance(found, Target):
@@ -236,7 +236,10 @@ class Recipients:
         """None: it cannot go there.  At our own domains it is deposited, and goes no further."""
         service = self._service
         looked = find_local(
-            to, ours=service.ours, find=service.store.find_target, postmaster=service.postmaster
+            to,
+            ours=service.ours,
+            find=service.store.people.find_target,
+            postmaster=service.postmaster,
         )
         found = at_home(looked)
         if isinstance(found, Target):
@@ -298,7 +301,10 @@ class Recipients:
         if transaction.sender is not None:
             return replies.REPORTS_ONLY
         found = find_local(
-            first, ours=service.ours, find=service.store.find_target, postmaster=service.postmaster
+            first,
+            ours=service.ours,
+            find=service.store.people.find_target,
+            postmaster=service.postmaster,
         )
         if isinstance(found, Target):
             return self._decide_ours(transaction, first, found)
@@ -311,7 +317,9 @@ class Recipients:
             return replies.NO_SUCH_USER
         if transaction.routes:
             return replies.TOO_MANY_RECIPIENTS  # it comes again, alone
-        count = service.store.sent.count_report(address.local.lower(), now_s=service.wall_s())
+        count = service.store.counters.sent.count_report(
+            address.local.lower(), now_s=service.wall_s()
+        )
         if count > MOST_REPORTS_A_DAY:
             return replies.TOO_MUCH_FOR_NOW
         return replace(onward, is_report=True, once=f"report:{address.local.lower()}")

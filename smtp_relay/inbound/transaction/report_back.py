@@ -95,7 +95,7 @@ def _forwarders(service: Service, octets: bytes) -> dict[str, Target]:
     for text in islice(addresses_in(octets, service.ours.names), _MAX_ADDRESSES):
         local, _, domain = text.rpartition("@")
         looked = find_local(
-            Address(local, domain), ours=service.ours, find=service.store.find_target,
+            Address(local, domain), ours=service.ours, find=service.store.people.find_target,
             postmaster=None,
         )  # fmt: skip
         target = at_home(looked)

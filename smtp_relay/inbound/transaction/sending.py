@@ -36,11 +36,11 @@ def why_over_limit(
     """Why the copies that the account itself sends elsewhere are held; empty: they are not."""
     if account is None:
         return ""
-    limits = service.classes.of(service.store.read_class(account.account_id))
+    limits = service.classes.of(service.store.people.read_class(account.account_id))
     recipients = list(_recipients_elsewhere(transaction)) if limits.limits_sending else []
     if not recipients:
         return ""
-    sent = service.store.sent.count_sent(
+    sent = service.store.counters.sent.count_sent(
         account.account_id,
         recipients,
         meets=limits.new_recipients_per_day > 0,
@@ -50,7 +50,7 @@ def why_over_limit(
     if passed is None:
         return ""
     reason = why_held(passed, identifier=account.identifier)
-    if service.store.sent.begin_over_limit(account.account_id, now_s=now_s):
+    if service.store.counters.sent.begin_over_limit(account.account_id, now_s=now_s):
         LOG.warning("sending limit passed", account=account.identifier, reason=reason)
         service.pool.submit(_tell, service, account.identifier, passed, now_s)
     return reason
@@ -87,11 +87,11 @@ def _told(outcome: Outcome) -> None:
 
 
 def _readers(service: Service, identifier: str, now_s: float) -> Iterator[Reader]:
-    names = [identifier, *service.store.answerable_for(identifier, now_s=now_s)]
+    names = [identifier, *service.store.people.answerable_for(identifier, now_s=now_s)]
     if len(names) == 1:
         names.append(service.settings.service.postmaster)
     for name in dict.fromkeys(names):
-        account = service.store.find_account(name)
+        account = service.store.accounts.find_account(name)
         if account is not None:
             address = (
                 account.addresses[0] if account.addresses else f"{name}@{service.ours.principal}"

@@ -49,12 +49,12 @@ def tell_holders(
 
 def _tell(service: Service, stay: Stay, reverse_path: str, now_s: float) -> None:
     store, holder = service.store, stay.holder
-    if store.count_act(f"stays:{holder}", now_s=now_s, window_s=DAY_S) > 1:
+    if store.counters.count_act(f"stays:{holder}", now_s=now_s, window_s=DAY_S) > 1:
         return
-    events = store.history(holder, limit=_HISTORY_LIMIT)
+    events = store.people.history(holder, limit=_HISTORY_LIMIT)
     if any(event.what == TOLD and event.at_s > now_s - MONTH_S for event in events):
         return
-    subject = store.read_subject(holder)
+    subject = store.recovery.read_subject(holder)
     if subject is None:
         return
     said = service.settings.service
@@ -77,6 +77,6 @@ def _tell(service: Service, stay: Stay, reverse_path: str, now_s: float) -> None
 
     def told(outcome: Outcome) -> None:
         if isinstance(outcome, Accepted):
-            service.pool.submit(store.note, holder, event)
+            service.pool.submit(store.people.note, holder, event)
 
     service.writer.submit(letter, told)

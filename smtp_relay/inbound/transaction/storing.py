@@ -45,7 +45,8 @@ class Storing(Arriving):
         account, service = self._account, self.service
         if account is None:
             return None
-        return Ownership(service.store, service.ours, account.account_id)
+        store = service.store
+        return Ownership(store.accounts, store.people, service.ours, account.account_id)
 
     def _end_of_data(self, reception: Reception) -> None:
         """The final dot: refuse, or store and answer then."""
@@ -87,7 +88,7 @@ class Storing(Arriving):
         transaction, service = self.envelope, self.service
         if reception.passing is None or not transaction.has_report:
             return False
-        sent_on, sameness = SentOn(service.store.repeats, None), reception.passing.sameness
+        sent_on, sameness = SentOn(service.store.counters.repeats, None), reception.passing.sameness
         before = sent_on.same_report(transaction, sameness, now_s=service.wall_s())
         if not before:
             return False
@@ -125,7 +126,7 @@ class Storing(Arriving):
             stays = reader.is_unvouched or reader.has_nul
             recipients = self._recipients or self._fix_recipients()
             budget = None if stays else recipients.budget
-            sent_on = SentOn(self.service.store.repeats, budget, stamp.text)
+            sent_on = SentOn(self.service.store.counters.repeats, budget, stamp.text)
             sent_on.keep_back(transaction, reception.passing.sameness, now_s=stamp.at_s)
         acceptance = build_acceptance(
             stamp,

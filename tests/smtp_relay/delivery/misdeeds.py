@@ -205,7 +205,7 @@ def _letter(store: SqliteStore, case: Case, now_s: float) -> Acceptance:
     one = outgoing(*recipients, hop=case.domain, at_s=now_s)
     if case.phase is not Phase.BODY:
         return one
-    spool = store.open_spool()
+    spool = store.bodies.open_spool()
     spool.write(BODY + (b"x" * 998 + b"\r\n") * (LARGE_OCTETS // 1000))
     return replace(one, body=spool.commit())
 
@@ -218,7 +218,7 @@ async def _relay_a_healthy_one(agency: Agency, good: Peer) -> None:
 
 
 def _journey(agency: Agency, one: Acceptance) -> Journey:
-    journey = agency.store.journey(one.accept_id)
+    journey = agency.store.history.journey(one.accept_id)
     assert journey is not None
     return journey
 

@@ -84,7 +84,7 @@ def meet(tmp_path: Path, first: Script, second: Script, told: Told, **more: obje
 
 
 def copies_of(agency: Agency, sent: Acceptance) -> tuple[CopyStep, ...]:
-    journey = agency.store.journey(sent.accept_id)
+    journey = agency.store.history.journey(sent.accept_id)
     assert journey is not None
     return journey.copies
 
@@ -157,7 +157,7 @@ def test_copies_that_a_host_does_not_take_now_go_on_and_it_does_not_rest(
         await agency.until_empty()
         assert any(line.startswith("MAIL") for line in first.heard[heard_count:])
         assert len(second.messages) == 2
-        assert all(not place.not_before_s for place in agency.store.list_destinations())
+        assert all(not place.not_before_s for place in agency.store.queue.list_destinations())
 
     meet(tmp_path, says(at, answer, *offers), take_all, told)
 
@@ -204,7 +204,7 @@ def test_where_all_say_not_now_it_waits_and_the_next_try_begins_with_the_first(
         ports = [past.attempt.address for past in copies_of(agency, one)[0].attempts]
         assert ports == [f"[127.0.0.1]:{first.port}", f"[127.0.0.1]:{second.port}"]
         agency.clock.now_s += 400
-        agency.store.wake_agents()
+        agency.store.queue.wake_agents()
         await agency.until(lambda: len(copies_of(agency, one)[0].attempts) == 4)
         ports = [past.attempt.address for past in copies_of(agency, one)[0].attempts]
         assert ports[2:] == [f"[127.0.0.1]:{first.port}", f"[127.0.0.1]:{second.port}"]
@@ -271,8 +271,8 @@ def test_a_host_alone_that_refuses_each_mail_rests_with_its_words(tmp_path: Path
             open_agency(tmp_path, way(peer.port), limits=limits) as agency,
         ):
             agency.accept(*letters(8))
-            await agency.until(lambda: agency.store.list_destinations()[0].failure_count == 1)
-            (place,) = agency.store.list_destinations()
+            await agency.until(lambda: agency.store.queue.list_destinations()[0].failure_count == 1)
+            (place,) = agency.store.queue.list_destinations()
             assert "MAIL: 451 4.3.0 later" in place.last_error
 
     run(story)
@@ -373,7 +373,7 @@ def test_a_delivery_that_wants_a_report_gets_it_from_the_host_that_took_it(tmp_p
     async def told(agency: Agency, _first: Peer, _second: Peer) -> None:
         agency.accept(*letters(1, notify=Notify.SUCCESS))
         await agency.until_empty()
-        (owed,) = agency.store.owed_reports(limit=10)
+        (owed,) = agency.store.queue.owed_reports(limit=10)
         assert owed.kind is ReportKind.RELAYED
         assert owed.copies[0].attempt is not None
         assert owed.copies[0].attempt.status == "2.0.0"

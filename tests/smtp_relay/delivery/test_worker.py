@@ -55,7 +55,7 @@ def test_mail_by_a_route_leaves_while_the_name_server_is_silent(tmp_path: Path) 
         hop.settimeout(PATIENCE_S)
         settings = settings_of(tmp_path, server=silent, hop=hop)
         store = open_store(settings)
-        accept(store, outgoing(hop="route:out", at_s=time.time()))
+        accept(store.writes, outgoing(hop="route:out", at_s=time.time()))
         store.close()
         assert _visits(settings, hop) == 1
 
@@ -76,14 +76,18 @@ def test_many_copies_whose_time_is_over_keep_no_report_and_no_lease_waiting(
         store = open_store(settings)
         names = [f"p{number}@exemple.net" for number in range(40)]
         long_ago_s = time.time() - 3600.0 * (settings.delivery.expire_hours + 1)
-        accept(store, outgoing(*names, at_s=long_ago_s, tell_at_s=long_ago_s, reverse_path=""))
+        accept(
+            store.writes, outgoing(*names, at_s=long_ago_s, tell_at_s=long_ago_s, reverse_path="")
+        )
         reported = threading.Event()
 
         def wait() -> None:
             deadline_s = time.monotonic() + PATIENCE_S
-            while "delivery.0" not in store.read_reports() and time.monotonic() < deadline_s:
+            while (
+                "delivery.0" not in store.counters.read_reports() and time.monotonic() < deadline_s
+            ):
                 time.sleep(0.01)
-            if "delivery.0" in store.read_reports():
+            if "delivery.0" in store.counters.read_reports():
                 reported.set()
 
         _run_until(settings, wait)

@@ -56,7 +56,7 @@ def test_an_answer_that_comes_when_the_parent_is_dead_is_written_down(tmp_path: 
             settings = settings_of(tmp_path, peer.port)
             letter = outgoing(hop="route:out", at_s=time.time())
             store = open_store(settings)
-            accept(store, letter)
+            accept(store.writes, letter)
             worker = Worker(
                 asyncio.get_running_loop(),
                 prepare(settings),
@@ -73,7 +73,7 @@ def test_an_answer_that_comes_when_the_parent_is_dead_is_written_down(tmp_path: 
                 await worker.run()
             finally:
                 worker.close()
-            journey = store.journey(letter.accept_id)
+            journey = store.history.journey(letter.accept_id)
             store.close()
             assert journey is not None
             return journey.copies[0].state

@@ -35,6 +35,7 @@ from mailserver.values.secret import Secret
 from smtp_relay.inbound.connection.server import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
 from tests.lists.fakes import FakeLists
+from tests.one_object import OneObject
 
 DOMAIN = "ac-exemple.fr"
 GIB = 1024**3
@@ -138,7 +139,7 @@ class FakeRepeats:
         return source if at_s >= now_s - window_s else ""
 
 
-class FakeStore:
+class FakeStore(OneObject):
     """Directory, bodies and scratch, as dictionaries."""
 
     def __init__(self) -> None:

@@ -67,7 +67,7 @@ def add_people(store: Store) -> None:
     for identifier, locals_ in PEOPLE.items():
         addresses = [f"{local}@{DOMAIN}" for local in locals_]
         with suppress(NameTaken):
-            account = store.add_account(
+            account = store.accounts.add_account(
                 identifier=identifier, name=identifier, addresses=addresses, now_s=0.0
             )
             set_numen(StoreBackend(store), account.account_id, NUMEN)

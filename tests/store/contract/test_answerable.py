@@ -28,10 +28,10 @@ def academy(store: Store) -> Store:
 
 def relate(store: Store, relations: Sequence[Dated]) -> None:
     for name, code, since, until in relations:
-        account, of = store.find_account(name), store.find_unit(code)
+        account, of = store.accounts.find_account(name), store.people.find_unit(code)
         assert account is not None
         assert of is not None
-        store.relate(
+        store.people.relate(
             RelationKind.CORRESPONDENT,
             account.account_id,
             of_unit=of.unit_id,
@@ -58,19 +58,19 @@ def test_who_answers_for_an_account(
     academy: Store, relations: Sequence[Dated], expected: list[str]
 ) -> None:
     relate(academy, relations)
-    assert academy.answerable_for("JMarot", now_s=NOW_S) == expected
+    assert academy.people.answerable_for("JMarot", now_s=NOW_S) == expected
 
 
 def test_a_school_has_the_correspondents_of_its_own_unit(academy: Store) -> None:
     relate(academy, [("a", SCHOOL, -1, 1), ("b", "dist", -1, None)])
-    assert academy.answerable_for(SCHOOL, now_s=NOW_S) == ["a"]
-    assert academy.answerable_for(SCHOOL, now_s=NOW_S + DAY_S) == ["b"]
+    assert academy.people.answerable_for(SCHOOL, now_s=NOW_S) == ["a"]
+    assert academy.people.answerable_for(SCHOOL, now_s=NOW_S + DAY_S) == ["b"]
 
 
 def test_who_may_not_sign_in_answers_for_nobody(academy: Store) -> None:
     relate(academy, [("a", SCHOOL, -1, 1), ("b", SCHOOL, -1, 1), ("c", "dist", -1, None)])
     assert put(academy, teacher("a"), teacher("a", life=Life.LEFT)) is None
-    suspended = academy.find_account("b")
+    suspended = academy.accounts.find_account("b")
     assert suspended is not None
-    academy.set_state(suspended.account_id, AccountState.SUSPENDED)
-    assert academy.answerable_for("jmarot", now_s=NOW_S) == ["c"]
+    academy.accounts.set_state(suspended.account_id, AccountState.SUSPENDED)
+    assert academy.people.answerable_for("jmarot", now_s=NOW_S) == ["c"]

@@ -25,8 +25,8 @@ GONE = MailboxId(999_999)
 
 def test_outcomes_stand_in_the_order_of_the_batch(store: Store) -> None:
     first, second = people(store, 2)
-    accept(store, letter_to(first, second))
-    outcomes = store.apply([removal(first, [1]), letter_to(first), removal(second, [1, 7])])
+    accept(store.writes, letter_to(first, second))
+    outcomes = store.writes.apply([removal(first, [1]), letter_to(first), removal(second, [1, 7])])
     assert isinstance(outcomes[0], Removed)
     assert isinstance(outcomes[1], Accepted)
     assert outcomes[2] == Removed(1)
@@ -35,14 +35,14 @@ def test_outcomes_stand_in_the_order_of_the_batch(store: Store) -> None:
 
 
 def test_an_empty_batch_is_nothing(store: Store) -> None:
-    assert store.apply([]) == []
-    assert store.apply_waiting(list) == []
+    assert store.writes.apply([]) == []
+    assert store.writes.apply_waiting(list) == []
 
 
 def test_a_mailbox_that_went_after_rcpt_fails_its_message_alone(store: Store, place: Place) -> None:
     first, second = people(store, 2)
     batch = [letter_to(first), letter_to(second, GONE), letter_to(second)]
-    outcomes = store.apply(batch)
+    outcomes = store.writes.apply(batch)
     assert [type(outcome) for outcome in outcomes] == [Accepted, Failed, Accepted]
     assert uids_of(store, first) == [1]
     assert uids_of(store, second) == [1]  # nothing of the one that failed, not even a UID
@@ -53,37 +53,41 @@ def test_a_mailbox_that_went_after_rcpt_fails_its_message_alone(store: Store, pl
 def test_a_write_that_cannot_be_stored_fails_alone(store: Store) -> None:
     (box,) = people(store, 1)
     half_a_character = letter(("jos\udce9@ac-exemple.fr", box))
-    outcomes = store.apply([letter_to(box), half_a_character, removal(box, [1]), letter_to(box)])
+    outcomes = store.writes.apply(
+        [letter_to(box), half_a_character, removal(box, [1]), letter_to(box)]
+    )
     assert [type(outcome) for outcome in outcomes] == [Accepted, Failed, Removed, Accepted]
     assert uids_of(store, box) == [2]
 
 
 def test_a_body_that_another_message_has_fails_alone(store: Store) -> None:
     (box,) = people(store, 1)
-    spool = store.open_spool()
+    spool = store.bodies.open_spool()
     spool.write(b"once")
     body = spool.commit()
-    outcomes = store.apply([letter_to(box, body=body), letter_to(box, body=body), letter_to(box)])
+    outcomes = store.writes.apply(
+        [letter_to(box, body=body), letter_to(box, body=body), letter_to(box)]
+    )
     assert [type(outcome) for outcome in outcomes] == [Accepted, Failed, Accepted]
     assert isinstance(body, FiledBody)
 
 
 def test_a_single_bad_write_fails_and_the_store_goes_on(store: Store) -> None:
     (box,) = people(store, 1)
-    (outcome,) = store.apply([letter_to(GONE)])
+    (outcome,) = store.writes.apply([letter_to(GONE)])
     assert isinstance(outcome, Failed)
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
 
 
 def test_removing_what_is_gone_counts_nothing(store: Store, place: Place) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box), letter_to(box))
-    assert remove(store, box, [1, 1, 5, 2**62]) == 1
-    assert remove(store, box, [1]) == 0
-    assert remove(store, box, []) == 0
-    assert remove(store, GONE, [1]) == 0
+    accept(store.writes, letter_to(box), letter_to(box))
+    assert remove(store.writes, box, [1, 1, 5, 2**62]) == 1
+    assert remove(store.writes, box, [1]) == 0
+    assert remove(store.writes, box, []) == 0
+    assert remove(store.writes, GONE, [1]) == 0
     assert uids_of(store, box) == [2]
-    maildrop = store.open_maildrop(box)
+    maildrop = store.mail.open_maildrop(box)
     assert (maildrop.count, maildrop.octets) == recount(place, box)
 
 
@@ -91,10 +95,10 @@ def test_a_long_removal_goes_in_slices_beside_short_writes(store: Store, place: 
     long_box, short_box = people(store, 2)
     total = REMOVAL_SLICE + 500
     for _ in range(total // 500):
-        accept(store, *(letter_to(long_box, body=b"") for _ in range(500)))
-    accept(store, letter_to(short_box))
+        accept(store.writes, *(letter_to(long_box, body=b"") for _ in range(500)))
+    accept(store.writes, letter_to(short_box))
     wanted = range(1, total + 1)
-    outcomes = store.apply(
+    outcomes = store.writes.apply(
         [letter_to(short_box), removal(long_box, wanted), removal(short_box, [1]), letter_to(GONE)]
     )
     assert outcomes[1:3] == [Removed(total), Removed(1)]
@@ -121,8 +125,8 @@ def test_what_arrives_while_another_commits_joins_the_batch(store: Store, place:
         take_was_asked.set()
         return inbox
 
-    holder = threading.Thread(target=lambda: other.apply_waiting(hold))
-    waiter = threading.Thread(target=lambda: outcomes.extend(store.apply_waiting(take)))
+    holder = threading.Thread(target=lambda: other.writes.apply_waiting(hold))
+    waiter = threading.Thread(target=lambda: outcomes.extend(store.writes.apply_waiting(take)))
     holder.start()
     assert turn_is_taken.wait(30)
     waiter.start()
@@ -139,7 +143,7 @@ def test_many_writers_never_share_a_uid(store: Store, place: Place) -> None:
     (box,) = people(store, 1)
     stores = [place.open() for _ in range(3)] + [store]
     threads = [
-        threading.Thread(target=lambda s=s: [accept(s, letter_to(box)) for _ in range(15)])
+        threading.Thread(target=lambda s=s: [accept(s.writes, letter_to(box)) for _ in range(15)])
         for s in stores
         for _ in range(2)
     ]
@@ -148,4 +152,4 @@ def test_many_writers_never_share_a_uid(store: Store, place: Place) -> None:
     for thread in threads:
         thread.join(60)
     assert uids_of(store, box) == list(range(1, 121))
-    assert store.open_maildrop(box).count == recount(place, box)[0] == 120
+    assert store.mail.open_maildrop(box).count == recount(place, box)[0] == 120

@@ -19,7 +19,7 @@ from tests.store.letters import (
 
 
 def spooled(store: Store, *chunks: bytes) -> FiledBody:
-    spool = store.open_spool()
+    spool = store.bodies.open_spool()
     for chunk in chunks:
         spool.write(chunk)
     return spool.commit()
@@ -29,14 +29,14 @@ def test_a_spool_keeps_its_octets_in_order(store: Store) -> None:
     (box,) = people(store, 1)
     body = spooled(store, b"", b"one\r\n", bytes(100_000), b"\xfftwo\r\n")
     assert body.size_octets == 100_011
-    accept(store, letter_to(box, body=body))
+    accept(store.writes, letter_to(box, body=body))
     wanted = b"one\r\n" + bytes(100_000) + b"\xfftwo\r\n"
     assert fetch(store, box, 1) == as_fetched(recipient_of(box), wanted)
 
 
 def test_an_empty_spool_is_an_empty_body(store: Store) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box, body=spooled(store)))
+    accept(store.writes, letter_to(box, body=spooled(store)))
     assert fetch(store, box, 1) == as_fetched(recipient_of(box), b"")
 
 
@@ -45,7 +45,7 @@ def test_spools_never_share_a_name(store: Store) -> None:
 
 
 def test_a_discarded_spool_leaves_nothing_to_fetch(store: Store) -> None:
-    spool = store.open_spool()
+    spool = store.bodies.open_spool()
     spool.write(b"never mind")
     spool.discard()
     spool.discard()
@@ -53,18 +53,18 @@ def test_a_discarded_spool_leaves_nothing_to_fetch(store: Store) -> None:
 
 def test_discard_after_commit_harms_nothing(store: Store) -> None:
     (box,) = people(store, 1)
-    spool = store.open_spool()
+    spool = store.bodies.open_spool()
     spool.write(b"kept\r\n")
     body = spool.commit()
     spool.discard()
-    accept(store, letter_to(box, body=body))
+    accept(store.writes, letter_to(box, body=body))
     assert fetch(store, box, 1) == as_fetched(recipient_of(box), b"kept\r\n")
 
 
 def test_a_filed_message_is_closed_twice_without_harm(store: Store) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box, body=spooled(store, b"x")))
-    message = store.fetch(box, Uid(1))
+    accept(store.writes, letter_to(box, body=spooled(store, b"x")))
+    message = store.mail.fetch(box, Uid(1))
     assert message is not None
     assert message.fd is not None
     message.close()
@@ -74,10 +74,10 @@ def test_a_filed_message_is_closed_twice_without_harm(store: Store) -> None:
 
 def test_a_message_being_read_survives_its_reclaim(store: Store) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box, body=spooled(store, b"large")))
-    message = store.fetch(box, Uid(1))
-    remove(store, box, [1])
-    reclaimed = store.reclaim(now_s=NOW_S + 1)
+    accept(store.writes, letter_to(box, body=spooled(store, b"large")))
+    message = store.mail.fetch(box, Uid(1))
+    remove(store.writes, box, [1])
+    reclaimed = store.upkeep.reclaim(now_s=NOW_S + 1)
     assert (reclaimed.entry_count, reclaimed.message_count, reclaimed.file_count) == (1, 1, 1)
     assert read(message) == as_fetched(recipient_of(box), b"large")
     assert fetch(store, box, 1) is None
@@ -85,15 +85,15 @@ def test_a_message_being_read_survives_its_reclaim(store: Store) -> None:
 
 def test_a_filed_body_stays_until_its_last_entry_goes(store: Store) -> None:
     first, second = people(store, 2)
-    accept(store, letter_to(first, second, body=spooled(store, b"large")))
-    remove(store, first, [1])
-    assert store.reclaim(now_s=NOW_S + 1).file_count == 0
+    accept(store.writes, letter_to(first, second, body=spooled(store, b"large")))
+    remove(store.writes, first, [1])
+    assert store.upkeep.reclaim(now_s=NOW_S + 1).file_count == 0
     assert fetch(store, second, 1) == as_fetched(recipient_of(second), b"large")
-    remove(store, second, [1])
-    assert store.reclaim(now_s=NOW_S + 1).file_count == 1
+    remove(store.writes, second, [1])
+    assert store.upkeep.reclaim(now_s=NOW_S + 1).file_count == 1
 
 
 def test_there_is_room_on_the_disk(store: Store) -> None:
-    room = store.disk_room()
+    room = store.bodies.disk_room()
     assert 0 < room.free_octets <= room.total_octets
     assert room.reusable_octets >= 0

@@ -32,8 +32,10 @@ def test_a_journey_tells_who_brought_the_message_and_where_each_copy_is(store: S
     first, second = people(store, 2)
     accept_id = new_accept_id()
     sent = letter(("Un@d", first), ("deux@d", second), ("un.alias@d", first), accept_id=accept_id)
-    (message_id,) = accept(store, replace(sent, account_id=author.account_id, door="submission"))
-    journey = store.journey(accept_id)
+    (message_id,) = accept(
+        store.writes, replace(sent, account_id=author.account_id, door="submission")
+    )
+    journey = store.history.journey(accept_id)
     assert journey is not None
     assert (journey.message_id, journey.accepted_at_s) == (message_id, NOW_S)
     assert (journey.submitter, journey.door, journey.peer) == ("jpetit", "submission", "192.0.2.1")
@@ -53,8 +55,8 @@ def test_a_journey_tells_which_holder_wrote_for_a_mailbox(store: Store) -> None:
     (box,) = people(store, 1)
     accept_id = new_accept_id()
     sent = replace(letter(("un@d", box), accept_id=accept_id), account_id=school.account_id)
-    accept(store, replace(sent, by_account=holder.account_id), letter(("un@d", box)))
-    journey = store.journey(accept_id)
+    accept(store.writes, replace(sent, by_account=holder.account_id), letter(("un@d", box)))
+    journey = store.history.journey(accept_id)
     assert journey is not None
     assert (journey.submitter, journey.holder) == ("0170705z", "jpetit")
 
@@ -66,8 +68,8 @@ def test_what_was_decided_of_a_copy_when_it_came_is_a_line_before_where_it_is(
     accept_id = new_accept_id()
     sent = letter(("un@d", box), ("un@d", box), accept_id=accept_id)
     sent.copies[0].note = "not sent on to a@b.test: it holds a NUL character"
-    accept(store, sent)
-    journey = store.journey(accept_id)
+    accept(store.writes, sent)
+    journey = store.history.journey(accept_id)
     assert journey is not None
     assert [copy.uid for copy in journey.copies] == [1, 1]
     told = list(journey_lines(journey))
@@ -78,9 +80,9 @@ def test_what_was_decided_of_a_copy_when_it_came_is_a_line_before_where_it_is(
 def test_a_journey_goes_on_to_the_removal(store: Store) -> None:
     first, second = people(store, 2)
     accept_id = new_accept_id()
-    accept(store, letter(("un@d", first), ("deux@d", second), accept_id=accept_id))
-    remove(store, first, [1], at_s=NOW_S + 5)
-    journey = store.journey(accept_id)
+    accept(store.writes, letter(("un@d", first), ("deux@d", second), accept_id=accept_id))
+    remove(store.writes, first, [1], at_s=NOW_S + 5)
+    journey = store.history.journey(accept_id)
     assert journey is not None
     assert [c.removed_at_s for c in journey.copies] == [NOW_S + 5, None]
     assert [c.removed_by for c in journey.copies] == [None, None]
@@ -89,10 +91,10 @@ def test_a_journey_goes_on_to_the_removal(store: Store) -> None:
 def test_a_journey_says_who_removed_it(store: Store) -> None:
     (box,) = people(store, 1)
     sent = letter(("un@d", box))
-    accept(store, sent)
+    accept(store.writes, sent)
     by = RemovedBy("pop3s", "192.0.2.7", "pnoir")
-    store.apply([Removal(mailbox_id=box, uids=(Uid(1),), removed_at_s=NOW_S + 5, by=by)])
-    journey = store.journey(sent.accept_id)
+    store.writes.apply([Removal(mailbox_id=box, uids=(Uid(1),), removed_at_s=NOW_S + 5, by=by)])
+    journey = store.history.journey(sent.accept_id)
     assert journey is not None
     assert journey.copies[0].removed_by == by
     lines = "\n".join(journey_lines(journey))
@@ -102,20 +104,22 @@ def test_a_journey_says_who_removed_it(store: Store) -> None:
 def test_a_journey_from_a_stranger_has_no_submitter(store: Store) -> None:
     (box,) = people(store, 1)
     accept_id = new_accept_id()
-    accept(store, letter(("un@d", box), accept_id=accept_id))
-    journey = store.journey(accept_id)
+    accept(store.writes, letter(("un@d", box), accept_id=accept_id))
+    journey = store.history.journey(accept_id)
     assert journey is not None
     assert journey.submitter is None
 
 
 def test_what_was_never_accepted_has_no_journey(store: Store) -> None:
-    assert store.journey(new_accept_id()) is None
+    assert store.history.journey(new_accept_id()) is None
 
 
 def test_a_journey_tells_each_attempt_and_why_a_copy_waits(store: Store, place: Place) -> None:
     (box,) = people(store, 1)
     accept_id = new_accept_id()
-    (message_id,) = accept(store, letter(("un@d", box), ("loin@e", box), accept_id=accept_id))
+    (message_id,) = accept(
+        store.writes, letter(("un@d", box), ("loin@e", box), accept_id=accept_id)
+    )
     place.write("UPDATE copy SET state = 1, mailbox_id = NULL, uid = NULL WHERE copy_no = 1")
     place.write(
         "INSERT INTO destination VALUES (7, 'e', 5.0, 9.0, 3, 'no host answers', 2.0, 4.0, NULL)"
@@ -130,7 +134,7 @@ def test_a_journey_tells_each_attempt_and_why_a_copy_waits(store: Store, place: 
             (message_id, number, NOW_S + number, state.value),
         )
     place.write("INSERT INTO owed_report VALUES (?, 1, 2, ?)", (message_id, NOW_S))
-    journey = store.journey(accept_id)
+    journey = store.history.journey(accept_id)
     assert journey is not None
     here, away = journey.copies
     assert (here.waiting, here.attempts, here.owed) == (None, (), ())

@@ -63,7 +63,7 @@ def test_who_a_rule_collects(
 
 def test_who_is_transferred_changes_lists_at_once(store: Store, which: MailingList) -> None:
     at_school, at_college = ListRule(unit_code=SCHOOL), ListRule(unit_code=COLLEGE)
-    before = store.find_doc("jmarot")
+    before = store.people.find_doc("jmarot")
     assert isinstance(before, PersonDoc)
     assert put(store, before, replace(before, posts=(PostDoc(COLLEGE, "enseignant"),))) is None
     assert by_rule(store, which, at_school) == ["adurand"]
@@ -80,7 +80,7 @@ def test_a_school_that_moves_to_another_circonscription_leaves_the_list_of_the_f
 
 
 def test_one_by_hand_is_not_one_by_rule_as_well(store: Store, which: MailingList) -> None:
-    account = store.find_account("jmarot")
+    account = store.accounts.find_account("jmarot")
     assert account is not None
     assert store.lists.add_member(which.list_id, account_id=account.account_id)
     assert by_rule(store, which, ListRule(unit_code=SCHOOL)) == ["adurand"]
@@ -95,7 +95,7 @@ def test_who_leaves_gets_no_mail_and_may_leave_again(
     store: Store, which: MailingList, *, is_by_hand: bool, is_by_rule: bool
 ) -> None:
     lists, list_id = store.lists, which.list_id
-    account = store.find_account("jmarot")
+    account = store.accounts.find_account("jmarot")
     assert account is not None
     if is_by_rule:
         lists.add_rule(list_id, ListRule(unit_code=SCHOOL, function="enseignant"))

@@ -30,64 +30,64 @@ Start = Callable[[], OtherProcess]
 
 def test_an_empty_maildrop_has_nothing(store: Store) -> None:
     (box,) = people(store, 1)
-    maildrop = store.open_maildrop(box)
+    maildrop = store.mail.open_maildrop(box)
     assert (maildrop.count, maildrop.octets) == (0, 0)
-    assert len(store.list_maildrop(maildrop)) == 0
+    assert len(store.mail.list_maildrop(maildrop)) == 0
     assert fetch(store, box, 1) is None
 
 
 def test_a_mailbox_that_nobody_has_is_unavailable(store: Store) -> None:
     with pytest.raises(StoreUnavailable):
-        store.open_maildrop(MailboxId(999_999))
+        store.mail.open_maildrop(MailboxId(999_999))
 
 
 def test_a_maildrop_counts_what_it_lists(store: Store) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box), letter_to(box, body=b"longer" * 100), letter_to(box))
-    remove(store, box, [1])
-    maildrop = store.open_maildrop(box)
-    listing = store.list_maildrop(maildrop)
+    accept(store.writes, letter_to(box), letter_to(box, body=b"longer" * 100), letter_to(box))
+    remove(store.writes, box, [1])
+    maildrop = store.mail.open_maildrop(box)
+    listing = store.mail.list_maildrop(maildrop)
     assert (maildrop.count, maildrop.octets) == (len(listing), sum(listing.sizes_octets))
 
 
 def test_mailboxes_have_epochs_of_their_own(store: Store) -> None:
     boxes = people(store, 20)
-    assert len({store.open_maildrop(box).epoch for box in boxes}) == 20
+    assert len({store.mail.open_maildrop(box).epoch for box in boxes}) == 20
 
 
 def test_the_listing_stays_when_other_doors_add_and_remove(store: Store, place: Place) -> None:
     (box,) = people(store, 1)
-    accept(store, *(letter_to(box) for _ in range(4)))
-    remove(store, box, [1])
-    maildrop = store.open_maildrop(box)
-    before = list(store.list_maildrop(maildrop).uids)
+    accept(store.writes, *(letter_to(box) for _ in range(4)))
+    remove(store.writes, box, [1])
+    maildrop = store.mail.open_maildrop(box)
+    before = list(store.mail.list_maildrop(maildrop).uids)
     other = place.open()
-    accept(other, letter_to(box))
-    assert remove(other, box, [2, 5]) == 2
-    assert remove(store, box, [3]) == 1
-    assert before == list(store.list_maildrop(maildrop).uids) == [2, 3, 4]
+    accept(other.writes, letter_to(box))
+    assert remove(other.writes, box, [2, 5]) == 2
+    assert remove(store.writes, box, [3]) == 1
+    assert before == list(store.mail.list_maildrop(maildrop).uids) == [2, 3, 4]
     assert fetch(store, box, 2) == as_fetched(recipient_of(box))
     assert uids_of(store, box) == [4]
 
 
 def test_the_listing_stays_when_threads_add_and_remove(store: Store) -> None:
     (box,) = people(store, 1)
-    accept(store, *(letter_to(box) for _ in range(30)))
-    maildrop = store.open_maildrop(box)
+    accept(store.writes, *(letter_to(box) for _ in range(30)))
+    maildrop = store.mail.open_maildrop(box)
 
     def disturb(first: int) -> None:
         for uid in range(first, first + 10):
-            accept(store, letter_to(box))
-            remove(store, box, [uid])
+            accept(store.writes, letter_to(box))
+            remove(store.writes, box, [uid])
 
     threads = [threading.Thread(target=disturb, args=(first,)) for first in (1, 11, 21)]
     for thread in threads:
         thread.start()
-    listings = [list(store.list_maildrop(maildrop).uids) for _ in range(50)]
+    listings = [list(store.mail.list_maildrop(maildrop).uids) for _ in range(50)]
     for thread in threads:
         thread.join(60)
     assert listings == [list(range(1, 31))] * 50
-    assert list(store.list_maildrop(maildrop).uids) == list(range(1, 31))
+    assert list(store.mail.list_maildrop(maildrop).uids) == list(range(1, 31))
     assert uids_of(store, box) == list(range(31, 61))
 
 
@@ -95,15 +95,15 @@ def test_the_listing_stays_when_another_process_adds_removes_and_reclaims(
     store: Store, other_process: Start
 ) -> None:
     (box,) = people(store, 1)
-    accept(store, *(letter_to(box) for _ in range(3)))
-    lock = store.lock_maildrop(box)
+    accept(store.writes, *(letter_to(box) for _ in range(3)))
+    lock = store.locks.lock_maildrop(box)
     assert lock is not None
-    maildrop = store.open_maildrop(box)
+    maildrop = store.mail.open_maildrop(box)
     other = other_process()
     assert other.ask("remove", mailbox_id=box, uids=[1, 3]) == 2
     assert other.ask("accept", mailbox_ids=[box]) == 1
     assert other.ask("reclaim", now_s=NOW_S + 10) == 0  # a session lists them
-    assert list(store.list_maildrop(maildrop).uids) == [1, 2, 3]
+    assert list(store.mail.list_maildrop(maildrop).uids) == [1, 2, 3]
     assert fetch(store, box, 1) == as_fetched(recipient_of(box))
     lock.release()
     assert other.ask("reclaim", now_s=NOW_S + 10) == 2
@@ -113,26 +113,26 @@ def test_the_listing_stays_when_another_process_adds_removes_and_reclaims(
 
 def test_a_lock_is_exclusive_in_one_process(store: Store, place: Place) -> None:
     box, neighbour = people(store, 2)
-    lock = store.lock_maildrop(box)
+    lock = store.locks.lock_maildrop(box)
     assert lock is not None
-    assert store.lock_maildrop(box) is None
-    assert place.open().lock_maildrop(box) is None
-    assert store.lock_maildrop(neighbour) is not None
+    assert store.locks.lock_maildrop(box) is None
+    assert place.open().locks.lock_maildrop(box) is None
+    assert store.locks.lock_maildrop(neighbour) is not None
     lock.release()
     lock.release()
-    again = place.open().lock_maildrop(box)
+    again = place.open().locks.lock_maildrop(box)
     assert again is not None
     lock.release()  # once more, and it is no longer ours to release
-    assert store.lock_maildrop(box) is None
+    assert store.locks.lock_maildrop(box) is None
 
 
 def test_a_lock_that_nobody_holds_on_to_is_free(store: Store) -> None:
     (box,) = people(store, 1)
-    lock = store.lock_maildrop(box)
-    assert store.lock_maildrop(box) is None
+    lock = store.locks.lock_maildrop(box)
+    assert store.locks.lock_maildrop(box) is None
     del lock
     gc.collect()
-    assert store.lock_maildrop(box) is not None
+    assert store.locks.lock_maildrop(box) is not None
 
 
 def test_a_lock_is_exclusive_across_processes(store: Store, other_process: Start) -> None:
@@ -140,7 +140,7 @@ def test_a_lock_is_exclusive_across_processes(store: Store, other_process: Start
     one, two = other_process(), other_process()
     assert one.ask("lock", mailbox_id=box) is True
     assert two.ask("lock", mailbox_id=box) is False
-    assert store.lock_maildrop(box) is None
+    assert store.locks.lock_maildrop(box) is None
     assert uids_of(store, box) == []  # reading needs no lock
 
 
@@ -149,18 +149,18 @@ def test_a_lock_dies_with_its_process(store: Store, other_process: Start) -> Non
     child = other_process()
     assert child.ask("lock", mailbox_id=box) is True
     child.kill()
-    assert store.lock_maildrop(box) is not None
+    assert store.locks.lock_maildrop(box) is not None
 
 
 def test_locks_of_one_process_outlive_the_death_of_another(
     store: Store, other_process: Start
 ) -> None:
     (box,) = people(store, 1)
-    lock = store.lock_maildrop(box)
+    lock = store.locks.lock_maildrop(box)
     child = other_process()
     assert child.ask("lock", mailbox_id=box) is False
     child.kill()
-    assert store.lock_maildrop(box) is None
+    assert store.locks.lock_maildrop(box) is None
     assert lock is not None
 
 
@@ -170,18 +170,18 @@ def test_a_writer_that_is_killed_leaves_the_turn_to_others(
     (box,) = people(store, 1)
     child = other_process()
     child.tell("accept", mailbox_ids=[box], count=100_000)
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     child.kill()
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     uids = uids_of(store, box)
     assert uids == list(range(1, len(uids) + 1))
-    assert store.open_maildrop(box).count == len(uids)
+    assert store.mail.open_maildrop(box).count == len(uids)
 
 
 def test_one_process_keeps_house(store: Store, other_process: Start) -> None:
     child = other_process()
     assert child.ask("become_keeper") is True
     assert child.ask("become_keeper") is True
-    assert store.become_keeper() is False
+    assert store.locks.become_keeper() is False
     child.kill()
-    assert store.become_keeper() is True
+    assert store.locks.become_keeper() is True

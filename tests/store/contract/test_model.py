@@ -23,7 +23,8 @@ from hypothesis.stateful import (
 )
 
 from mailserver.store.ports.errors import NameTaken
-from mailserver.store.ports.mail import Listing, Maildrop, MaildropLock
+from mailserver.store.ports.mail import Listing, Maildrop
+from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Accepted, Failed, Removed, Write
 from mailserver.values.ids import MailboxId, Uid
@@ -101,7 +102,7 @@ class StoreMachine(RuleBasedStateMachine):
     def accept(self, which: int, batch: list[tuple[list[tuple[int, str]], bytes]]) -> None:
         """Some messages in one batch, each to some names in some mailboxes."""
         writes: list[Write] = [self._letter(envelope, body) for envelope, body in batch]
-        outcomes = self.stores[which].apply(writes)
+        outcomes = self.stores[which].writes.apply(writes)
         assert [type(outcome) for outcome in outcomes] == [Accepted] * len(batch)
         for envelope, body in batch:
             self._expect(envelope, body)
@@ -112,7 +113,7 @@ class StoreMachine(RuleBasedStateMachine):
     ) -> None:
         """A message to a mailbox that is gone fails, its neighbours do not."""
         bad = letter(("un@d", self.ids[box]), ("parti@d", GONE), at_s=self.now_s)
-        outcomes = self.stores[which].apply([bad, self._letter(envelope, body)])
+        outcomes = self.stores[which].writes.apply([bad, self._letter(envelope, body)])
         assert [type(outcome) for outcome in outcomes] == [Failed, Accepted]
         self._expect(envelope, body)
 
@@ -121,7 +122,9 @@ class StoreMachine(RuleBasedStateMachine):
         """Some of what is there, and some of what is not."""
         model = self.boxes[box]
         found = uids & model.visible.keys()
-        (outcome,) = self.stores[which].apply([removal(self.ids[box], uids, at_s=self.now_s)])
+        (outcome,) = self.stores[which].writes.apply(
+            [removal(self.ids[box], uids, at_s=self.now_s)]
+        )
         assert outcome == Removed(len(found))
         for uid in found:
             model.hidden[uid] = (self.now_s, model.visible.pop(uid))
@@ -139,7 +142,7 @@ class StoreMachine(RuleBasedStateMachine):
             return
         found = sorted(uids & model.hidden.keys())
         store = self.stores[which]
-        back = store.restore_removed(self.ids[box], [Uid(u) for u in uids], as_new=as_new)
+        back = store.mail.restore_removed(self.ids[box], [Uid(u) for u in uids], as_new=as_new)
         assert sorted(back) == found
         for uid in found:
             model.visible[uid] = model.hidden.pop(uid)[1]
@@ -150,11 +153,14 @@ class StoreMachine(RuleBasedStateMachine):
     def lock(self, which: int, box: int) -> None:
         """A session begins, if none is there."""
         model = self.boxes[box]
-        lock = self.stores[which].lock_maildrop(self.ids[box])
+        lock = self.stores[which].locks.lock_maildrop(self.ids[box])
         assert (lock is None) == (model.lock is not None)
         if lock is not None:
             model.lock = lock
-            model.opened = (self.stores[which].open_maildrop(self.ids[box]), dict(model.visible))
+            model.opened = (
+                self.stores[which].mail.open_maildrop(self.ids[box]),
+                dict(model.visible),
+            )
 
     @rule(box=boxes)
     def release(self, box: int) -> None:
@@ -173,7 +179,7 @@ class StoreMachine(RuleBasedStateMachine):
     def reclaim(self) -> None:
         """Everything whose time is over and that no session lists."""
         freed = 0
-        while entry_count := self.stores[0].reclaim(now_s=self.now_s).entry_count:
+        while entry_count := self.stores[0].upkeep.reclaim(now_s=self.now_s).entry_count:
             freed += entry_count
         expected = 0
         for model in self.boxes:
@@ -190,7 +196,7 @@ class StoreMachine(RuleBasedStateMachine):
     def expire(self) -> None:
         """The history that is old enough."""
         forgotten = 0
-        while copies := self.stores[0].expire_history(now_s=self.now_s):
+        while copies := self.stores[0].upkeep.expire_history(now_s=self.now_s):
             forgotten += copies
         old = [journey for journey in self.journeys if journey[0] < self.now_s - KEEP_HISTORY_S]
         self.journeys = [journey for journey in self.journeys if journey not in old]
@@ -199,7 +205,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def checkpoint(self) -> None:
         """Moving the log changes nothing that anyone sees."""
-        self.stores[0].checkpoint()
+        self.stores[0].upkeep.checkpoint()
 
     @precondition(lambda self: self.stores)
     @rule(which=st.integers(0, 1))
@@ -240,24 +246,24 @@ class StoreMachine(RuleBasedStateMachine):
             assert self._accounts() == before
         else:
             added = person(self.stores[0], name)
-            self.stores[1].delete_account(added.account_id, now_s=self.now_s)
+            self.stores[1].accounts.delete_account(added.account_id, now_s=self.now_s)
             self.given.add(name)
 
     @invariant()
     def mailboxes_are_what_the_model_says(self) -> None:
         for mailbox_id, model in zip(self.ids, self.boxes, strict=True):
             for store in self.stores:
-                maildrop = store.open_maildrop(mailbox_id)
+                maildrop = store.mail.open_maildrop(mailbox_id)
                 assert maildrop.next_uid == model.next_uid
-                self._compare(store.list_maildrop(maildrop), model.visible)
+                self._compare(store.mail.list_maildrop(maildrop), model.visible)
             assert (maildrop.count, maildrop.octets) == recount(self.place, mailbox_id)
             totals = removed_totals(self.place, mailbox_id)
             assert totals == recount_removed(self.place, mailbox_id)
             assert totals[0] == len(model.hidden)
-            listed = self.stores[0].list_removed(mailbox_id, since_s=0.0, limit=1000)
+            listed = self.stores[0].mail.list_removed(mailbox_id, since_s=0.0, limit=1000)
             assert sorted(one.item.uid for one in listed) == sorted(model.hidden)
             if model.opened is not None:
-                self._compare(self.stores[1].list_maildrop(model.opened[0]), model.opened[1])
+                self._compare(self.stores[1].mail.list_maildrop(model.opened[0]), model.opened[1])
 
     @invariant()
     def a_unique_id_names_one_message_for_ever(self) -> None:

@@ -31,7 +31,7 @@ EXPIRES_S = DeliverySettings().expire_hours * 3600.0
 
 
 def bound(store: Store, now_s: float = NOW_S, *, only_waits: bool = False) -> int:
-    return sum(store.bound_moments(lambda: now_s, only_waits=only_waits))
+    return sum(store.clock.bound_moments(lambda: now_s, only_waits=only_waits))
 
 
 def value(place: Place, statement: str) -> Any:
@@ -43,16 +43,16 @@ def value(place: Place, statement: str) -> Any:
 def test_a_hop_that_failed_under_a_clock_ahead_rests_as_long_as_it_would_have(
     store: Store, place: Place, ahead_s: float
 ) -> None:
-    accept(store, outgoing())
+    accept(store.writes, outgoing())
     hop_id = value(place, "SELECT destination_id FROM destination")
     at_s = NOW_S + ahead_s
     note = HopNote(
         destination_id=hop_id, not_before_s=at_s + 300, failure_count=1, error="no", at_s=at_s
     )
-    one(store, note)
+    one(store.writes, note)
     assert bound(store) == 1
-    assert store.due_destinations(now_s=NOW_S + 299, limit=9) == []
-    (due,) = store.due_destinations(now_s=NOW_S + 301, limit=9)
+    assert store.queue.due_destinations(now_s=NOW_S + 299, limit=9) == []
+    (due,) = store.queue.due_destinations(now_s=NOW_S + 301, limit=9)
     assert due.not_before_s == NOW_S + 300
 
 
@@ -61,11 +61,11 @@ def test_mail_that_was_accepted_and_put_off_under_a_clock_ahead_is_tried_and_end
     store: Store, place: Place, ahead_s: float
 ) -> None:
     at_s = NOW_S + ahead_s
-    accept(store, outgoing("a@x", "b@x", at_s=at_s, tell_at_s=at_s + 3600))
+    accept(store.writes, outgoing("a@x", "b@x", at_s=at_s, tell_at_s=at_s + 3600))
     ahead = Agent(store, now_s=at_s)
     (tried, _untried) = ahead.lease()
     ahead.settle(deferred(tried, at_s + 240))
-    store.resign_agent(ahead.agent_id)
+    store.queue.resign_agent(ahead.agent_id)
     assert bound(store) >= 1
     assert value(place, "SELECT accepted_at_s FROM message") == NOW_S
     assert place.rows("SELECT DISTINCT tell_at_s FROM queue") == [(NOW_S + 3600,)]
@@ -79,7 +79,7 @@ def test_mail_that_was_accepted_and_put_off_under_a_clock_ahead_is_tried_and_end
 def test_a_copy_that_was_put_off_ahead_waits_no_longer_than_the_schedule(
     store: Store, place: Place, ahead_s: float
 ) -> None:
-    accept(store, outgoing())
+    accept(store.writes, outgoing())
     agent = Agent(store)
     (ref,) = agent.lease()
     agent.settle(deferred(ref, NOW_S + ahead_s + 600))
@@ -91,7 +91,7 @@ def test_a_copy_that_was_put_off_ahead_waits_no_longer_than_the_schedule(
 
 
 def test_turns_and_expiries_have_bounds_too(store: Store, place: Place) -> None:
-    accept(store, outgoing(turn_at_s=NOW_S + YEAR_S, tell_at_s=NOW_S + YEAR_S))
+    accept(store.writes, outgoing(turn_at_s=NOW_S + YEAR_S, tell_at_s=NOW_S + YEAR_S))
     assert bound(store) == 1
     due_s, tell_s = place.rows("SELECT due_at_s, tell_at_s FROM queue")[0]
     assert due_s <= NOW_S + HORIZON_S + 3
@@ -100,11 +100,11 @@ def test_turns_and_expiries_have_bounds_too(store: Store, place: Place) -> None:
 
 def test_what_is_within_its_rules_stays_as_it_is(store: Store, place: Place) -> None:
     (box,) = people(store, 1)
-    accept(store, outgoing(turn_at_s=NOW_S + 900), letter_to(box))
-    remove(store, box, [1])
+    accept(store.writes, outgoing(turn_at_s=NOW_S + 900), letter_to(box))
+    remove(store.writes, box, [1])
     agent = Agent(store)
     agent.settle(deferred(agent.lease()[0], NOW_S + 100))
-    store.suspend("b.fr", until_s=NOW_S + YEAR_S, now_s=NOW_S)
+    store.queue.suspend("b.fr", until_s=NOW_S + YEAR_S, now_s=NOW_S)
     assert bound(store) == 0
     assert bound(store) == 0
 
@@ -112,13 +112,13 @@ def test_what_is_within_its_rules_stays_as_it_is(store: Store, place: Place) -> 
 def test_while_the_clock_may_be_wrong_only_waits_are_cut_short(store: Store, place: Place) -> None:
     """A start in 1970: what was written in this year is right."""
     (box,) = people(store, 1)
-    accept(store, outgoing(at_s=NOW_S), letter_to(box))
-    remove(store, box, [1])
+    accept(store.writes, outgoing(at_s=NOW_S), letter_to(box))
+    remove(store.writes, box, [1])
     agent = Agent(store)
     agent.settle(deferred(agent.lease()[0], NOW_S + 300))
     hop_id = value(place, "SELECT destination_id FROM destination")
     one(
-        store,
+        store.writes,
         HopNote(
             destination_id=hop_id, not_before_s=NOW_S + 300, failure_count=1, error="", at_s=NOW_S
         ),
@@ -135,10 +135,10 @@ def test_while_the_clock_may_be_wrong_only_waits_are_cut_short(store: Store, pla
 
 @AHEAD
 def test_a_suspension_keeps_its_length(store: Store, place: Place, ahead_s: float) -> None:
-    store.suspend("a.fr", until_s=NOW_S + ahead_s + 7200, now_s=NOW_S + ahead_s)
-    store.suspend("b.fr", until_s=None, now_s=NOW_S + ahead_s)
+    store.queue.suspend("a.fr", until_s=NOW_S + ahead_s + 7200, now_s=NOW_S + ahead_s)
+    store.queue.suspend("b.fr", until_s=None, now_s=NOW_S + ahead_s)
     assert bound(store) == 2
-    found = {one.next_hop: one.suspended_until_s for one in store.list_destinations()}
+    found = {one.next_hop: one.suspended_until_s for one in store.queue.list_destinations()}
     assert found == {"a.fr": NOW_S + 7200, "b.fr": float("inf")}
 
 
@@ -157,10 +157,12 @@ def test_a_code_that_was_given_ahead_ends_in_its_time(store: Store, ahead_s: flo
         expires_at_s=at_s + 1800,
         details="",
     )
-    store.add_code(code)
+    store.recovery.add_code(code)
     bound(store)
     fits = {
-        now_s: store.try_code(account_id, Purpose.RESET, b"x" * 32, now_s=now_s, max_tries=5)
+        now_s: store.recovery.try_code(
+            account_id, Purpose.RESET, b"x" * 32, now_s=now_s, max_tries=5
+        )
         for now_s in (NOW_S + 1799, NOW_S + 1801)
     }
     assert [fit is not None for fit in fits.values()] == [True, False]
@@ -171,8 +173,8 @@ def test_what_was_removed_ahead_is_kept_as_long_as_anything_and_no_longer(
     store: Store, place: Place, ahead_s: float
 ) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box))
-    remove(store, box, [1])
+    accept(store.writes, letter_to(box))
+    remove(store.writes, box, [1])
     place.write("UPDATE entry SET removed_at_s = ?", (NOW_S + ahead_s,))
     assert bound(store) == 1
     assert value(place, "SELECT removed_at_s FROM entry") == NOW_S
@@ -184,8 +186,8 @@ def test_names_policies_wishes_graces_and_lives_end_in_their_time(
 ) -> None:
     at_s = NOW_S + ahead_s
     people(store, 2)
-    store.delete_account(AccountId(2), now_s=at_s)
-    store.write_sts_policy(
+    store.accounts.delete_account(AccountId(2), now_s=at_s)
+    store.policies.write_sts_policy(
         StsPolicy(domain="d", policy_id="1", mode="none", hosts=(), max_age_s=9, fetched_at_s=at_s)
     )
     wish = Wish(list_id=ListId(1), address="a@b.fr", joins=True)
@@ -196,7 +198,7 @@ def test_names_policies_wishes_graces_and_lives_end_in_their_time(
         "UPDATE account SET life = 'left', life_until_s = ? WHERE account_id = 1",
         (at_s + rules.left_s,),
     )
-    store.relate(
+    store.people.relate(
         RelationKind.HOLDER, account_id=AccountId(1), of_account=AccountId(1), since_s=at_s
     )
     assert bound(store) > 0
@@ -215,14 +217,14 @@ def test_names_policies_wishes_graces_and_lives_end_in_their_time(
 def test_more_than_one_slice_is_brought_back(store: Store, place: Place) -> None:
     ahead_s = NOW_S + YEAR_S
     for _ in range(2):
-        accept(store, *(outgoing(at_s=ahead_s, tell_at_s=ahead_s) for _ in range(400)))
+        accept(store.writes, *(outgoing(at_s=ahead_s, tell_at_s=ahead_s) for _ in range(400)))
     assert bound(store) >= 800
     assert value(place, "SELECT max(accepted_at_s) FROM message") == NOW_S
     assert value(place, "SELECT max(tell_at_s) FROM queue") <= NOW_S + EXPIRES_S + 3
 
 
 def test_what_came_before_the_clock_was_ahead_is_not_touched(store: Store, place: Place) -> None:
-    accept(store, outgoing(at_s=NOW_S - 50), outgoing(at_s=NOW_S + YEAR_S))
+    accept(store.writes, outgoing(at_s=NOW_S - 50), outgoing(at_s=NOW_S + YEAR_S))
     bound(store)
     assert place.rows("SELECT accepted_at_s FROM message ORDER BY message_id") == [
         (NOW_S - 50,),
@@ -234,14 +236,14 @@ def test_what_a_clock_that_was_behind_stamped_moves_ahead_with_it(
     store: Store, place: Place
 ) -> None:
     (box,) = people(store, 1)
-    accept(store, outgoing(at_s=50.0, tell_at_s=99.0), letter_to(box))
-    before_id = store.newest_message()
-    accept(store, outgoing("late@x", at_s=60.0, tell_at_s=60.0 + 3600))
-    remove(store, box, [1])
+    accept(store.writes, outgoing(at_s=50.0, tell_at_s=99.0), letter_to(box))
+    before_id = store.clock.newest_message()
+    accept(store.writes, outgoing("late@x", at_s=60.0, tell_at_s=60.0 + 3600))
+    remove(store.writes, box, [1])
     place.write("UPDATE entry SET removed_at_s = 70")
     place.write("UPDATE account SET must_change_by_s = ?", (65.0 + DEFAULT_RULES.grace_s,))
     era = Era(from_s=40.0, to_s=100.0, by_s=NOW_S, after_id=before_id)
-    assert sum(store.lift_moments(era)) > 0
+    assert sum(store.clock.lift_moments(era)) > 0
     times = place.rows(
         "SELECT accepted_at_s, tell_at_s FROM message JOIN queue USING (message_id) ORDER BY 1"
     )
@@ -252,14 +254,14 @@ def test_what_a_clock_that_was_behind_stamped_moves_ahead_with_it(
 
 
 def test_agents_are_woken_and_the_hop_is_due_at_once(store: Store, place: Place) -> None:
-    accept(store, outgoing(at_s=NOW_S + YEAR_S, turn_at_s=NOW_S + YEAR_S))
-    assert store.due_destinations(now_s=NOW_S, limit=9) == []
+    accept(store.writes, outgoing(at_s=NOW_S + YEAR_S, turn_at_s=NOW_S + YEAR_S))
+    assert store.queue.due_destinations(now_s=NOW_S, limit=9) == []
     bound(store)
-    assert [due.next_hop for due in store.due_destinations(now_s=NOW_S, limit=9)] == [HOP]
+    assert [due.next_hop for due in store.queue.due_destinations(now_s=NOW_S, limit=9)] == [HOP]
 
 
 def test_the_belief_about_the_clock_is_kept(store: Store, place: Place) -> None:
-    assert store.read_clock() is None
+    assert store.clock.read_clock() is None
     belief = Belief(
         wall_s=NOW_S,
         steady_s=3.5,
@@ -273,29 +275,29 @@ def test_the_belief_about_the_clock_is_kept(store: Store, place: Place) -> None:
         bounded_count=3,
         bounded_at_s=1.5,
     )
-    store.write_clock(belief)
-    store.write_clock(belief)
-    assert place.open().read_clock() == belief
+    store.clock.write_clock(belief)
+    store.clock.write_clock(belief)
+    assert place.open().clock.read_clock() == belief
 
 
 def test_what_may_be_lost_is_brought_back_too(store: Store) -> None:
     ahead_s = NOW_S + YEAR_S
     key = "act"
-    assert store.count_act(key, now_s=ahead_s, window_s=60) == 1
-    assert store.take_turn("block", now_s=ahead_s, pause_s=5)
-    assert not store.take_turn("block", now_s=NOW_S, pause_s=5)
-    store.note_failure([("block", "who")], "d", now_s=ahead_s, since_s=ahead_s - 60)
-    store.keep_sign_in(b"x", now_s=ahead_s)
-    store.report("smtp.9", {}, now_s=ahead_s)
-    store.note_seen(AccountId(1), LastSeen(door="pop3", peer="::1", at_s=ahead_s))
-    store.sent.count_sent(AccountId(1), ["a@b.fr"], meets=False, now_s=ahead_s)
+    assert store.counters.count_act(key, now_s=ahead_s, window_s=60) == 1
+    assert store.counters.take_turn("block", now_s=ahead_s, pause_s=5)
+    assert not store.counters.take_turn("block", now_s=NOW_S, pause_s=5)
+    store.counters.note_failure([("block", "who")], "d", now_s=ahead_s, since_s=ahead_s - 60)
+    store.counters.keep_sign_in(b"x", now_s=ahead_s)
+    store.counters.report("smtp.9", {}, now_s=ahead_s)
+    store.counters.note_seen(AccountId(1), LastSeen(door="pop3", peer="::1", at_s=ahead_s))
+    store.counters.sent.count_sent(AccountId(1), ["a@b.fr"], meets=False, now_s=ahead_s)
     bound(store)
-    assert store.take_turn("block", now_s=NOW_S, pause_s=5)
-    assert store.count_act(key, now_s=NOW_S + 61, window_s=60) == 1
-    assert store.count_failing("block", since_s=NOW_S + 1, limit=9) == 0
-    assert store.read_reports()["smtp.9"][0] == NOW_S
-    assert store.last_seen(AccountId(1))[0].at_s == NOW_S
-    sent = store.sent.count_sent(AccountId(1), ["a@b.fr"], meets=False, now_s=NOW_S)
+    assert store.counters.take_turn("block", now_s=NOW_S, pause_s=5)
+    assert store.counters.count_act(key, now_s=NOW_S + 61, window_s=60) == 1
+    assert store.counters.count_failing("block", since_s=NOW_S + 1, limit=9) == 0
+    assert store.counters.read_reports()["smtp.9"][0] == NOW_S
+    assert store.counters.last_seen(AccountId(1))[0].at_s == NOW_S
+    sent = store.counters.sent.count_sent(AccountId(1), ["a@b.fr"], meets=False, now_s=NOW_S)
     assert sent.day_messages == 1
 
 

@@ -46,42 +46,42 @@ def academy(store: Store) -> Store:
 
 
 def found(store: Store, which: Search, *, after: str = "", limit: int = 50) -> list[str]:
-    return [one.identifier for one in store.search_people(which, after=after, limit=limit)]
+    return [one.identifier for one in store.people.search_people(which, after=after, limit=limit)]
 
 
 def units(store: Store, which: Search, *, after: str = "", limit: int = 50) -> list[str]:
-    return [one.doc.code for one in store.search_units(which, after=after, limit=limit)]
+    return [one.doc.code for one in store.people.search_units(which, after=after, limit=limit)]
 
 
 # Browsing
 
 
 def test_the_tree_is_browsed_from_its_roots_by_name(academy: Store) -> None:
-    (root,) = academy.child_units(None)
+    (root,) = academy.people.child_units(None)
     assert (root.doc.code, root.child_count, root.people_count) == ("ac", 2, 0)
-    assert [one.doc.code for one in academy.child_units("ac")] == ["d17", "d86"]
-    (ferry,) = academy.child_units("d17")
+    assert [one.doc.code for one in academy.people.child_units("ac")] == ["d17", "d86"]
+    (ferry,) = academy.people.child_units("d17")
     assert (ferry.doc.code, ferry.child_count, ferry.people_count) == (FERRY, 0, 2)
-    assert academy.find_unit(FERRY) == ferry
-    assert academy.child_units("nowhere") == []
-    assert academy.find_unit("nowhere") is None
+    assert academy.people.find_unit(FERRY) == ferry
+    assert academy.people.child_units("nowhere") == []
+    assert academy.people.find_unit("nowhere") is None
 
 
 def test_a_unit_that_is_gone_is_not_shown(academy: Store) -> None:
     made(academy, unit("x", parent="ac"))
     assert put(academy, unit("x", parent="ac"), None) is None
-    assert academy.find_unit("x") is None
-    assert len(academy.child_units("ac")) == 2
+    assert academy.people.find_unit("x") is None
+    assert len(academy.people.child_units("ac")) == 2
     assert units(academy, Search(unit_code="x")) == []
 
 
 def test_a_person_is_shown_with_what_they_do(academy: Store) -> None:
-    shown = academy.find_person("EMAROT")
+    shown = academy.people.find_person("EMAROT")
     assert shown is not None
     assert (shown.name, shown.given_name, shown.surname) == ("Élodie Marot", "Élodie", "Marot")
     assert (shown.address, shown.life) == ("emarot@d.fr", Life.PRESENT)
     assert shown.posts == (PostDoc(FERRY, "enseignant"),)
-    assert academy.find_person("nobody") is None
+    assert academy.people.find_person("nobody") is None
 
 
 # Searching
@@ -156,7 +156,7 @@ def test_people_made_by_hand_are_found_too(academy: Store) -> None:
 
 
 def test_a_post_that_ended_is_not_found(academy: Store) -> None:
-    doc = academy.find_doc("emarot")
+    doc = academy.people.find_doc("emarot")
     assert doc is not None
     assert put(academy, doc, replace(doc, posts=())) is None
     assert found(academy, Search(unit_code=FERRY)) == ["jmarot"]
@@ -198,13 +198,13 @@ def test_names_of_a_search_may_hold_anything(academy: Store) -> None:
 
 
 def unit_id_of(store: Store, code: str) -> UnitId:
-    one = store.find_unit(code)
+    one = store.people.find_unit(code)
     assert one is not None
     return one.unit_id
 
 
 def account_id_of(store: Store, identifier: str) -> AccountId:
-    one = store.find_person(identifier)
+    one = store.people.find_person(identifier)
     assert one is not None
     return one.account_id
 
@@ -212,7 +212,7 @@ def account_id_of(store: Store, identifier: str) -> AccountId:
 def test_a_relation_holds_between_its_dates(academy: Store) -> None:
     who = account_id_of(academy, "zlamar")
     whom = account_id_of(academy, "emarot")
-    relation = academy.relate(
+    relation = academy.people.relate(
         RelationKind.MANAGER, who, of_account=whom, since_s=NOW_S, until_s=NOW_S + 10
     )
     assert relation.identifier == "zlamar"
@@ -222,42 +222,42 @@ def test_a_relation_holds_between_its_dates(academy: Store) -> None:
         True,
         False,
     ]
-    assert academy.relations_of(who) == [relation]
-    assert academy.relations_over(account_id=whom) == [relation]
-    assert academy.relations_over(account_id=who) == []
-    academy.end_relation(relation.relation_id, at_s=NOW_S + 5)
-    academy.end_relation(relation.relation_id, at_s=NOW_S + 7)
-    (ended,) = academy.relations_of(who)
+    assert academy.people.relations_of(who) == [relation]
+    assert academy.people.relations_over(account_id=whom) == [relation]
+    assert academy.people.relations_over(account_id=who) == []
+    academy.people.end_relation(relation.relation_id, at_s=NOW_S + 5)
+    academy.people.end_relation(relation.relation_id, at_s=NOW_S + 7)
+    (ended,) = academy.people.relations_of(who)
     assert ended.until_s == NOW_S + 5
 
 
 def test_correspondents_come_and_go_with_the_document(academy: Store) -> None:
-    doc = academy.find_doc("emarot")
+    doc = academy.people.find_doc("emarot")
     assert doc is not None
     answers = replace(doc, correspondent_of=(FERRY,))
     ferry = unit_id_of(academy, FERRY)
     assert put(academy, doc, answers) is None
-    (relation,) = academy.relations_over(unit_id=ferry)
+    (relation,) = academy.people.relations_over(unit_id=ferry)
     assert (relation.kind, relation.identifier) == (RelationKind.CORRESPONDENT, "emarot")
     assert put(academy, answers, doc, at_s=NOW_S + 5) is None
-    (ended,) = academy.relations_over(unit_id=ferry)
+    (ended,) = academy.people.relations_over(unit_id=ferry)
     assert ended.until_s == NOW_S + 5
 
 
 def until_in(store: Store, code: str) -> float | None:
-    (relation,) = store.relations_over(unit_id=unit_id_of(store, code))
+    (relation,) = store.people.relations_over(unit_id=unit_id_of(store, code))
     return relation.until_s
 
 
 def test_a_transfer_ends_what_a_correspondent_was_until_a_day_and_undo_restores_it(
     academy: Store,
 ) -> None:
-    doc = academy.find_doc("emarot")
-    account = academy.find_account("emarot")
+    doc = academy.people.find_doc("emarot")
+    account = academy.accounts.find_account("emarot")
     assert doc is not None
     assert account is not None
     for code in (FERRY, "ac"):
-        academy.relate(
+        academy.people.relate(
             RelationKind.CORRESPONDENT,
             account.account_id,
             of_unit=unit_id_of(academy, code),
@@ -270,7 +270,9 @@ def test_a_transfer_ends_what_a_correspondent_was_until_a_day_and_undo_restores_
     assert (until_in(academy, FERRY), until_in(academy, "ac")) == (NOW_S + 5, NOW_S + 100)
     undo(academy, run_id, at_s=NOW_S + 9)
     assert until_in(academy, FERRY) == NOW_S + 100
-    told = [f"{one.what}: {one.details}" for one in academy.history(account.account_id, limit=9)]
+    told = [
+        f"{one.what}: {one.details}" for one in academy.people.history(account.account_id, limit=9)
+    ]
     assert [line for line in told if line.startswith("correspondent")] == [
         f"correspondent: of {FERRY}",
         f"correspondent: of {FERRY} no longer",
@@ -282,23 +284,23 @@ def test_a_transfer_ends_what_a_correspondent_was_until_a_day_and_undo_restores_
 
 def test_a_relation_of_nobody_is_refused(academy: Store) -> None:
     with pytest.raises(StoreUnavailable):
-        academy.relate(RelationKind.HOLDER, AccountId(999), since_s=NOW_S)
+        academy.people.relate(RelationKind.HOLDER, AccountId(999), since_s=NOW_S)
 
 
 def test_a_deleted_account_may_nothing_any_more(academy: Store) -> None:
     who, whom = account_id_of(academy, "zlamar"), account_id_of(academy, "emarot")
-    academy.relate(RelationKind.HOLDER, who, of_account=whom, since_s=NOW_S)
-    academy.delete_account(who, now_s=NOW_S + 1)
-    (relation,) = academy.relations_over(account_id=whom)
+    academy.people.relate(RelationKind.HOLDER, who, of_account=whom, since_s=NOW_S)
+    academy.accounts.delete_account(who, now_s=NOW_S + 1)
+    (relation,) = academy.people.relations_over(account_id=whom)
     assert not relation.holds_at(NOW_S + 1)
 
 
 def test_a_unit_is_below_itself_and_all_above_it(academy: Store) -> None:
     ac, d17, ferry = (unit_id_of(academy, code) for code in ("ac", "d17", FERRY))
-    assert academy.is_below(ferry, ac)
-    assert academy.is_below(ferry, ferry)
-    assert not academy.is_below(d17, ferry)
-    assert not academy.is_below(ferry, unit_id_of(academy, "d86"))
+    assert academy.people.is_below(ferry, ac)
+    assert academy.people.is_below(ferry, ferry)
+    assert not academy.people.is_below(d17, ferry)
+    assert not academy.people.is_below(ferry, unit_id_of(academy, "d86"))
 
 
 # History
@@ -308,12 +310,12 @@ def test_history_is_told_from_the_latest(academy: Store) -> None:
     who = account_id_of(academy, "emarot")
     for n in range(3):
         event = Event(at_s=NOW_S + n, by_whom="cli:root", what="code handed", details=str(n))
-        academy.note(who, event)
-    assert [event.details for event in academy.history(who, limit=2)] == ["2", "1"]
-    assert academy.history(who, limit=9)[-1].what == "created"
-    assert academy.history(AccountId(999), limit=9) == []
+        academy.people.note(who, event)
+    assert [event.details for event in academy.people.history(who, limit=2)] == ["2", "1"]
+    assert academy.people.history(who, limit=9)[-1].what == "created"
+    assert academy.people.history(AccountId(999), limit=9) == []
 
 
 def test_a_code_is_found_as_it_is_kept(store: Store) -> None:
     made(store, UnitDoc(code=SCHOOL, kind="service", name="S"))
-    assert store.find_unit(SCHOOL) is not None
+    assert store.people.find_unit(SCHOOL) is not None

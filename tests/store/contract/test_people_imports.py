@@ -36,23 +36,23 @@ PEOPLE: list[Doc] = [teacher(f"p{n}", posts=(AT_SCHOOL,)) for n in range(5)]
 
 
 def changes_of(store: Store, run_id: int) -> list[tuple[int, Change]]:
-    return store.read_changes(run_id, after=0, limit=1000)
+    return store.people.read_changes(run_id, after=0, limit=1000)
 
 
 def test_a_run_keeps_its_progress_and_its_changes(store: Store) -> None:
     changes = creations([*UNITS, *PEOPLE])
     run_id = begin(store, len(changes))
     assert apply(store, run_id, changes[:3]) == [None] * 3
-    run = store.last_import()
+    run = store.people.last_import()
     assert run is not None
     assert (run.run_id, run.state, run.done, run.total) == (run_id, "applying", 3, 8)
     assert apply(store, run_id, changes[3:]) == [None] * 5
-    store.end_import(run_id)
-    run = store.last_import()
+    store.people.end_import(run_id)
+    run = store.people.last_import()
     assert run is not None
     assert (run.state, run.done, run.by_whom) == ("applied", 8, "cli:root")
     assert changes_of(store, run_id) == list(enumerate(changes, 1))
-    assert store.read_changes(run_id, after=2, limit=1) == [(3, changes[2])]
+    assert store.people.read_changes(run_id, after=2, limit=1) == [(3, changes[2])]
 
 
 def test_parents_and_posts_may_come_in_the_slice_of_their_units(store: Store) -> None:
@@ -72,7 +72,7 @@ def test_a_conflict_stays_alone_and_counts_as_done(store: Store) -> None:
     assert (first, third) == (None, None)
     assert second is not None
     assert second.words == "p1 is already taken, by p1 (Jean Marot)"
-    run = store.last_import()
+    run = store.people.last_import()
     assert run is not None
     assert run.done == 3
     assert [number for number, _ in changes_of(store, run_id)] == [1, 3]
@@ -82,13 +82,13 @@ def test_an_unfinished_run_is_gone_on_with_and_a_finished_one_is_not(store: Stor
     run_id = begin(store, 2)
     assert begin(store, 2) == run_id
     assert begin(store, 2, digest="another") != run_id
-    store.end_import(run_id)
+    store.people.end_import(run_id)
     assert begin(store, 2) != run_id
 
 
 def test_a_run_that_is_not_being_applied_takes_no_changes(store: Store) -> None:
     run_id = begin(store, 1)
-    store.end_import(run_id)
+    store.people.end_import(run_id)
     for wrong in (run_id, 999):
         with pytest.raises(StoreUnavailable):
             apply(store, wrong, creations(PEOPLE[:1]))
@@ -98,9 +98,9 @@ def test_a_run_that_is_not_being_applied_takes_no_changes(store: Store) -> None:
 def test_history_names_the_import(store: Store) -> None:
     run_id = begin(store, 1)
     apply(store, run_id, creations([teacher()]))
-    person = store.find_person("jmarot")
+    person = store.people.find_person("jmarot")
     assert person is not None
-    (event,) = store.history(person.account_id, limit=9)
+    (event,) = store.people.history(person.account_id, limit=9)
     assert (event.by_whom, event.what, event.at_s) == (f"import:{run_id}", "created", NOW_S)
 
 
@@ -115,10 +115,10 @@ def test_two_changes_of_one_person_in_one_slice_follow_each_other(store: Store) 
         Change(before=second, after=third),
     ]
     assert apply(store, run_id, changes) == [None] * 3
-    assert store.read_person(first.source_key) == third
-    person = store.find_person("jm")
+    assert store.people.read_person(first.source_key) == third
+    person = store.people.find_person("jm")
     assert person is not None
-    assert store.who_had("a@d.fr", now_s=NOW_S) == person.account_id
+    assert store.people.who_had("a@d.fr", now_s=NOW_S) == person.account_id
     undo(store, run_id, slice_size=2)
     assert documents(store) == ([], [])
 
@@ -147,11 +147,11 @@ def test_without_quarantine_two_may_exchange_their_names(store: Store) -> None:
             after=replace(a, identifier="b", addresses=("b@d.fr",)),
         ),
     ]
-    assert store.apply_changes(run_id, changes, now_s=NOW_S, quarantine_s=0.0) == [None] * 3
-    found = store.find_account("a")
+    assert store.people.apply_changes(run_id, changes, now_s=NOW_S, quarantine_s=0.0) == [None] * 3
+    found = store.accounts.find_account("a")
     assert found is not None
     assert found.addresses == ("a@d.fr",)
-    assert store.find_mailbox("a@d.fr") == found.inbox_id
+    assert store.accounts.find_mailbox("a@d.fr") == found.inbox_id
 
 
 # Taking back
@@ -168,20 +168,20 @@ def test_undo_leaves_the_documents_of_before(store: Store) -> None:
     ]
     run_id = begin(store, len(changes))
     assert apply(store, run_id, changes) == [None] * len(changes)
-    store.end_import(run_id)
+    store.people.end_import(run_id)
     undo(store, run_id)
     assert documents(store) == before
-    assert store.last_import() is None
-    assert store.find_mailbox("stays@d.fr") is not None
+    assert store.people.last_import() is None
+    assert store.accounts.find_mailbox("stays@d.fr") is not None
 
 
 def test_an_undo_that_stopped_goes_on(store: Store, place: Place) -> None:
     run_id = begin(store, 5)
     apply(store, run_id, creations([UNITS[0], UNITS[1], *PEOPLE]))
-    store.end_import(run_id)
-    store.undo_changes(run_id, [7, 6, 5], now_s=NOW_S, quarantine_s=QUARANTINE_S)
+    store.people.end_import(run_id)
+    store.people.undo_changes(run_id, [7, 6, 5], now_s=NOW_S, quarantine_s=QUARANTINE_S)
     again = place.open()
-    run = again.last_import()
+    run = again.people.last_import()
     assert run is not None
     assert (run.run_id, run.state) == (run_id, "undoing")
     assert [number for number, _ in changes_of(again, run_id)] == [1, 2, 3, 4]
@@ -193,9 +193,9 @@ def test_undo_leaves_alone_what_was_changed_since(store: Store) -> None:
     doc = teacher()
     run_id = begin(store, 1)
     apply(store, run_id, creations([doc]))
-    store.end_import(run_id)
+    store.people.end_import(run_id)
     assert put(store, doc, replace(doc, telephone="1")) is None
-    (conflict,) = store.undo_changes(run_id, [1], now_s=NOW_S, quarantine_s=QUARANTINE_S)
+    (conflict,) = store.people.undo_changes(run_id, [1], now_s=NOW_S, quarantine_s=QUARANTINE_S)
     assert conflict is not None
     assert conflict.words == "jmarot was changed meanwhile: telephone is 1, not empty"
     assert changes_of(store, run_id) == []
@@ -204,11 +204,11 @@ def test_undo_leaves_alone_what_was_changed_since(store: Store) -> None:
 def test_who_was_taken_back_comes_back_with_the_next_import(store: Store) -> None:
     run_id = begin(store, 1)
     apply(store, run_id, creations([teacher()]))
-    inbox = store.find_mailbox("jmarot@d.fr")
+    inbox = store.accounts.find_mailbox("jmarot@d.fr")
     undo(store, run_id)
     run_id = begin(store, 1)
     assert apply(store, run_id, creations([teacher()]), at_s=NOW_S + 9) == [None]
-    assert store.find_mailbox("jmarot@d.fr") == inbox
+    assert store.accounts.find_mailbox("jmarot@d.fr") == inbox
 
 
 def test_nothing_that_could_be_read_back_of_a_password_is_kept(store: Store, place: Place) -> None:
@@ -227,10 +227,12 @@ def test_a_crash_in_the_middle_ends_like_an_apply_without_one(store: Store, plac
     run_id = begin(store, len(changes))
     apply(store, run_id, changes[:4])
     again = place.open()
-    resumed = again.begin_import(by_whom="x", digest="plan", total=len(changes), now_s=NOW_S + 1)
+    resumed = again.people.begin_import(
+        by_whom="x", digest="plan", total=len(changes), now_s=NOW_S + 1
+    )
     assert (resumed.run_id, resumed.done) == (run_id, 4)
     assert apply(again, run_id, changes[resumed.done :]) == [None] * 4
-    again.end_import(run_id)
+    again.people.end_import(run_id)
     assert documents(again)[1] == PEOPLE
     assert count(place, "account") == 7
     assert [number for number, _ in changes_of(again, run_id)] == list(range(1, 9))

@@ -103,8 +103,10 @@ class NamesMachine(RuleBasedStateMachine):
         before = change.before if isinstance(change.before, PersonDoc) else None
         is_as_left = self.docs.get(key) == change.after
         may = is_as_left and (before is None or self._may_have(key, before))
-        result = self.store.undo_changes(run_id, [1], now_s=self.now_s, quarantine_s=QUARANTINE_S)
-        self.store.end_import(run_id)
+        result = self.store.people.undo_changes(
+            run_id, [1], now_s=self.now_s, quarantine_s=QUARANTINE_S
+        )
+        self.store.people.end_import(run_id)
         assert (result == [None]) == may
         if may and before is None:
             self._leave(key)
@@ -118,31 +120,31 @@ class NamesMachine(RuleBasedStateMachine):
         owner = f"hand{self.hands}"
         names = [identifier.lower(), *map(str.lower, wanted)]
         if all(self._is_free(name, owner) for name in names):
-            self.store.add_account(
+            self.store.accounts.add_account(
                 identifier=identifier, name="X", addresses=wanted, now_s=self.now_s
             )
             self._give(owner, names)
         else:
             with pytest.raises(NameTaken):
-                self.store.add_account(
+                self.store.accounts.add_account(
                     identifier=identifier, name="X", addresses=wanted, now_s=self.now_s
                 )
 
     @rule(name=st.sampled_from(["a", "b", "c"]), address=st.sampled_from(NAMES[3:]))
     def add_an_alias(self, name: str, address: str) -> None:
         """Whose document an import keeps keeps it as the import says, so only those by hand."""
-        account = self.store.find_account(name)
+        account = self.store.accounts.find_account(name)
         kept = self.names.get(name)
         if account is None or kept is None or not kept.owner.startswith("hand"):
             return
         held = self.names.get(address)
         is_theirs = held is not None and held.owner == kept.owner and held.until_s is None
         if self._is_free(address, kept.owner) and not is_theirs:
-            self.store.add_address(account.account_id, address, now_s=self.now_s)
+            self.store.accounts.add_address(account.account_id, address, now_s=self.now_s)
             self._give(kept.owner, [address])
         else:
             with pytest.raises(NameTaken):
-                self.store.add_address(account.account_id, address, now_s=self.now_s)
+                self.store.accounts.add_address(account.account_id, address, now_s=self.now_s)
 
     @rule(passed_s=st.sampled_from([1.0, 60.0, 100.0]))
     def wait(self, passed_s: float) -> None:
@@ -151,9 +153,9 @@ class NamesMachine(RuleBasedStateMachine):
     @rule(base=st.sampled_from(["jmarot", "fpetit"]), ordinal=st.integers(1, 9))
     def number_a_homonym(self, base: str, ordinal: int) -> None:
         """Somebody new takes the next number, and may leave again at once."""
-        number = self.store.last_homonym(base) + 1
+        number = self.store.people.last_homonym(base) + 1
         name = numbered(base, number)
-        if self.store.who_had(name, now_s=self.now_s) is not None:
+        if self.store.people.who_had(name, now_s=self.now_s) is not None:
             return
         doc = PersonDoc(
             source_key=f"h{len(self.numbers)}",
@@ -178,29 +180,29 @@ class NamesMachine(RuleBasedStateMachine):
         for name in NAMES:
             kept = self.names.get(name)
             is_kept = kept is not None and (kept.until_s is None or kept.until_s > self.now_s)
-            assert (self.store.who_had(name, now_s=self.now_s) is not None) == is_kept, name
+            assert (self.store.people.who_had(name, now_s=self.now_s) is not None) == is_kept, name
 
     @invariant()
     def documents_and_addresses_are_what_the_model_says(self) -> None:
         if not hasattr(self, "store"):
             return
         for key in KEYS[1:]:
-            doc = self.store.read_person(key)
+            doc = self.store.people.read_person(key)
             there = doc if doc is not None and doc.life.value != "gone" else None
             assert there == self.docs.get(key)
         for name in NAMES[3:]:
             kept = self.names.get(name)
-            leads = self.store.find_mailbox(name) is not None
+            leads = self.store.accounts.find_mailbox(name) is not None
             assert leads == (kept is not None and kept.until_s is None), name
 
     def _apply(self, change: Change) -> Conflict | None:
-        run = self.store.begin_import(
+        run = self.store.people.begin_import(
             by_whom="x", digest=f"{self.now_s} {len(self.runs)}", total=1, now_s=self.now_s
         )
-        (result,) = self.store.apply_changes(
+        (result,) = self.store.people.apply_changes(
             run.run_id, [change], now_s=self.now_s, quarantine_s=QUARANTINE_S
         )
-        self.store.end_import(run.run_id)
+        self.store.people.end_import(run.run_id)
         if result is None and (change.before or change.after):
             self.runs.append((run.run_id, replace(change, homonyms=())))
         return result

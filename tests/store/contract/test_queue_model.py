@@ -86,7 +86,7 @@ class QueueMachine(RuleBasedStateMachine):
             at_s=self.now_s,
             held_for="quarantine" if held else "",
         )
-        (message_id,) = accept(self.stores[0], message)
+        (message_id,) = accept(self.stores[0].writes, message)
         lane = Lane.HELD if held else Lane.FIRST
         for copy_no in range(names):
             self.copies[CopyRef(message_id, copy_no)] = Copy(hop, lane, due_at_s=turn_at_s)
@@ -150,15 +150,15 @@ class QueueMachine(RuleBasedStateMachine):
         agent = self.agents[who]
         self.now_s += 61
         survivor = self.agents[1 - who]
-        look = self.stores[1 - who].take_over
+        look = self.stores[1 - who].queue.take_over
         assert look(now_s=self.now_s, clock_s=self.now_s - 61) == 0
-        assert self.stores[1 - who].renew_agent(survivor.agent_id, until_s=self.now_s + 60)
+        assert self.stores[1 - who].queue.renew_agent(survivor.agent_id, until_s=self.now_s + 60)
         held = [copy for copy in self.copies.values() if copy.agent_id == agent.agent_id]
         assert look(now_s=self.now_s, clock_s=self.now_s) == len(held)
         for copy in held:
             copy.agent_id = None
             copy.lane = Lane.WAITING if copy.was_tried else Lane.FIRST
-        assert not self.stores[who].renew_agent(agent.agent_id, until_s=self.now_s + 60)
+        assert not self.stores[who].queue.renew_agent(agent.agent_id, until_s=self.now_s + 60)
         self.agents[who] = self._agent(who)
 
     @rule(act=st.sampled_from(list(Act)), hop=hops, data=st.data())
@@ -170,7 +170,7 @@ class QueueMachine(RuleBasedStateMachine):
         deed = Deed(act=act, by="root", reason="essai", at_s=self.now_s, next_hop="")
         if act is Act.REROUTE:
             deed = replace(deed, next_hop=hop)
-        done = self.stores[0].act_on(refs, deed)
+        done = self.stores[0].queue.act_on(refs, deed)
         expected = [ref for ref in refs if self._may(act, self.copies[ref])]
         assert done == expected
         for ref in done:
@@ -202,11 +202,11 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 3), twice=st.booleans())
     def report(self, limit: int, twice: bool) -> None:
         """Reports are made of what is owed, by one reporter or by two at once."""
-        for report in self.stores[0].owed_reports(limit=limit):
+        for report in self.stores[0].queue.owed_reports(limit=limit):
             cleared = tuple((line.ref, line.kind) for line in report.copies)
             assert set(cleared) <= self.owed
             made = ReportMade(acceptance=letter_to(self.box), cleared=cleared)
-            outcomes = self.stores[0].apply([made] * (1 + twice))
+            outcomes = self.stores[0].writes.apply([made] * (1 + twice))
             assert isinstance(outcomes[0], Accepted)
             assert all(isinstance(outcome, Settled) for outcome in outcomes[1:])
             self.owed -= set(cleared)
@@ -219,7 +219,7 @@ class QueueMachine(RuleBasedStateMachine):
         told = tuple(
             CopyOutcome(ref=ref, state=CopyState.QUEUED, owes=ReportKind.DELAYED) for ref in refs
         )
-        (outcome,) = self.stores[0].apply(
+        (outcome,) = self.stores[0].writes.apply(
             [Settlement(agent_id=None, outcomes=told, at_s=self.now_s)]
         )
         assert outcome == Settled()
@@ -228,16 +228,16 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def keep_house(self) -> None:
         """Nothing of it changes what the model knows."""
-        while self.stores[0].reclaim(now_s=self.now_s).message_count:
+        while self.stores[0].upkeep.reclaim(now_s=self.now_s).message_count:
             continue
-        self.stores[0].expire_history(now_s=self.now_s)
+        self.stores[0].upkeep.expire_history(now_s=self.now_s)
 
     @rule(passed_s=st.sampled_from([1.0, 29.0]))
     def wait(self, passed_s: float) -> None:
         """Time goes by, and agents renew."""
         self.now_s += passed_s
         for store, agent in zip(self.stores, self.agents, strict=True):
-            assert store.renew_agent(agent.agent_id, until_s=self.now_s + 60)
+            assert store.queue.renew_agent(agent.agent_id, until_s=self.now_s + 60)
 
     @invariant()
     def each_copy_is_in_one_place(self) -> None:
@@ -265,7 +265,7 @@ class QueueMachine(RuleBasedStateMachine):
     def owed_reports_are_those_that_were_decided(self) -> None:
         owed = {
             (line.ref, line.kind)
-            for report in self.stores[0].owed_reports(limit=1_000)
+            for report in self.stores[0].queue.owed_reports(limit=1_000)
             for line in report.copies
         }
         assert owed == self.owed
@@ -285,7 +285,7 @@ class QueueMachine(RuleBasedStateMachine):
     def what_is_queued_or_owed_can_be_read(self) -> None:
         needed = {ref for ref, copy in self.copies.items() if copy.lane is not None}
         for ref in needed | {ref for ref, _ in self.owed}:
-            message = self.stores[0].open_queued(ref.message_id)
+            message = self.stores[0].queue.open_queued(ref.message_id)
             assert message is not None
             message.close()
 

@@ -24,7 +24,7 @@ def relay(
         message_id=message_id, first_no=first_no, last_no=last_no, attempt=attempt(words="250 ok")
     )
     settlement = Settlement(agent_id=agent_id, outcomes=(), at_s=NOW_S + 5, relayed=(run,))
-    return store.apply([settlement])[0]
+    return store.writes.apply([settlement])[0]
 
 
 def state_of(place: Place) -> list[tuple[object, ...]]:
@@ -34,7 +34,7 @@ def state_of(place: Place) -> list[tuple[object, ...]]:
 
 def attempts_of(store: Store, letter: Acceptance) -> list[tuple[PastAttempt, ...]]:
     """Of each copy."""
-    journey = store.journey(letter.accept_id)
+    journey = store.history.journey(letter.accept_id)
     assert journey is not None
     return [copy.attempts for copy in journey.copies]
 
@@ -44,7 +44,7 @@ def test_a_range_leaves_the_queue_with_one_line_that_is_each_copy_s(
     store: Store, place: Place, recipients: tuple[str, ...]
 ) -> None:
     letter = outgoing(*recipients)
-    (message_id,) = accept(store, letter)
+    (message_id,) = accept(store.writes, letter)
     agent = Agent(store)
     first, *_, last = agent.lease() * 2
     assert relay(store, agent.agent_id, message_id, first.copy_no, last.copy_no) == Settled()
@@ -60,7 +60,7 @@ def test_a_range_leaves_the_queue_with_one_line_that_is_each_copy_s(
 def test_of_a_range_that_others_hold_in_part_only_the_rest_is_settled(
     store: Store, place: Place
 ) -> None:
-    (message_id,) = accept(store, outgoing(*FOUR))
+    (message_id,) = accept(store.writes, outgoing(*FOUR))
     agent = Agent(store)
     refs = agent.lease()
     agent.settle(deferred(refs[1], NOW_S + 300))
@@ -79,7 +79,7 @@ def test_of_a_range_that_others_hold_in_part_only_the_rest_is_settled(
 def test_nothing_changes_for_an_agent_that_holds_nothing(
     store: Store, place: Place, recipients: tuple[str, ...]
 ) -> None:
-    (message_id,) = accept(store, outgoing(*recipients))
+    (message_id,) = accept(store.writes, outgoing(*recipients))
     refs = Agent(store).lease()
     stranger = Agent(store)
     lost = relay(store, stranger.agent_id, message_id, refs[0].copy_no, refs[-1].copy_no)
@@ -94,7 +94,7 @@ def test_the_line_of_a_range_stands_behind_those_before(
     store: Store, recipients: tuple[str, ...]
 ) -> None:
     letter = outgoing(*recipients)
-    (message_id,) = accept(store, letter)
+    (message_id,) = accept(store.writes, letter)
     agent = Agent(store)
     refs = agent.lease()
     agent.settle(*(deferred(ref, NOW_S + 300) for ref in refs[:2]))

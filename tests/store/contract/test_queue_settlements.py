@@ -36,7 +36,7 @@ def lanes(place: Place) -> list[Lane]:
 
 
 def test_a_relayed_copy_leaves_the_queue(store: Store, place: Place) -> None:
-    (message_id,) = accept(store, outgoing())
+    (message_id,) = accept(store.writes, outgoing())
     agent = Agent(store)
     assert agent.relay(agent.lease()) == []
     assert states(place, message_id) == [CopyState.RELAYED]
@@ -46,7 +46,7 @@ def test_a_relayed_copy_leaves_the_queue(store: Store, place: Place) -> None:
 
 
 def test_a_message_is_spent_with_its_last_copy(store: Store, place: Place) -> None:
-    accept(store, outgoing("a@x", "b@x"))
+    accept(store.writes, outgoing("a@x", "b@x"))
     agent = Agent(store)
     first, second = agent.lease()
     agent.relay([first])
@@ -56,7 +56,7 @@ def test_a_message_is_spent_with_its_last_copy(store: Store, place: Place) -> No
 
 
 def test_a_deferred_copy_waits_until_it_is_due(store: Store, place: Place) -> None:
-    accept(store, outgoing())
+    accept(store.writes, outgoing())
     agent = Agent(store)
     (ref,) = agent.lease()
     agent.settle(deferred(ref, NOW_S + 300))
@@ -68,7 +68,7 @@ def test_a_deferred_copy_waits_until_it_is_due(store: Store, place: Place) -> No
 
 
 def test_an_untried_copy_that_is_given_back_keeps_its_turn(store: Store, place: Place) -> None:
-    accept(store, outgoing(turn_at_s=NOW_S + 900))
+    accept(store.writes, outgoing(turn_at_s=NOW_S + 900))
     agent = Agent(store)
     (ref,) = agent.lease()
     agent.settle(CopyOutcome(ref=ref, state=CopyState.QUEUED))
@@ -79,7 +79,7 @@ def test_an_untried_copy_that_is_given_back_keeps_its_turn(store: Store, place: 
 def test_an_attempt_before_another_way_is_a_line_and_no_try_of_the_schedule(
     store: Store, place: Place
 ) -> None:
-    accept(store, outgoing(turn_at_s=NOW_S + 900))
+    accept(store.writes, outgoing(turn_at_s=NOW_S + 900))
     agent = Agent(store)
     (ref,) = agent.lease()
     tried = attempt("4.4.1", "connecting: no connection")
@@ -93,7 +93,7 @@ def test_an_attempt_before_another_way_is_a_line_and_no_try_of_the_schedule(
 def test_what_other_hosts_said_in_the_same_try_are_lines_before_its_own(
     store: Store, place: Place
 ) -> None:
-    accept(store, outgoing())
+    accept(store.writes, outgoing())
     agent = Agent(store)
     (ref,) = agent.lease()
     before = (attempt("4.2.0", "450 4.2.0 greylisted"), attempt("4.4.1", "no connection"))
@@ -108,7 +108,7 @@ def test_what_other_hosts_said_in_the_same_try_are_lines_before_its_own(
 def test_attempts_are_numbered_and_kept_in_the_words_of_the_remote(
     store: Store, place: Place
 ) -> None:
-    accept(store, outgoing())
+    accept(store.writes, outgoing())
     agent = Agent(store)
     (ref,) = agent.lease()
     agent.settle(deferred(ref, NOW_S))
@@ -120,7 +120,7 @@ def test_attempts_are_numbered_and_kept_in_the_words_of_the_remote(
 
 
 def test_what_was_taken_over_is_lost_and_nothing_changes(store: Store, place: Place) -> None:
-    accept(store, outgoing("a@x", "b@x"))
+    accept(store.writes, outgoing("a@x", "b@x"))
     late = Agent(store)
     first, second = late.lease()
     late.relay([first])
@@ -135,39 +135,39 @@ def test_what_was_taken_over_is_lost_and_nothing_changes(store: Store, place: Pl
 
 
 def test_one_copy_is_settled_once_in_a_batch(store: Store, place: Place) -> None:
-    accept(store, outgoing())
+    accept(store.writes, outgoing())
     agent = Agent(store)
     (ref,) = agent.lease()
     one = Settlement(agent_id=agent.agent_id, outcomes=(relayed(ref),), at_s=NOW_S)
-    assert store.apply([one, one]) == [Settled(), Settled((ref,))]
+    assert store.writes.apply([one, one]) == [Settled(), Settled((ref,))]
     assert count(place, "attempt") == 1
 
 
 def test_who_is_no_agent_settles_only_what_nobody_holds(store: Store) -> None:
-    accept(store, outgoing("a@x", "b@x"))
+    accept(store.writes, outgoing("a@x", "b@x"))
     agent = Agent(store)
     (leased,) = agent.lease(limit=1)
     free = CopyRef(leased.message_id, 1)
-    lost = settle(store, None, returned(leased), returned(free))
+    lost = settle(store.writes, None, returned(leased), returned(free))
     assert lost == [leased]
     assert agent.lease() == []
 
 
 def test_telling_changes_neither_lane_nor_turn(store: Store, place: Place) -> None:
-    (message_id,) = accept(store, outgoing(turn_at_s=NOW_S + 5))
+    (message_id,) = accept(store.writes, outgoing(turn_at_s=NOW_S + 5))
     told = CopyOutcome(
         ref=CopyRef(message_id, 0),
         state=CopyState.QUEUED,
         tell_at_s=NOW_S + 99,
         owes=ReportKind.DELAYED,
     )
-    assert settle(store, None, told) == []
+    assert settle(store.writes, None, told) == []
     assert place.rows("SELECT lane, due_at_s, tell_at_s FROM queue") == [(0, NOW_S + 5, NOW_S + 99)]
     assert place.rows("SELECT kind FROM owed_report") == [(ReportKind.DELAYED.value,)]
 
 
 def test_a_held_copy_is_leased_by_nobody(store: Store, place: Place) -> None:
-    accept(store, outgoing(), outgoing(held_for="quarantine"))
+    accept(store.writes, outgoing(), outgoing(held_for="quarantine"))
     agent = Agent(store)
     (ref,) = agent.lease()
     agent.settle(CopyOutcome(ref=ref, state=CopyState.HELD, reason="trop grand"))
@@ -179,7 +179,7 @@ def test_a_held_copy_is_leased_by_nobody(store: Store, place: Place) -> None:
 
 
 def test_a_rerouted_copy_is_due_at_its_new_hop(store: Store) -> None:
-    accept(store, outgoing())
+    accept(store.writes, outgoing())
     agent = Agent(store)
     (ref,) = agent.lease()
     agent.settle(
@@ -192,7 +192,7 @@ def test_a_rerouted_copy_is_due_at_its_new_hop(store: Store) -> None:
 def test_a_return_and_the_report_that_it_owes_are_one_transaction(
     store: Store, place: Place
 ) -> None:
-    accept(store, outgoing())
+    accept(store.writes, outgoing())
     agent = Agent(store)
     (ref,) = agent.lease()
     agent.settle(returned(ref))
@@ -203,7 +203,7 @@ def test_a_return_and_the_report_that_it_owes_are_one_transaction(
 
 
 def test_an_impossible_outcome_fails_alone(store: Store, place: Place) -> None:
-    first, second = accept(store, outgoing(), outgoing())
+    first, second = accept(store.writes, outgoing(), outgoing())
     agent = Agent(store)
     agent.lease()
     wrong = Settlement(
@@ -212,7 +212,7 @@ def test_an_impossible_outcome_fails_alone(store: Store, place: Place) -> None:
         at_s=NOW_S,
     )
     right = Settlement(agent_id=agent.agent_id, outcomes=(relayed(CopyRef(second, 0)),), at_s=NOW_S)
-    outcomes = store.apply([wrong, right, outgoing()])
+    outcomes = store.writes.apply([wrong, right, outgoing()])
     assert [type(outcome) for outcome in outcomes] == [Failed, Settled, Accepted]
     assert states(place, first) == [CopyState.QUEUED]
     assert states(place, second) == [CopyState.RELAYED]
@@ -220,7 +220,7 @@ def test_an_impossible_outcome_fails_alone(store: Store, place: Place) -> None:
 
 @pytest.mark.parametrize("size", [1, 127, 300])
 def test_any_number_of_copies_settles_at_once(store: Store, place: Place, size: int) -> None:
-    accept(store, outgoing(*(f"{n}@{HOP}" for n in range(size))))
+    accept(store.writes, outgoing(*(f"{n}@{HOP}" for n in range(size))))
     agent = Agent(store)
     leased = agent.lease(limit=size)
     assert len(leased) == size
@@ -230,7 +230,7 @@ def test_any_number_of_copies_settles_at_once(store: Store, place: Place, size: 
 
 
 def test_a_hop_that_fails_is_not_due_until_its_pause_is_over(store: Store) -> None:
-    accept(store, outgoing())
+    accept(store.writes, outgoing())
     agent = Agent(store)
     (hop,) = agent.destinations().values()
     failing = HopNote(
@@ -240,15 +240,15 @@ def test_a_hop_that_fails_is_not_due_until_its_pause_is_over(store: Store) -> No
         error="connection refused",
         at_s=NOW_S,
     )
-    assert store.apply([failing]) == [Settled()]
+    assert store.writes.apply([failing]) == [Settled()]
     assert agent.destinations() == {}
-    assert store.next_due(now_s=NOW_S) == NOW_S + 300
+    assert store.queue.next_due(now_s=NOW_S) == NOW_S + 300
     agent.now_s = NOW_S + 300
-    (due,) = store.due_destinations(now_s=agent.now_s, limit=10)
+    (due,) = store.queue.due_destinations(now_s=agent.now_s, limit=10)
     assert due.failure_count == 1
 
 
 def test_settling_for_an_agent_that_never_was_changes_nothing(store: Store) -> None:
-    (message_id,) = accept(store, outgoing())
+    (message_id,) = accept(store.writes, outgoing())
     ref = CopyRef(message_id, 0)
-    assert settle(store, AgentId(77), relayed(ref)) == [ref]
+    assert settle(store.writes, AgentId(77), relayed(ref)) == [ref]

@@ -20,7 +20,7 @@ QUICK = "$numen-hmac-sha256$k$"
 
 
 def someone(store: Store, identifier: str = "jmarot") -> AccountId:
-    return store.add_account(
+    return store.accounts.add_account(
         identifier=identifier, name="Jean", addresses=[f"{identifier}@d.fr"], now_s=NOW_S
     ).account_id
 
@@ -28,7 +28,7 @@ def someone(store: Store, identifier: str = "jmarot") -> AccountId:
 def give(
     store: Store, account_id: AccountId, digest: bytes = RIGHT, purpose: Purpose = Purpose.HANDED
 ) -> None:
-    store.add_code(
+    store.recovery.add_code(
         NewCode(
             account_id=account_id,
             purpose=purpose,
@@ -49,7 +49,7 @@ def attempt(
     at_s: float = NOW_S,
     purpose: Purpose = Purpose.HANDED,
 ) -> FittingCode | None:
-    return store.try_code(account_id, purpose, digest, now_s=at_s, max_tries=3)
+    return store.recovery.try_code(account_id, purpose, digest, now_s=at_s, max_tries=3)
 
 
 def fitting(store: Store, account_id: AccountId, purpose: Purpose = Purpose.HANDED) -> FittingCode:
@@ -66,7 +66,7 @@ def test_a_code_fits_its_account_and_purpose_until_it_expires(store: Store) -> N
     assert attempt(store, other) is None
     assert attempt(store, one, purpose=Purpose.RESET) is None
     assert attempt(store, one, at_s=NOW_S + HOUR_S) is None
-    assert not store.use_code(code.code_id, now_s=NOW_S + HOUR_S)
+    assert not store.recovery.use_code(code.code_id, now_s=NOW_S + HOUR_S)
 
 
 def test_only_tries_that_name_the_code_count(store: Store) -> None:
@@ -75,7 +75,7 @@ def test_only_tries_that_name_the_code_count(store: Store) -> None:
     for digest in [FAR, b""] * 10 + [NEAR] * 2:
         assert attempt(store, one, digest) is None
     code = fitting(store, one)
-    store.count_try(code.code_id)
+    store.recovery.count_try(code.code_id)
     assert attempt(store, one) is None
 
 
@@ -83,8 +83,8 @@ def test_a_code_is_used_once(store: Store) -> None:
     one = someone(store)
     give(store, one)
     code = fitting(store, one)
-    assert store.use_code(code.code_id, now_s=NOW_S)
-    assert not store.use_code(code.code_id, now_s=NOW_S)
+    assert store.recovery.use_code(code.code_id, now_s=NOW_S)
+    assert not store.recovery.use_code(code.code_id, now_s=NOW_S)
     assert attempt(store, one) is None
 
 
@@ -111,9 +111,9 @@ def test_a_newer_code_and_a_change_of_password_end_a_code(store: Store) -> None:
     give(store, one)
     code = fitting(store, one)
     give(store, one, NEAR)
-    assert not store.use_code(code.code_id, now_s=NOW_S)
+    assert not store.recovery.use_code(code.code_id, now_s=NOW_S)
     assert attempt(store, one, NEAR) is not None
-    store.end_codes(one)
+    store.recovery.end_codes(one)
     assert attempt(store, one, NEAR) is None
 
 
@@ -122,46 +122,48 @@ def test_an_address_is_proved_with_its_code_or_not_at_all(store: Store) -> None:
     give(store, one, purpose=Purpose.PROVE_ADDRESS)
     give(store, one, purpose=Purpose.RESET)
     code = fitting(store, one, Purpose.PROVE_ADDRESS)
-    proved = store.prove_address(one, code, now_s=NOW_S)
+    proved = store.recovery.prove_address(one, code, now_s=NOW_S)
     assert proved is not None
-    assert store.read_recovery_address(one) == proved
+    assert store.recovery.read_recovery_address(one) == proved
     assert attempt(store, one, purpose=Purpose.RESET) is None  # it was on its way elsewhere
-    assert store.prove_address(one, code, now_s=NOW_S + 1) is None
-    assert store.read_recovery_address(one) == proved
-    assert store.remove_recovery_address(one) == proved
-    assert store.remove_recovery_address(one) is None
+    assert store.recovery.prove_address(one, code, now_s=NOW_S + 1) is None
+    assert store.recovery.read_recovery_address(one) == proved
+    assert store.recovery.remove_recovery_address(one) == proved
+    assert store.recovery.remove_recovery_address(one) is None
 
 
 def test_a_grace_begins_once_and_only_for_the_password_it_is_about(store: Store) -> None:
     one = someone(store)
-    first = store.write_credential(one, verifier="v", must_change=True)
-    store.start_grace(one, version=first.version, until_s=NOW_S + 10)
-    store.start_grace(one, version=first.version, until_s=NOW_S + 99)
-    (due,) = store.due_warnings(until_s=NOW_S + 11, told_count=1, limit=9)
+    first = store.accounts.write_credential(one, verifier="v", must_change=True)
+    store.recovery.start_grace(one, version=first.version, until_s=NOW_S + 10)
+    store.recovery.start_grace(one, version=first.version, until_s=NOW_S + 99)
+    (due,) = store.recovery.due_warnings(until_s=NOW_S + 11, told_count=1, limit=9)
     assert (due.account_id, due.must_change_by_s, due.told_count) == (one, NOW_S + 10, 0)
-    store.mark_warned(one, version=first.version, told_count=1)
-    assert store.due_warnings(until_s=NOW_S + 11, told_count=1, limit=9) == []
-    second = store.write_credential(one, verifier="w", must_change=True)
-    store.start_grace(one, version=first.version, until_s=NOW_S + 10)
-    assert store.due_warnings(until_s=NOW_S + 99, told_count=9, limit=9) == []
-    store.start_grace(one, version=second.version, until_s=NOW_S + 20)
-    assert len(store.due_warnings(until_s=NOW_S + 99, told_count=9, limit=9)) == 1
+    store.recovery.mark_warned(one, version=first.version, told_count=1)
+    assert store.recovery.due_warnings(until_s=NOW_S + 11, told_count=1, limit=9) == []
+    second = store.accounts.write_credential(one, verifier="w", must_change=True)
+    store.recovery.start_grace(one, version=first.version, until_s=NOW_S + 10)
+    assert store.recovery.due_warnings(until_s=NOW_S + 99, told_count=9, limit=9) == []
+    store.recovery.start_grace(one, version=second.version, until_s=NOW_S + 20)
+    assert len(store.recovery.due_warnings(until_s=NOW_S + 99, told_count=9, limit=9)) == 1
 
 
 def test_quick_verifiers_are_found_in_slices_and_replaced_where_they_stand(store: Store) -> None:
     ids = [someone(store, f"p{number}") for number in range(5)]
     for number, one in enumerate(ids):
-        store.write_credential(one, verifier=f"{QUICK}{number}", must_change=True)
-    assert store.has_numens()
-    store.write_credential(ids[3], verifier="chosen", must_change=False)  # keeps its NUMEN apart
-    found = store.read_quick_numens(after=AccountId(0), limit=3)
-    found += store.read_quick_numens(after=found[-1][0], limit=3)
+        store.accounts.write_credential(one, verifier=f"{QUICK}{number}", must_change=True)
+    assert store.recovery.has_numens()
+    store.accounts.write_credential(
+        ids[3], verifier="chosen", must_change=False
+    )  # keeps its NUMEN apart
+    found = store.recovery.read_quick_numens(after=AccountId(0), limit=3)
+    found += store.recovery.read_quick_numens(after=found[-1][0], limit=3)
     assert [verifier for _, verifier in found] == [f"{QUICK}{number}" for number in range(5)]
-    store.write_credential(ids[4], verifier="another", must_change=False)
-    store.replace_numens([(one, old, f"slow{old[-1]}") for one, old in found])
-    assert store.read_quick_numens(after=AccountId(0), limit=9) == []
-    verifiers = [store.read_credential(one) for one in ids]
-    assert not store.has_numens()
+    store.accounts.write_credential(ids[4], verifier="another", must_change=False)
+    store.recovery.replace_numens([(one, old, f"slow{old[-1]}") for one, old in found])
+    assert store.recovery.read_quick_numens(after=AccountId(0), limit=9) == []
+    verifiers = [store.accounts.read_credential(one) for one in ids]
+    assert not store.recovery.has_numens()
     assert [one and one.verifier for one in verifiers] == [
         *("slow0", "slow1", "slow2"),
         *("chosen", "another"),
@@ -175,18 +177,18 @@ def test_a_suspension_ends_codes_and_none_fits_until_it_is_over(
     jean, marie = someone(store), someone(store, "mdupont")
     for account_id in (jean, marie):
         give(store, account_id, purpose=purpose)
-    store.set_state(jean, AccountState.SUSPENDED)
+    store.accounts.set_state(jean, AccountState.SUSPENDED)
     assert attempt(store, jean, purpose=purpose) is None
     assert attempt(store, marie, purpose=purpose) is not None
     give(store, jean, purpose=purpose)
     assert attempt(store, jean, purpose=purpose) is None
-    store.set_state(jean, AccountState.ACTIVE)
+    store.accounts.set_state(jean, AccountState.ACTIVE)
     assert attempt(store, jean, purpose=purpose) is not None
 
 
 def test_a_code_from_before_a_suspension_is_not_good_after_it(store: Store) -> None:
     jean = someone(store)
     give(store, jean)
-    store.set_state(jean, AccountState.SUSPENDED)
-    store.set_state(jean, AccountState.ACTIVE)
+    store.accounts.set_state(jean, AccountState.SUSPENDED)
+    store.accounts.set_state(jean, AccountState.ACTIVE)
     assert attempt(store, jean) is None

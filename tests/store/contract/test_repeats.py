@@ -13,7 +13,7 @@ from tests.store.letters import NOW_S
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 OPEN: dict[str, Callable[[Store], RepeatMemory]] = {
-    "store": lambda store: store.repeats,
+    "store": lambda store: store.counters.repeats,
     "fake": lambda _store: FakeRepeats(),
 }
 
@@ -43,11 +43,11 @@ def test_it_is_recalled_once_it_was_taken_and_not_after_an_hour(memory: RepeatMe
 
 
 def test_the_keeper_forgets_what_is_over(store: Store) -> None:
-    store.repeats.take(KEY, "one", now_s=NOW_S)
-    store.expire_history(now_s=NOW_S + DAY_S)
-    assert store.repeats.recall(KEY, now_s=NOW_S) == "one"
-    store.expire_history(now_s=NOW_S + DAY_S + 1)
-    assert store.repeats.recall(KEY, now_s=NOW_S) == ""
+    store.counters.repeats.take(KEY, "one", now_s=NOW_S)
+    store.upkeep.expire_history(now_s=NOW_S + DAY_S)
+    assert store.counters.repeats.recall(KEY, now_s=NOW_S) == "one"
+    store.upkeep.expire_history(now_s=NOW_S + DAY_S + 1)
+    assert store.counters.repeats.recall(KEY, now_s=NOW_S) == ""
 
 
 def test_who_gives_it_back_leaves_it_to_the_next_and_takes_nothing_from_others(

@@ -27,11 +27,11 @@ def test_processes_that_start_together_migrate_once(
 def test_opening_again_changes_nothing(place: Place) -> None:
     first = place.open()
     (box,) = people(first, 1)
-    accept(first, letter_to(box))
+    accept(first.writes, letter_to(box))
     place.close()
     again = place.open()
     assert uids_of(again, box) == [1]
-    assert again.count_accounts() == 1
+    assert again.accounts.count_accounts() == 1
 
 
 def test_a_store_of_a_newer_program_is_left_alone(place: Place) -> None:

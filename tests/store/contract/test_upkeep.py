@@ -27,7 +27,7 @@ LATER_S = NOW_S + 1_000.0
 def reclaim_all(store: Store, *, now_s: float = LATER_S) -> tuple[int, int]:
     """Slice after slice until one frees nothing: (entries, messages)."""
     entries = messages = 0
-    while (slice_ := store.reclaim(now_s=now_s)).entry_count:
+    while (slice_ := store.upkeep.reclaim(now_s=now_s)).entry_count:
         entries += slice_.entry_count
         messages += slice_.message_count
     return entries, messages
@@ -35,7 +35,7 @@ def reclaim_all(store: Store, *, now_s: float = LATER_S) -> tuple[int, int]:
 
 def expire_all(store: Store, *, now_s: float = LATER_S) -> int:
     total = 0
-    while count_ := store.expire_history(now_s=now_s):
+    while count_ := store.upkeep.expire_history(now_s=now_s):
         total += count_
     return total
 
@@ -47,7 +47,7 @@ def set_state(place: Place, message_id: int, state: CopyState) -> None:
 
 def test_what_is_visible_is_never_reclaimed(store: Store) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     assert reclaim_all(store) == (0, 0)
     assert fetch(store, box, 1) == as_fetched(recipient_of(box))
 
@@ -55,8 +55,8 @@ def test_what_is_visible_is_never_reclaimed(store: Store) -> None:
 def test_removed_entries_answer_until_their_time_is_over(place: Place) -> None:
     store = place.open(keep_removed_s=100)
     (box,) = people(store, 1)
-    accept(store, letter_to(box))
-    remove(store, box, [1], at_s=NOW_S)
+    accept(store.writes, letter_to(box))
+    remove(store.writes, box, [1], at_s=NOW_S)
     assert reclaim_all(store, now_s=NOW_S + 99) == (0, 0)
     assert fetch(store, box, 1) == as_fetched(recipient_of(box))
     assert reclaim_all(store, now_s=NOW_S + 100) == (1, 1)
@@ -65,17 +65,17 @@ def test_removed_entries_answer_until_their_time_is_over(place: Place) -> None:
 
 def test_a_body_stays_while_another_mailbox_shows_it(store: Store) -> None:
     first, second = people(store, 2)
-    accept(store, letter_to(first, second))
-    remove(store, first, [1])
+    accept(store.writes, letter_to(first, second))
+    remove(store.writes, first, [1])
     assert reclaim_all(store) == (1, 0)
     assert fetch(store, second, 1) == as_fetched(recipient_of(second))
 
 
 def test_a_body_stays_while_a_copy_is_unfinished(store: Store, place: Place) -> None:
     (box,) = people(store, 1)
-    (message_id,) = accept(store, letter_to(box))
+    (message_id,) = accept(store.writes, letter_to(box))
     set_state(place, message_id, CopyState.QUEUED)
-    remove(store, box, [1])
+    remove(store.writes, box, [1])
     assert reclaim_all(store) == (1, 0)
     assert place.rows("SELECT body FROM message")[0][0] is not None
 
@@ -83,8 +83,8 @@ def test_a_body_stays_while_a_copy_is_unfinished(store: Store, place: Place) -> 
 def test_the_journey_outlives_the_body(place: Place) -> None:
     store = place.open(keep_history_s=10_000)
     (box,) = people(store, 1)
-    (message_id,) = accept(store, letter_to(box))
-    remove(store, box, [1])
+    (message_id,) = accept(store.writes, letter_to(box))
+    remove(store.writes, box, [1])
     assert reclaim_all(store) == (1, 1)
     assert expire_all(store) == 0
     assert len(copies(place, message_id)) == 1
@@ -96,13 +96,13 @@ def test_the_journey_outlives_the_body(place: Place) -> None:
 def test_a_mailbox_in_use_is_left_and_starves_nobody(store: Store) -> None:
     busy, quiet = people(store, 2)
     for _ in range(3):
-        accept(store, *(letter_to(busy, body=b"") for _ in range(SLICE)))
-    accept(store, letter_to(quiet))
-    remove(store, busy, range(1, 3 * SLICE + 1), at_s=NOW_S)
-    remove(store, quiet, [1], at_s=NOW_S + 1)
-    lock = store.lock_maildrop(busy)
+        accept(store.writes, *(letter_to(busy, body=b"") for _ in range(SLICE)))
+    accept(store.writes, letter_to(quiet))
+    remove(store.writes, busy, range(1, 3 * SLICE + 1), at_s=NOW_S)
+    remove(store.writes, quiet, [1], at_s=NOW_S + 1)
+    lock = store.locks.lock_maildrop(busy)
     assert lock is not None
-    assert store.reclaim(now_s=LATER_S).entry_count == 1
+    assert store.upkeep.reclaim(now_s=LATER_S).entry_count == 1
     assert fetch(store, quiet, 1) is None
     assert fetch(store, busy, 1) is not None
     lock.release()
@@ -111,29 +111,29 @@ def test_a_mailbox_in_use_is_left_and_starves_nobody(store: Store) -> None:
 
 def test_the_reclaimer_leaves_no_mailbox_locked(store: Store) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box))
-    remove(store, box, [1])
+    accept(store.writes, letter_to(box))
+    remove(store.writes, box, [1])
     reclaim_all(store)
-    assert store.lock_maildrop(box) is not None
+    assert store.locks.lock_maildrop(box) is not None
 
 
 def test_reclaim_goes_in_slices(store: Store) -> None:
     (box,) = people(store, 1)
     for _ in range(2):
-        accept(store, *(letter_to(box, body=b"") for _ in range(SLICE)))
-    remove(store, box, range(1, 2 * SLICE + 1))
-    assert store.reclaim(now_s=LATER_S).entry_count == SLICE
-    assert store.reclaim(now_s=LATER_S).entry_count == SLICE
-    assert store.reclaim(now_s=LATER_S).entry_count == 0
+        accept(store.writes, *(letter_to(box, body=b"") for _ in range(SLICE)))
+    remove(store.writes, box, range(1, 2 * SLICE + 1))
+    assert store.upkeep.reclaim(now_s=LATER_S).entry_count == SLICE
+    assert store.upkeep.reclaim(now_s=LATER_S).entry_count == SLICE
+    assert store.upkeep.reclaim(now_s=LATER_S).entry_count == 0
 
 
 def test_the_mail_of_a_deleted_account_goes_in_slices(store: Store, place: Place) -> None:
     leaver, stayer = person(store, "partant"), person(store, "restant")
     for _ in range(2):
-        accept(store, *(letter_to(leaver.inbox_id, body=b"") for _ in range(SLICE)))
-    accept(store, letter_to(leaver.inbox_id, stayer.inbox_id))
-    store.delete_account(leaver.account_id, now_s=NOW_S)
-    assert store.reclaim(now_s=LATER_S).entry_count == SLICE
+        accept(store.writes, *(letter_to(leaver.inbox_id, body=b"") for _ in range(SLICE)))
+    accept(store.writes, letter_to(leaver.inbox_id, stayer.inbox_id))
+    store.accounts.delete_account(leaver.account_id, now_s=NOW_S)
+    assert store.upkeep.reclaim(now_s=LATER_S).entry_count == SLICE
     assert reclaim_all(store)[0] == SLICE + 1
     assert place.rows("SELECT mailbox_id FROM mailbox") == [(stayer.inbox_id,)]
     assert fetch(store, stayer.inbox_id, 1) == as_fetched(recipient_of(stayer.inbox_id))
@@ -141,27 +141,27 @@ def test_the_mail_of_a_deleted_account_goes_in_slices(store: Store, place: Place
 
 def test_a_deleted_account_in_use_starves_no_other(store: Store, place: Place) -> None:
     first, second = person(store, "premier"), person(store, "second")
-    accept(store, letter_to(first.inbox_id, second.inbox_id))
-    store.delete_account(first.account_id, now_s=NOW_S)
-    store.delete_account(second.account_id, now_s=NOW_S)
-    lock = store.lock_maildrop(first.inbox_id)
+    accept(store.writes, letter_to(first.inbox_id, second.inbox_id))
+    store.accounts.delete_account(first.account_id, now_s=NOW_S)
+    store.accounts.delete_account(second.account_id, now_s=NOW_S)
+    lock = store.locks.lock_maildrop(first.inbox_id)
     assert lock is not None
     for _ in range(4):
-        store.reclaim(now_s=LATER_S)
+        store.upkeep.reclaim(now_s=LATER_S)
     assert place.rows("SELECT mailbox_id FROM mailbox") == [(first.inbox_id,)]
     lock.release()
     for _ in range(4):
-        store.reclaim(now_s=LATER_S)
+        store.upkeep.reclaim(now_s=LATER_S)
     assert count(place, "mailbox") == count(place, "entry") == 0
 
 
 def test_history_of_mail_that_is_kept_goes_and_the_mail_stays(store: Store, place: Place) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     assert expire_all(store) == 1
     assert count(place, "copy") == 0
     assert fetch(store, box, 1) == as_fetched(recipient_of(box))
-    remove(store, box, [1])
+    remove(store.writes, box, [1])
     assert reclaim_all(store) == (1, 1)
     assert count(place, "message") == 0
 
@@ -169,24 +169,24 @@ def test_history_of_mail_that_is_kept_goes_and_the_mail_stays(store: Store, plac
 def test_young_history_stays(place: Place) -> None:
     store = place.open(keep_history_s=100)
     (box,) = people(store, 1)
-    accept(store, letter_to(box, at_s=NOW_S), letter_to(box, at_s=NOW_S + 50))
+    accept(store.writes, letter_to(box, at_s=NOW_S), letter_to(box, at_s=NOW_S + 50))
     assert expire_all(store, now_s=NOW_S + 120) == 1
     assert count(place, "copy") == 1
 
 
 def test_unfinished_copies_never_expire_and_starve_nobody(store: Store, place: Place) -> None:
     (box,) = people(store, 1)
-    held = [accept(store, *(letter_to(box) for _ in range(SLICE))) for _ in range(2)]
+    held = [accept(store.writes, *(letter_to(box) for _ in range(SLICE))) for _ in range(2)]
     for message_id in (m for ids in held for m in ids):
         set_state(place, message_id, CopyState.HELD)
-    accept(store, letter_to(box))
-    assert store.expire_history(now_s=LATER_S) == 1
+    accept(store.writes, letter_to(box))
+    assert store.upkeep.expire_history(now_s=LATER_S) == 1
     assert count(place, "copy") == 2 * SLICE
 
 
 def test_one_held_copy_keeps_the_whole_journey(store: Store, place: Place) -> None:
     first, second = people(store, 2)
-    (message_id,) = accept(store, letter_to(first, second))
+    (message_id,) = accept(store.writes, letter_to(first, second))
     place.write("UPDATE copy SET state = ? WHERE copy_no = 1", (CopyState.LEASED.value,))
     assert expire_all(store) == 0
     assert len(copies(place, message_id)) == 2
@@ -196,24 +196,24 @@ def test_history_expires_in_slices_of_copies_not_of_messages(store: Store, place
     (box,) = people(store, 1)
     per_message = COPIES_SLICE * 3 // 5
     names = [(f"r{n}@d", box) for n in range(per_message)]
-    accept(store, *(letter(*names) for _ in range(3)))
-    assert store.expire_history(now_s=LATER_S) == per_message
+    accept(store.writes, *(letter(*names) for _ in range(3)))
+    assert store.upkeep.expire_history(now_s=LATER_S) == per_message
     assert expire_all(store) == 2 * per_message
 
 
 def test_upkeep_of_an_empty_store_finds_nothing(store: Store) -> None:
     assert reclaim_all(store) == (0, 0)
     assert expire_all(store) == 0
-    assert store.checkpoint() >= 0
-    assert store.log_octets() >= 0
+    assert store.upkeep.checkpoint() >= 0
+    assert store.upkeep.log_octets() >= 0
 
 
 def test_reclaim_may_run_while_mail_arrives(store: Store, place: Place) -> None:
     (box,) = people(store, 1)
     other = place.open()
     for n in range(1, 21):
-        accept(other, letter_to(box), letter_to(MailboxId(box)))
-        remove(other, box, [2 * n - 1])
-        store.reclaim(now_s=LATER_S)
-        store.checkpoint()
+        accept(other.writes, letter_to(box), letter_to(MailboxId(box)))
+        remove(other.writes, box, [2 * n - 1])
+        store.upkeep.reclaim(now_s=LATER_S)
+        store.upkeep.checkpoint()
     assert uids_of(store, box) == list(range(2, 41, 2))

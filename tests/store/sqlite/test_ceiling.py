@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def opened(folder: Path, *, removed_octets: int) -> SqliteStore:
     """A store whose removed messages may hold so many octets."""
     with_room = SqliteStore(folder)
-    total_octets = with_room.disk_room().total_octets
+    total_octets = with_room.bodies.disk_room().total_octets
     with_room.close()
     rules = RoomRules(removed_fraction=removed_octets / total_octets)
     return SqliteStore(folder, keep_removed_s=KEEP_S, room=rules)
@@ -47,20 +47,20 @@ def removed_in(store: SqliteStore, *counts: int) -> list[MailboxId]:
     """Mailboxes from which so many messages of 10 KB were removed, just now."""
     boxes = people(store, len(counts))
     for box, count in zip(boxes, counts, strict=True):
-        accept(store, *(letter_to(box, body=LETTER) for _ in range(count)))
-        remove(store, box, uids_of(store, box))
+        accept(store.writes, *(letter_to(box, body=LETTER) for _ in range(count)))
+        remove(store.writes, box, uids_of(store, box))
     return boxes
 
 
 def reclaim_all(store: SqliteStore) -> int:
     count = 0
-    while freed := store.reclaim(now_s=NOW_S).entry_count:
+    while freed := store.upkeep.reclaim(now_s=NOW_S).entry_count:
         count += freed
     return count
 
 
 def left_in(store: SqliteStore, boxes: list[MailboxId]) -> list[int]:
-    return [len(store.removed_uids(box, since_s=0.0)) for box in boxes]
+    return [len(store.mail.removed_uids(box, since_s=0.0)) for box in boxes]
 
 
 def test_below_their_ceiling_removed_messages_stay_for_their_time(store: SqliteStore) -> None:
@@ -73,12 +73,12 @@ def test_above_it_those_of_the_largest_go_and_nobody_elses(store: SqliteStore) -
     boxes = removed_in(store, 900, 20, 30)
     assert reclaim_all(store) == 800
     assert left_in(store, boxes) == [100, 20, 30]
-    assert store.removed_room().octets <= 3_000_000
+    assert store.mail.removed_room().octets <= 3_000_000
 
 
 def test_a_mailbox_in_use_is_passed_by(store: SqliteStore) -> None:
     boxes = removed_in(store, 500, 300)
-    lock = store.lock_maildrop(boxes[0])
+    lock = store.locks.lock_maildrop(boxes[0])
     assert lock is not None
     assert reclaim_all(store) == 300
     assert left_in(store, boxes) == [500, 0]
@@ -89,9 +89,9 @@ def test_a_mailbox_in_use_is_passed_by(store: SqliteStore) -> None:
 
 def test_a_newsletter_that_everybody_removed_is_no_reason(store: SqliteStore) -> None:
     boxes = people(store, 400)
-    accept(store, letter_to(*boxes, body=LETTER))
+    accept(store.writes, letter_to(*boxes, body=LETTER))
     for box in boxes:
-        remove(store, box, [1])
+        remove(store.writes, box, [1])
     assert reclaim_all(store) == 0
     assert left_in(store, boxes) == [1] * 400
 
@@ -107,8 +107,8 @@ def test_nothing_is_kept_where_they_may_hold_nothing(folder: Path) -> None:
 def test_what_shows_is_never_touched(folder: Path) -> None:
     store = opened(folder, removed_octets=0)
     (box,) = people(store, 1)
-    accept(store, *(letter_to(box) for _ in range(10)))
-    remove(store, box, [2, 4])
+    accept(store.writes, *(letter_to(box) for _ in range(10)))
+    remove(store.writes, box, [2, 4])
     assert reclaim_all(store) == 2
     assert uids_of(store, box) == [1, 3, 5, 6, 7, 8, 9, 10]
     store.close()

@@ -52,7 +52,7 @@ def test_each_thread_reads_on_its_own_connection_and_leaves_none_behind(
 ) -> None:
     store = place.open()
     (box,) = people(store, 1)
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     uids_of(store, box)
     before = open_logs(place)
     seen: list[bytes | None] = []
@@ -72,11 +72,11 @@ def test_each_thread_reads_on_its_own_connection_and_leaves_none_behind(
 def test_closing_leaves_no_descriptor_and_no_log(place: SqlitePlace) -> None:
     store = place.open()
     (box,) = people(store, 1)
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     uids_of(store, box)
-    store.become_keeper()
-    store.checkpoint()
-    store.keep_sign_in(b"x", now_s=1.0)
+    store.locks.become_keeper()
+    store.upkeep.checkpoint()
+    store.counters.keep_sign_in(b"x", now_s=1.0)
     store.close()
     assert open_files(place.location) == []
     assert not (Path(place.location) / "mail.db-wal").exists()
@@ -85,9 +85,9 @@ def test_closing_leaves_no_descriptor_and_no_log(place: SqlitePlace) -> None:
 def test_descriptors_do_not_pass_to_programs_that_we_start(place: SqlitePlace) -> None:
     store = place.open()
     (box,) = people(store, 1)
-    lock = store.lock_maildrop(box)
-    store.become_keeper()
-    spool = store.open_spool()
+    lock = store.locks.lock_maildrop(box)
+    store.locks.become_keeper()
+    spool = store.bodies.open_spool()
     for fd in os.listdir("/proc/self/fd"):
         try:
             name = os.readlink(f"/proc/self/fd/{fd}")
@@ -103,16 +103,16 @@ def test_descriptors_do_not_pass_to_programs_that_we_start(place: SqlitePlace) -
 def test_a_forked_child_does_not_release_the_lock_of_its_parent(place: SqlitePlace) -> None:
     store = place.open()
     (box,) = people(store, 1)
-    lock = store.lock_maildrop(box)
+    lock = store.locks.lock_maildrop(box)
     assert lock is not None
     child = os.fork()
     if child == 0:
         lock.release()
         os._exit(0)
     os.waitpid(child, 0)
-    assert store.lock_maildrop(box) is None
+    assert store.locks.lock_maildrop(box) is None
     lock.release()
-    assert store.lock_maildrop(box) is not None
+    assert store.locks.lock_maildrop(box) is not None
     place.close()
 
 
@@ -146,8 +146,8 @@ def test_the_log_is_bounded_without_a_keeper(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store", wal_limit_octets=limit)
     (box,) = people(store, 1)
     for _ in range(60):
-        accept(store, letter_to(box, body=bytes(100_000)))
-    assert store.log_octets() < limit * engine.LOG_GUARD_FACTOR + MIB
+        accept(store.writes, letter_to(box, body=bytes(100_000)))
+    assert store.upkeep.log_octets() < limit * engine.LOG_GUARD_FACTOR + MIB
     store.close()
 
 
@@ -162,9 +162,9 @@ def test_a_reader_in_the_log_delays_its_restart_and_not_the_mail(
     rows = reader.execute("SELECT * FROM mailbox, counter")  # not read to its end
     next(rows)
     for _ in range(3):
-        accept(store, letter_to(box))
+        accept(store.writes, letter_to(box))
     rows.close(True)
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     assert uids_of(store, box) == [1, 2, 3, 4]
     store.close()
 
@@ -175,8 +175,8 @@ def test_the_log_can_be_moved_while_a_transaction_is_open(place: SqlitePlace) ->
     with store._engine.write_turn(), store._engine.transaction() as connection:
         connection.execute("UPDATE counter SET value = value + 0")
         store._engine.move_log()
-    accept(store, letter_to(box))
-    assert store.checkpoint() == 0
+    accept(store.writes, letter_to(box))
+    assert store.upkeep.checkpoint() == 0
     place.close()
 
 

@@ -35,32 +35,32 @@ def store(disk: Disk, tmp_path: Path) -> Iterator[SqliteStore]:
 
 def faults(store: SqliteStore, box: MailboxId, count: int = 1) -> list[type[BaseException]]:
     """The errors with which a batch fails, all of it."""
-    outcomes = store.apply([letter_to(box) for _ in range(count)])
+    outcomes = store.writes.apply([letter_to(box) for _ in range(count)])
     assert all(isinstance(outcome, Failed) for outcome in outcomes)
     return [type(outcome.error) for outcome in outcomes if isinstance(outcome, Failed)]
 
 
 def test_a_full_disk_fails_the_write_and_nothing_else(store: SqliteStore, disk: Disk) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     disk.on_write[LOG] = apsw.FullError
     assert faults(store, box, 3) == [StoreFull] * 3
     assert uids_of(store, box) == [1]
     disk.mend()
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     assert uids_of(store, box) == [1, 2]
 
 
 @pytest.mark.parametrize("where", ["write", "sync"])
 def test_an_io_error_breaks_the_store_for_good(store: SqliteStore, disk: Disk, where: str) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     (disk.on_write if where == "write" else disk.on_sync)[LOG] = apsw.IOError
     assert faults(store, box, 3) == [StoreBroken] * 3
     disk.mend()
     assert faults(store, box) == [StoreBroken]  # what the disk holds is not known any more
     with pytest.raises(StoreBroken):
-        store.add_account(identifier="x", name="x", addresses=[], now_s=1.0)
+        store.accounts.add_account(identifier="x", name="x", addresses=[], now_s=1.0)
     assert uids_of(store, box) == [1]
 
 
@@ -68,15 +68,15 @@ def test_a_disk_that_breaks_on_the_way_leaves_the_accepted_accepted(
     store: SqliteStore, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (box,) = people(store, 1)
-    commit = store._writes._commit
+    commit = store.writes._commit
 
     def break_after_one(batch: list[object]) -> list[object]:
         outcomes = commit(batch)  # type: ignore[arg-type]
         disk.on_sync[LOG] = apsw.IOError
         return outcomes  # type: ignore[return-value]
 
-    monkeypatch.setattr(store._writes, "_commit", break_after_one)
-    outcomes = store.apply([letter_to(GONE), letter_to(box), letter_to(box)])
+    monkeypatch.setattr(store.writes, "_commit", break_after_one)
+    outcomes = store.writes.apply([letter_to(GONE), letter_to(box), letter_to(box)])
     assert [type(outcome) for outcome in outcomes] == [Failed, Accepted, Failed]
     assert isinstance(outcomes[2], Failed)
     assert isinstance(outcomes[2].error, StoreBroken)
@@ -90,7 +90,7 @@ def test_a_log_that_cannot_be_moved_never_undoes_a_commit(
     store = SqliteStore(tmp_path / "store", wal_limit_octets=0)  # each commit wants to move it
     (box,) = people(store, 1)
     disk.on_write[DATABASE] = fault
-    outcomes = store.apply([letter_to(box), letter_to(box)])
+    outcomes = store.writes.apply([letter_to(box), letter_to(box)])
     assert [type(outcome) for outcome in outcomes] == [Accepted, Accepted]
     assert uids_of(store, box) == [1, 2]
     disk.mend()
@@ -104,13 +104,13 @@ def test_the_keeper_hears_that_the_disk_is_full_and_mail_goes_on(
     store: SqliteStore, disk: Disk
 ) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))
     disk.on_write[DATABASE] = apsw.FullError
     with pytest.raises(StoreUnavailable):
-        store.checkpoint()
-    accept(store, letter_to(box))
+        store.upkeep.checkpoint()
+    accept(store.writes, letter_to(box))
     disk.mend()
-    store.checkpoint()
+    store.upkeep.checkpoint()
     assert uids_of(store, box) == [1, 2]
 
 
@@ -132,4 +132,4 @@ def test_another_program_in_the_database_is_a_passing_fault(
     assert faults(store, box) == [StoreUnavailable]
     intruder.execute("ROLLBACK")
     intruder.close()
-    accept(store, letter_to(box))
+    accept(store.writes, letter_to(box))

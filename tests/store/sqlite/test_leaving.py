@@ -30,7 +30,7 @@ def test_leaving_is_one_transaction_and_again_takes_no_turn_to_write(
         new, addresses=addresses_of(new.address), owner=person(store, "chef").account_id
     )
     store.lists.add_rule(which.list_id, ListRule(unit_code=SCHOOL))
-    account = store.find_account("jmarot")
+    account = store.accounts.find_account("jmarot")
     assert account is not None
     if is_by_hand:
         store.lists.add_member(which.list_id, account_id=account.account_id)

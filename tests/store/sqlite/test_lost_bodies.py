@@ -49,7 +49,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 
 def filed(store: Store, octets: bytes = BODY) -> FiledBody:
-    spool = store.open_spool()
+    spool = store.bodies.open_spool()
     spool.write(octets)
     return spool.commit()
 
@@ -91,10 +91,10 @@ def test_a_reader_hears_what_is_wrong_and_others_read_on(
     store: SqliteStore, box: MailboxId, spoil: Spoil, kind: type[BodyError], words: str
 ) -> None:
     body = filed(store)
-    accept(store, letter_to(box, body=body), letter_to(box))
+    accept(store.writes, letter_to(box, body=body), letter_to(box))
     spoil(store.backups.body_file(body.name))
     with pytest.raises(kind, match=words) as raised:
-        store.fetch(box, Uid(1))
+        store.mail.fetch(box, Uid(1))
     assert raised.value.fault.name == body.name
     assert isinstance(raised.value, StoreUnavailable), "temporary for whoever knows no better"
     assert fetch(store, box, 2) == as_fetched(recipient_of(box))
@@ -105,28 +105,28 @@ def test_what_was_freed_a_moment_ago_is_gone_and_not_lost(
 ) -> None:
     """The reclaimer came between the row and the file."""
     body = filed(store)
-    accept(store, letter_to(box, body=body))
+    accept(store.writes, letter_to(box, body=body))
     open_file = store._files.open_file
 
     def reclaimed_first(name: str) -> int:
-        remove(store, box, [1])
-        store.reclaim(now_s=NOW_S + 10)
+        remove(store.writes, box, [1])
+        store.upkeep.reclaim(now_s=NOW_S + 10)
         return open_file(name)
 
     monkeypatch.setattr(store._files, "open_file", reclaimed_first)
     with capture_logs() as log:
-        assert store.fetch(box, Uid(1)) is None
+        assert store.mail.fetch(box, Uid(1)) is None
     assert log == []
 
 
 def test_it_is_said_loudly_and_once(store: SqliteStore, box: MailboxId) -> None:
     body = filed(store)
-    accept(store, letter_to(box, body=body))
+    accept(store.writes, letter_to(box, body=body))
     store.backups.body_file(body.name).unlink()
     with capture_logs() as log:
         for _ in range(50):
             with pytest.raises(BodyLost):
-                store.fetch(box, Uid(1))
+                store.mail.fetch(box, Uid(1))
     (line,) = log
     assert line["log_level"] == "error"
     assert line["file"] == f"bodies/{body.name[:2]}/{body.name}"
@@ -135,12 +135,12 @@ def test_it_is_said_loudly_and_once(store: SqliteStore, box: MailboxId) -> None:
 def test_a_folder_of_bodies_that_is_gone_is_no_flood(store: SqliteStore, box: MailboxId) -> None:
     for _ in range(faults.LINES + 10):
         body = filed(store)
-        accept(store, letter_to(box, body=body))
+        accept(store.writes, letter_to(box, body=body))
         store.backups.body_file(body.name).unlink()
     with capture_logs() as log:
         for uid in range(1, faults.LINES + 11):
             with pytest.raises(BodyLost):
-                store.fetch(box, Uid(uid))
+                store.mail.fetch(box, Uid(uid))
     assert len(log) == faults.LINES + 1
     count, shown = store.backups.faulty_bodies(sample=0, shown=3)
     assert (count, len(shown)) == (faults.LINES + 10, 3)
@@ -160,11 +160,11 @@ def test_it_is_known_to_other_processes_until_the_file_is_back(
     store: SqliteStore, box: MailboxId, tmp_path: Path
 ) -> None:
     body = filed(store)
-    accept(store, letter_to(box, body=body))
+    accept(store.writes, letter_to(box, body=body))
     path = store.backups.body_file(body.name)
     path.rename(tmp_path / "apart")
     with pytest.raises(BodyLost):
-        store.fetch(box, Uid(1))
+        store.mail.fetch(box, Uid(1))
     with closing(SqliteStore(tmp_path / "store")) as other:
         count, (found,) = other.backups.faulty_bodies(sample=0, shown=1)
         assert count == 1
@@ -177,7 +177,7 @@ def test_it_is_known_to_other_processes_until_the_file_is_back(
 
 def test_what_nobody_has_read_is_found_by_a_look(store: SqliteStore, box: MailboxId) -> None:
     body = filed(store)
-    accept(store, letter_to(box, body=body))
+    accept(store.writes, letter_to(box, body=body))
     store.backups.body_file(body.name).unlink()
     assert store.backups.faulty_bodies(sample=10, shown=1)[0] == 1
 
@@ -187,12 +187,12 @@ def test_the_keeper_comes_by_all_of_them_a_slice_at_a_time(
 ) -> None:
     monkeypatch.setattr(bodies_module, "CHECKED_AT_ONCE", 2)
     bodies = [filed(store) for _ in range(7)]
-    accept(store, *[letter_to(box, body=body) for body in bodies])
+    accept(store.writes, *[letter_to(box, body=body) for body in bodies])
     for body in bodies[:3]:
         store.backups.body_file(body.name).unlink()
     for number in range(4):
-        store.reclaim(now_s=NOW_S + number * CHECK_BODIES_S)
-        store.reclaim(now_s=NOW_S + number * CHECK_BODIES_S)  # too soon for another slice
+        store.upkeep.reclaim(now_s=NOW_S + number * CHECK_BODIES_S)
+        store.upkeep.reclaim(now_s=NOW_S + number * CHECK_BODIES_S)  # too soon for another slice
     assert store.backups.faulty_bodies(sample=0, shown=0)[0] == 3
 
 
@@ -203,11 +203,11 @@ def test_the_queue_says_the_same_and_gives_the_envelope_without_it(
     from dataclasses import replace
 
     body = filed(store)
-    (message_id,) = accept(store, replace(outgoing("a@b.test"), body=body))
+    (message_id,) = accept(store.writes, replace(outgoing("a@b.test"), body=body))
     spoil(store.backups.body_file(body.name))
     with pytest.raises(kind, match=words):
-        store.open_queued(message_id)
-    message = store.open_queued(message_id, without_body=True)
+        store.queue.open_queued(message_id)
+    message = store.queue.open_queued(message_id, without_body=True)
     assert message is not None
     assert (message.reverse_path, message.octets, message.fd) == (
         "jean.petit@ac-exemple.fr",
@@ -223,19 +223,19 @@ def test_lists_searches_and_the_index_go_on_without_it(
 ) -> None:
     body = filed(store)
     first = letter_to(box, body=body)
-    accept(store, first, letter_to(box))
+    accept(store.writes, first, letter_to(box))
     spoil(store.backups.body_file(body.name))
-    assert [item.uid for item in store.list_items(box, before=None, limit=9)] == [2, 1]
-    while store.index_journeys():
+    assert [item.uid for item in store.mail.list_items(box, before=None, limit=9)] == [2, 1]
+    while store.upkeep.index_journeys():
         continue
-    journey = store.journey(first.accept_id)
+    journey = store.history.journey(first.accept_id)
     assert journey is not None
-    assert len(store.journeys_of(recipient_of(box), limit=9).journeys) == 2
+    assert len(store.history.journeys_of(recipient_of(box), limit=9).journeys) == 2
 
 
 def test_an_envelope_without_a_body_is_that_of_small_mail_too(store: SqliteStore) -> None:
-    (message_id,) = accept(store, outgoing("a@b.test"))
-    message = store.open_queued(message_id, without_body=True)
+    (message_id,) = accept(store.writes, outgoing("a@b.test"))
+    message = store.queue.open_queued(message_id, without_body=True)
     assert message is not None
     assert message.octets == b""
 
@@ -255,8 +255,8 @@ def test_a_disk_that_refuses_in_the_middle_is_noted_and_found_at_once_the_next_t
     store: SqliteStore, box: MailboxId, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = filed(store, LONG)
-    accept(store, letter_to(box, body=body))
-    message = store.fetch(box, Uid(1))
+    accept(store.writes, letter_to(box, body=body))
+    message = store.mail.fetch(box, Uid(1))
     assert message is not None
     with monkeypatch.context() as patch, capture_logs() as log:
         break_file(patch, store.backups.body_file(body.name), at_octet=BROKEN_AT)
@@ -269,15 +269,15 @@ def test_a_disk_that_refuses_in_the_middle_is_noted_and_found_at_once_the_next_t
         with closing(SqliteStore(tmp_path / "store")) as other:  # status, or another worker
             assert other.backups.faulty_bodies(sample=0, shown=1)[0] == 1
             with pytest.raises(BodyUnreadable, match="Input/output error"):
-                other.fetch(box, Uid(1))  # before a word is said of it
+                other.mail.fetch(box, Uid(1))  # before a word is said of it
     assert store.backups.faulty_bodies(sample=0, shown=1)[0] == 0, "it is well by now"
     assert fetch(store, box, 1) == as_fetched(recipient_of(box), LONG)
 
 
 def test_a_file_that_is_cut_while_it_is_read_is_lost(store: SqliteStore, box: MailboxId) -> None:
     body = filed(store, LONG)
-    accept(store, letter_to(box, body=body))
-    message = store.fetch(box, Uid(1))
+    accept(store.writes, letter_to(box, body=body))
+    message = store.mail.fetch(box, Uid(1))
     assert message is not None
     os.truncate(store.backups.body_file(body.name), BROKEN_AT)
     with pytest.raises(BodyLost, match=f"ends after {BROKEN_AT} of {len(LONG)} octets"):
@@ -292,8 +292,8 @@ def test_what_is_to_be_sent_is_noted_in_the_middle_too(
     from dataclasses import replace
 
     body = filed(store, LONG)
-    (message_id,) = accept(store, replace(outgoing("a@b.test"), body=body))
-    message = store.open_queued(message_id)
+    (message_id,) = accept(store.writes, replace(outgoing("a@b.test"), body=body))
+    message = store.queue.open_queued(message_id)
     assert message is not None
     break_file(monkeypatch, store.backups.body_file(body.name), at_octet=BROKEN_AT)
     with pytest.raises(BodyUnreadable):

@@ -105,12 +105,12 @@ def test_the_queue_is_added_once_beside_the_mail_that_is_there(
         store = SqliteStore(folder)
         assert fetch(store, BOX, 1) == RETURN_PATH + PREFIX + HEAD + BODY
         agent = Agent(store)
-        (message_id,) = accept(store, outgoing())
+        (message_id,) = accept(store.writes, outgoing())
         assert [ref.message_id for ref in agent.lease()] == [message_id]
         numbers = store._engine.read("SELECT number FROM migration ORDER BY number")
         assert numbers[:2] == [(1,), (2,)]
         assert len(set(numbers)) == len(numbers)
-        store.resign_agent(agent.agent_id)
+        store.queue.resign_agent(agent.agent_id)
         agent = Agent(store)
         agent.relay(agent.lease())
         store.close()
@@ -124,7 +124,7 @@ def test_what_an_older_release_stored_keeps_its_unique_id(
     trunk_store(folder, monkeypatch, up_to=up_to)
     store = SqliteStore(folder)
     assert unique_ids_of(store, BOX) == [b"e.1"]
-    accept(store, letter_to(BOX))
+    accept(store.writes, letter_to(BOX))
     older, newer = unique_ids_of(store, BOX)
     assert older == b"e.1"
     assert newer.startswith(b"e.2.")
@@ -142,12 +142,12 @@ def test_what_was_removed_before_there_were_totals_is_counted_and_can_be_put_bac
     database.close()
     store = SqliteStore(folder)
     octets = len(RETURN_PATH + PREFIX + HEAD + BODY)
-    assert store.removed_room() == RemovedRoom(1, octets)
-    (found,) = store.list_removed(BOX, since_s=0.0, limit=9)
+    assert store.mail.removed_room() == RemovedRoom(1, octets)
+    (found,) = store.mail.list_removed(BOX, since_s=0.0, limit=9)
     assert (found.item.uid, found.by) == (1, None)
-    assert store.restore_removed(BOX, [Uid(1)], as_new=False) == [1]
+    assert store.mail.restore_removed(BOX, [Uid(1)], as_new=False) == [1]
     assert unique_ids_of(store, BOX) == [b"e.1"]
-    assert store.removed_room() == RemovedRoom(0, 0)
+    assert store.mail.removed_room() == RemovedRoom(0, 0)
     store.close()
 
 
@@ -158,18 +158,22 @@ def test_accounts_older_than_the_directory_keep_their_names_and_are_found(
     trunk_store(folder, monkeypatch, up_to=2)
     store = SqliteStore(folder)
     assert fetch(store, BOX, 1) == RETURN_PATH + PREFIX + HEAD + BODY
-    assert store.find_mailbox("un@d") == BOX
-    assert [store.who_had(name, now_s=NOW_S) for name in ("un", "un@d", "deux")] == [1, 1, None]
-    (found,) = store.search_people(Search(name="un"), after="", limit=9)
+    assert store.accounts.find_mailbox("un@d") == BOX
+    assert [store.people.who_had(name, now_s=NOW_S) for name in ("un", "un@d", "deux")] == [
+        1,
+        1,
+        None,
+    ]
+    (found,) = store.people.search_people(Search(name="un"), after="", limit=9)
     assert (found.identifier, found.kind, found.life) == ("un", Kind.PERSON, Life.PRESENT)
-    doc = store.find_doc("un")
+    doc = store.people.find_doc("un")
     assert doc is not None
     assert (doc.source_key, doc.surname, doc.addresses) == ("", "Un", ("Un@d",))
-    sign_in = store.find_sign_in("un@d")
+    sign_in = store.accounts.find_sign_in("un@d")
     assert sign_in is not None
     assert sign_in.credential.state is AccountState.ACTIVE
     with pytest.raises(NameTaken, match="already taken, by un"):
-        store.add_account(identifier="un", name="", addresses=(), now_s=NOW_S)
+        store.accounts.add_account(identifier="un", name="", addresses=(), now_s=NOW_S)
     store.close()
 
 
@@ -194,12 +198,12 @@ def test_names_that_fold_further_than_before_are_found_under_both_spellings(
     engine.close()
     store = SqliteStore(folder)
     for spelling in ("ayildiz", "ayıldız"):
-        assert store.find_account(spelling) is not None
+        assert store.accounts.find_account(spelling) is not None
     for key in ("ali.yildiz@d", Address("Ali.Yıldız", "d").key):
-        assert store.find_mailbox(key) == BOX
-    assert [one.name for one in store.search_people(Search(name="yıld"), after="", limit=9)] == [
-        "Ali Yıldız"
-    ]
-    assert store.who_had("ayildiz", now_s=NOW_S) == 1
+        assert store.accounts.find_mailbox(key) == BOX
+    assert [
+        one.name for one in store.people.search_people(Search(name="yıld"), after="", limit=9)
+    ] == ["Ali Yıldız"]
+    assert store.people.who_had("ayildiz", now_s=NOW_S) == 1
     assert store._engine.read("SELECT address_key FROM list_member") == [("na@e",)]
     store.close()

@@ -40,14 +40,14 @@ def contents(store: SqliteStore) -> dict[str, list[tuple[object, ...]]]:
 
 
 def error_of(store: SqliteStore, write: Write) -> type[BaseException]:
-    (outcome,) = store.apply([write])
+    (outcome,) = store.writes.apply([write])
     assert isinstance(outcome, Failed), outcome
     return type(outcome.error)
 
 
 def settlement_of(store: SqliteStore) -> tuple[Agent, Settlement]:
     """Three copies that an agent holds, and what it says of them: all returned."""
-    accept(store, outgoing("a@x", "b@x", "c@x"))
+    accept(store.writes, outgoing("a@x", "b@x", "c@x"))
     agent = Agent(store)
     outcomes = tuple(map(returned, agent.lease()))
     return agent, Settlement(agent_id=agent.agent_id, outcomes=outcomes, at_s=NOW_S)
@@ -98,15 +98,15 @@ def test_a_report_that_meets_a_bad_disk_is_still_owed(
     error_of(store, ReportMade(acceptance=letter_to(box), cleared=cleared))
     disk.mend()
     assert uids_of(store, box) == []
-    assert len(store.owed_reports(limit=1)[0].copies) == 3
+    assert len(store.queue.owed_reports(limit=1)[0].copies) == 3
 
 
 def test_nobody_is_woken_by_what_was_not_stored(store: SqliteStore, disk: Disk) -> None:
     woken: list[None] = []
-    store._writes._wake = lambda: woken.append(None)
+    store.writes._wake = lambda: woken.append(None)
     disk.on_write[LOG] = apsw.FullError
     assert error_of(store, outgoing()) is StoreFull
     assert woken == []
     disk.mend()
-    accept(store, outgoing())
+    accept(store.writes, outgoing())
     assert woken == [None]

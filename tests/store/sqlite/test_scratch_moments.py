@@ -13,7 +13,7 @@ from mailserver.store.sqlite.store import SqliteStore
 def test_every_column_that_holds_a_moment_is_brought_back(tmp_path: Path) -> None:
     """A new one fails here until somebody has added it."""
     store = SqliteStore(tmp_path / "store")
-    store.read_reports()
+    store.counters.read_reports()
     database = apsw.Connection(str(tmp_path / "store" / "scratch.db"))
     tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE sql <> ''")]
     held = {

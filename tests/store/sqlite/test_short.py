@@ -38,7 +38,7 @@ def test_a_log_that_may_not_grow_puts_mail_off_and_the_store_goes_on(tmp_path: P
     store = SqliteStore(tmp_path / "store", wal_limit_octets=64 * MIB, keep_removed_s=1e6)
     (box,) = people(store, 1)
     with file_limit(4 * MIB):
-        outcomes = [store.apply([letter_to(box, body=LETTER)])[0] for _ in range(60)]
+        outcomes = [store.writes.apply([letter_to(box, body=LETTER)])[0] for _ in range(60)]
         accepted = [one for one in outcomes if isinstance(one, Accepted)]
         (words,) = {str(one.error) for one in outcomes if isinstance(one, Failed)}
         assert words == "a limit on the size of files is reached (ulimit -f): disk I/O error"
@@ -46,14 +46,14 @@ def test_a_log_that_may_not_grow_puts_mail_off_and_the_store_goes_on(tmp_path: P
         newest = fetch(store, box, len(accepted))
         assert newest is not None
         assert newest.endswith(LETTER)
-        spool = store.open_spool()
+        spool = store.bodies.open_spool()
         with pytest.raises(StoreFull) as raised:
             spool.write(b"x" * 5 * MIB)
         assert raised.value.why is Shortage.FILE_SIZE
         spool.discard()
-    (outcome,) = store.apply([letter_to(box, body=LETTER)])
+    (outcome,) = store.writes.apply([letter_to(box, body=LETTER)])
     assert isinstance(outcome, Accepted), "nothing is broken: it goes on where it can"
-    remove(store, box, [1])
+    remove(store.writes, box, [1])
     store.close()
 
 

@@ -38,7 +38,7 @@ def nothing(_done: int, _total: int) -> None:
 
 
 def filed(store: SqliteStore, octets: bytes) -> FiledBody:
-    spool = store.open_spool()
+    spool = store.bodies.open_spool()
     spool.write(octets)
     return spool.commit()
 
@@ -63,9 +63,9 @@ def tables(database: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 def test_a_copy_equals_the_store_row_by_row(store: SqliteStore, folder: Path) -> None:
     boxes = people(store, 3)
-    accept(store, letter_to(*boxes), outgoing("a@b.test"))
-    accept(store, letter_to(boxes[0], body=filed(store, b"x" * 1000)))
-    remove(store, boxes[1], [1])
+    accept(store.writes, letter_to(*boxes), outgoing("a@b.test"))
+    accept(store.writes, letter_to(boxes[0], body=filed(store, b"x" * 1000)))
+    remove(store.writes, boxes[1], [1])
     copy = folder.parent / "copy.db"
     snapshot = store.backups.copy_database(copy, nothing)
     assert tables(copy) == tables(folder / DATABASE)
@@ -81,14 +81,14 @@ def test_what_comes_changes_and_goes_meanwhile_is_in_the_copy_as_it_is_at_its_mo
     (box,) = people(store, 1)
     for number in range(40):
         octets = b"n%d" % number
-        accept(store, letter_to(box, body=filed(store, octets) if number % 3 else octets))
+        accept(store.writes, letter_to(box, body=filed(store, octets) if number % 3 else octets))
     removed = iter(range(1, 60))
 
     def meanwhile(done: int, total: int) -> None:
         if done < total:  # each slice: one more comes, two go for good
-            accept(store, letter_to(box), outgoing("c@d.test"))
-            remove(store, box, [next(removed), next(removed)])
-            while store.reclaim(now_s=NOW_S + 10).entry_count:
+            accept(store.writes, letter_to(box), outgoing("c@d.test"))
+            remove(store.writes, box, [next(removed), next(removed)])
+            while store.upkeep.reclaim(now_s=NOW_S + 10).entry_count:
                 continue
             place_write(store, "UPDATE message SET accepted_at_s = accepted_at_s + 1")
 
@@ -103,12 +103,12 @@ def test_what_comes_changes_and_goes_meanwhile_is_in_the_copy_as_it_is_at_its_mo
 
 def test_the_copy_opens_as_a_store_and_goes_on(store: SqliteStore, folder: Path) -> None:
     (box,) = people(store, 1)
-    accept(store, letter_to(box), letter_to(box))
+    accept(store.writes, letter_to(box), letter_to(box))
     other = folder.parent / "other"
     other.mkdir()
     store.backups.copy_database(other / DATABASE, nothing)
     with closing(SqliteStore(other)) as opened:
-        accept(opened, letter_to(box))
+        accept(opened.writes, letter_to(box))
         assert uids_of(opened, box) == [1, 2, 3]
 
 
@@ -118,13 +118,13 @@ def test_the_log_starts_over_while_bodies_are_copied(
     """No read lasts from one slice to the next, so the keeper can move all of the log."""
     monkeypatch.setattr(snapshot_module, "SLICE_MESSAGES", 2)
     (box,) = people(store, 1)
-    accept(store, *[letter_to(box) for _ in range(10)])
+    accept(store.writes, *[letter_to(box) for _ in range(10)])
     left: list[int] = []
 
     def meanwhile(done: int, total: int) -> None:
         if done < total:
-            accept(store, letter_to(box))
-            left.append(store.checkpoint())
+            accept(store.writes, letter_to(box))
+            left.append(store.upkeep.checkpoint())
 
     store.backups.copy_database(folder.parent / "copy.db", meanwhile)
     assert len(left) >= 4
@@ -136,7 +136,7 @@ def test_a_database_that_is_migrated_meanwhile_is_copied_anew(
 ) -> None:
     monkeypatch.setattr(snapshot_module, "SLICE_MESSAGES", 1)
     (box,) = people(store, 1)
-    accept(store, letter_to(box), letter_to(box))
+    accept(store.writes, letter_to(box), letter_to(box))
     engine = SqliteEngine(folder, log_limit_octets=1 << 20)
 
     def meanwhile(done: int, total: int) -> None:
@@ -183,27 +183,27 @@ def test_held_bodies_stay_and_go_with_the_sweep_once_nobody_holds_them(
 ) -> None:
     (box,) = people(store, 1)
     body = filed(store, b"Subject: a\r\n\r\nb\r\n")
-    accept(store, letter_to(box, body=body))
-    remove(store, box, [1])
+    accept(store.writes, letter_to(box, body=body))
+    remove(store.writes, box, [1])
     path = store.backups.body_file(body.name)
     a_day_later_s = path.stat().st_mtime + 2 * 86_400.0
     with store.backups.hold_bodies():
-        assert store.reclaim(now_s=NOW_S + 10).message_count == 1
+        assert store.upkeep.reclaim(now_s=NOW_S + 10).message_count == 1
         for _ in range(len(SHARDS) + 1):
-            store.reclaim(now_s=a_day_later_s)
+            store.upkeep.reclaim(now_s=a_day_later_s)
         assert path.exists()
     for _ in range(len(SHARDS) + 1):
-        store.reclaim(now_s=a_day_later_s)
+        store.upkeep.reclaim(now_s=a_day_later_s)
     assert not path.exists()
 
 
 def test_two_backups_may_hold_at_a_time(store: SqliteStore) -> None:
     with store.backups.hold_bodies(), store.backups.hold_bodies():
-        assert store.reclaim(now_s=NOW_S).file_count == 0
+        assert store.upkeep.reclaim(now_s=NOW_S).file_count == 0
 
 
 def test_a_body_that_arrives_while_bodies_are_held_is_kept(store: SqliteStore) -> None:
     (box,) = people(store, 1)
     with store.backups.hold_bodies():
-        accept(store, letter_to(box, body=filed(store, b"Subject: a\r\n\r\nb\r\n")))
+        accept(store.writes, letter_to(box, body=filed(store, b"Subject: a\r\n\r\nb\r\n")))
         assert fetch(store, box, 1) is not None

@@ -56,13 +56,13 @@ def test_an_unreadable_index_answers_nothing_and_is_made_anew_by_the_keeper(
     store = SqliteStore(tmp_path / "store")
     (box,) = people(store, 1)
     sent = letter(("un@d", box))
-    accept(store, sent)
+    accept(store.writes, sent)
     (tmp_path / "store/trace.db").write_bytes(b"no database at all, but long enough" * 100)
-    assert len(store.journeys_of("un@d", limit=1).journeys) == 1
+    assert len(store.history.journeys_of("un@d", limit=1).journeys) == 1
     with pytest.raises(StoreUnavailable, match="trace index"):
-        store.index_journeys()
-    assert store.index_journeys() == 1
-    assert store.journey(sent.accept_id) is not None
+        store.upkeep.index_journeys()
+    assert store.upkeep.index_journeys() == 1
+    assert store.history.journey(sent.accept_id) is not None
     store.close()
 
 

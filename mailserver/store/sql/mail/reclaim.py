@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mailserver.queue.copies import FIRST_FINAL
-from mailserver.store.ports.mail import MaildropLock
+from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.store.ports.upkeep import Reclaimed
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection, Engine, Row, first, with_reserve

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.queue import LEASE_S
+from mailserver.store.ports.shared.locks import Slots
 from mailserver.store.sql.bulk import select
 from mailserver.store.sql.engine import Connection, Engine, Row, first, with_reserve
 from mailserver.store.sql.queue import destinations
@@ -42,18 +43,6 @@ _GIVE_BACK = """
     FROM held WHERE queue.message_id = held.message_id AND queue.copy_no = held.copy_no
         AND queue.agent_id = held.agent_id
     RETURNING 1"""
-
-
-class Slots(Protocol):
-    """Places for agents; each is held by one process, and free when that is dead."""
-
-    def take(self) -> int:
-        """The number of a place that was free."""
-        ...
-
-    def is_free(self, slot: int) -> bool: ...
-
-    def leave(self, slot: int) -> None: ...
 
 
 class SqlAgents:

@@ -87,10 +87,10 @@ class Agency:
     told: list[int] = field(default_factory=list)
 
     def accept(self, *acceptances: Acceptance) -> None:
-        self.store.apply(acceptances)
+        self.store.writes.apply(acceptances)
 
     def queued(self) -> list[QueuedCopy]:
-        return self.store.list_queue(QueueFilter(), after=None, limit=1000)
+        return self.store.queue.list_queue(QueueFilter(), after=None, limit=1000)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for the agent, however long the machine takes."""
@@ -138,7 +138,7 @@ async def open_agency(
     def deliver(batch: list[tuple[Done, Outcome]]) -> None:
         loop.call_soon_threadsafe(lambda: [done(outcome) for done, outcome in batch])
 
-    committer = Committer(store, deliver=deliver, on_broken=lambda: None)
+    committer = Committer(store.writes, deliver=deliver, on_broken=lambda: None)
     committer.start()
     options = LinkOptions(
         hostname="us.test", contexts=trust or make_contexts(), is_still_ours=is_still_ours
@@ -146,7 +146,7 @@ async def open_agency(
     table = Table(*ways, others=others)
     told: list[int] = []
     means = Means(
-        store=store,
+        store=store.queue,
         writer=committer,
         ways=table,
         open_link=_opener(loop, options, times_of),
@@ -155,7 +155,7 @@ async def open_agency(
         told=lambda: told.append(1),
         head_for=head_for,
     )
-    agent_id = store.register_agent(now_s=clock(), until_s=clock() + 60)
+    agent_id = store.queue.register_agent(now_s=clock(), until_s=clock() + 60)
     agent = Agent(loop, agent_id, Dispatch(limits or Limits(idle_s=0.05)), means)
     agency = Agency(
         store=store, agent=agent, agent_id=agent_id, table=table, clock=clock, told=told
@@ -167,10 +167,10 @@ async def open_agency(
         agent.drain()
         agent.abort()
         await agency.until(lambda: agent.is_done)
-        leased_count = sum(one.leased_count for one in store.list_destinations())
+        leased_count = sum(one.leased_count for one in store.queue.list_destinations())
         assert agent.held_count == leased_count  # what it answers for is what it has leased
         committer.stop()
-        store.resign_agent(agent_id)
+        store.queue.resign_agent(agent_id)
         store.close()
 
 

@@ -42,13 +42,13 @@ def letters(count: int, *recipients: str, hop: str = HOP, **details: object) -> 
 
 
 def state_of(agency: Agency, one: Acceptance) -> list[CopyState]:
-    journey = agency.store.journey(one.accept_id)
+    journey = agency.store.history.journey(one.accept_id)
     assert journey is not None
     return [copy.state for copy in journey.copies]
 
 
 def attempts_of(agency: Agency, one: Acceptance) -> tuple[PastAttempt, ...]:
-    journey = agency.store.journey(one.accept_id)
+    journey = agency.store.history.journey(one.accept_id)
     assert journey is not None
     return journey.copies[0].attempts
 
@@ -128,7 +128,7 @@ def test_recipients_for_which_a_transaction_has_no_room_go_in_the_next_ones_at_o
             assert 7 <= len(peer.messages) <= 10
             too_many = sum(line.startswith("RCPT") for line in peer.heard) - 20
             assert too_many <= 40, "what it takes at a time is learnt"
-            journey = agency.store.journey(one.accept_id)
+            journey = agency.store.history.journey(one.accept_id)
             assert journey is not None
             assert all(len(copy.attempts) == 1 for copy in journey.copies)
 
@@ -158,7 +158,7 @@ def test_what_a_hop_cannot_take_is_returned_never_rewritten(
             agency.accept(one)
             await agency.until_empty()
             assert state_of(agency, one) == [CopyState.RETURNED]
-            (owed,) = agency.store.owed_reports(limit=10)
+            (owed,) = agency.store.queue.owed_reports(limit=10)
             assert owed.copies[0].attempt is not None
             assert owed.copies[0].attempt.status == status
             assert peer.heard[:1] == ["EHLO us.test"]
@@ -185,7 +185,7 @@ def test_what_is_refused_is_returned_and_its_report_is_owed(tmp_path: Path) -> N
             agency.accept(one)
             await agency.until_empty()
             assert state_of(agency, one) == [CopyState.RETURNED]
-            (owed,) = agency.store.owed_reports(limit=10)
+            (owed,) = agency.store.queue.owed_reports(limit=10)
             attempt = owed.copies[0].attempt
             assert owed.kind is ReportKind.FAILED
             assert attempt is not None
@@ -202,7 +202,7 @@ def test_success_is_reported_where_the_hop_has_no_dsn(tmp_path: Path) -> None:
         async with Peer(take_all) as peer, open_agency(tmp_path, way_to(HOP, peer.port)) as agency:
             agency.accept(*letters(1, notify=Notify.SUCCESS))
             await agency.until_empty()
-            (owed,) = agency.store.owed_reports(limit=10)
+            (owed,) = agency.store.queue.owed_reports(limit=10)
             assert owed.kind is ReportKind.RELAYED
 
     run(story)
@@ -211,7 +211,7 @@ def test_success_is_reported_where_the_hop_has_no_dsn(tmp_path: Path) -> None:
 def test_a_deposit_that_owes_a_report_is_told_as_soon_as_it_is_there(tmp_path: Path) -> None:
     async def story() -> None:
         async with open_agency(tmp_path) as agency:
-            account = agency.store.add_account(
+            account = agency.store.accounts.add_account(
                 identifier="m", name="M", addresses=("m@ac-exemple.fr",), now_s=0.0
             )
             copy = NewCopy(
@@ -315,9 +315,9 @@ def test_what_no_host_takes_goes_by_the_fallback_relay_and_why_is_kept(tmp_path:
                 assert direct.attempt.words == "greeting: 554 5.3.2 not here"
                 assert through.attempt.address == f"[127.0.0.1]:{relay.port}"
                 await agency.until(
-                    lambda: "not here" in agency.store.list_destinations()[0].last_error
+                    lambda: "not here" in agency.store.queue.list_destinations()[0].last_error
                 )
-                assert agency.store.list_destinations()[0].not_before_s == 0
+                assert agency.store.queue.list_destinations()[0].not_before_s == 0
 
     run(story)
 
@@ -347,8 +347,8 @@ def test_a_hop_of_which_no_host_greets_rests_and_its_letter_is_deferred(tmp_path
         ):
             agency.accept(*letters(1))
             await agency.until_settled()
-            await agency.until(lambda: agency.store.list_destinations()[0].failure_count == 1)
-            (place,) = agency.store.list_destinations()
+            await agency.until(lambda: agency.store.queue.list_destinations()[0].failure_count == 1)
+            (place,) = agency.store.queue.list_destinations()
             assert place.not_before_s == agency.clock() + 300
             assert "not here" in place.last_error
             assert agency.queued()[0].last_status.startswith("4.")
@@ -365,12 +365,12 @@ def test_a_hop_that_works_again_forgets_its_failures(tmp_path: Path) -> None:
         ):
             agency.accept(*letters(1))
             await agency.until_settled()
-            await agency.until(lambda: agency.store.list_destinations()[0].failure_count == 1)
+            await agency.until(lambda: agency.store.queue.list_destinations()[0].failure_count == 1)
             agency.clock.now_s += 400
-            agency.store.wake_agents()
+            agency.store.queue.wake_agents()
             await agency.until_empty()
             await agency.until(
-                lambda: all(not one.failure_count for one in agency.store.list_destinations())
+                lambda: all(not one.failure_count for one in agency.store.queue.list_destinations())
             )
 
     run(story)
@@ -382,7 +382,7 @@ def test_a_domain_that_does_not_exist_is_returned(tmp_path: Path) -> None:
             (one,) = letters(1, hop="nowhere.test")
             agency.accept(one)
             await agency.until_empty()
-            (owed,) = agency.store.owed_reports(limit=10)
+            (owed,) = agency.store.queue.owed_reports(limit=10)
             assert owed.copies[0].attempt is not None
             assert owed.copies[0].attempt.status == "5.1.2"
 
@@ -405,17 +405,17 @@ def test_what_a_late_agent_held_is_delivered_by_another(tmp_path: Path) -> None:
     async def story() -> None:
         async with Peer(take_all) as peer, open_agency(tmp_path) as agency:
             store, clock = agency.store, agency.clock
-            late = store.register_agent(now_s=clock(), until_s=clock() + 1)
+            late = store.queue.register_agent(now_s=clock(), until_s=clock() + 1)
             agency.accept(*letters(3))  # no wait up to the lease: our agent has no turn before
-            (due,) = store.due_destinations(now_s=clock(), limit=10)
+            (due,) = store.queue.due_destinations(now_s=clock(), limit=10)
             lease = Lease(
                 agent_id=late, destination_id=due.destination_id, limit=100, now_s=clock()
             )
-            store.apply([lease])
+            store.writes.apply([lease])
             agency.table.ways[HOP] = way_to(HOP, peer.port)
-            assert store.take_over(now_s=clock(), clock_s=0) == 0
-            assert store.renew_agent(agency.agent_id, until_s=clock() + 61)
-            assert store.take_over(now_s=clock(), clock_s=LEASE_S) == 3
+            assert store.queue.take_over(now_s=clock(), clock_s=0) == 0
+            assert store.queue.renew_agent(agency.agent_id, until_s=clock() + 61)
+            assert store.queue.take_over(now_s=clock(), clock_s=LEASE_S) == 3
             await agency.until_empty()
             assert len(peer.messages) == 3
 
@@ -457,7 +457,9 @@ def test_a_slow_destination_does_not_stop_the_others(tmp_path: Path) -> None:
                 agency.accept(*letters(100))
                 await agency.until(lambda: len(quick.messages) == 100)
                 assert len(slow.wires) == 4
-                held = {one.next_hop: one.leased_count for one in agency.store.list_destinations()}
+                held = {
+                    one.next_hop: one.leased_count for one in agency.store.queue.list_destinations()
+                }
                 assert held["slow.test"] <= 4 * FIRST_WINDOW
 
     run(story)
@@ -496,18 +498,18 @@ def test_a_message_with_nul_is_sent_to_nobody_and_its_sender_hears_why(tmp_path:
             await agency.until_empty()
             assert state_of(agency, bad) == [CopyState.RETURNED]
             assert state_of(agency, good) == [CopyState.RELAYED]
-            (owed,) = agency.store.owed_reports(limit=10)
+            (owed,) = agency.store.queue.owed_reports(limit=10)
             assert owed.copies[0].attempt is not None
             assert owed.copies[0].attempt.status == "5.6.0"
             assert "NUL" in owed.copies[0].attempt.words
             assert len(peer.messages) == 1
-            assert all(one.last_error == "" for one in agency.store.list_destinations())
+            assert all(one.last_error == "" for one in agency.store.queue.list_destinations())
 
     run(story)
 
 
 def filed(agency: Agency) -> FiledBody:
-    spool = agency.store.open_spool()
+    spool = agency.store.bodies.open_spool()
     spool.write(b"Subject: grand\r\n\r\nx\r\n")
     return spool.commit()
 
@@ -531,7 +533,7 @@ def test_a_copy_whose_body_is_lost_waits_for_a_person_and_goes_once_it_is_back(
             assert "put the file back from a backup" in copy.reason
             path.write_bytes(octets)
             release = Deed(act=Act.RELEASE, at_s=agency.clock(), by="root", reason="")
-            assert agency.store.act_on([copy.ref], release)
+            assert agency.store.queue.act_on([copy.ref], release)
             await agency.until_empty()
             assert state_of(agency, lost) == [CopyState.RELAYED]
             assert b"Subject: grand" in peer.messages[-1]
@@ -565,6 +567,6 @@ def test_a_copy_without_a_way_is_returned_though_its_body_is_lost(tmp_path: Path
             agency.accept(replace(lost, body=body))
             await agency.until_empty()
             assert state_of(agency, lost) == [CopyState.RETURNED]
-            assert agency.store.owed_reports(limit=1)
+            assert agency.store.queue.owed_reports(limit=1)
 
     run(story)

@@ -72,25 +72,25 @@ def test_after_days_without_an_agent_each_copy_is_tried_before_it_is_returned(
 ) -> None:
     store = open_store(make_settings(tmp_path, {}))
     at_s, now_s = 1_790_000_000.0, 1_790_000_000.0 + 130 * HOUR_S
-    store.apply([outgoing(at_s=at_s, tell_at_s=at_s + 120 * HOUR_S)])
-    store.apply([outgoing(hop="off.test", at_s=at_s, tell_at_s=at_s + 120 * HOUR_S)])
-    store.suspend("off.test", until_s=None, now_s=at_s)
+    store.writes.apply([outgoing(at_s=at_s, tell_at_s=at_s + 120 * HOUR_S)])
+    store.writes.apply([outgoing(hop="off.test", at_s=at_s, tell_at_s=at_s + 120 * HOUR_S)])
+    store.queue.suspend("off.test", until_s=None, now_s=at_s)
     keeper = Timekeeper(
-        store,
+        store.queue,
         SCHEDULE,
-        submit=lambda write, done: done(store.apply([write])[0]),
+        submit=lambda write, done: done(store.writes.apply([write])[0]),
         told=lambda _outcome: None,
         wall_s=lambda: now_s,
         ends_s=lambda: now_s,
     )
     assert keeper.look() == 2
-    (waiting,) = store.list_queue(QueueFilter(), after=None, limit=9)
+    (waiting,) = store.queue.list_queue(QueueFilter(), after=None, limit=9)
     assert waiting.next_hop == HOP  # the other one is returned: somebody has suspended its hop
     agent = Agent(store, now_s=now_s)
     agent.settle(deferred(agent.lease()[0], now_s + 60))
     now_s += UNTRIED_AGAIN_S
     assert keeper.look() == 1
-    assert store.count_queue(QueueFilter()) == 0
+    assert store.queue.count_queue(QueueFilter()) == 0
     store.close()
 
 
@@ -103,12 +103,12 @@ def test_a_null_sender_is_told_nothing() -> None:
 def test_over_a_real_store_each_is_told_once_and_then_returned(tmp_path: Path) -> None:
     store = open_store(make_settings(tmp_path, {}))
     clock = [1_790_000_000.0]
-    store.apply([outgoing(at_s=clock[0], tell_at_s=clock[0] + 2 * HOUR_S)])
+    store.writes.apply([outgoing(at_s=clock[0], tell_at_s=clock[0] + 2 * HOUR_S)])
     outcomes: list[Outcome] = []
     keeper = Timekeeper(
-        store,
+        store.queue,
         SCHEDULE,
-        submit=lambda write, done: done(store.apply([write])[0]),
+        submit=lambda write, done: done(store.writes.apply([write])[0]),
         told=outcomes.append,
         wall_s=lambda: clock[0],
         ends_s=lambda: clock[0],
@@ -121,8 +121,8 @@ def test_over_a_real_store_each_is_told_once_and_then_returned(tmp_path: Path) -
     clock[0] += 118 * HOUR_S
     assert keeper.look() == 1
     assert outcomes == [Settled(), Settled()]
-    assert store.count_queue(QueueFilter()) == 0
-    kinds = [owed.kind for owed in store.owed_reports(limit=10)]
+    assert store.queue.count_queue(QueueFilter()) == 0
+    kinds = [owed.kind for owed in store.queue.owed_reports(limit=10)]
     assert sorted(kinds) == [ReportKind.FAILED, ReportKind.DELAYED]
     store.close()
 
@@ -130,11 +130,11 @@ def test_over_a_real_store_each_is_told_once_and_then_returned(tmp_path: Path) -
 def test_a_clock_that_jumped_ahead_returns_nothing_and_tells_nobody(tmp_path: Path) -> None:
     store = open_store(make_settings(tmp_path, {}))
     at_s = 1_790_000_000.0
-    store.apply([outgoing(at_s=at_s, tell_at_s=at_s + 2 * HOUR_S)])
+    store.writes.apply([outgoing(at_s=at_s, tell_at_s=at_s + 2 * HOUR_S)])
     keeper = Timekeeper(
-        store,
+        store.queue,
         SCHEDULE,
-        submit=lambda write, done: done(store.apply([write])[0]),
+        submit=lambda write, done: done(store.writes.apply([write])[0]),
         told=lambda _outcome: None,
         wall_s=lambda: at_s + 63e6,
         ends_s=lambda: at_s + HOUR_S,

@@ -89,7 +89,7 @@ class ListHouse:
         self.now_s = NOW_S
         self._numbers = count(1)
         self._before_write: Callable[[Write], None] = lambda _write: None
-        if self.store.find_account("chef") is None:
+        if self.store.accounts.find_account("chef") is None:
             self._found(posting, joining)
         found = self.store.lists.find_list(LIST)
         assert found is not None
@@ -100,14 +100,14 @@ class ListHouse:
             rules=(),
             inline_limit_octets=inline_limit_octets,
             max_hops=30,
-            open_spool=self.store.open_spool,
+            open_spool=self.store.bodies.open_spool,
             sign=sign,
             expires_at=lambda at_s: at_s + EXPIRE_S,
             forwards=forwards,
             classes=Classes(quotas, grace_percent=110),
             offers_one_click=offers_one_click,
         )
-        self.agent_id: AgentId = self.store.register_agent(
+        self.agent_id: AgentId = self.store.queue.register_agent(
             now_s=self.now_s, until_s=self.now_s + 60
         )
         self.expander = Expander(
@@ -151,22 +151,22 @@ class ListHouse:
 
     def nest(self, name: str, **settings: Any) -> MailingList:
         """Another list, which is a member of ours."""
-        chef = self.store.find_account("chef")
+        chef = self.store.accounts.find_account("chef")
         assert chef is not None
         inner = self.add_list(f"{name}@{DOMAIN}", chef.account_id, **settings)
         self.outside(inner.address)
         return inner
 
     def forward(self, identifier: str, to: str, *, keeps_copy: bool) -> None:
-        account = self.store.find_account(identifier)
+        account = self.store.accounts.find_account(identifier)
         assert account is not None
-        self.store.set_forward(
+        self.store.people.set_forward(
             account.account_id, to, keeps_copy=keeps_copy, by_whom="test", now_s=self.now_s
         )
 
     def person(self, identifier: str) -> AccountId:
         address = f"{identifier}@{DOMAIN}"
-        account = self.store.add_account(
+        account = self.store.accounts.add_account(
             identifier=identifier, name=identifier.title(), addresses=[address], now_s=NOW_S
         )
         return account.account_id
@@ -180,7 +180,7 @@ class ListHouse:
         assert self.store.lists.add_member(self.which.list_id, address=address)
 
     def inbox(self, identifier: str) -> MailboxId:
-        account = self.store.find_account(identifier)
+        account = self.store.accounts.find_account(identifier)
         assert account is not None
         return account.inbox_id
 
@@ -233,21 +233,21 @@ class ListHouse:
             smtputf8=False,
             copies=(NewCopy(recipient=to, route=route),),
         )
-        (outcome,) = self.store.apply([acceptance])
+        (outcome,) = self.store.writes.apply([acceptance])
         assert isinstance(outcome, Accepted)
         return outcome.message_id
 
     def expand(self) -> None:
         """What the agent does with a list's destination."""
-        due = self.store.due_destinations(now_s=self.now_s, limit=10)
+        due = self.store.queue.due_destinations(now_s=self.now_s, limit=10)
         self.expander.due([one for one in due if one.next_hop.startswith("list:")])
 
     def state_of(self, message_id: MessageId) -> tuple[CopyState, str]:
         """(the state of the copy that came for the list, the words of its last attempt)."""
-        message = self.store.open_queued(message_id, without_body=True)
+        message = self.store.queue.open_queued(message_id, without_body=True)
         assert message is not None
         message.close()
-        journey = self.store.journey(message.accept_id)
+        journey = self.store.history.journey(message.accept_id)
         assert journey is not None
         (copy,) = journey.copies
         words = copy.attempts[-1].attempt.words if copy.attempts else ""
@@ -256,22 +256,22 @@ class ListHouse:
     def held(self) -> list[str]:
         """Why copies are held."""
         which = QueueFilter(lane=Lane.HELD)
-        return [one.reason for one in self.store.list_queue(which, after=None, limit=100)]
+        return [one.reason for one in self.store.queue.list_queue(which, after=None, limit=100)]
 
     def members(self) -> list[Member]:
         return self.store.lists.members(self.which.list_id, after_id=0, limit=100)
 
     def queued(self) -> Iterator[tuple[str, str]]:
         """(recipient, next hop) of what waits."""
-        for one in self.store.list_queue(QueueFilter(), after=None, limit=100):
+        for one in self.store.queue.list_queue(QueueFilter(), after=None, limit=100):
             yield one.recipient, one.next_hop
 
     def written_to(self, recipient: str) -> list[tuple[str, str]]:
         """(reverse-path, subject) of each message that waits for this address."""
         found = []
-        for one in self.store.list_queue(QueueFilter(), after=None, limit=100):
+        for one in self.store.queue.list_queue(QueueFilter(), after=None, limit=100):
             if one.recipient == recipient:
-                message = self.store.open_queued(one.ref.message_id)
+                message = self.store.queue.open_queued(one.ref.message_id)
                 assert message is not None
                 assert message.octets is not None
                 subject = message_from_bytes(message.octets, policy=default)["subject"]
@@ -287,7 +287,7 @@ class ListHouse:
 
     def _submit(self, write: Write, done: Done) -> None:
         self._before_write(write)
-        done(self.store.apply([write])[0])
+        done(self.store.writes.apply([write])[0])
 
     def _make_id(self) -> AcceptId:
         return make_accept_id(self.now_s, (next(self._numbers) << 32).to_bytes(9, "big"))

@@ -37,7 +37,7 @@ def ask(house: ListHouse, to: str, *paths: str, peer: str = "192.0.2.1") -> None
 
 def written(house: ListHouse) -> Counter[str]:
     """How many notes wait for each address."""
-    found = house.store.list_queue(QueueFilter(), after=None, limit=1000)
+    found = house.store.queue.list_queue(QueueFilter(), after=None, limit=1000)
     return Counter(one.recipient for one in found if not one.next_hop.startswith("list:"))
 
 

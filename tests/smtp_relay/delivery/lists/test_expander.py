@@ -85,7 +85,7 @@ def test_somebody_of_ours_who_may_not_post_hears_of_it(open_house: OpenHouse) ->
     sent = house.send(account_id=stranger)
     house.expand()
     assert house.state_of(sent) == (CopyState.RETURNED, "you may not post to this list")
-    assert [owed.message_id for owed in house.store.owed_reports(limit=5)] == [sent]
+    assert [owed.message_id for owed in house.store.queue.owed_reports(limit=5)] == [sent]
     assert house.read("anne.durand") == []
 
 
@@ -95,7 +95,7 @@ def test_a_stranger_who_may_not_post_causes_no_report(open_house: OpenHouse) -> 
     sent = house.send(reverse_path="spam@exemple.net")
     house.expand()
     assert house.state_of(sent)[0] is CopyState.EXPANDED
-    assert house.store.owed_reports(limit=5) == []
+    assert house.store.queue.owed_reports(limit=5) == []
     assert house.read("anne.durand") == []
 
 
@@ -187,7 +187,7 @@ def test_a_full_mailbox_gets_no_copy_once_its_margin_is_used_up_too(
     author = house.member("jean.petit")
     anne = house.member("anne.durand")
     if before:
-        accept(house.store, *(letter_to(house.inbox("anne.durand")) for _ in range(before)))
+        accept(house.store.writes, *(letter_to(house.inbox("anne.durand")) for _ in range(before)))
     sent = house.send(account_id=author)
     house.expand()
     assert len(house.read("anne.durand")) == before + wanted
@@ -406,7 +406,7 @@ def test_killed_on_the_way_each_member_gets_exactly_one(tmp_path: Path, slices: 
     author = house.member("jean.petit")
     _fill(house, 2500)
     sent = house.send(account_id=author)
-    house.store.resign_agent(house.agent_id)
+    house.store.queue.resign_agent(house.agent_id)
     house.close()
     command = [
         sys.executable,
@@ -426,7 +426,7 @@ def test_killed_on_the_way_each_member_gets_exactly_one(tmp_path: Path, slices: 
             pass
         child.kill()
     again = ListHouse(tmp_path / "store")
-    again.store.take_over(now_s=again.now_s, clock_s=0)
+    again.store.queue.take_over(now_s=again.now_s, clock_s=0)
     again.expand()
     assert _counts(again) == [(1, 2500)]
     assert again.state_of(sent)[0] is CopyState.EXPANDED
@@ -441,7 +441,7 @@ def test_of_two_agents_with_one_post_only_one_adds_a_slice(open_house: OpenHouse
     def be_faster(write: object) -> None:
         if isinstance(write, AddCopies) and write.was.stage is Stage.BY_HAND and write.copies:
             house.before_write(lambda _write: None)
-            house.store.apply([write])
+            house.store.writes.apply([write])
 
     house.before_write(be_faster)
     house.expand()
@@ -475,7 +475,7 @@ def test_the_message_of_a_post_on_its_way_is_kept_though_its_first_readers_remov
             engine = house.store._engine
             with engine.write_turn(), engine.transaction() as connection:
                 connection.execute("UPDATE entry SET removed_modseq = 1, removed_at_s = 0")
-            while house.store.reclaim(now_s=house.now_s).entry_count:
+            while house.store.upkeep.reclaim(now_s=house.now_s).entry_count:
                 pass
 
     house.before_write(remove_at_once)
@@ -493,13 +493,13 @@ def test_history_that_ends_takes_the_progress_of_posts_along(open_house: OpenHou
     author = house.member("jean.petit")
     sent = house.send(account_id=author)
     house.expand()
-    while house.store.expire_history(now_s=house.now_s + 60 * 86_400):
+    while house.store.upkeep.expire_history(now_s=house.now_s + 60 * 86_400):
         pass
     assert house.store.lists.post_progress(house.ref(sent)) is None
 
 
 def post_in_a_file(house: ListHouse) -> tuple[MessageId, Path]:
-    spool = house.store.open_spool()
+    spool = house.store.bodies.open_spool()
     spool.write(POST)
     body = spool.commit()
     account_id = house.member("alice")
@@ -534,14 +534,14 @@ def test_a_post_that_went_out_is_settled_though_what_was_made_of_it_is_lost(
     """Only the name that it went out under is read there."""
     house = open_house()
     message_id, _ = post_in_a_file(house)
-    open_queued = house.store.open_queued
+    open_queued = house.store.queue.open_queued
 
     def lost(wanted: MessageId, *, without_body: bool = False) -> QueuedMessage | None:
         if wanted != message_id and not without_body:
             raise BodyLost(BodyFault(message_id=wanted, name="ab", why="", is_lost=True))
         return open_queued(wanted, without_body=without_body)
 
-    house.store.open_queued = lost  # type: ignore[assignment]
+    house.store.queue.open_queued = lost  # type: ignore[assignment]
     house.expand()
     assert house.state_of(message_id)[0] is CopyState.EXPANDED
 

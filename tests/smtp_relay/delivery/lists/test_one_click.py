@@ -54,7 +54,7 @@ def leaving(house: ListHouse, *, sign: Sign = sign) -> dict[str, bytes]:
     """What leaves now, by recipient, as the next hop gets it."""
     promises, found = one_click(house, sign), {}
     for copy in lease(house):
-        message = house.store.open_queued(copy.ref.message_id)
+        message = house.store.queue.open_queued(copy.ref.message_id)
         assert message is not None
         if copy.sender is not None:
             message.head = promises.head_for(message, copy.sender)
@@ -65,14 +65,14 @@ def leaving(house: ListHouse, *, sign: Sign = sign) -> dict[str, bytes]:
 
 def lease(house: ListHouse) -> list[LeasedCopy]:
     copies: list[LeasedCopy] = []
-    for one in house.store.due_destinations(now_s=house.now_s, limit=10):
+    for one in house.store.queue.due_destinations(now_s=house.now_s, limit=10):
         wanted = Lease(
             agent_id=house.agent_id,
             destination_id=one.destination_id,
             limit=10,
             now_s=house.now_s,
         )
-        (leased,) = house.store.apply([wanted])
+        (leased,) = house.store.writes.apply([wanted])
         assert isinstance(leased, Leased)
         copies += leased.copies
     return copies
@@ -94,7 +94,7 @@ def house(open_house: OpenHouse) -> ListHouse:
 
 
 def post(house: ListHouse, body: bytes = POST) -> None:
-    author = house.store.find_account("jean.petit")
+    author = house.store.accounts.find_account("jean.petit")
     assert author is not None
     house.send(body, account_id=author.account_id)
     house.expand()
@@ -158,7 +158,7 @@ def test_who_forwards_outside_leaves_as_the_member_that_they_are(house: ListHous
     house.forward("jmarot", "jean@maison.test", keeps_copy=True)
     post(house)
     sent = leaving(house)
-    account = house.store.find_account("jmarot")
+    account = house.store.accounts.find_account("jmarot")
     assert account is not None
     for to, wanted in (("anne", by_hand), ("jean", account.account_id)):
         octets = sent[f"{to}@maison.test"]
@@ -264,7 +264,7 @@ def test_the_link_is_of_the_list_that_somebody_is_a_member_of(house: ListHouse) 
     inner = house.nest("profs.de.saintes", posting=Posting.INSIDE)
     marie = "marie@ailleurs.test"
     house.store.lists.add_member(inner.list_id, address=marie)
-    author = house.store.find_account("jean.petit")
+    author = house.store.accounts.find_account("jean.petit")
     assert author is not None
     house.store.lists.add_member(inner.list_id, account_id=author.account_id)
     post(house)
@@ -338,7 +338,7 @@ def test_one_click_wants_a_web_door_and_a_key(
 ) -> None:
     settings = make_settings(tmp_path, {"web.url": url})
     store = open_store(settings)
-    shop = make_workshop(settings, open_spool=store.open_spool, signer=signer)
+    shop = make_workshop(settings, open_spool=store.bodies.open_spool, signer=signer)
     head_for = open_one_click(settings, store.lists, signer, lambda: NOW_S)
     store.close()
     assert (shop.offers_one_click, head_for is not None) == (is_offered, is_offered)

@@ -146,7 +146,7 @@ def test_what_an_operator_took_from_the_queue_may_be_posted_again(
     if is_approved:
         decide(house, "approved")
     deed = Deed(act=act, by="cli:test", reason="", at_s=house.now_s)
-    assert house.store.act_on([first], deed) == [first]
+    assert house.store.queue.act_on([first], deed) == [first]
     assert house.store.lists.waiting_posts(house.which.list_id) == []
     assert not house.store.lists.decide_hold(first, "approved", deed)
     house.send(NAMED, account_id=author)
@@ -178,7 +178,7 @@ def test_a_post_that_was_begun_before_a_crash_is_no_repeat_of_itself(
         if isinstance(write, BeginPost) and not failed:
             failed.append(write)
             if is_written:
-                house.store.apply([write])
+                house.store.writes.apply([write])
             raise StoreUnavailable("killed here")
 
     house.before_write(fail_once)

@@ -61,7 +61,7 @@ def test_brought_again_it_waits(house: ListHouse, later_s: float, *, is_signed_i
 
 
 def test_to_another_list_too(house: ListHouse) -> None:
-    chef = house.store.find_account("chef")
+    chef = house.store.accounts.find_account("chef")
     assert chef is not None
     bring(house)
     other = house.add_list(f"profs@{DOMAIN}", chef.account_id, posting=Posting.INSIDE)
@@ -101,7 +101,7 @@ def test_others_and_those_who_sign_in_are_not_asked(house: ListHouse) -> None:
 def test_the_store_forgets_what_is_too_old_to_be_brought(house: ListHouse) -> None:
     bring(house)
     (digest,) = message_ids(split_fields(NAMED)[0])
-    house.store.expire_history(now_s=NOW_S + SEEN_S - 60)
+    house.store.upkeep.expire_history(now_s=NOW_S + SEEN_S - 60)
     assert house.store.lists.has_seen(digest)
-    house.store.expire_history(now_s=NOW_S + SEEN_S + 60)
+    house.store.upkeep.expire_history(now_s=NOW_S + SEEN_S + 60)
     assert not house.store.lists.has_seen(digest)

@@ -83,7 +83,7 @@ def test_a_refused_post_goes_back_to_its_author(open_house: OpenHouse) -> None:
     assert house.store.lists.decide_hold(hold.ref, "rejected", deed)
     assert not house.store.lists.decide_hold(hold.ref, "approved", deed)
     assert house.state_of(sent)[0] is CopyState.RETURNED
-    assert len(house.store.owed_reports(limit=5)) == 1
+    assert len(house.store.queue.owed_reports(limit=5)) == 1
 
 
 def _waiting(house: ListHouse) -> tuple[str, AccountId]:
@@ -158,8 +158,8 @@ def test_an_address_outside_joins_once_it_has_confirmed(open_house: OpenHouse) -
     assert house.members() == []
     ((recipient, hop),) = house.queued()
     assert (recipient, hop) == ("paul@exemple.net", "exemple.net")
-    (queued,) = house.store.list_queue(QueueFilter(), after=None, limit=9)
-    message = house.store.open_queued(queued.ref.message_id)
+    (queued,) = house.store.queue.list_queue(QueueFilter(), after=None, limit=9)
+    message = house.store.queue.open_queued(queued.ref.message_id)
     assert message is not None
     assert message.octets is not None
     token = message.octets.partition(b"animateurs-confirm+")[2].partition(b"@")[0].decode()

@@ -26,7 +26,7 @@ def main(folder: Path) -> int:
             done(outcome)
         is_told.set()
 
-    committer = Committer(store, deliver=deliver, on_broken=lambda: os._exit(3))
+    committer = Committer(store.writes, deliver=deliver, on_broken=lambda: os._exit(3))
     committer.start()
     with ThreadPoolExecutor(1) as pool:
         reporter = Reporter(

@@ -30,6 +30,7 @@ from mailserver.values.message import Acceptance, FiledBody, InlineBody
 from smtp_relay.delivery.reports.maker import Sign
 from smtp_relay.delivery.reports.reporter import Reporter
 from tests.lists.fakes import FakeLists
+from tests.one_object import OneObject
 
 NOW_S = 1_795_000_000.0
 DOMAIN = "ac-exemple.fr"
@@ -74,7 +75,7 @@ def _filed(octets: bytes) -> int:
 
 
 @dataclass
-class FakeStore:
+class FakeStore(OneObject):
     """Owes what is added, until a `ReportMade` clears it."""
 
     messages: dict[MessageId, QueuedMessage] = field(default_factory=dict)

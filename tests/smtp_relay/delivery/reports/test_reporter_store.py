@@ -77,12 +77,12 @@ class House:
                 for recipient in recipients
             ),
         )
-        return accept(self.store, acceptance)[0]
+        return accept(self.store.writes, acceptance)[0]
 
     def refuse_all(self, *, now_s: float = NOW_S + 1) -> None:
         """What an agent writes when the next hop has said 5yz."""
-        agent_id = self.store.register_agent(now_s=now_s, until_s=now_s + 60)
-        for hop in self.store.due_destinations(now_s=now_s, limit=10):
+        agent_id = self.store.queue.register_agent(now_s=now_s, until_s=now_s + 60)
+        for hop in self.store.queue.due_destinations(now_s=now_s, limit=10):
             leased = self._apply(
                 Lease(
                     agent_id=agent_id,
@@ -100,10 +100,10 @@ class House:
             )
             settled = Settlement(agent_id=agent_id, outcomes=outcomes, at_s=now_s)
             assert self._apply(settled) == Settled()
-        self.store.resign_agent(agent_id)
+        self.store.queue.resign_agent(agent_id)
 
     def _apply(self, write: Lease | Settlement) -> Outcome:
-        return self.store.apply([write])[0]
+        return self.store.writes.apply([write])[0]
 
     def report(self, *, cut: str | None = None) -> None:
         """Poke a reporter; `cut` the power before or after its transaction."""
@@ -111,7 +111,7 @@ class House:
         def submit(made: ReportMade, done: Callable[[object], None]) -> None:
             if cut == "before":
                 raise PowerCut
-            (outcome,) = self.store.apply([made])
+            (outcome,) = self.store.writes.apply([made])
             if cut == "after":
                 raise PowerCut
             done(outcome)
@@ -156,7 +156,7 @@ def test_a_returned_copy_is_told_to_its_sender_once(house: House) -> None:
     text = str(report)
     assert text.count("Final-Recipient: ") == 2
     assert "550 5.1.1 Unknown" in text
-    assert house.store.owed_reports(limit=10) == []
+    assert house.store.queue.owed_reports(limit=10) == []
 
 
 def test_an_account_that_has_said_its_language_is_told_in_it(house: House) -> None:
@@ -178,14 +178,17 @@ def test_a_deposit_whose_sender_asked_is_told_and_so_is_a_delay(house: House) ->
         original_recipient="rfc822;Marie+40x",
         owes_report=True,
     )
-    accept(house.store, replace(letter(), reverse_path=MARIE, copies=(asked,), envelope_id="a+41"))
+    accept(
+        house.store.writes,
+        replace(letter(), reverse_path=MARIE, copies=(asked,), envelope_id="a+41"),
+    )
     house.send("paul@example.net")
-    late = house.store.overdue(now_s=NOW_S + 7200, limit=1)[0]
+    late = house.store.queue.overdue(now_s=NOW_S + 7200, limit=1)[0]
     told = CopyOutcome(
         ref=late.ref, state=CopyState.QUEUED, tell_at_s=NOW_S + 86_400, owes=ReportKind.DELAYED
     )
     settlement = Settlement(agent_id=None, outcomes=(told,), at_s=NOW_S + 7200)
-    assert house.store.apply([settlement]) == [Settled()]
+    assert house.store.writes.apply([settlement]) == [Settled()]
     house.report()
     _, delivered, delayed = house.reports()
     assert delivered["Subject"] == "Message déposé : essai"
@@ -206,7 +209,7 @@ def test_a_power_cut_around_the_transaction_leaves_exactly_one_report(
     house.report()
     house.report()
     assert len(house.reports()) == 1
-    assert house.store.owed_reports(limit=10) == []
+    assert house.store.queue.owed_reports(limit=10) == []
 
 
 def test_two_reporters_that_read_the_same_make_one(house: House) -> None:
@@ -222,7 +225,7 @@ def test_two_reporters_that_read_the_same_make_one(house: House) -> None:
             wall_s=lambda: NOW_S + 2,
             on_broken=lambda: pytest.fail("the store broke"),
         ).poke()
-    first, second = house.store.apply(writes)
+    first, second = house.store.writes.apply(writes)
     assert isinstance(first, Accepted)
     assert second == Settled(tuple(ref for ref, _ in writes[1].cleared))
     assert len(house.reports()) == 1
@@ -262,7 +265,7 @@ def test_a_reporter_that_is_killed_again_and_again_makes_each_report_once(
     assert -signal.SIGKILL in killed
     assert run_child(tmp_path / "store", kill_after_s=None) == 0
     house.store = SqliteStore(tmp_path / "store")
-    assert house.store.owed_reports(limit=1) == []
+    assert house.store.queue.owed_reports(limit=1) == []
     told = Counter(
         line
         for report in house.reports()
@@ -275,26 +278,26 @@ def test_a_reporter_that_is_killed_again_and_again_makes_each_report_once(
 def test_a_sender_that_went_is_cleared_without_a_trace(house: House) -> None:
     message_id = house.send("paul@example.net")
     house.refuse_all()
-    account = house.store.find_account("marie")
+    account = house.store.accounts.find_account("marie")
     assert account is not None
-    house.store.delete_account(account.account_id, now_s=NOW_S)
+    house.store.accounts.delete_account(account.account_id, now_s=NOW_S)
     house.report()
-    assert house.store.owed_reports(limit=10) == []
+    assert house.store.queue.owed_reports(limit=10) == []
     later = house.send("paul@example.net")
     assert later == message_id + 1  # no message was written meanwhile
 
 
 def test_the_original_is_there_until_it_was_reported(house: House) -> None:
     """The last copy is final and the reclaimer comes by, but a report is still owed."""
-    spool = house.store.open_spool()
+    spool = house.store.bodies.open_spool()
     header = b"Subject: grand\r\n\r\n"
     spool.write(header + b"x\r\n" * 10)
     large = spool.commit()
     message_id = house.send("paul@example.net", body=large)
     house.refuse_all()
     for _ in range(3):
-        house.store.reclaim(now_s=NOW_S + 40 * 86_400)
-    message = house.store.open_queued(message_id)
+        house.store.upkeep.reclaim(now_s=NOW_S + 40 * 86_400)
+    message = house.store.queue.open_queued(message_id)
     assert message is not None
     message.close()
     house.report()
@@ -314,20 +317,20 @@ def test_a_report_that_waits_for_another_hop_is_never_reported(house: House) -> 
             ),
         ),
     )
-    accept(house.store, acceptance)
+    accept(house.store.writes, acceptance)
     house.refuse_all()
     house.report()
-    (hop,) = house.store.due_destinations(now_s=NOW_S + 3, limit=10)
+    (hop,) = house.store.queue.due_destinations(now_s=NOW_S + 3, limit=10)
     assert hop.next_hop == "example.org"
     house.refuse_all(now_s=NOW_S + 3)  # by an agent that asks for a report all the same
     house.report()
-    assert house.store.owed_reports(limit=10) == []
-    assert house.store.due_destinations(now_s=NOW_S + 3, limit=10) == []
+    assert house.store.queue.owed_reports(limit=10) == []
+    assert house.store.queue.due_destinations(now_s=NOW_S + 3, limit=10) == []
 
 
 @pytest.mark.parametrize("how", ["missing", "cut", "closed"])
 def test_who_wrote_is_told_though_the_original_cannot_be_read(house: House, how: str) -> None:
-    spool = house.store.open_spool()
+    spool = house.store.bodies.open_spool()
     spool.write(b"Subject: grand\r\n\r\n" + b"x\r\n" * 10)
     large = spool.commit()
     house.send("paul@example.net", body=large)
@@ -341,7 +344,7 @@ def test_who_wrote_is_told_though_the_original_cannot_be_read(house: House, how:
     elif how == "closed":
         path.symlink_to(path.name)
     house.report()
-    assert house.store.owed_reports(limit=9) == []
+    assert house.store.queue.owed_reports(limit=9) == []
     told = sorted(str(report) for report in house.reports())
     assert len(told) == 2
     assert sum("550 5.1.1 Unknown" in text for text in told) == 2

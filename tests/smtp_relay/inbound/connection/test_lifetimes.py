@@ -279,7 +279,7 @@ def test_a_broken_disk_ends_the_process_after_the_answer(
     def fail(_: str) -> None:
         raise StoreBroken("EIO")
 
-    monkeypatch.setattr(hall.store, "find_target", fail)
+    monkeypatch.setattr(hall.store.people, "find_target", fail)
     stage = Stage(hall)
     assert codes(stage.send(HELLO + MAIL + RCPT))[-1] == "451 4.3.0"
     assert hall.is_broken

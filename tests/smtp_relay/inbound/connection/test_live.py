@@ -64,10 +64,10 @@ class House:
 
 def _messages(store: SqliteStore, address: str) -> Iterator[bytes]:
     local, _, domain = address.partition("@")
-    mailbox_id = store.find_mailbox(Address(local, domain).key)
+    mailbox_id = store.accounts.find_mailbox(Address(local, domain).key)
     assert mailbox_id is not None
-    for uid in store.list_maildrop(store.open_maildrop(mailbox_id)).uids:
-        message = store.fetch(mailbox_id, Uid(uid))
+    for uid in store.mail.list_maildrop(store.mail.open_maildrop(mailbox_id)).uids:
+        message = store.mail.fetch(mailbox_id, Uid(uid))
         assert message is not None
         body = message.octets
         if body is None:
@@ -268,7 +268,7 @@ def test_swaks_sends_elsewhere_for_a_person_and_a_stranger_may_not(live: House) 
     store = open_store(live.settings)
     try:
         wanted = QueueFilter(recipient="x@elsewhere.example")
-        (copy,) = store.list_queue(wanted, after=None, limit=10)
+        (copy,) = store.queue.list_queue(wanted, after=None, limit=10)
     finally:
         store.close()
     assert (copy.next_hop, copy.reverse_path, copy.lane) == ("elsewhere.example", MARIE, Lane.FIRST)
@@ -280,8 +280,8 @@ def test_a_service_that_would_relay_for_strangers_keeps_its_mx_shut(tmp_path: Pa
             assert sock.recv(512).startswith(b"421 4.3.2")
         store = open_store(live.settings)
         try:
-            wait_until(lambda: "smtp.0" in store.read_reports())
-            reports = store.read_reports()
+            wait_until(lambda: "smtp.0" in store.counters.read_reports())
+            reports = store.counters.read_reports()
         finally:
             store.close()
     assert reports["smtp.0"][1]["open_relay"] == 1

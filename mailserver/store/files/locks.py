@@ -1,7 +1,9 @@
-"""Maildrop locks: one flock per mailbox, on files that are never unlinked.
+"""Locks of the processes on one machine: flocks on files that are never unlinked.
 
-The kernel drops the lock with the process that held it, so a crash leaves no
-mailbox locked.  flock belongs to the open file, so two sessions of one process
+One for each mailbox that a session has had, one for each agent (`slots`), one for the keeper.
+
+The kernel drops the lock with the process that held it, so a crash leaves nothing
+locked.  flock belongs to the open file, so two sessions of one process
 exclude each other too.
 """
 
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mailserver.store.files.private import open_private
+from mailserver.store.files.slots import AgentSlots
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.values.ids import MailboxId
 
@@ -73,3 +76,32 @@ class MaildropLocks:
                 raise
         self._make_room()
         return open_private(path)
+
+
+class FileLocks(MaildropLocks):
+    """The `Locks` port, in the store's folder."""
+
+    def __init__(self, folder: Path, *, make_room: Callable[[], object] = lambda: None) -> None:
+        super().__init__(folder / "locks", make_room=make_room)
+        self.slots = AgentSlots(folder / "locks")
+        self._keeper_path = folder / "keeper.lock"
+        self._keeper_fd = -1
+
+    def become_keeper(self) -> bool:
+        if self._keeper_fd >= 0:
+            return True
+        fd = open_private(self._keeper_path)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        self._keeper_fd = fd
+        return True
+
+    def close(self) -> None:
+        """Give up the slots and the keeper's turn; a maildrop is its session's to release."""
+        self.slots.close()
+        if self._keeper_fd >= 0:
+            os.close(self._keeper_fd)
+            self._keeper_fd = -1
