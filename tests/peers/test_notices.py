@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailserver.peers.notices import BLOCK_LINES, MAX_BLOCKS, WINDOW_S, Notices, Repeats
+from mailserver.peers.notices import (
+    ALL_LINES,
+    BLOCK_LINES,
+    MAX_BLOCKS,
+    WINDOW_S,
+    Notices,
+    Repeats,
+)
 
 
 class ListLog:
@@ -42,6 +49,21 @@ def test_a_block_gets_so_many_lines_and_then_one_with_a_number() -> None:
         )
     ]
     assert notices.allows("198.51.100.1")
+
+
+def test_all_blocks_together_get_so_many_lines_and_then_one_with_a_number() -> None:
+    notices, log, clock = make()
+    peers = [f"10.{n >> 8}.{n & 255}.1" for n in range(ALL_LINES + 7)]
+    assert sum(map(notices.allows, peers)) == ALL_LINES
+    clock.now_s += WINDOW_S - 1
+    notices.sweep()
+    assert not log.lines
+    clock.now_s += 1
+    notices.sweep()
+    assert log.lines == [("lines about many blocks of addresses left out", {"lines": 7})]
+    clock.now_s += WINDOW_S
+    notices.sweep()
+    assert len(log.lines) == 1
 
 
 def test_one_who_changes_addresses_within_a_site_is_one_block() -> None:

@@ -157,6 +157,21 @@ def test_who_is_at_work_or_signed_in_is_not_sent_away() -> None:
     assert not any(one.has_left for one in busy)
 
 
+def test_who_begins_to_work_after_it_was_chosen_stays() -> None:
+    """Those who may go are looked for now and then, and asked one after the other."""
+    house = House(most=100, per_block=10_000, per_known_block=10_000)
+    guests = [Someone(idle_since_s=NOW_S - 5) for _ in range(100)]
+    for guest in guests:
+        house.come(STRANGER, guest=guest)
+    assert isinstance(house.come(OTHER, guest=Someone(idle_since_s=None)), Seat)
+    left = [guest for guest in guests if guest.has_left]
+    assert len(left) == 1
+    for guest in guests:
+        guest.idle_since_s = None
+    assert house.come(OTHER) is Refusal.FULL
+    assert [guest for guest in guests if guest.has_left] == left
+
+
 def test_many_addresses_with_one_idle_connection_each_make_room() -> None:
     house = House(most=100)
     guests = [Someone() for _ in range(200)]

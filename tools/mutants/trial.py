@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,13 +171,14 @@ class _Room:
     def __init__(
         self, root: Path, options: Sequence[str], tests: Iterable[Path], *, path: str
     ) -> None:
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tools.mutants.session", *options, *map(str, tests)],
             cwd=root,
             env={**os.environ, "PYTHONPATH": path},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._said,
             text=True,
         )
         self._seen: dict[str, Any] = {}
@@ -194,7 +196,8 @@ class _Room:
         """Raises: RoomFails."""
         assert self._process.stdout is not None
         if self._process.stdout.readline() != "ready\n":
-            raise RoomFails(f"{name}: its tests cannot be collected")
+            self._said.seek(0)
+            raise RoomFails(f"{name}: its tests cannot be collected\n{self._said.read()}")
         answer = self._ask(watch=list(map(str, files)), most_s=MOST_ROOM_S)
         if answer["status"] != 0:
             raise RoomFails(f"{name}\n{answer['said']}")
@@ -227,6 +230,7 @@ class _Room:
         self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
+        self._said.close()
 
     def _ask(
         self,
