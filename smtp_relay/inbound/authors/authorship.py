@@ -26,13 +26,23 @@ from mailserver.values.header_text import decode_octets, read_words
 from smtp_relay.inbound.message.headers import HeaderBlock
 
 _FROM = b"\nfrom:"
-# A name, whatever some programs let pass before the colon; its lines, folded.
+_LINES = rb"[^\n]*+(?:\n[ \t][^\n]*+)*+"  # of one field, folded
+# A name, whatever some programs let pass before the colon.
 _FIELD = re.compile(
-    rb"\n(?:from|sender|resent-from|resent-sender)[^!-9;-~\r\n]*:((?:[^\n]|\n(?=[ \t]))*)",
+    rb"\n(?:from|sender|resent-from|resent-sender)[^!-9;-~\r\n]*:(" + _LINES + rb")",
     re.IGNORECASE,
 )
+# A name with an octet that is in none: some program drops it, and reads a field of authors.
+_ODD = re.compile(rb"\n((?![ \t])[!-9;-~]*+[^!-~\r\n \t]" + _LINES + rb")")
+_NOISE = bytes([*range(33), *b'"\\[]', 127])  # beside which a domain may stand, or hold it
+_NOISE_IN_TEXT = dict.fromkeys(_NOISE)
+_ESCAPED = re.compile(r"\\[()]")
+_COMMENT = re.compile(r"\([^()]*\)")
+_ABOUT_A_DOT = re.compile(r" ?\. ?")
+_MOST_NESTED = 8  # comments in comments, and encoded words in encoded words
 _DOMAIN = re.compile(r"@\s*([^\s@<>()\[\]\",:;\\]+)")
 _MAX_READ_OCTETS = 64 * 1024
+"""Of all fields of authors; who writes more has something to hide, and is taken for one of us."""
 
 
 class OwnAuthors:
@@ -47,14 +57,18 @@ class OwnAuthors:
 
     def is_in(self, block: bytes) -> bool:
         """Does a field of authors hold an address of ours, as anybody may read it?"""
-        text = b"\n" + block[:_MAX_READ_OCTETS]
+        text = b"\n" + block
         lowered = text.lower()
         begin = lowered.find(_FROM)
-        if begin >= 0 and self._is_plain(lowered, begin):
+        odd = _ODD.findall(text)
+        if begin >= 0 and not odd and self._is_plain(lowered, begin):
             return False
+        values = _FIELD.findall(text) + odd
+        if sum(map(len, values)) > _MAX_READ_OCTETS:
+            return True
         return any(
             fold_domain(domain) in self.names
-            for value in _FIELD.findall(text)
+            for value in values
             for reading in _readings(value)
             for domain in _DOMAIN.findall(reading)
         )
@@ -63,11 +77,13 @@ class OwnAuthors:
         """One short From, nothing encoded, and no domain of ours in it: as most mail has it."""
         end = lowered.find(b"\n", begin + 1)
         line = lowered[begin : end if end >= 0 else None]
+        squeezed = line.translate(None, _NOISE)
         return (
             lowered[end + 1 : end + 2] not in {b" ", b"\t"}
             and line.isascii()
             and b"=?" not in line
-            and not any(name in line for name in self._octets)
+            and b"(" not in line
+            and not any(name in squeezed for name in self._octets)
             and lowered.count(b"\nfrom") == 1
             and b"\nsender" not in lowered
             and b"\nresent-" not in lowered
@@ -139,5 +155,21 @@ class Authorship:
 
 def _readings(value: bytes) -> set[str]:
     written = decode_octets(value, most_octets=len(value)).replace("\r\n", "")
-    decoded = read_words(written) if "=?" in written else written
-    return {unicodedata.normalize("NFKC", text) for text in (written, decoded)}
+    readings = {written}
+    for _ in range(_MOST_NESTED):
+        if "=?" not in written:
+            break
+        written = read_words(written)
+        readings.add(written)
+    plain = {unicodedata.normalize("NFKC", text) for text in readings}
+    return plain | {form for text in plain for form in _without_noise(text)}
+
+
+def _without_noise(text: str) -> tuple[str, str]:
+    """As a program reads it that drops comments, and what is in no domain (RFC 5322 §4.4)."""
+    text = _ESCAPED.sub("", text)
+    for _ in range(_MOST_NESTED):
+        if "(" not in text:
+            break
+        text = _COMMENT.sub("", text)
+    return _ABOUT_A_DOT.sub(".", " ".join(text.split())), text.translate(_NOISE_IN_TEXT)
