@@ -17,8 +17,8 @@ from typing import Protocol
 from mailserver.auth.gate import Authenticator
 from mailserver.peers.descriptors import Spares, descriptors_now
 from mailserver.peers.liveness import Vitals, has_vanished
-from mailserver.peers.seats import Guest as Seatable
 from mailserver.peers.seats import Refusal, Seat, Seats
+from mailserver.peers.seats import SeatedConnection as Seatable
 from mailserver.settings.check.limits import connections_for
 from mailserver.settings.model import ConnectionsSettings
 from mailserver.store.commit import Submitter
@@ -55,7 +55,7 @@ class Mark:
     at_s: float
 
 
-class Guest(Protocol):
+class SeatedConnection(Protocol):
     """A connection as the lobby sees it."""
 
     mark: Mark | None
@@ -94,7 +94,7 @@ class Lobby:
     max_connections: int
     idle_timeout_s: float
     worker_name: str  # begins every session id
-    guests: set[Guest] = field(default_factory=set)
+    guests: set[SeatedConnection] = field(default_factory=set)
     queue: MaildropQueue | None = None  # None: nobody waits for a maildrop
     connections: ConnectionsSettings = field(default_factory=ConnectionsSettings)
     seats: Seats | None = None  # None: everybody has a place
@@ -168,7 +168,7 @@ class Lobby:
             elif stood_s >= self.idle_timeout_s:
                 guest.abort("idle")
 
-    def _has_vanished(self, guest: Guest) -> bool:
+    def _has_vanished(self, guest: SeatedConnection) -> bool:
         vitals = guest.vitals()
         return vitals is not None and has_vanished(vitals, self.connections)
 

@@ -5,6 +5,6 @@ pages, their words, limits, TLS and the worker process.  The supervisor calls
 `webmail.worker`; nothing else is called from outside.  It opens onto the hall
 (`mailserver`) and imports no other door.
 
-The core (`speech`, `pace`, `lobby`, `leaving`) knows neither sockets nor loops;
+The core (`speech`, `rate_limiter`, `limit`, `leaving`) knows neither sockets nor loops;
 `guard` and `application` speak ASGI; `connection` and `worker` are the shell.
 """

@@ -20,11 +20,11 @@ from mailserver.store.ports.errors import StoreBroken, StoreError
 from mailserver.store.ports.lists import Lists
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
-from webmail.errands import Errands, TooBusy
+from webmail.executor import BoundedExecutor, TooBusy
 from webmail.guard import Entry, Guard, Tally
 from webmail.leaving import Leaving
-from webmail.pace import Pace
 from webmail.pages import Pages
+from webmail.rate_limiter import RateLimiter
 from webmail.speech import choose_language
 
 RETRY_AFTER: Final = {"Retry-After": "60"}
@@ -34,7 +34,7 @@ def make_application(
     settings: Settings,
     *,
     lists: Lists,
-    errands: Errands,
+    executor: BoundedExecutor,
     pages: Pages,
     tally: Tally,
     peers: PeerWatch,
@@ -43,7 +43,7 @@ def make_application(
 ) -> ASGIApp:
     """on_broken: called on the loop's thread when the disk has failed, before the answer leaves."""
     leaving = Leaving(
-        lists=lists, errands=errands, pages=pages, tally=tally, timeout_s=settings.web.timeout_s
+        lists=lists, executor=executor, pages=pages, tally=tally, timeout_s=settings.web.timeout_s
     )
     failing = _Failing(settings, pages, on_broken)
     app = Starlette(
@@ -65,7 +65,7 @@ def make_application(
         app,
         entry=Entry(
             names=names,
-            pace=Pace(web.requests_per_minute),
+            rate_limiter=RateLimiter(web.requests_per_minute),
             peers=peers,
             clock_s=clock_s,
             gateways=[*default_gateways(), *settings.connections.gateways],

@@ -1,9 +1,9 @@
-"""Connections: accepted by ourselves, spoken by uvicorn, bounded by the lobby.
+"""Connections: accepted by ourselves, spoken by uvicorn, bounded by the limit.
 
 uvicorn's `H11Protocol` is a base class; its `Server` is not used: it has one TLS context for
 all sockets, handlers of signals, and no bound for a peer that opens a connection and says
 nothing.  Each connection is counted before its handshake, and has a deadline from its first
-moment on (see `lobby`).
+moment on (see `limit`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from mailserver.telemetry.log import get_log
 from mailserver.tls.contexts import alert_of
 from mailserver.tls.failures import FailedHandshakes, Reason, is_tls_record, reason_of
 from mailserver.tls.parting import LastWords, is_silent, spare_socket
+from webmail.connection_limit import ConnectionLimit
 from webmail.guard import HEADERS
-from webmail.lobby import Lobby
 
 MAX_HEAD_OCTETS: Final = 16 * 1024
 KEEP_ALIVE_S: Final = 5
@@ -76,13 +76,13 @@ def make_config(app: ASGIApp, *, proxies: tuple[Network, ...] | None) -> Config:
 
 
 class Connection(H11Protocol):
-    """One guest, from accept to the end.  `opening`: accepted, not yet connected."""
+    """One connection, from accept to the end.  `opening`: accepted, not yet connected."""
 
     def __init__(
         self,
         config: Config,
         state: ServerState,
-        lobby: Lobby,
+        limit: ConnectionLimit,
         *,
         not_http: Response,
         on_tls: Callable[[], None],
@@ -92,7 +92,7 @@ class Connection(H11Protocol):
         """not_http: the answer to what cannot be read.  on_tls: told of TLS inside of http."""
         super().__init__(config, state, {}, loop)
         self._on_tls = on_tls
-        self._lobby = lobby
+        self._limit = limit
         self._not_http = not_http
         self._timeout_s = timeout_s
         self.is_open = False
@@ -145,7 +145,7 @@ class Connection(H11Protocol):
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lobby.forget(self)
+        self._limit.forget(self)
         super().connection_lost(exc)
 
     def retire(self) -> None:
@@ -172,7 +172,7 @@ class Reception:
         tls: ssl.SSLContext | None,
         config: Config,
         state: ServerState,
-        lobby: Lobby,
+        limit: ConnectionLimit,
         not_http: Response,
         is_welcome: Callable[[str], bool],
         on_full: Callable[[], None],
@@ -192,7 +192,7 @@ class Reception:
         self._tls = tls
         self._config = config
         self._state = state
-        self._lobby = lobby
+        self._limit = limit
         self._not_http = not_http
         self._is_welcome = is_welcome
         self._on_full = on_full
@@ -222,13 +222,13 @@ class Reception:
         connection = Connection(
             self._config,
             self._state,
-            self._lobby,
+            self._limit,
             not_http=self._not_http,
             on_tls=lambda: self._note(Reason.TLS_ON_PLAIN, peer),
             loop=loop,
             timeout_s=self._timeout_s,
         )
-        if not self._lobby.admit(connection, block=self._block_of(peer)):
+        if not self._limit.admit(connection, block=self._block_of(peer)):
             self._on_full()
             sock.close()
             return
@@ -260,7 +260,7 @@ class Reception:
             if spare is not None:
                 spare.close()
             if not connection.is_open:
-                self._lobby.forget(connection)
+                self._limit.forget(connection)
 
     def _handshake_failed(self, error: OSError, spare: socket.socket | None, peer: str) -> None:
         has_heard = spare is None or not is_silent(spare)

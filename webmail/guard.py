@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mailserver.peers.blocks import parse_address
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
-from webmail.pace import Pace
 from webmail.pages import POLICY, Pages
+from webmail.rate_limiter import RateLimiter
 from webmail.speech import choose_language
 
 MAX_BODY_OCTETS: Final = 8 * 1024
@@ -59,7 +59,7 @@ class Entry:
         self,
         *,
         names: Collection[str],
-        pace: Pace,
+        rate_limiter: RateLimiter,
         peers: PeerWatch,
         clock_s: Callable[[], float],
         gateways: Collection[object] = (),
@@ -69,7 +69,7 @@ class Entry:
         gateways: addresses behind which anybody may stand; a client cannot become one.
         """
         self._names = frozenset(names) | {"localhost", "127.0.0.1", "[::1]"}
-        self._pace = pace
+        self._rate_limiter = rate_limiter
         self._peers = peers
         self._gateways = frozenset(gateways)
         self._clock_s = clock_s
@@ -79,7 +79,7 @@ class Entry:
     ) -> int | None:
         """The status of a refusal; None: come in.  Header fields as they came, or empty."""
         self._peers.note(client)
-        is_paced = self._pace.allows(client, now_s=self._clock_s())
+        is_paced = self._rate_limiter.allows(client, now_s=self._clock_s())
         if not is_paced and parse_address(client) not in self._gateways:
             return 429
         if host_name(host) not in self._names:

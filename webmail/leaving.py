@@ -22,7 +22,7 @@ from mailserver.lists.leaving import find_link, leave_by_link
 from mailserver.lists.one_click import Leaver
 from mailserver.store.ports.lists import Lists, MailingList
 from mailserver.telemetry.log import get_log
-from webmail.errands import Errands
+from webmail.executor import BoundedExecutor
 from webmail.guard import CLOSE, Tally
 from webmail.pages import Pages
 from webmail.speech import choose_language
@@ -36,11 +36,17 @@ class Leaving:
     """Its `answer` is the endpoint."""
 
     def __init__(
-        self, *, lists: Lists, errands: Errands, pages: Pages, tally: Tally, timeout_s: float
+        self,
+        *,
+        lists: Lists,
+        executor: BoundedExecutor,
+        pages: Pages,
+        tally: Tally,
+        timeout_s: float,
     ) -> None:
         """timeout_s: for a request to arrive."""
         self._lists = lists
-        self._errands = errands
+        self._executor = executor
         self._pages = pages
         self._tally = tally
         self._timeout_s = timeout_s
@@ -75,7 +81,7 @@ class Leaving:
             return False
 
     async def _leave(self, which: MailingList, who: Leaver) -> None:
-        member_id = await self._errands.run(leave_by_link, self._lists, which, who)
+        member_id = await self._executor.run(leave_by_link, self._lists, which, who)
         if member_id is not None:
             self._tally.left_lists += 1
             self._log.info("left a list by one click", list=which.address, member=member_id)

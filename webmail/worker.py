@@ -48,9 +48,9 @@ from webmail.connection import (
     is_proxy,
     make_config,
 )
-from webmail.errands import Errands
+from webmail.connection_limit import ConnectionLimit
+from webmail.executor import BoundedExecutor
 from webmail.guard import CLOSE, Tally
-from webmail.lobby import Lobby
 from webmail.pages import Pages
 
 SWEEP_S: Final = 1.0
@@ -117,9 +117,9 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._receptions: list[asyncio.Task[None]] = []
         self._store = open_store(settings)
-        self._errands = Errands(loop)
+        self._executor = BoundedExecutor(loop)
         connections = settings.connections
-        self._lobby = Lobby(settings.web.max_connections, per_block=connections.per_block)
+        self._limit = ConnectionLimit(settings.web.max_connections, per_block=connections.per_block)
         self._says_who = says_who(
             settings.auth.trusted_networks, {*default_gateways(), *connections.gateways}
         )
@@ -133,7 +133,7 @@ class Worker:
         self._app = make_application(
             settings,
             lists=self._store.lists,
-            errands=self._errands,
+            executor=self._executor,
             pages=prepared.pages,
             tally=self._tally,
             peers=self._peers,
@@ -167,7 +167,7 @@ class Worker:
 
     def close(self) -> None:
         """Finish what was begun, then let go of everything."""
-        self._errands.close()
+        self._executor.close()
         self._last_words.close()
         self._store.close()
 
@@ -180,7 +180,7 @@ class Worker:
             tls=self._contexts.modern if is_tls else None,
             config=make_config(self._app, proxies=None if is_tls else web.proxies),
             state=self._state,
-            lobby=self._lobby,
+            limit=self._limit,
             not_http=self._not_http,
             is_welcome=lambda peer: is_tls or is_proxy(peer, web.proxies),
             on_full=self._turned_away,
@@ -212,18 +212,18 @@ class Worker:
     def _sweep(self) -> None:
         date = formatdate(time.time(), usegmt=True)
         self._state.default_headers = [(b"date", date.encode("ascii"))]
-        self._tally.timed_out += self._lobby.sweep(now_s=self._loop.time())
+        self._tally.timed_out += self._limit.sweep(now_s=self._loop.time())
         self._last_words.sweep(now_s=self._loop.time())
 
     def _report(self) -> None:
         if self._peers.is_news():
             self._log.warning(GATEWAY_WARNING)
         counters = {name: float(value) for name, value in asdict(self._tally).items()}
-        counters[CONNECTIONS] = float(len(self._lobby))
+        counters[CONNECTIONS] = float(len(self._limit))
         counters |= self._peers.counters() | self._handshakes.counters()
         counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
         self._context.tell(counters)
-        self._errands.begin(lambda: self._report_counters(counters))
+        self._executor.begin(lambda: self._report_counters(counters))
 
     def _report_counters(self, counters: dict[str, float]) -> None:
         try:
@@ -255,13 +255,13 @@ class Worker:
         await asyncio.gather(*self._receptions, return_exceptions=True)
         for listener in self._context.listeners:
             listener.sock.close()
-        for guest in self._lobby.guests():
-            assert isinstance(guest, Connection)
-            guest.retire()
+        for connection in self._limit.connections():
+            assert isinstance(connection, Connection)
+            connection.retire()
         deadline_s = self._loop.time() + contract.DRAIN_S
-        while len(self._lobby) and self._loop.time() < deadline_s:  # noqa: ASYNC110
+        while len(self._limit) and self._loop.time() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(DRAIN_CHECK_S)
-        self._lobby.clear()
+        self._limit.clear()
 
     def _life_ended(self) -> None:
         if not os.read(self._context.life_fd, 1):

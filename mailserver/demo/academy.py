@@ -23,7 +23,7 @@ from pathlib import Path
 from mailserver.auth.accounts import set_numen, set_password
 from mailserver.auth.backend import open_backend
 from mailserver.auth.numen_key import ensure_key
-from mailserver.demo.cast import Cast, Member, read_cast
+from mailserver.demo.cast import Cast, CastMember, read_cast
 from mailserver.demo.welcome import welcome
 from mailserver.settings.load import FILE_NAME, load_settings
 from mailserver.settings.model import Settings
@@ -176,7 +176,7 @@ def _populate(store: Store, demo: DemoService, *, progress: Progress, now_s: flo
         )
 
 
-def _account(store: Store, member: Member, *, now_s: float) -> Account:
+def _account(store: Store, member: CastMember, *, now_s: float) -> Account:
     found = store.accounts.find_account(member.identifier)
     if found is not None:
         return found
@@ -186,7 +186,7 @@ def _account(store: Store, member: Member, *, now_s: float) -> Account:
 
 
 def _set_passwords(
-    store: Store, settings: Settings, accounts: dict[Member, Account], progress: Progress
+    store: Store, settings: Settings, accounts: dict[CastMember, Account], progress: Progress
 ) -> None:
     """Only where none was ever set: a password that its owner changed stays."""
     missing = [
@@ -212,7 +212,7 @@ def _has_no_password(store: Store, account_id: AccountId) -> bool:
 def _welcome(
     store: Store,
     cast: Cast,
-    unwelcomed: dict[Member, Account],
+    unwelcomed: dict[CastMember, Account],
     *,
     author_id: AccountId,
     now_s: float,

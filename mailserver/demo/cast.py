@@ -16,7 +16,7 @@ FILE_NAME = "demo.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class CastMember:
     """Somebody with an account: a person, a school, or the postmaster.
 
     addresses: whole, the canonical one first.
@@ -60,18 +60,18 @@ class Cast:
     hostname: str
     language: str
     certificate_names: tuple[str, ...]
-    postmaster: Member
-    people: tuple[Member, ...]
-    schools: tuple[Member, ...]
+    postmaster: CastMember
+    people: tuple[CastMember, ...]
+    schools: tuple[CastMember, ...]
     welcome: WelcomeText
     tour: TourText
 
     @property
-    def members(self) -> tuple[Member, ...]:
+    def members(self) -> tuple[CastMember, ...]:
         """Everybody, the postmaster first."""
         return (self.postmaster, *self.people, *self.schools)
 
-    def member(self, identifier: str) -> Member:
+    def member(self, identifier: str) -> CastMember:
         """
         Raises:
             KeyError: nobody has this identifier.
@@ -113,8 +113,8 @@ def cast_from(tree: dict[str, Any]) -> Cast:
     )
 
 
-def _postmaster(row: dict[str, str], domain: str) -> Member:
-    return Member(
+def _postmaster(row: dict[str, str], domain: str) -> CastMember:
+    return CastMember(
         identifier=row["identifier"],
         name="Postmaster",
         addresses=(f"postmaster@{domain}", f"abuse@{domain}"),
@@ -123,8 +123,8 @@ def _postmaster(row: dict[str, str], domain: str) -> Member:
     )
 
 
-def _person(row: dict[str, str], domain: str) -> Member:
-    return Member(
+def _person(row: dict[str, str], domain: str) -> CastMember:
+    return CastMember(
         identifier=row["identifier"],
         name=row["name"],
         addresses=(f"{row['address']}@{domain}",),
@@ -133,9 +133,9 @@ def _person(row: dict[str, str], domain: str) -> Member:
     )
 
 
-def _school(row: dict[str, str], domain: str) -> Member:
+def _school(row: dict[str, str], domain: str) -> CastMember:
     """The code is the identifier, ce.<code>@ the address."""
-    return Member(
+    return CastMember(
         identifier=row["code"],
         name=row["name"],
         addresses=(f"ce.{row['code']}@{domain}", f"{row['alias']}@{domain}"),

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailserver.demo.cast import Member
+from mailserver.demo.cast import CastMember
 
 PATIENCE_S = 30.0
 LOOKED_AT = 20
@@ -53,7 +53,7 @@ class Collected:
     octets: bytes
 
 
-def submit(door: Door, sender: Member, octets: bytes, recipients: Sequence[str]) -> Submitted:
+def submit(door: Door, sender: CastMember, octets: bytes, recipients: Sequence[str]) -> Submitted:
     """
     octets: the message, ASCII, CRLF.
 
@@ -71,7 +71,7 @@ def submit(door: Door, sender: Member, octets: bytes, recipients: Sequence[str])
         return Submitted(reply=reply, tls=version or "no TLS")
 
 
-def collect(door: Door, owner: Member, marker: bytes) -> Collected:
+def collect(door: Door, owner: CastMember, marker: bytes) -> Collected:
     """The newest message that contains `marker`; it stays in the mailbox.
 
     Raises:
@@ -121,7 +121,7 @@ def _pop3(door: Door) -> Iterator[poplib.POP3_SSL]:
 
 
 @contextmanager
-def _told(door: Door, who: Member) -> Iterator[None]:
+def _told(door: Door, who: CastMember) -> Iterator[None]:
     """Turn what the libraries raise into one sentence."""
     place = f"{door.name} (port {door.port})"
     try:
@@ -150,7 +150,7 @@ def _told(door: Door, who: Member) -> Iterator[None]:
         raise TourError(f"{place} broke off: {error.strerror or error}") from error
 
 
-def _refused(place: str, who: Member, reply: bytes | str) -> str:
+def _refused(place: str, who: CastMember, reply: bytes | str) -> str:
     return (
         f"{place} does not let {who.identifier} in ({_words(reply)}): the tour needs the demo's"
         " first passwords"

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mailserver.demo.academy import DemoService, NotADemo, read_demo
-from mailserver.demo.cast import Member
+from mailserver.demo.cast import CastMember
 from mailserver.demo.client import Collected, Door, Submitted, TourError, collect, submit
 from mailserver.demo.welcome import compose
 from mailserver.settings.listeners import wanted_listeners
@@ -76,7 +76,7 @@ def run(settings: Settings, console: Console) -> None:
 # --- doing --------------------------------------------------------------------
 
 
-def _compose(demo: DemoService, sender: Member, *, now_s: float) -> Letter:
+def _compose(demo: DemoService, sender: CastMember, *, now_s: float) -> Letter:
     cast = demo.cast
     message_id = make_msgid("tour", domain=cast.domain)
     message = compose(
@@ -94,7 +94,7 @@ def _marker(letter: Letter) -> bytes:
     return letter.message_id.encode("ascii")
 
 
-def _send(demo: DemoService, sender: Member, letter: Letter) -> tuple[Submitted, AcceptId]:
+def _send(demo: DemoService, sender: CastMember, letter: Letter) -> tuple[Submitted, AcceptId]:
     recipients = [school.addresses[-1] for school in demo.cast.schools]
     submitted = submit(_door(demo, "submission"), sender, letter.octets, recipients)
     found = _ACCEPT_ID.search(submitted.reply)
@@ -113,7 +113,7 @@ def _journey(store: Store, accept_id: AcceptId) -> Journey:
     return journey
 
 
-def _collected_journey(store: Store, accept_id: AcceptId, collector: Member) -> Journey:
+def _collected_journey(store: Store, accept_id: AcceptId, collector: CastMember) -> Journey:
     """The journey once the door has noted the end of the session, which it does afterwards."""
     for _ in range(NOTE_LOOKS):
         journey = _journey(store, accept_id)
@@ -140,7 +140,7 @@ def _door(demo: DemoService, name: str) -> Door:
 
 
 def _show_sending(
-    console: Console, demo: DemoService, sender: Member, submitted: Submitted
+    console: Console, demo: DemoService, sender: CastMember, submitted: Submitted
 ) -> None:
     port, count = _door(demo, "submission").port, len(demo.cast.schools)
     _title(console, "1. Send")
@@ -162,7 +162,7 @@ def _row(recipient: str, route: str, state: str, uid: str) -> str:
     return f"  {recipient:<36} {route:<23} {state:<9} {uid}"
 
 
-def _show_collected(console: Console, door: Door, owner: Member, collected: Collected) -> None:
+def _show_collected(console: Console, door: Door, owner: CastMember, collected: Collected) -> None:
     _title(console, "3. Collect")
     _line(console, f"{owner.name} ({owner.identifier}), {door.name}, port {door.port}:")
     _line(

@@ -16,7 +16,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from mailserver.demo.cast import Cast, Member
+from mailserver.demo.cast import Cast, CastMember
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, accept_id_text
 from mailserver.values.message import Acceptance, BodyFacts, Deposit, InlineBody, NewCopy
 from mailserver.values.moments import mail_date
@@ -27,7 +27,7 @@ DOOR = "local"
 
 def welcome(
     cast: Cast,
-    member: Member,
+    member: CastMember,
     *,
     mailbox_id: MailboxId,
     author_id: AccountId,
@@ -98,7 +98,7 @@ def facts_of(octets: bytes) -> BodyFacts:
     )
 
 
-def _text(cast: Cast, member: Member) -> str:
+def _text(cast: Cast, member: CastMember) -> str:
     aliases = "".join(
         cast.welcome.alias_line.format(alias=alias) + "\n" for alias in member.addresses[1:]
     )

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mailserver.directory.columns import RowKind
-from mailserver.directory.facts import Facts
+from mailserver.directory.facts import ImportFacts
 from mailserver.directory.imports import Kept
 from mailserver.directory.naming import NameGiver
 from mailserver.directory.people import Identities, PeopleDecided, decide_people
-from mailserver.directory.plan import Plan, Refused
+from mailserver.directory.plan import ImportPlan, Refused
 from mailserver.directory.rows import BadRow, PersonRow, Row, TableReader, UnitRow
 from mailserver.directory.tables import Table, read_tables
 from mailserver.directory.units import UnitsDecided, decide_units
@@ -56,7 +56,7 @@ def read_files(files: Sequence[tuple[str, bytes]]) -> Read:
     )
 
 
-def decide(read: Read, kept: Kept, facts: Facts) -> Plan:
+def decide(read: Read, kept: Kept, facts: ImportFacts) -> ImportPlan:
     """Units first: people may have posts in those that this plan makes."""
     names = NameGiver(kept, domain=facts.domain, now_s=facts.now_s)
     bad = [row for row in read.rows if isinstance(row, BadRow)]
@@ -67,7 +67,7 @@ def decide(read: Read, kept: Kept, facts: Facts) -> Plan:
         [*unreadable, *_as_headed(read, [*units.refused, *people.refused])],
         key=lambda one: (one.origin.table_no, one.origin.row_no),
     )
-    return Plan(
+    return ImportPlan(
         steps=(*units.steps, *people.steps),
         refused=tuple(refused),
         kept_units=units.kept_count,
@@ -91,7 +91,7 @@ def _as_headed(read: Read, refused: Iterable[Refused]) -> list[Refused]:
 
 
 def _units(
-    read: Read, bad: Sequence[BadRow], kept: Kept, names: NameGiver, facts: Facts
+    read: Read, bad: Sequence[BadRow], kept: Kept, names: NameGiver, facts: ImportFacts
 ) -> UnitsDecided:
     rows = [row for row in read.rows if isinstance(row, UnitRow)]
     spoilt = {row.code for row in bad if row.kind is RowKind.UNIT}
@@ -106,7 +106,7 @@ def _people(
     bad: Sequence[BadRow],
     kept: Kept,
     names: NameGiver,
-    facts: Facts,
+    facts: ImportFacts,
     *,
     unit_codes: Iterable[str],
 ) -> PeopleDecided:
@@ -123,7 +123,7 @@ def _people(
     )
 
 
-def _all_known(bad: Sequence[BadRow], kind: RowKind, facts: Facts) -> bool:
+def _all_known(bad: Sequence[BadRow], kind: RowKind, facts: ImportFacts) -> bool:
     """Is it known of every bad row that is, or may be, of this kind whom it is about?"""
     identities = Identities(facts)
     for row in bad:
@@ -132,7 +132,7 @@ def _all_known(bad: Sequence[BadRow], kind: RowKind, facts: Facts) -> bool:
     return True
 
 
-def _why_nobody_leaves(read: Read, bad: Sequence[BadRow], facts: Facts) -> list[str]:
+def _why_nobody_leaves(read: Read, bad: Sequence[BadRow], facts: ImportFacts) -> list[str]:
     if not facts.is_complete:
         return []
     words = {RowKind.UNIT: "no unit closes", RowKind.PERSON: "nobody leaves"}

@@ -20,7 +20,7 @@ class NumenDigests:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ImportFacts:
     """left_s: how long someone who left stays `left` before they are gone.
 
     is_complete: who or what is missing from the files leaves, or closes.

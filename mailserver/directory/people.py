@@ -19,7 +19,7 @@ from datetime import date
 from typing import Any, Final
 
 from mailserver.directory.codes import Guesses, hint
-from mailserver.directory.facts import Facts
+from mailserver.directory.facts import ImportFacts
 from mailserver.directory.imports import Kept
 from mailserver.directory.life import SERVING, Dates, decide_life, leave
 from mailserver.directory.moves import with_posts
@@ -51,7 +51,7 @@ class PeopleDecided:
 class Identities:
     """Under which source key a row's person is known.  The only place that opens a NUMEN."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: ImportFacts) -> None:
         self._digests = facts.digests
 
     def keys(self, row: PersonRow | BadRow) -> list[str]:
@@ -70,7 +70,7 @@ def decide_people(
     bad: Sequence[BadRow],
     kept: Kept,
     names: NameGiver,
-    facts: Facts,
+    facts: ImportFacts,
     *,
     unit_codes: Iterable[str],
     may_leave: bool,
@@ -84,7 +84,9 @@ def decide_people(
 
 
 class _People:
-    def __init__(self, kept: Kept, names: NameGiver, facts: Facts, codes: frozenset[str]) -> None:
+    def __init__(
+        self, kept: Kept, names: NameGiver, facts: ImportFacts, codes: frozenset[str]
+    ) -> None:
         self._store, self._names, self._facts, self._codes = kept, names, facts, codes
         self._identities = Identities(facts)
         subjects = kept.read_subjects(PersonDoc)

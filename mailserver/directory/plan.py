@@ -76,7 +76,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ImportPlan:
     """steps: in the order to apply: units before those who work there, parents first.
 
     kept_units, kept_people: how many are open, or serving, before it.

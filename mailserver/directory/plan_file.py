@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mailserver.directory.plan import Act, Plan, Step
+from mailserver.directory.plan import Act, ImportPlan, Step
 from mailserver.directory.problems import BadFile
 from mailserver.store.documents import doc_as_json, doc_from_json
 from mailserver.store.ports.people import Change, Doc, PersonDoc, UnitDoc
@@ -34,7 +34,7 @@ _UNIT, _PERSON = "unit", "person"
 _KINDS: Final[Mapping[str, type[Doc]]] = {_UNIT: UnitDoc, _PERSON: PersonDoc}
 
 
-def write_plan(path: Path, plan: Plan, *, domain: str, made_at_s: float) -> str:
+def write_plan(path: Path, plan: ImportPlan, *, domain: str, made_at_s: float) -> str:
     """Returns the digest.  Durable: the file is synced before it has its name."""
     octets = b"".join(_lines(plan, domain=domain, made_at_s=made_at_s))
     write_private(path, octets)
@@ -65,7 +65,7 @@ def digest_of(octets: bytes) -> str:
     return hashlib.sha256(octets).hexdigest()
 
 
-def read_plan(octets: bytes, *, name: str, domain: str) -> Plan:
+def read_plan(octets: bytes, *, name: str, domain: str) -> ImportPlan:
     """
     Raises:
         BadFile: not a plan, cut short, or of another domain.
@@ -79,7 +79,7 @@ def read_plan(octets: bytes, *, name: str, domain: str) -> Plan:
     if head.get("domain") != domain:
         raise BadFile(f"{name}: a plan for {head.get('domain')}, and this service is {domain}")
     try:
-        return Plan(
+        return ImportPlan(
             steps=tuple(_step(_json(line, name)) for line in lines[1:-2]),
             kept_units=head["kept_units"],
             kept_people=head["kept_people"],
@@ -88,7 +88,7 @@ def read_plan(octets: bytes, *, name: str, domain: str) -> Plan:
         raise BadFile(f"{name}: not a plan that this version writes: plan again") from None
 
 
-def _lines(plan: Plan, *, domain: str, made_at_s: float) -> Iterator[bytes]:
+def _lines(plan: ImportPlan, *, domain: str, made_at_s: float) -> Iterator[bytes]:
     yield _line(
         {
             "plan": VERSION,

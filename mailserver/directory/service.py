@@ -6,7 +6,7 @@ from typing import Final
 
 from mailserver.auth.numen_key import ensure_key, load_key
 from mailserver.auth.numens import numen_verifier
-from mailserver.directory.facts import Facts, NumenDigests
+from mailserver.directory.facts import ImportFacts, NumenDigests
 from mailserver.directory.imports import Imports
 from mailserver.people.establishments import FILE_NAME, AliasRules, BadRules, parse_rules
 from mailserver.settings.model import Settings
@@ -19,13 +19,13 @@ _YEAR_S: Final = 365.25 * _DAY_S
 
 def facts_of(
     settings: Settings, store: Imports, *, now_s: float, is_complete: bool = False
-) -> Facts:
+) -> ImportFacts:
     """
     Raises:
         NumenKeyMissing: the key is gone, and nobody could be known again.
         BadRules, OSError: the service's own file of rules is not good, or not there.
     """
-    return Facts(
+    return ImportFacts(
         domain=settings.service.domain,
         rules=_rules(settings),
         digests=_digests(settings, store),

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mailserver.directory.codes import Guesses, hint
-from mailserver.directory.facts import Facts
+from mailserver.directory.facts import ImportFacts
 from mailserver.directory.imports import Kept
 from mailserver.directory.naming import Homonym, NameGiver
 from mailserver.directory.plan import Refused, Step, unit_act
@@ -53,7 +53,7 @@ def decide_units(
     rows: Sequence[UnitRow],
     kept: Kept,
     names: NameGiver,
-    facts: Facts,
+    facts: ImportFacts,
     *,
     spoilt: AbstractSet[str],
     may_close: bool,
@@ -66,7 +66,7 @@ def decide_units(
 
 
 class _Units:
-    def __init__(self, kept: Kept, names: NameGiver, facts: Facts) -> None:
+    def __init__(self, kept: Kept, names: NameGiver, facts: ImportFacts) -> None:
         self._store, self._names, self._facts = kept, names, facts
         subjects = kept.read_subjects(UnitDoc)
         self._kept = {doc.code: doc for doc in subjects if isinstance(doc, UnitDoc)}

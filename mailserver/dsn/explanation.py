@@ -56,7 +56,7 @@ def _in_language(task: Task, language: Language, *, has_full_original: bool) -> 
     if task.owed.kind is ReportKind.FAILED:
         closing = words.CLOSING_FULL if has_full_original else words.CLOSING_HEADER
         blocks.append(_wrapped(closing.in_language(language)))
-    help_text = words.HELP.in_language(language).format(address=task.house.help_address)
+    help_text = words.HELP.in_language(language).format(address=task.organisation.help)
     blocks.append(_wrapped(help_text))
     return "\n\n".join(blocks)
 
@@ -64,7 +64,7 @@ def _in_language(task: Task, language: Language, *, has_full_original: bool) -> 
 def _about(task: Task, language: Language) -> str:
     subject = subject_of(header_lines(task.original.block))
     lines = [words.SUBJECT_LABEL.in_language(language) + subject] if subject else []
-    sent_at = task.house.local_time(task.original.accepted_at_s)
+    sent_at = task.organisation.local_time(task.original.accepted_at_s)
     lines.append(words.SENT_LABEL.in_language(language) + words.date_text(sent_at, language))
     return "\n".join("  " + line for line in lines)
 
@@ -128,7 +128,7 @@ def _advice(task: Task, copy: OwedCopy, language: Language) -> str:
     age = words.age_text(task.made_at_s - task.original.accepted_at_s, language)
     if copy.expires_at_s is None:
         return _wrapped(words.TRYING.in_language(language).format(age=age))
-    until = words.date_text(task.house.local_time(copy.expires_at_s), language)
+    until = words.date_text(task.organisation.local_time(copy.expires_at_s), language)
     return _wrapped(words.TRYING_UNTIL.in_language(language).format(age=age, date=until))
 
 

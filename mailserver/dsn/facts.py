@@ -4,30 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
 
 from mailserver.store.ports.queue import OwedReport
 from mailserver.texts.catalogue import Language
+from mailserver.values.organisation import Organisation
 
 HEADER_LIMIT_OCTETS = 64 * 1024
 """Of an original's header block, what is looked at and returned at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    """Who reports.
-
-    hostname, domain: A-labels.  help_address: of a person, for questions.
-    zone: of the dates that people read; None: as the machine is set.
-    """
-
-    hostname: str
-    domain: str
-    help_address: str
-    zone: tzinfo | None = None
-
-    def local_time(self, at_s: float) -> datetime:
-        return datetime.fromtimestamp(at_s, UTC).astimezone(self.zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +49,7 @@ class Task:
     takes_8bit: the way to its reader is 8-bit clean (a mailbox of ours).
     """
 
-    house: House
+    organisation: Organisation
     owed: OwedReport
     original: Original
     to: str

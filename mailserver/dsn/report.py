@@ -101,13 +101,13 @@ def _header(task: Task, boundary: str, *, is_8bit: bool) -> bytes:
     names = [FROM_NAME.in_language(language) for language in task.languages]
     message_id = message_id_of(header_lines(task.original.block))
     lines = [
-        field("From", f"{_phrase(' / '.join(names))} <mailer-daemon@{task.house.domain}>"),
+        field("From", f"{_phrase(' / '.join(names))} <mailer-daemon@{task.organisation.domain}>"),
         # Nobody reads what is sent to the daemon, and people do answer.
-        f"Reply-To: <{task.house.help_address}>\r\n",
+        f"Reply-To: <{task.organisation.help}>\r\n",
         field("To", visible(quote_mailbox(task.to))),
         field("Subject", encoded_words(subject_line(task))),
-        field("Date", date(task.house, task.made_at_s)),
-        f"Message-ID: <{task.id_text}@{task.house.hostname}>\r\n",
+        field("Date", date(task.organisation, task.made_at_s)),
+        f"Message-ID: <{task.id_text}@{task.organisation.hostname}>\r\n",
         "Auto-Submitted: auto-replied\r\n",  # RFC 3834 §5
     ]
     if message_id:

@@ -12,9 +12,10 @@ import unicodedata
 from email.utils import format_datetime
 
 from mailserver.dsn.encoding import ascii_only, decode_xtext, field, visible
-from mailserver.dsn.facts import House, Task
+from mailserver.dsn.facts import Task
 from mailserver.queue.reports import BY_OPERATOR, PHASE_FIELD, ReportKind
 from mailserver.store.ports.queue import Attempt, OwedCopy
+from mailserver.values.organisation import Organisation
 
 ACTIONS = {
     ReportKind.FAILED: "failed",
@@ -69,11 +70,11 @@ def delivery_status(task: Task) -> str:
 
 
 def _message_fields(task: Task) -> str:
-    house, original = task.house, task.original
+    organisation, original = task.organisation, task.original
     envelope_id = decode_xtext(original.envelope_id)
     fields = "" if envelope_id is None else field("Original-Envelope-Id", envelope_id)
-    fields += field("Reporting-MTA", f"dns; {house.hostname}")
-    return fields + field("Arrival-Date", date(house, original.accepted_at_s))
+    fields += field("Reporting-MTA", f"dns; {organisation.hostname}")
+    return fields + field("Arrival-Date", date(organisation, original.accepted_at_s))
 
 
 def _copy_fields(task: Task, copy: OwedCopy) -> str:
@@ -86,7 +87,7 @@ def _copy_fields(task: Task, copy: OwedCopy) -> str:
     elif copy.hop_error:
         fields += field("Diagnostic-Code", f"{OWN_WORDS}; {_plain(task, copy.hop_error)}")
     if copy.kind is ReportKind.DELAYED and copy.expires_at_s is not None:
-        fields += field("Will-Retry-Until", date(task.house, copy.expires_at_s))
+        fields += field("Will-Retry-Until", date(task.organisation, copy.expires_at_s))
     return fields
 
 
@@ -98,7 +99,7 @@ def _attempt_fields(task: Task, attempt: Attempt, *, is_by_us: bool) -> str:
         fields += field("Diagnostic-Code", f"{kind}; {_plain(task, said)}")
         if kind == "smtp" and attempt.phase:
             fields += field(PHASE_FIELD, attempt.phase)
-    return fields + field("Last-Attempt-Date", date(task.house, attempt.at_s))
+    return fields + field("Last-Attempt-Date", date(task.organisation, attempt.at_s))
 
 
 def _plain(task: Task, text: str) -> str:
@@ -132,5 +133,5 @@ def _typed(address: str) -> str:
     return f"{'rfc822' if address.isascii() else 'utf-8'}; {visible(address)}"
 
 
-def date(house: House, at_s: float) -> str:
-    return format_datetime(house.local_time(at_s))
+def date(organisation: Organisation, at_s: float) -> str:
+    return format_datetime(organisation.local_time(at_s))

@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mailserver.auth import passwords
 from mailserver.quota.classes import Classes
-from mailserver.quota.notice import House
 from mailserver.quota.warnings import QuotaWarner
 from mailserver.recovery.chores import NumenHasher, Warner
 from mailserver.recovery.letters import Post
@@ -26,6 +25,7 @@ from mailserver.store.clock import ServiceClock
 from mailserver.store.ports.errors import StoreError
 from mailserver.store.ports.store import Store
 from mailserver.telemetry.log import get_log
+from mailserver.values.organisation import Organisation
 
 LOWEST_PRIORITY = 19
 ROUND_S = 60.0
@@ -105,7 +105,7 @@ def _quota_warner(store: Store, settings: Settings) -> QuotaWarner:
     return QuotaWarner(
         store,
         Classes(settings.classes, grace_percent=settings.quota.grace_percent),
-        House(hostname=service.hostname, domain=service.domain, time_zone=service.time_zone),
+        Organisation(hostname=service.hostname, domain=service.domain, time_zone=service.time_zone),
         service.language,
         draw=os.urandom,
     )

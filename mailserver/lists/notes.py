@@ -144,7 +144,7 @@ _TEXTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class NoteFacts:
     """What a note may have to say besides its list."""
 
     to: str
@@ -156,7 +156,7 @@ class Facts:
     reply_to: str = ""
 
 
-def compose_note(note: Note, which: MailingList, facts: Facts, *, post: bytes = b"") -> bytes:
+def compose_note(note: Note, which: MailingList, facts: NoteFacts, *, post: bytes = b"") -> bytes:
     """The whole message, CRLF lines; ASCII on the wire, but for what is in the post.
 
     post: attached as it is, where it is not empty.

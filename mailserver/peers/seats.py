@@ -44,7 +44,7 @@ class Refusal(Enum):
     TOO_MANY_FROM_THERE = "too many from there"
 
 
-class Guest(Protocol):
+class SeatedConnection(Protocol):
     """A connection."""
 
     def idle_s(self, now_s: float) -> float | None:
@@ -60,7 +60,7 @@ class Guest(Protocol):
 class Seat:
     """One place that is taken."""
 
-    guest: Guest
+    guest: SeatedConnection
     listener: str
     blocks: tuple[str, str] | None  # narrow and wide; None: not counted by address
     is_known: bool  # it took of the share for people who are known
@@ -131,7 +131,9 @@ class Seats:
     def __len__(self) -> int:
         return len(self._seats)
 
-    def admit(self, guest: Guest, *, listener: str, peer: str, now_s: float) -> Seat | Refusal:
+    def admit(
+        self, guest: SeatedConnection, *, listener: str, peer: str, now_s: float
+    ) -> Seat | Refusal:
         """A place, to be given back with `leave`."""
         blocks = self._blocks(peer)
         known: bool | None = None if blocks else True

@@ -19,6 +19,7 @@ from mailserver.texts.catalogue import Language, Text
 from mailserver.values.ids import AcceptId, MailboxId, accept_id_text
 from mailserver.values.message import Acceptance, BodyFacts, Deposit, InlineBody, NewCopy, Notify
 from mailserver.values.moments import mail_date
+from mailserver.values.organisation import Organisation
 
 DOOR: Final = "local"
 
@@ -92,19 +93,8 @@ class Reader:
     language: Language
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    hostname: str
-    domain: str
-    time_zone: str = ""
-
-    @property
-    def help_address(self) -> str:
-        return f"postmaster@{self.domain}"
-
-
 def sending_held(
-    house: House,
+    organisation: Organisation,
     reader: Reader,
     *,
     identifier: str,
@@ -115,37 +105,43 @@ def sending_held(
     """Tell one reader that an account has passed a limit."""
     reason = passed.words(reader.language)
     text = HELD_TEXT.in_language(reader.language).format(
-        identifier=identifier, reason=reason, help=house.help_address
+        identifier=identifier, reason=reason, help=organisation.help
     )
     subject = HELD_SUBJECT.in_language(reader.language)
-    return accepted_letter(house, reader, subject, text, accept_id=accept_id, now_s=now_s)
+    return accepted_letter(organisation, reader, subject, text, accept_id=accept_id, now_s=now_s)
 
 
 def nearly_full(
-    house: House, reader: Reader, *, percent: int, accept_id: AcceptId, now_s: float
+    organisation: Organisation, reader: Reader, *, percent: int, accept_id: AcceptId, now_s: float
 ) -> Acceptance:
     """Tell an account how full its mailbox is."""
-    words = {"percent": percent, "help": house.help_address}
+    words = {"percent": percent, "help": organisation.help}
     subject = FULL_SUBJECT.in_language(reader.language).format(**words)
     text = FULL_TEXT.in_language(reader.language).format(**words)
-    return accepted_letter(house, reader, subject, text, accept_id=accept_id, now_s=now_s)
+    return accepted_letter(organisation, reader, subject, text, accept_id=accept_id, now_s=now_s)
 
 
 def accepted_letter(
-    house: House, reader: Reader, subject: str, text: str, *, accept_id: AcceptId, now_s: float
+    organisation: Organisation,
+    reader: Reader,
+    subject: str,
+    text: str,
+    *,
+    accept_id: AcceptId,
+    now_s: float,
 ) -> Acceptance:
     """Deposited in the reader's own mailbox, whatever they have forwarded: it goes no further."""
     id_text, date = accept_id_text(accept_id), format_datetime(datetime.fromtimestamp(now_s, UTC))
-    letter = _letter(house, reader, subject, text)
-    letter["Date"] = mail_date(now_s, house.time_zone)
-    letter["Message-ID"] = f"<{id_text}@{house.hostname}>"
+    letter = _letter(organisation, reader, subject, text)
+    letter["Date"] = mail_date(now_s, organisation.time_zone)
+    letter["Message-ID"] = f"<{id_text}@{organisation.hostname}>"
     octets = letter.as_bytes()
     lines = octets.split(b"\r\n")
     return Acceptance(
         accept_id=accept_id,
         accepted_at_s=now_s,
         return_path=b"Return-Path: <>\r\n",
-        head=f"Received: by {house.hostname} id {id_text}; {date}\r\n".encode("ascii"),
+        head=f"Received: by {organisation.hostname} id {id_text}; {date}\r\n".encode("ascii"),
         body=InlineBody(octets),
         facts=BodyFacts(
             header_octets=octets.index(b"\r\n\r\n") + 4,
@@ -170,9 +166,9 @@ def accepted_letter(
     )
 
 
-def _letter(house: House, reader: Reader, subject: str, text: str) -> EmailMessage:
+def _letter(organisation: Organisation, reader: Reader, subject: str, text: str) -> EmailMessage:
     letter = EmailMessage(policy=SMTP)
-    letter["From"] = house.help_address
+    letter["From"] = organisation.help
     letter["To"] = reader.address
     letter["Subject"] = subject
     letter["Auto-Submitted"] = "auto-generated"

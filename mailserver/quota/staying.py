@@ -10,10 +10,11 @@ import re
 from enum import Enum
 from typing import Final
 
-from mailserver.quota.notice import House, Reader, accepted_letter
+from mailserver.quota.notice import Reader, accepted_letter
 from mailserver.texts.catalogue import Language, Text
 from mailserver.values.ids import AcceptId
 from mailserver.values.message import Acceptance
+from mailserver.values.organisation import Organisation
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._+=-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}")
 _LINKED: Final = re.compile(r"www|http", re.IGNORECASE)
@@ -91,7 +92,7 @@ def shown_sender(reverse_path: str, language: Language) -> str:
 
 
 def something_stays(
-    house: House,
+    organisation: Organisation,
     reader: Reader,
     *,
     why: StayReason,
@@ -105,7 +106,7 @@ def something_stays(
         address=reader.address,
         why=why.value.in_language(language).replace("\n", "\n    "),
         sender=shown_sender(reverse_path, language),
-        help=house.help_address,
+        help=organisation.help,
     )
     subject = SUBJECT.in_language(language)
-    return accepted_letter(house, reader, subject, text, accept_id=accept_id, now_s=now_s)
+    return accepted_letter(organisation, reader, subject, text, accept_id=accept_id, now_s=now_s)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from mailserver.quota.classes import Classes
-from mailserver.quota.notice import House, Reader, nearly_full
+from mailserver.quota.notice import Reader, nearly_full
 from mailserver.quota.room import percent_used
 from mailserver.store.ports.accounts import Account
 from mailserver.store.ports.people import Event
@@ -20,6 +20,7 @@ from mailserver.store.ports.targets import Usage
 from mailserver.store.ports.writes import Accepted, Outcome, Write
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId, make_accept_id
+from mailserver.values.organisation import Organisation
 
 LEVELS: Final = (95, 80)
 EASED_PERCENT: Final = 75
@@ -65,14 +66,14 @@ class QuotaWarner:
         self,
         store: WarnedStore,
         classes: Classes,
-        house: House,
+        organisation: Organisation,
         language: Language,
         *,
         draw: Callable[[int], bytes],
     ) -> None:
         self._store = store
         self._classes = classes
-        self._house = house
+        self._organisation = organisation
         self._language = language
         self._draw = draw
         self._levels: dict[AccountId, int] = {}
@@ -122,7 +123,7 @@ class QuotaWarner:
         )
         accept_id = make_accept_id(now_s, self._draw(_RANDOM_OCTETS))
         letter = nearly_full(
-            self._house, reader, percent=int(percent), accept_id=accept_id, now_s=now_s
+            self._organisation, reader, percent=int(percent), accept_id=accept_id, now_s=now_s
         )
         (outcome,) = self._store.writes.apply([letter])
         if not isinstance(outcome, Accepted):

@@ -7,26 +7,26 @@ password.  The old address is told when another one takes its place.
 from __future__ import annotations
 
 from mailserver.recovery import words
-from mailserver.recovery.house import House, Refused
+from mailserver.recovery.context import RecoveryContext, Refused
 from mailserver.recovery.passwords import MINUTE_S
 from mailserver.settings.names import check_address
 from mailserver.store.ports.recovery import Purpose, RecoveryAddress
 from mailserver.values.address import fold_domain
 
 
-class AddressDesk:
+class AddressService:
     """For people who are signed in, and administrators.  One per process."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: RecoveryContext) -> None:
+        self._context = context
 
     def show(self, user_name: str) -> RecoveryAddress | None:
         """
         Raises:
             Refused: there is no such account.
         """
-        return self._house.store.recovery.read_recovery_address(
-            self._house.known(user_name).account_id
+        return self._context.store.recovery.read_recovery_address(
+            self._context.known(user_name).account_id
         )
 
     def set_address(self, user_name: str, address: str, *, by_whom: str) -> str:
@@ -35,18 +35,18 @@ class AddressDesk:
         Raises:
             Refused: no such account, no address elsewhere, or too many tries.
         """
-        house, subject = self._house, self._house.known(user_name)
+        context, subject = self._context, self._context.known(user_name)
         to = self._checked(address)
-        house.limit(f"address:{subject.account_id}")
-        code = house.give_code(
+        context.limit(f"address:{subject.account_id}")
+        code = context.give_code(
             subject.account_id,
             Purpose.PROVE_ADDRESS,
             given_by=by_whom,
-            lifetime_s=house.rules.mailed_code_minutes * MINUTE_S,
+            lifetime_s=context.rules.mailed_code_minutes * MINUTE_S,
             details=to,
         )
-        house.mail_code(subject, to, code)
-        house.note(subject, by_whom, "recovery address asked for", to)
+        context.mail_code(subject, to, code)
+        context.note(subject, by_whom, "recovery address asked for", to)
         return to
 
     def prove(self, user_name: str, code: str, *, by_whom: str) -> str:
@@ -55,19 +55,19 @@ class AddressDesk:
         Raises:
             Refused: the code does not fit.
         """
-        house, subject = self._house, self._house.subject(user_name)
-        fitting = house.try_code(subject, Purpose.PROVE_ADDRESS, code)
+        context, subject = self._context, self._context.subject(user_name)
+        fitting = context.try_code(subject, Purpose.PROVE_ADDRESS, code)
         if subject is None or fitting is None:
             raise Refused(words.CODE_REFUSED)
-        old = house.store.recovery.read_recovery_address(subject.account_id)
-        proved = house.store.recovery.prove_address(
-            subject.account_id, fitting, now_s=house.now_s()
+        old = context.store.recovery.read_recovery_address(subject.account_id)
+        proved = context.store.recovery.prove_address(
+            subject.account_id, fitting, now_s=context.now_s()
         )
         if proved is None:
             raise Refused(words.CODE_REFUSED)
-        house.note(subject, by_whom, "recovery address proved", proved.address)
+        context.note(subject, by_whom, "recovery address proved", proved.address)
         if old is not None and old.address != proved.address:
-            house.tell(subject, old.address, words.ADDRESS_SUBJECT, words.ADDRESS)
+            context.tell(subject, old.address, words.ADDRESS_SUBJECT, words.ADDRESS)
         return proved.address
 
     def remove(self, user_name: str, *, by_whom: str) -> RecoveryAddress | None:
@@ -76,11 +76,11 @@ class AddressDesk:
         Raises:
             Refused: there is no such account.
         """
-        house, subject = self._house, self._house.known(user_name)
-        old = house.store.recovery.remove_recovery_address(subject.account_id)
+        context, subject = self._context, self._context.known(user_name)
+        old = context.store.recovery.remove_recovery_address(subject.account_id)
         if old is not None:
-            house.note(subject, by_whom, "recovery address removed", old.address)
-            house.tell(subject, old.address, words.ADDRESS_SUBJECT, words.ADDRESS)
+            context.note(subject, by_whom, "recovery address removed", old.address)
+            context.tell(subject, old.address, words.ADDRESS_SUBJECT, words.ADDRESS)
         return old
 
     def _checked(self, text: str) -> str:
@@ -88,6 +88,6 @@ class AddressDesk:
             address = check_address(text)
         except ValueError:
             raise Refused(words.BAD_ADDRESS) from None
-        if fold_domain(address.rpartition("@")[2]) in self._house.domains:
+        if fold_domain(address.rpartition("@")[2]) in self._context.domains:
             raise Refused(words.ADDRESS_INSIDE)
         return address

@@ -14,7 +14,7 @@ from typing import Protocol
 from mailserver.auth import passwords
 from mailserver.auth.numens import QUICK
 from mailserver.recovery import words
-from mailserver.recovery.house import language_of
+from mailserver.recovery.context import language_of
 from mailserver.recovery.letters import Letter, LetterStore, Post
 from mailserver.recovery.passwords import DAY_S
 from mailserver.settings.model import PasswordsSettings

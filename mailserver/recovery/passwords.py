@@ -26,9 +26,9 @@ from mailserver.auth.accounts import set_numen
 from mailserver.auth.rules import NOBODY, SAME, BadPassword, check_password
 from mailserver.auth.throttle import caller_of
 from mailserver.recovery import words
+from mailserver.recovery.context import RecoveryContext, Refused
 from mailserver.recovery.correspondents import may_hand_code
 from mailserver.recovery.facts import owner_from
-from mailserver.recovery.house import House, Refused
 from mailserver.store.ports.recovery import FittingCode, Purpose, Subject
 from mailserver.texts.catalogue import Text
 from mailserver.values.ids import AccountId
@@ -50,11 +50,11 @@ class Requested:
     carry_out: Callable[[], None]
 
 
-class PasswordDesk:
+class PasswordService:
     """One per process."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: RecoveryContext) -> None:
+        self._context = context
 
     # --- with the old password ----------------------------------------------------
 
@@ -64,22 +64,24 @@ class PasswordDesk:
             Refused: the old one is wrong, or too many different ones were tried.
             BadPassword: the new one cannot be used.
         """
-        house, now_s = self._house, self._house.now_s()
-        sign_in = house.own_sign_in(user_name)
-        who = f"change:{house.name_digest(user_name)}"
+        context, now_s = self._context, self._context.now_s()
+        sign_in = context.own_sign_in(user_name)
+        who = f"change:{context.name_digest(user_name)}"
         caller = caller_of(sign_in, who=who, peer=peer, door=DOOR)
-        if house.throttle.must_wait(caller, now_s=now_s):
+        if context.throttle.must_wait(caller, now_s=now_s):
             raise Refused(words.WAIT)
         octets = old.reveal().encode("utf-8", "surrogatepass")
-        is_right = house.backend.verify(sign_in, Secret(octets))
-        subject = None if sign_in is None else house.store.recovery.read_subject(sign_in.account_id)
+        is_right = context.backend.verify(sign_in, Secret(octets))
+        subject = (
+            None if sign_in is None else context.store.recovery.read_subject(sign_in.account_id)
+        )
         if not is_right or subject is None:
-            digest = house.key.digest_code(octets.hex()).hex()[:16]
-            house.throttle.failed(caller, digest=digest, now_s=now_s)
+            digest = context.key.digest_code(octets.hex()).hex()[:16]
+            context.throttle.failed(caller, digest=digest, now_s=now_s)
             raise Refused(words.WRONG_OLD)
         if _same(old, new):
             raise BadPassword(SAME)
-        house.throttle.succeeded(caller)
+        context.throttle.succeeded(caller)
         self._set(subject, new, by_whom=subject.identifier, how=words.HOW_CHANGED)
 
     # --- by an administrator --------------------------------------------------------
@@ -93,7 +95,7 @@ class PasswordDesk:
             Refused: there is no such account.
             BadPassword: it cannot be used.
         """
-        subject = self._house.known(user_name)
+        subject = self._context.known(user_name)
         self._set(subject, new, by_whom=by_whom, how=words.HOW_SET, must_change=must_change)
 
     def set_numen(self, user_name: str, numen: str, *, by_whom: str) -> None:
@@ -102,8 +104,8 @@ class PasswordDesk:
             Refused: there is no such account.
             BadNumen: it is not one.
         """
-        subject = self._house.known(user_name)
-        set_numen(self._house.backend, subject.account_id, numen)
+        subject = self._context.known(user_name)
+        set_numen(self._context.backend, subject.account_id, numen)
         self._after_change(subject, by_whom=by_whom, how=words.HOW_SET)
 
     # --- codes ----------------------------------------------------------------------
@@ -116,9 +118,9 @@ class PasswordDesk:
         Raises:
             Refused: too many requests for this name, or from there.
         """
-        house = self._house
-        house.limit_block("request", peer)
-        house.limit(f"request:{house.throttle.block(peer)}:{house.name_digest(user_name)}")
+        context = self._context
+        context.limit_block("request", peer)
+        context.limit(f"request:{context.throttle.block(peer)}:{context.name_digest(user_name)}")
         return Requested(words.REQUESTED, lambda: self._send_code(user_name))
 
     def hand_code(
@@ -130,18 +132,18 @@ class PasswordDesk:
             Refused: no correspondent of that unit, or no such account: the same words;
                 or too many codes.
         """
-        house, subject = self._house, self._house.subject(user_name)
+        context, subject = self._context, self._context.subject(user_name)
         if subject is None or not self._may_hand(by_account, subject):
-            self._house.log.info("no code handed out", by_whom=by_whom)
+            self._context.log.info("no code handed out", by_whom=by_whom)
             raise Refused(words.NOT_YOURS)
-        house.limit(f"hand:{subject.account_id}")
-        code = house.give_code(
+        context.limit(f"hand:{subject.account_id}")
+        code = context.give_code(
             subject.account_id,
             Purpose.HANDED,
             given_by=by_whom,
-            lifetime_s=house.rules.handed_code_days * DAY_S,
+            lifetime_s=context.rules.handed_code_days * DAY_S,
         )
-        house.note(subject, by_whom, "code handed out")
+        context.note(subject, by_whom, "code handed out")
         return code
 
     def reset(
@@ -160,53 +162,57 @@ class PasswordDesk:
                 or too many tries from there.
             BadPassword: the new password cannot be used; the code stays good.
         """
-        house, least = self._house, self._house.rules.min_characters
-        house.limit_block("reset", peer)
+        context, least = self._context, self._context.rules.min_characters
+        context.limit_block("reset", peer)
         check_password(new, NOBODY, min_characters=least)
-        subject = house.subject(user_name)
+        subject = context.subject(user_name)
         is_numen_right = self._is_numen_right(subject, numen)
-        mailed = house.try_code(subject, Purpose.RESET, code)
-        handed = house.try_code(subject, Purpose.HANDED, code)
+        mailed = context.try_code(subject, Purpose.RESET, code)
+        handed = context.try_code(subject, Purpose.HANDED, code)
         if handed is not None and numen is not None and not is_numen_right:
-            house.store.recovery.count_try(handed.code_id)
+            context.store.recovery.count_try(handed.code_id)
         is_enough = is_numen_right or (subject is not None and subject.kind != "person")
         found = mailed or (handed if is_enough else None)
         if subject is None or found is None:
-            self._house.log.info("code refused", identifier=subject.identifier if subject else None)
+            self._context.log.info(
+                "code refused", identifier=subject.identifier if subject else None
+            )
             raise Refused(words.CODE_REFUSED)
         check_password(new, owner_from(subject), min_characters=least)
-        if not house.store.recovery.use_code(found.code_id, now_s=house.now_s()):
+        if not context.store.recovery.use_code(found.code_id, now_s=context.now_s()):
             raise Refused(words.CODE_REFUSED)
         self._set(subject, new, by_whom=subject.identifier, how=words.HOW_RESET, code=found)
 
     # --- parts --------------------------------------------------------------------------
 
     def _send_code(self, user_name: str) -> None:
-        house, subject = self._house, self._house.subject(user_name)
+        context, subject = self._context, self._context.subject(user_name)
         address = (
             None
             if subject is None
-            else house.store.recovery.read_recovery_address(subject.account_id)
+            else context.store.recovery.read_recovery_address(subject.account_id)
         )
         if subject is None or address is None:
-            self._house.log.info("no code sent", identifier=subject.identifier if subject else None)
+            self._context.log.info(
+                "no code sent", identifier=subject.identifier if subject else None
+            )
             return
-        if house.is_over(f"codes:{subject.account_id}", factor=ACCOUNT_FACTOR):
-            self._house.log.warning("too many codes asked for", identifier=subject.identifier)
+        if context.is_over(f"codes:{subject.account_id}", factor=ACCOUNT_FACTOR):
+            self._context.log.warning("too many codes asked for", identifier=subject.identifier)
             return
-        code = house.give_code(
+        code = context.give_code(
             subject.account_id,
             Purpose.RESET,
             given_by="service",
-            lifetime_s=house.rules.mailed_code_minutes * MINUTE_S,
+            lifetime_s=context.rules.mailed_code_minutes * MINUTE_S,
         )
-        house.mail_code(subject, address.address, code)
-        house.note(subject, "service", "code sent", "to the recovery address")
+        context.mail_code(subject, address.address, code)
+        context.note(subject, "service", "code sent", "to the recovery address")
 
     def _may_hand(self, by_account: AccountId | None, subject: Subject) -> bool:
-        house = self._house
+        context = self._context
         return by_account is None or may_hand_code(
-            house.store.people, by_account, subject.identifier, now_s=house.now_s()
+            context.store.people, by_account, subject.identifier, now_s=context.now_s()
         )
 
     def _is_numen_right(self, subject: Subject | None, numen: Secret[str] | None) -> bool:
@@ -218,7 +224,7 @@ class PasswordDesk:
         if kept is None or not numens.is_numen_verifier(kept):
             hashes.verify_nobody(octets)
             return False
-        return hashes.verify(octets, kept, self._house.key)[0]
+        return hashes.verify(octets, kept, self._context.key)[0]
 
     def _set(
         self,
@@ -230,26 +236,26 @@ class PasswordDesk:
         must_change: bool = False,
         code: FittingCode | None = None,
     ) -> None:
-        house = self._house
-        check_password(new, owner_from(subject), min_characters=house.rules.min_characters)
-        house.backend.set_password(subject.account_id, new, must_change=must_change)
+        context = self._context
+        check_password(new, owner_from(subject), min_characters=context.rules.min_characters)
+        context.backend.set_password(subject.account_id, new, must_change=must_change)
         given_by = f", given by {code.given_by}" if code else ""
         self._after_change(subject, by_whom=by_whom, how=how, details=given_by)
 
     def _after_change(
         self, subject: Subject, *, by_whom: str, how: Text, details: str = ""
     ) -> None:
-        house = self._house
-        house.store.recovery.end_codes(subject.account_id)
-        house.note(subject, by_whom, "password changed", how.en + details)
-        address = house.store.recovery.read_recovery_address(subject.account_id)
+        context = self._context
+        context.store.recovery.end_codes(subject.account_id)
+        context.note(subject, by_whom, "password changed", how.en + details)
+        address = context.store.recovery.read_recovery_address(subject.account_id)
         places = {subject.address} | ({address.address} if address else set())
         title, text = words.CHANGED_SUBJECT, words.CHANGED
         if how is words.HOW_SET:  # its owner did not do it, and there is nothing to fear
             title, text = words.SET_SUBJECT, words.SET
-        how_text = how.in_language(house.language_of(subject))
+        how_text = how.in_language(context.language_of(subject))
         for place in filter(None, places):
-            house.tell(subject, place, title, text, how=how_text)
+            context.tell(subject, place, title, text, how=how_text)
 
 
 def _same(one: Secret[str], other: Secret[str]) -> bool:

@@ -88,7 +88,7 @@ rien à faire : sans lui, rien ne change. Ne le donnez à personne, pas même à
     {code}
 
 It is good for {minutes}, once. If you did not ask for it, there is nothing to do:
-without it, nothing changes. Give it to nobody, not even to the support desk.""",
+without it, nothing changes. Give it to nobody, not even to the support service.""",
 )
 MINUTES: Final = Counted(
     Text(fr="{count} minute", en="{count} minute"),

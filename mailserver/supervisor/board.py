@@ -85,15 +85,15 @@ class Board:
         self._names = list(names)
         self._memory = mmap.mmap(fd, max(1, len(names)) * SLOT_OCTETS)
 
-    def seat(self, name: str) -> Seat:
-        return Seat(self._memory, self._names.index(name) * SLOT_OCTETS)
+    def seat(self, name: str) -> BoardSlot:
+        return BoardSlot(self._memory, self._names.index(name) * SLOT_OCTETS)
 
     def slots(self, *, now_s: float) -> list[Slot]:
         """now_s: of CLOCK_MONOTONIC."""
         return [self.seat(name).read(name, now_s=now_s) for name in self._names]
 
 
-class Seat:
+class BoardSlot:
     """One slot.  Who may call what: see the table."""
 
     __slots__ = ("_memory", "_start")

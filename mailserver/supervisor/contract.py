@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mailserver.settings.model import Settings
-from mailserver.supervisor.board import Seat
+from mailserver.supervisor.board import BoardSlot
 from mailserver.supervisor.plan import DRAIN_S
 from mailserver.values.secret import Secret
 
@@ -41,7 +41,7 @@ class WorkerContext:
     listeners: tuple[Listener, ...]
     life_fd: int
     auth_secret: Secret[bytes]  # keys the cache of successful log-ins; 32 octets
-    seat: Seat | None = None  # on the supervisor's board; None: without a supervisor
+    seat: BoardSlot | None = None  # on the supervisor's board; None: without a supervisor
 
     def beat(self) -> None:
         """To be called once a second, by the loop that serves; see `vigil`."""

@@ -12,13 +12,13 @@ from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.limits import raise_descriptor_limit
 from mailserver.supervisor.master.sockets import FIRST_INHERITED_FD
 from mailserver.supervisor.memory_file import write_memory_file
-from mailserver.supervisor.plan import Plan
+from mailserver.supervisor.plan import ServicePlan
 from mailserver.telemetry.log import get_log
 
 SUPERVISOR_MODULE = "mailserver.supervisor"
 
 
-def become_supervisor(plan: Plan) -> NoReturn:
+def become_supervisor(plan: ServicePlan) -> NoReturn:
     """Never returns.  The process id stays, which service managers count on.
 
     The first hall process is forked from here: what it needs has been imported.
@@ -39,7 +39,7 @@ def become_supervisor(plan: Plan) -> NoReturn:
     os.execve(command[0], command, python_environment())
 
 
-def _become_hall(orders: socket.socket, plan: Plan) -> NoReturn:
+def _become_hall(orders: socket.socket, plan: ServicePlan) -> NoReturn:
     from mailserver.supervisor.forking import fork_server as hall
 
     status = 1

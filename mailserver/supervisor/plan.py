@@ -36,7 +36,7 @@ class DoorPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ServicePlan:
     """The service to run.
 
     settings: JSON of `Settings`, handed on unread.
@@ -65,7 +65,7 @@ class Plan:
         return json.dumps(asdict(self))
 
 
-def plan_from_json(text: str | bytes) -> Plan:
+def plan_from_json(text: str | bytes) -> ServicePlan:
     """The reverse of `to_json`.
 
     Raises:
@@ -84,4 +84,4 @@ def plan_from_json(text: str | bytes) -> Plan:
     )
     for name in ("only_doors", "common"):
         tree[name] = tuple(tree[name])
-    return Plan(doors=doors, **tree)
+    return ServicePlan(doors=doors, **tree)

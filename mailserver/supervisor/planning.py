@@ -22,7 +22,7 @@ from mailserver.settings.load import SettingsError, load_settings
 from mailserver.settings.model import Settings
 from mailserver.settings.service_user import service_user
 from mailserver.supervisor.doors import DOOR_MODULES, open_doors
-from mailserver.supervisor.plan import DoorPlan, ListenerPlan, Plan
+from mailserver.supervisor.plan import DoorPlan, ListenerPlan, ServicePlan
 
 COMMON_MODULES = (
     "mailserver.auth.gate",
@@ -34,11 +34,13 @@ COMMON_MODULES = (
 """The part of the hall, with its libraries, that every door or nearly every one imports."""
 
 
-def make_plan(settings: Settings, *, only_doors: Collection[str] = (), greeting: str = "") -> Plan:
+def make_plan(
+    settings: Settings, *, only_doors: Collection[str] = (), greeting: str = ""
+) -> ServicePlan:
     """The plan for these doors, all of them where none is named."""
     source = settings.source
     user_id, group_id = service_user(settings) or (None, None)
-    return Plan(
+    return ServicePlan(
         doors=tuple(
             _door_plan(settings, name)
             for name in open_doors(settings)

@@ -13,7 +13,7 @@ import pytest
 
 from mailserver.cli.main import main
 from mailserver.demo.academy import create
-from mailserver.demo.cast import Member
+from mailserver.demo.cast import CastMember
 from mailserver.dsn.report import compose
 from mailserver.settings.template import Value
 from smtp_relay.delivery.worker import OVERDUE_S
@@ -27,7 +27,7 @@ from tests.supervisor.service import wait_until
 
 pytestmark = MARKS
 
-ENGLISH = Member(
+ENGLISH = CastMember(
     identifier="jsmith",
     name="John Smith",
     addresses=("john.smith@ac-exemple.fr",),

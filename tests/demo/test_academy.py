@@ -10,7 +10,7 @@ import pytest
 
 from mailserver.auth.gate import Denied, Gate, Granted, Verdict, open_gate
 from mailserver.demo.academy import DemoService, NotADemo, create, read_demo
-from mailserver.demo.cast import Member
+from mailserver.demo.cast import CastMember
 from mailserver.settings.check.check import check_settings
 from mailserver.settings.load import load_settings
 from mailserver.setup.service import NewService, write_settings
@@ -89,7 +89,7 @@ def _kept(demo: DemoService) -> list[Path]:
     return [demo.settings_file, *sorted((demo.folder / "tls").iterdir())]
 
 
-def _state(store: Store, member: Member) -> tuple[Account, Credential | None, Maildrop]:
+def _state(store: Store, member: CastMember) -> tuple[Account, Credential | None, Maildrop]:
     account = store.accounts.find_account(member.identifier)
     assert account is not None
     return (

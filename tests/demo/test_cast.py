@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailserver.demo.cast import Member, cast_from, read_cast
+from mailserver.demo.cast import CastMember, cast_from, read_cast
 from mailserver.settings.names import check_domain, check_identifier
 from mailserver.settings.template import read_config
 from mailserver.values.address import Address, fold_local
@@ -24,7 +24,7 @@ def test_there_are_a_dozen_people_and_five_schools() -> None:
 
 
 @pytest.mark.parametrize("person", CAST.people, ids=lambda person: person.identifier)
-def test_a_person_has_a_pnom_and_a_numen_in_its_one_form(person: Member) -> None:
+def test_a_person_has_a_pnom_and_a_numen_in_its_one_form(person: CastMember) -> None:
     first_name, _, surname = person.name.partition(" ")
     letters = "".join(c for c in fold_local(surname) if c in string.ascii_lowercase + "-")
     expected = fold_local(first_name)[0] + letters
@@ -34,7 +34,7 @@ def test_a_person_has_a_pnom_and_a_numen_in_its_one_form(person: Member) -> None
 
 
 @pytest.mark.parametrize("school", CAST.schools, ids=lambda school: school.identifier)
-def test_a_school_has_its_code_its_address_and_an_alias(school: Member) -> None:
+def test_a_school_has_its_code_its_address_and_an_alias(school: CastMember) -> None:
     code = school.identifier
     assert re.fullmatch(r"\d{7}[a-z]", code)
     assert code[-1] == KEY_LETTERS[int(code[:-1]) % 23]

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.demo.academy import DemoService
-from mailserver.demo.cast import Member, read_cast
+from mailserver.demo.cast import CastMember, read_cast
 from mailserver.demo.welcome import facts_of
 from mailserver.store.ports.store import Store
 from mailserver.values.ids import Uid
@@ -24,7 +24,7 @@ CAST = read_cast()
 MEMBERS = pytest.mark.parametrize("member", CAST.members, ids=lambda member: member.identifier)
 
 
-def octets_for(store: Store, member: Member) -> bytes:
+def octets_for(store: Store, member: CastMember) -> bytes:
     """The first message of the mailbox, which is as long as it is listed."""
     account = store.accounts.find_account(member.identifier)
     assert account is not None
@@ -38,7 +38,9 @@ def octets_for(store: Store, member: Member) -> bytes:
 
 
 @MEMBERS
-def test_it_is_a_good_message_in_french(demo: DemoService, store: Store, member: Member) -> None:
+def test_it_is_a_good_message_in_french(
+    demo: DemoService, store: Store, member: CastMember
+) -> None:
     octets = octets_for(store, member)
     message = message_from_bytes(octets, policy=default)
     assert isinstance(message, EmailMessage)
@@ -63,7 +65,7 @@ def _defects(message: EmailMessage) -> list[MessageDefect]:
 
 @MEMBERS
 def test_on_the_wire_it_is_short_ascii_lines_with_crlf(
-    demo: DemoService, store: Store, member: Member
+    demo: DemoService, store: Store, member: CastMember
 ) -> None:
     octets = octets_for(store, member)
     assert octets.isascii()

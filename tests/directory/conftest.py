@@ -14,8 +14,8 @@ import pytest
 
 from mailserver.directory.applying import Applied, apply_steps, undo_run
 from mailserver.directory.deciding import decide, read_files
-from mailserver.directory.facts import Facts, NumenDigests
-from mailserver.directory.plan import Act, Plan
+from mailserver.directory.facts import ImportFacts, NumenDigests
+from mailserver.directory.plan import Act, ImportPlan
 from mailserver.people.establishments import FILE_NAME, parse_rules
 from mailserver.settings.template import read_config
 from mailserver.store.ports.people import Doc, PersonDoc, UnitDoc
@@ -53,13 +53,13 @@ def numen(number: int) -> str:
 
 def plan_of(
     store: SqliteStore, *texts: str | bytes, now_s: float = NOW_S, complete: bool = False
-) -> Plan:
+) -> ImportPlan:
     """Each text is a file, `1.csv`, `2.csv`..."""
     files = [
         (f"{number}.csv", text if isinstance(text, bytes) else text.encode())
         for number, text in enumerate(texts, start=1)
     ]
-    facts = Facts(
+    facts = ImportFacts(
         domain=DOMAIN,
         rules=RULES,
         digests=DIGESTS,
@@ -70,7 +70,9 @@ def plan_of(
     return decide(read_files(files), store.people, facts)
 
 
-def apply(store: SqliteStore, plan: Plan, *, now_s: float = NOW_S, name: str = "digest") -> Applied:
+def apply(
+    store: SqliteStore, plan: ImportPlan, *, now_s: float = NOW_S, name: str = "digest"
+) -> Applied:
     """Nothing may be in conflict."""
     done = apply_steps(
         store.people,
@@ -88,7 +90,7 @@ def apply(store: SqliteStore, plan: Plan, *, now_s: float = NOW_S, name: str = "
 
 def put(
     store: SqliteStore, *texts: str | bytes, now_s: float = NOW_S, complete: bool = False
-) -> Plan:
+) -> ImportPlan:
     """Planned and applied; nothing was refused."""
     plan = plan_of(store, *texts, now_s=now_s, complete=complete)
     assert not plan.refused, words(plan)
@@ -111,11 +113,11 @@ def undo(store: SqliteStore, *, now_s: float = NOW_S) -> int:
     return done.done_count
 
 
-def acts(plan: Plan) -> list[Act]:
+def acts(plan: ImportPlan) -> list[Act]:
     return [step.act for step in plan.steps]
 
 
-def words(plan: Plan) -> list[str]:
+def words(plan: ImportPlan) -> list[str]:
     return [str(problem) for refused in plan.refused for problem in refused.problems]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.directory.plan import Plan
+from mailserver.directory.plan import ImportPlan
 from mailserver.directory.plan_file import is_plan, read_plan, write_plan
 from mailserver.directory.problems import BadFile
 from mailserver.store.sqlite.store import SqliteStore
@@ -29,8 +29,8 @@ def test_a_plan_is_known_by_its_first_octets(octets: bytes) -> None:
 
 def test_an_empty_plan_comes_back(tmp_path: Path) -> None:
     file = tmp_path / "a.plan"
-    write_plan(file, Plan(steps=()), domain=DOMAIN, made_at_s=NOW_S)
-    assert read_plan(file.read_bytes(), name="a", domain=DOMAIN) == Plan(steps=())
+    write_plan(file, ImportPlan(steps=()), domain=DOMAIN, made_at_s=NOW_S)
+    assert read_plan(file.read_bytes(), name="a", domain=DOMAIN) == ImportPlan(steps=())
 
 
 def test_a_plan_of_another_service_is_refused(octets: bytes) -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC
 
-from mailserver.dsn.facts import House, Original, Task, cut_block
+from mailserver.dsn.facts import Original, Task, cut_block
 from mailserver.queue.reports import ReportKind
 from mailserver.store.ports.queue import Attempt, CopyRef, OwedCopy, OwedReport
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import MessageId
+from mailserver.values.organisation import Organisation
 
 NOW_S = 1_795_000_000.0  # Thursday 18 November 2026, 08:26:40 UTC
 SENT_S = NOW_S - 3600.0
-HOUSE = House(
+ORGANISATION = Organisation(
     hostname="mail.ac-exemple.fr",
     domain="ac-exemple.fr",
     help_address="postmaster@ac-exemple.fr",
-    zone=UTC,
+    time_zone="UTC",
 )
 HEAD = b"Received: from [192.0.2.9] by mail.ac-exemple.fr; Thu, 18 Nov 2026 07:26:40 +0000\r\n"
 HEADER = (
@@ -107,7 +107,7 @@ def task(
     made_at_s: float = NOW_S,
 ) -> Task:
     return Task(
-        house=HOUSE,
+        organisation=ORGANISATION,
         owed=owed(*copies),
         original=about or original(),
         to=to,

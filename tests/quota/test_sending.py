@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from mailserver.quota.classes import Limits
-from mailserver.quota.notice import House, Reader, sending_held
+from mailserver.quota.notice import Reader, sending_held
 from mailserver.quota.sending import Passed, Sent, decide_held, why_held
 from mailserver.values.ids import AcceptId, MailboxId
 from mailserver.values.message import InlineBody
+from mailserver.values.organisation import Organisation
 
 LIMITS = Limits(
     name="t",
@@ -66,7 +67,7 @@ def test_up_to_a_limit_without_one_and_in_bulk_nothing_is_held(limits: Limits) -
 def test_the_letter_is_in_one_language() -> None:
     reader = Reader(mailbox_id=MailboxId(1), address="jean@a.test", language="fr")
     letter = sending_held(
-        House(hostname="mail.a.test", domain="a.test"),
+        Organisation(hostname="mail.a.test", domain="a.test"),
         reader,
         identifier="jean",
         passed=passed(Sent(hour_messages=3)),

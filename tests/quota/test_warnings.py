@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from mailserver.quota.classes import Classes
-from mailserver.quota.notice import House
 from mailserver.quota.warnings import EVERY_S, QuotaWarner
 from mailserver.settings.model import ClassSettings
 from mailserver.store.ports.accounts import Account
@@ -16,6 +15,7 @@ from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Removal
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import Uid
+from mailserver.values.organisation import Organisation
 from tests.store.letters import NOW_S, accept, letter, person, uids_of
 from tests.store.template import put_new_store
 
@@ -31,8 +31,8 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 def warner(store: Store, *, quota: int = 20) -> QuotaWarner:
     classes = Classes([ClassSettings(name="default", quota_messages=quota)], grace_percent=110)
-    house = House(hostname="mail.ac-exemple.fr", domain="ac-exemple.fr")
-    return QuotaWarner(store, classes, house, "fr", draw=lambda count: b"r" * count)
+    organisation = Organisation(hostname="mail.ac-exemple.fr", domain="ac-exemple.fr")
+    return QuotaWarner(store, classes, organisation, "fr", draw=lambda count: b"r" * count)
 
 
 def fill(store: Store, account: Account, count: int) -> None:

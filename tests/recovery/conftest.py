@@ -18,10 +18,10 @@ from mailserver.auth.numen_key import NumenKey
 from mailserver.auth.numens import numen_verifier
 from mailserver.auth.rules import BadPassword
 from mailserver.auth.throttle import Throttle, limits_of
-from mailserver.recovery.addresses import AddressDesk
-from mailserver.recovery.house import House, Refused
+from mailserver.recovery.addresses import AddressService
+from mailserver.recovery.context import RecoveryContext, Refused
 from mailserver.recovery.letters import Letter, Post
-from mailserver.recovery.passwords import PasswordDesk
+from mailserver.recovery.passwords import PasswordService
 from mailserver.settings.model import Settings
 from mailserver.store.ports.people import PostDoc, RelationKind
 from mailserver.store.ports.recovery import Subject
@@ -56,7 +56,7 @@ class Town:
     """`jmarot` (a teacher, NUMEN and OLD) and `pnoir` at a school; `zlamar` at another one."""
 
     store: SqliteStore
-    house: House
+    context: RecoveryContext
     post: KeptPost
     clock: Clock
     work: Work
@@ -64,12 +64,12 @@ class Town:
     secrets: list[str] = field(default_factory=list)
 
     @property
-    def desk(self) -> PasswordDesk:
-        return PasswordDesk(self.house)
+    def service(self) -> PasswordService:
+        return PasswordService(self.context)
 
     @property
-    def addresses(self) -> AddressDesk:
-        return AddressDesk(self.house)
+    def addresses(self) -> AddressService:
+        return AddressService(self.context)
 
     def account(self, identifier: str) -> AccountId:
         found = self.store.accounts.find_account(identifier)
@@ -82,11 +82,11 @@ class Town:
         return found
 
     def opens(self, identifier: str, password: str) -> bool:
-        backend = self.house.backend
+        backend = self.context.backend
         return backend.verify(backend.look_up(identifier), Secret(password.encode()))
 
     def give(self, identifier: str, password: str) -> None:
-        self.house.backend.set_password(
+        self.context.backend.set_password(
             self.account(identifier), Secret(password), must_change=False
         )
 
@@ -101,12 +101,12 @@ class Town:
         return found[0]
 
     def requested_code(self, identifier: str = "jmarot") -> str:
-        self.desk.request_reset(identifier).carry_out()
+        self.service.request_reset(identifier).carry_out()
         return self.mailed_code()
 
     def handed_code(self, identifier: str = "jmarot", *, by: str | None = None) -> str:
         by_account = None if by is None else self.account(by)
-        code = self.desk.hand_code(identifier, by_account=by_account, by_whom=by or "cli:root")
+        code = self.service.hand_code(identifier, by_account=by_account, by_whom=by or "cli:root")
         self.secrets.append(code.reveal())
         return code.reveal()
 
@@ -164,7 +164,7 @@ def town(tmp_path: Path, peopled: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 def _town_over(store: SqliteStore, clock: Clock, work: Work, log: io.StringIO) -> Town:
     settings = Settings.model_validate({"service": {"domain": "d.fr", "hostname": "mail.d.fr"}})
     post = KeptPost(store, settings)
-    house = House(
+    context = RecoveryContext(
         store=store,
         backend=StoreBackend(store, numen_key=KEY, domains=["d.fr"], now_s=clock),
         post=post,
@@ -175,7 +175,7 @@ def _town_over(store: SqliteStore, clock: Clock, work: Work, log: io.StringIO) -
         domains=("d.fr",),
         now_s=clock,
     )
-    town = Town(store=store, house=house, post=post, clock=clock, work=work, log=log)
+    town = Town(store=store, context=context, post=post, clock=clock, work=work, log=log)
     verifier = numen_verifier(NUMEN, KEY)
     store.accounts.write_credential(town.account("jmarot"), verifier=verifier, must_change=True)
     town.give("jmarot", OLD)

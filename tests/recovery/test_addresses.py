@@ -14,13 +14,13 @@ def test_an_address_counts_once_it_is_proved(town: Town) -> None:
     assert town.post.sent[-1].to == OUTSIDE
     assert town.addresses.show("jmarot") is None
     sent_count = len(town.post.sent)
-    town.desk.request_reset("jmarot").carry_out()
+    town.service.request_reset("jmarot").carry_out()
     assert len(town.post.sent) == sent_count
     assert town.addresses.prove("jmarot", town.mailed_code(), by_whom="jmarot") == OUTSIDE
     found = town.addresses.show("jmarot")
     assert found is not None
     assert (found.address, found.proved_at_s) == (OUTSIDE, town.clock.now_s)
-    town.desk.reset("jmarot", town.requested_code(), Secret(NEW))
+    town.service.reset("jmarot", town.requested_code(), Secret(NEW))
 
 
 def test_the_old_address_is_told_and_its_codes_end(town: Town) -> None:
@@ -29,7 +29,7 @@ def test_the_old_address_is_told_and_its_codes_end(town: Town) -> None:
     town.prove(address=OTHER)
     assert town.post.sent[-1].to == OUTSIDE
     assert "n'est plus celle-ci" in town.post.sent[-1].text
-    assert refused(lambda: town.desk.reset("jmarot", code, Secret(NEW))) == words.CODE_REFUSED.fr
+    assert refused(lambda: town.service.reset("jmarot", code, Secret(NEW))) == words.CODE_REFUSED.fr
     assert [one[0] for one in town.history()[:2]] == [
         "recovery address proved",
         "recovery address asked for",
@@ -50,7 +50,7 @@ def test_an_address_that_is_removed_is_told_and_gets_no_code(town: Town) -> None
     assert was is not None
     assert was.address == town.post.sent[-1].to == OUTSIDE
     assert town.history()[0] == ("recovery address removed", "cli:root", OUTSIDE)
-    assert refused(lambda: town.desk.reset("jmarot", code, Secret(NEW))) == words.CODE_REFUSED.fr
+    assert refused(lambda: town.service.reset("jmarot", code, Secret(NEW))) == words.CODE_REFUSED.fr
     assert town.addresses.remove("jmarot", by_whom="cli:root") is None
 
 
@@ -92,7 +92,7 @@ def test_a_domain_with_accents_is_written_as_dns_has_it(town: Town) -> None:
 
 
 def test_codes_to_new_addresses_are_limited(town: Town) -> None:
-    for number in range(town.house.rules.max_requests_per_hour):
+    for number in range(town.context.rules.max_requests_per_hour):
         town.addresses.set_address("jmarot", f"a{number}@b.example", by_whom="jmarot")
     said = refused(lambda: town.addresses.set_address("jmarot", OUTSIDE, by_whom="jmarot"))
     assert said == words.SLOW_DOWN.fr

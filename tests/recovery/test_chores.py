@@ -231,6 +231,6 @@ def test_no_numen_is_in_the_store_its_journals_or_the_log(town: Town, tmp_path: 
     town.give("jmarot", NEW)
     search()
     code = town.handed_code()
-    town.desk.reset("jmarot", code, Secret("une autre phrase"), numen=Secret(numen.lower()))
+    town.service.reset("jmarot", code, Secret("une autre phrase"), numen=Secret(numen.lower()))
     search()
     assert NUMEN not in town.log.getvalue()

@@ -19,7 +19,7 @@ from mailserver.recovery.codes import (
     make_code,
     parse_code,
 )
-from mailserver.recovery.passwords import PasswordDesk
+from mailserver.recovery.passwords import PasswordService
 from mailserver.store.ports.recovery import CODE_NAME_OCTETS
 from mailserver.values.secret import Secret
 from tests.recovery.conftest import KEY, NEW, NUMEN, Town, refused
@@ -34,7 +34,7 @@ def another(code: str, at: int) -> str:
 
 
 def reset(town: Town, code: str, name: str = "jmarot", *, peer: str = "") -> None:
-    town.desk.reset(name, code, Secret(NEW), numen=Secret(NUMEN), peer=peer)
+    town.service.reset(name, code, Secret(NEW), numen=Secret(NUMEN), peer=peer)
 
 
 def test_a_code_can_be_read_aloud_and_typed_in_any_form() -> None:
@@ -64,7 +64,7 @@ def test_codes_of_one_name_share_only_the_digest_of_the_name() -> None:
 
 def test_a_code_ends_after_a_few_tries_that_name_it(town: Town) -> None:
     code = town.handed_code()
-    for at in range(NAME_LENGTH, NAME_LENGTH + town.house.rules.max_code_tries):
+    for at in range(NAME_LENGTH, NAME_LENGTH + town.context.rules.max_code_tries):
         assert refused(lambda a=at: reset(town, another(code, a))) == words.CODE_REFUSED.fr  # type: ignore[misc]
     assert refused(lambda: reset(town, code)) == words.CODE_REFUSED.fr
 
@@ -79,7 +79,7 @@ def test_a_stranger_who_guesses_ends_nobodys_code(town: Town) -> None:
 
 
 def test_tries_from_one_block_are_limited(town: Town) -> None:
-    most = town.house.rules.max_requests_per_hour * 10
+    most = town.context.rules.max_requests_per_hour * 10
     said = {refused(lambda: reset(town, "aaaa-aaaa", peer="192.0.2.7")) for _ in range(most)}
     assert said == {words.CODE_REFUSED.fr}
     assert refused(lambda: reset(town, "aaaa-aaaa", peer="192.0.2.8")) == words.SLOW_DOWN.fr
@@ -179,7 +179,7 @@ def test_who_moved_away_is_no_longer_their_correspondents(town: Town) -> None:
 
 
 def test_codes_for_one_account_are_limited(town: Town) -> None:
-    for _ in range(town.house.rules.max_requests_per_hour):
+    for _ in range(town.context.rules.max_requests_per_hour):
         town.handed_code()
     assert refused(town.handed_code) == words.SLOW_DOWN.fr
     town.handed_code("pnoir")
@@ -187,7 +187,7 @@ def test_codes_for_one_account_are_limited(town: Town) -> None:
 
 def test_a_letter_that_is_never_printed_is_read_as_what_it_looks_like(town: Town) -> None:
     fixed = iter("8A5C2VXY")
-    house = replace(town.house, choose=lambda _: next(fixed))
-    code = PasswordDesk(house).hand_code("jmarot", by_account=None, by_whom="cli:root")
+    context = replace(town.context, choose=lambda _: next(fixed))
+    code = PasswordService(context).hand_code("jmarot", by_account=None, by_whom="cli:root")
     assert code.reveal() == "8A5C-2VXY"
     reset(town, "basc zuxy")

@@ -55,15 +55,15 @@ def counted(town: Town, monkeypatch: pytest.MonkeyPatch) -> Counted:
     engine = town.store._engine
     monkeypatch.setattr(engine, "transaction", engine.transaction)
     store = Counted(town.store, engine)
-    object.__setattr__(town.house, "store", store)
-    town.house.throttle._attempts = store.counters
-    monkeypatch.setattr(town.house.backend, "_store", store)
+    object.__setattr__(town.context, "store", store)
+    town.context.throttle._attempts = store.counters
+    monkeypatch.setattr(town.context.backend, "_store", store)
     return store
 
 
 def test_a_request_is_answered_before_the_name_is_looked_up(town: Town, counted: Counted) -> None:
     def ask(name: str) -> None:
-        assert town.desk.request_reset(name, peer="192.0.2.1").text == words.REQUESTED
+        assert town.service.request_reset(name, peer="192.0.2.1").text == words.REQUESTED
 
     calls = {counted.of(lambda n=name: ask(n)) for name in NAMES}  # type: ignore[misc]
     assert calls == {("count_act", "count_act")}
@@ -80,7 +80,7 @@ def test_a_wrong_code_gets_one_answer_for_the_same_work_and_writes_nothing(
         before = town.work.count
         calls[name] = counted.of(
             lambda n=name: said.add(  # type: ignore[misc]
-                refused(lambda: town.desk.reset(n, "aaaa-aaaa", Secret(NEW), numen=given))
+                refused(lambda: town.service.reset(n, "aaaa-aaaa", Secret(NEW), numen=given))
             )
         )
         hashes.add(town.work.count - before)
@@ -93,40 +93,40 @@ def test_a_wrong_code_gets_one_answer_for_the_same_work_and_writes_nothing(
 
 def test_limits_of_requests_are_the_same_for_names_that_nobody_has(town: Town) -> None:
     town.prove()
-    most = town.house.rules.max_requests_per_hour
+    most = town.context.rules.max_requests_per_hour
     for name in ("jmarot", "inconnu"):
         for spelling in [name, name.upper(), f" {name}", f"{name} "][: most - 1]:
-            town.desk.request_reset(spelling, peer="192.0.2.1")
-        town.desk.request_reset(name, peer="192.0.2.1")
-        said = refused(lambda n=name: town.desk.request_reset(n, peer="192.0.2.99"))  # type: ignore[misc]
+            town.service.request_reset(spelling, peer="192.0.2.1")
+        town.service.request_reset(name, peer="192.0.2.1")
+        said = refused(lambda n=name: town.service.request_reset(n, peer="192.0.2.99"))  # type: ignore[misc]
         assert said == words.SLOW_DOWN.fr
-        other = town.desk.request_reset(f"{name}@d.fr", peer="192.0.2.1")  # another name
+        other = town.service.request_reset(f"{name}@d.fr", peer="192.0.2.1")  # another name
         assert other.text == words.REQUESTED
 
 
 def test_a_stranger_cannot_keep_the_owner_from_asking(town: Town) -> None:
     town.prove()
-    for _ in range(town.house.rules.max_requests_per_hour):
-        town.desk.request_reset("jmarot", peer="192.0.2.1").carry_out()
-    refused(lambda: town.desk.request_reset("jmarot", peer="192.0.2.1"))
-    town.desk.request_reset("jmarot", peer="198.51.100.1").carry_out()
-    town.desk.reset("jmarot", town.mailed_code(), Secret(NEW))
+    for _ in range(town.context.rules.max_requests_per_hour):
+        town.service.request_reset("jmarot", peer="192.0.2.1").carry_out()
+    refused(lambda: town.service.request_reset("jmarot", peer="192.0.2.1"))
+    town.service.request_reset("jmarot", peer="198.51.100.1").carry_out()
+    town.service.reset("jmarot", town.mailed_code(), Secret(NEW))
 
 
 def test_an_account_gets_only_so_many_codes_whoever_asks_from_wherever(town: Town) -> None:
     town.prove()
     before = len(town.post.sent)
     for number in range(25):
-        asked = town.desk.request_reset("jmarot", peer=f"192.0.{number}.1")
+        asked = town.service.request_reset("jmarot", peer=f"192.0.{number}.1")
         assert asked.text == words.REQUESTED  # nothing tells that no code was sent
         asked.carry_out()
-    assert len(town.post.sent) - before == town.house.rules.max_requests_per_hour * 4
+    assert len(town.post.sent) - before == town.context.rules.max_requests_per_hour * 4
     assert {one.to for one in town.post.sent[before:]} == {OUTSIDE}
 
 
 def test_requests_from_one_block_are_limited(town: Town) -> None:
-    for number in range(town.house.rules.max_requests_per_hour * 10):
-        town.desk.request_reset(f"nom{number}", peer="192.0.2.1")
-    assert refused(lambda: town.desk.request_reset("autre", peer="192.0.2.200")) == (
+    for number in range(town.context.rules.max_requests_per_hour * 10):
+        town.service.request_reset(f"nom{number}", peer="192.0.2.1")
+    assert refused(lambda: town.service.request_reset("autre", peer="192.0.2.200")) == (
         words.SLOW_DOWN.fr
     )

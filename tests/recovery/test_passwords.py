@@ -17,7 +17,7 @@ from tests.store.crowd import SCHOOL, put
 
 
 def granted(town: Town, identifier: str = "jmarot") -> Granted:
-    sign_in = town.house.backend.look_up(identifier)
+    sign_in = town.context.backend.look_up(identifier)
     assert sign_in is not None
     return Granted(
         account_id=sign_in.account_id,
@@ -29,7 +29,7 @@ def granted(town: Town, identifier: str = "jmarot") -> Granted:
 
 
 def change(town: Town, name: str, old: str, new: str, *, peer: str = "") -> None:
-    town.desk.change(name, Secret(old), Secret(new), peer=peer)
+    town.service.change(name, Secret(old), Secret(new), peer=peer)
 
 
 @pytest.mark.parametrize("name", ["jmarot", " JMAROT ", "jmarot@d.fr", "Jmárot"])
@@ -44,7 +44,7 @@ def test_a_password_is_changed_with_the_old_one(town: Town, name: str) -> None:
 
 
 def test_a_numen_changes_itself_into_a_password_and_stays_for_recovery(town: Town) -> None:
-    town.house.backend.set_numen(town.account("jmarot"), NUMEN)
+    town.context.backend.set_numen(town.account("jmarot"), NUMEN)
     change(town, "jmarot", NUMEN.lower(), NEW)
     credential = town.store.accounts.read_credential(town.account("jmarot"))
     assert credential is not None
@@ -103,9 +103,9 @@ def test_a_holder_cannot_change_the_password_of_the_mailbox_they_hold(town: Town
         RelationKind.HOLDER, town.account("jmarot"), of_account=mailbox, since_s=town.clock() - 1
     )
     for name in (f"jmarot*{SCHOOL}", f"jmarot*ce.{SCHOOL}"):
-        assert town.house.backend.look_up(name) is not None
+        assert town.context.backend.look_up(name) is not None
         assert refused(lambda n=name: change(town, n, OLD, NEW)) == words.WRONG_OLD.fr  # type: ignore[misc]
-        town.desk.request_reset(name).carry_out()
+        town.service.request_reset(name).carry_out()
     assert town.opens(SCHOOL, NEWER)
     assert not town.post.sent
 
@@ -134,7 +134,7 @@ def test_wrong_old_passwords_are_in_the_list_of_log_ins(town: Town) -> None:
 
 def test_an_administrators_first_password_is_to_be_changed(town: Town) -> None:
     opened = granted(town)
-    town.desk.set_by_admin("jmarot", Secret(NEW), by_whom="cli:root", must_change=True)
+    town.service.set_by_admin("jmarot", Secret(NEW), by_whom="cli:root", must_change=True)
     credential = town.store.accounts.read_credential(town.account("jmarot"))
     assert credential is not None
     assert credential.must_change
@@ -149,10 +149,12 @@ def test_a_mailed_code_sets_a_password_once(town: Town) -> None:
     town.prove()
     opened = granted(town)
     code = town.requested_code()
-    town.desk.reset("jmarot@d.fr", code.upper().replace("-", " "), Secret(NEW))
+    town.service.reset("jmarot@d.fr", code.upper().replace("-", " "), Secret(NEW))
     assert town.opens("jmarot", NEW)
     assert is_over(town.store.accounts, opened, now_s=town.clock())
-    assert refused(lambda: town.desk.reset("jmarot", code, Secret(NEWER))) == words.CODE_REFUSED.fr
+    assert (
+        refused(lambda: town.service.reset("jmarot", code, Secret(NEWER))) == words.CODE_REFUSED.fr
+    )
     assert town.opens("jmarot", NEW)
     details = "by a one-time code, given by service"
     assert town.history()[:2] == [
@@ -165,7 +167,7 @@ def test_a_mailed_code_sets_a_password_once(town: Town) -> None:
 
 def test_a_handed_code_needs_the_numen_of_a_person(town: Town) -> None:
     code = town.handed_code()
-    reset = town.desk.reset
+    reset = town.service.reset
     assert refused(lambda: reset("jmarot", code, Secret(NEW))) == words.CODE_REFUSED.fr
     for wrong in ("17E0200002ABC", "", "x" * 2000, "\0", OLD):
         assert (
@@ -178,28 +180,28 @@ def test_a_handed_code_needs_the_numen_of_a_person(town: Town) -> None:
 
 
 def test_a_handed_code_alone_opens_a_schools_mailbox(town: Town) -> None:
-    town.desk.reset(f"ce.{SCHOOL}@d.fr", town.handed_code(SCHOOL), Secret(NEW))
+    town.service.reset(f"ce.{SCHOOL}@d.fr", town.handed_code(SCHOOL), Secret(NEW))
     assert town.opens(SCHOOL, NEW)
 
 
 def test_wrong_numens_with_the_right_code_end_the_code(town: Town) -> None:
     code = town.handed_code()
-    for number in range(town.house.rules.max_code_tries):
+    for number in range(town.context.rules.max_code_tries):
         wrong = Secret(f"17E02{number:05}XYZ")
-        refused(lambda w=wrong: town.desk.reset("jmarot", code, Secret(NEW), numen=w))  # type: ignore[misc]
+        refused(lambda w=wrong: town.service.reset("jmarot", code, Secret(NEW), numen=w))  # type: ignore[misc]
     right = Secret(NUMEN)
-    said = refused(lambda: town.desk.reset("jmarot", code, Secret(NEW), numen=right))
+    said = refused(lambda: town.service.reset("jmarot", code, Secret(NEW), numen=right))
     assert said == words.CODE_REFUSED.fr
 
 
 def test_a_mistyped_numen_leaves_the_code_good_and_the_answer_says_so(town: Town) -> None:
     code = town.handed_code()
     wrong = Secret("17E0200099XYZ")
-    said = refused(lambda: town.desk.reset("jmarot", code, Secret(NEW), numen=wrong))
+    said = refused(lambda: town.service.reset("jmarot", code, Secret(NEW), numen=wrong))
     assert "Relisez-les et réessayez" in said
-    no_code = refused(lambda: town.desk.reset("jmarot", "aaaa-aaaa", Secret(NEW), numen=wrong))
+    no_code = refused(lambda: town.service.reset("jmarot", "aaaa-aaaa", Secret(NEW), numen=wrong))
     assert no_code == said  # nobody learns which of them was wrong
-    town.desk.reset("jmarot", code, Secret(NEW), numen=Secret(NUMEN))
+    town.service.reset("jmarot", code, Secret(NEW), numen=Secret(NUMEN))
     assert town.opens("jmarot", NEW)
 
 
@@ -207,8 +209,8 @@ def test_a_weak_password_leaves_the_code_good(town: Town) -> None:
     town.prove()
     code = town.requested_code()
     for weak in ("court", "jmarot marot", NUMEN):
-        refused(lambda w=weak: town.desk.reset("jmarot", code, Secret(w)))  # type: ignore[misc]
-    town.desk.reset("jmarot", code, Secret(NEW))
+        refused(lambda w=weak: town.service.reset("jmarot", code, Secret(w)))  # type: ignore[misc]
+    town.service.reset("jmarot", code, Secret(NEW))
 
 
 def test_a_change_of_password_ends_the_codes_that_are_out(town: Town) -> None:
@@ -217,7 +219,7 @@ def test_a_change_of_password_ends_the_codes_that_are_out(town: Town) -> None:
     change(town, "jmarot", OLD, NEW)
     for code in (mailed, handed):
         said = refused(
-            lambda c=code: town.desk.reset("jmarot", c, Secret(NEWER), numen=Secret(NUMEN))  # type: ignore[misc]
+            lambda c=code: town.service.reset("jmarot", c, Secret(NEWER), numen=Secret(NUMEN))  # type: ignore[misc]
         )
         assert said == words.CODE_REFUSED.fr
 

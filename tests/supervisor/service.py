@@ -16,7 +16,7 @@ from typing import Any
 
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.memory_file import write_memory_file
-from mailserver.supervisor.plan import DoorPlan, ListenerPlan, Plan
+from mailserver.supervisor.plan import DoorPlan, ListenerPlan, ServicePlan
 
 PATIENCE_S = 30.0
 ECHO = "tests.supervisor.echo_door"
@@ -36,15 +36,15 @@ def door(
     return DoorPlan(name, module, workers, (ListenerPlan(name, host, port),))
 
 
-def plan(*doors: DoorPlan, **changes: Any) -> Plan:
+def plan(*doors: DoorPlan, **changes: Any) -> ServicePlan:
     values: dict[str, Any] = {"settings": SETTINGS, "log_format": "json", "drain_s": 5.0}
-    return Plan(doors=doors, **{**values, **changes})
+    return ServicePlan(doors=doors, **{**values, **changes})
 
 
 class Service:
     """`python -m mailserver.supervisor` with a plan; its events, its processes."""
 
-    def __init__(self, wanted: Plan, **popen: Any) -> None:
+    def __init__(self, wanted: ServicePlan, **popen: Any) -> None:
         fd = write_memory_file(wanted.to_json().encode())
         self.process = subprocess.Popen(
             python_command("mailserver.supervisor", str(fd)),

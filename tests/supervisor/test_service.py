@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pytest
 
 from mailserver.supervisor.interpreter import python_environment
-from mailserver.supervisor.plan import Plan
+from mailserver.supervisor.plan import ServicePlan
 from tests.supervisor.service import (
     BROKEN,
     DEAF,
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.slow
 
 
 class Start(Protocol):
-    def __call__(self, wanted: Plan, **popen: Any) -> Service: ...
+    def __call__(self, wanted: ServicePlan, **popen: Any) -> Service: ...
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
     started: list[Service] = []
 
-    def begin(wanted: Plan, **popen: Any) -> Service:
+    def begin(wanted: ServicePlan, **popen: Any) -> Service:
         started.append(Service(wanted, **popen))
         return started[-1]
 

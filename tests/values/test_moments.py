@@ -6,11 +6,12 @@ import time
 
 import pytest
 
-from mailserver.quota.notice import House, Reader, nearly_full
+from mailserver.quota.notice import Reader, nearly_full
 from mailserver.settings.model import ServiceSettings
 from mailserver.values.ids import MailboxId, make_accept_id
 from mailserver.values.message import InlineBody
 from mailserver.values.moments import BadZone, day_words, local_time, mail_date, zone_named
+from mailserver.values.organisation import Organisation
 
 WINTER_S, SUMMER_S = 1_795_480_200.0, 1_782_900_000.0  # 24 November 2026, 1 July 2026
 
@@ -57,7 +58,7 @@ def test_what_is_no_zone_says_what_to_write(zone: str) -> None:
 
 def test_a_notice_bears_local_time_and_its_trace_universal_time() -> None:
     letter = nearly_full(
-        House(hostname="mail.a.test", domain="a.test", time_zone="Europe/Paris"),
+        Organisation(hostname="mail.a.test", domain="a.test", time_zone="Europe/Paris"),
         Reader(mailbox_id=MailboxId(1), address="a@a.test", language="fr"),
         percent=80,
         accept_id=make_accept_id(WINTER_S, bytes(9)),

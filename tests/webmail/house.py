@@ -18,7 +18,7 @@ from mailserver.store.ports.store import Store
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.values.ids import AccountId, ListId
 from webmail.application import make_application
-from webmail.errands import Errands
+from webmail.executor import BoundedExecutor
 from webmail.guard import Tally
 from webmail.pages import Pages
 
@@ -81,11 +81,11 @@ class House:
         self.peers = PeerWatch()
         self.broken: list[bool] = []
         self._loop = asyncio.new_event_loop()
-        self._errands = Errands(self._loop)
+        self._executor = BoundedExecutor(self._loop)
         self.app = make_application(
             settings or settings_with(),
             lists=lists or store.lists,
-            errands=self._errands,
+            executor=self._executor,
             pages=PAGES,
             tally=self.tally,
             peers=self.peers,
@@ -94,7 +94,7 @@ class House:
         )
 
     def close(self) -> None:
-        self._errands.close()
+        self._executor.close()
         self._loop.close()
 
     def path(self, who: Leaver) -> str:

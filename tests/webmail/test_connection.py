@@ -18,7 +18,7 @@ from mailserver.telemetry.log import get_log
 from mailserver.tls.failures import FailedHandshakes
 from mailserver.tls.parting import LastWords
 from webmail.connection import Reception, hush_libraries, is_proxy, make_config
-from webmail.lobby import Lobby
+from webmail.connection_limit import ConnectionLimit
 
 PROXIES = (ip_network("10.0.0.2/32"), ip_network("2001:db8::/64"))
 
@@ -46,7 +46,7 @@ def test_without_tls_this_machine_and_the_named_proxies_are_answered(
     assert is_proxy(peer, PROXIES) == is_let_in
 
 
-async def visit(lobby: Lobby, *, is_welcome: bool) -> tuple[bytes, int]:
+async def visit(limit: ConnectionLimit, *, is_welcome: bool) -> tuple[bytes, int]:
     """(what a peer of such a reception hears, how often it was full)."""
     turned_away = []
     loop = asyncio.get_running_loop()
@@ -57,7 +57,7 @@ async def visit(lobby: Lobby, *, is_welcome: bool) -> tuple[bytes, int]:
             tls=None,
             config=make_config(nobody, proxies=()),
             state=ServerState(),
-            lobby=lobby,
+            limit=limit,
             not_http=Response(status_code=400),
             is_welcome=lambda _peer: is_welcome,
             on_full=lambda: turned_away.append(True),
@@ -81,9 +81,9 @@ async def nobody(_scope: Any, _receive: Any, _send: Any) -> None:
 
 
 def test_who_is_not_welcome_hears_nothing_and_takes_no_place() -> None:
-    lobby = Lobby(1)
-    assert asyncio.run(visit(lobby, is_welcome=False)) == (b"", 0)
-    assert len(lobby) == 0
+    limit = ConnectionLimit(1)
+    assert asyncio.run(visit(limit, is_welcome=False)) == (b"", 0)
+    assert len(limit) == 0
 
 
 class Busy:
@@ -95,10 +95,10 @@ class Busy:
 
 
 def test_where_every_place_is_a_request_the_next_one_is_turned_away() -> None:
-    lobby = Lobby(1)
-    assert lobby.admit(Busy())
-    assert asyncio.run(visit(lobby, is_welcome=True)) == (b"", 1)
-    assert len(lobby) == 1
+    limit = ConnectionLimit(1)
+    assert limit.admit(Busy())
+    assert asyncio.run(visit(limit, is_welcome=True)) == (b"", 1)
+    assert len(limit) == 1
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Language, pace, lobby, errands: given facts, they decide."""
+"""Language, rate_limiter, limit, executor: given facts, they decide."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.texts.catalogue import Language
-from webmail import errands, pace
-from webmail.errands import Errands, TooBusy
-from webmail.lobby import Lobby
-from webmail.pace import Pace, block_of
+from webmail import executor, rate_limiter
+from webmail.connection_limit import ConnectionLimit
+from webmail.executor import BoundedExecutor, TooBusy
+from webmail.rate_limiter import RateLimiter, block_of
 from webmail.speech import FAILURES, Say, choose_language
 
 
@@ -73,8 +73,8 @@ def test_whom_an_address_stands_for(client: str, block: str) -> None:
 
 
 def test_the_memory_of_the_pace_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "MAX_CLIENTS", 2)
-    counts = Pace(1)
+    monkeypatch.setattr(rate_limiter, "MAX_CLIENTS", 2)
+    counts = RateLimiter(1)
     assert [counts.allows(f"192.0.2.{n}", now_s=0.0) for n in range(4)] == [True, True, True, False]
     assert [counts.allows("192.0.2.0", now_s=at) for at in (59.9, 60.0)] == [False, True]
 
@@ -90,37 +90,41 @@ class Visitor:
 
 
 def test_whoever_is_late_is_cut_off_whatever_they_do() -> None:
-    lobby, waiting, working = Lobby(9), Visitor(), Visitor(deadline_at_s=20.0, is_working=True)
-    assert lobby.admit(waiting)
-    assert lobby.admit(working)
-    assert lobby.sweep(now_s=9.9) == 0
-    assert lobby.sweep(now_s=10.0) == 1
-    assert (waiting.is_aborted, working.is_aborted, len(lobby)) == (True, False, 1)
-    assert lobby.sweep(now_s=20.0) == 1
+    limit, waiting, working = (
+        ConnectionLimit(9),
+        Visitor(),
+        Visitor(deadline_at_s=20.0, is_working=True),
+    )
+    assert limit.admit(waiting)
+    assert limit.admit(working)
+    assert limit.sweep(now_s=9.9) == 0
+    assert limit.sweep(now_s=10.0) == 1
+    assert (waiting.is_aborted, working.is_aborted, len(limit)) == (True, False, 1)
+    assert limit.sweep(now_s=20.0) == 1
     assert working.is_aborted
 
 
 def test_who_only_waits_makes_room_the_longest_first() -> None:
-    lobby, visitors = Lobby(3), [Visitor(is_working=True), Visitor(), Visitor()]
-    assert all(lobby.admit(one) for one in visitors)
-    assert lobby.admit(Visitor(is_working=True))
+    limit, visitors = ConnectionLimit(3), [Visitor(is_working=True), Visitor(), Visitor()]
+    assert all(limit.admit(one) for one in visitors)
+    assert limit.admit(Visitor(is_working=True))
     assert [one.is_aborted for one in visitors] == [False, True, False]
-    assert lobby.admit(Visitor(is_working=True))
+    assert limit.admit(Visitor(is_working=True))
     assert [one.is_aborted for one in visitors] == [False, True, True]
-    assert not lobby.admit(Visitor())
-    lobby.forget(visitors[0])
-    lobby.forget(visitors[0])
-    assert lobby.admit(Visitor())
-    lobby.clear()
-    assert len(lobby) == 0
+    assert not limit.admit(Visitor())
+    limit.forget(visitors[0])
+    limit.forget(visitors[0])
+    assert limit.admit(Visitor())
+    limit.clear()
+    assert len(limit) == 0
 
 
 def test_what_waits_for_the_disk_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errands, "MAX_WAITING", 1)
+    monkeypatch.setattr(executor, "MAX_WAITING", 1)
     may_end = threading.Event()
 
     async def crowd() -> None:
-        desk = Errands(asyncio.get_running_loop())
+        desk = BoundedExecutor(asyncio.get_running_loop())
         first = asyncio.ensure_future(desk.run(may_end.wait))
         await asyncio.sleep(0)
         with pytest.raises(TooBusy):
@@ -134,22 +138,22 @@ def test_what_waits_for_the_disk_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_one_block_has_so_many_places_and_its_own_idle_ones_make_room() -> None:
-    lobby = Lobby(100, per_block=3)
+    limit = ConnectionLimit(100, per_block=3)
     crowd = [Visitor() for _ in range(3)]
-    assert all(lobby.admit(one, block="a") for one in crowd)
+    assert all(limit.admit(one, block="a") for one in crowd)
     other = Visitor()
-    assert lobby.admit(other, block="b")
-    assert lobby.admit(Visitor(), block="a")
+    assert limit.admit(other, block="b")
+    assert limit.admit(Visitor(), block="a")
     assert [one.is_aborted for one in (*crowd, other)] == [True, False, False, False]
-    assert len(lobby) == 4
+    assert len(limit) == 4
 
 
 def test_a_block_whose_places_are_all_at_work_gets_no_more() -> None:
-    lobby = Lobby(100, per_block=3)
+    limit = ConnectionLimit(100, per_block=3)
     crowd = [Visitor(is_working=True) for _ in range(3)]
-    assert all(lobby.admit(one, block="a") for one in crowd)
-    assert not lobby.admit(Visitor(), block="a")
-    assert lobby.admit(Visitor(), block="")
-    lobby.forget(crowd[0])
-    lobby.forget(crowd[0])
-    assert lobby.admit(Visitor(), block="a")
+    assert all(limit.admit(one, block="a") for one in crowd)
+    assert not limit.admit(Visitor(), block="a")
+    assert limit.admit(Visitor(), block="")
+    limit.forget(crowd[0])
+    limit.forget(crowd[0])
+    assert limit.admit(Visitor(), block="a")

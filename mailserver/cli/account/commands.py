@@ -171,7 +171,7 @@ def passwd(
 ) -> None:
     """Set a new password; the old one and every session end at once, and its owner is told."""
     from mailserver.cli.account.recovery_desk import house_over, read_secret, refusals_said
-    from mailserver.recovery.passwords import PasswordDesk
+    from mailserver.recovery.passwords import PasswordService
 
     settings = read_settings(config)
     refuse_secret(numen, _NUMEN_INSTEAD)
@@ -179,11 +179,11 @@ def passwd(
     secret = read_secret("NUMEN" if numen_stdin else "Password")
     with opened_store(settings) as store, refusals_said(settings):
         account_named(store.accounts, identifier)
-        desk = PasswordDesk(house_over(store, settings))
+        service = PasswordService(house_over(store, settings))
         if numen_stdin:
-            desk.set_numen(identifier, secret.reveal(), by_whom=by_whom())
+            service.set_numen(identifier, secret.reveal(), by_whom=by_whom())
         else:
-            desk.set_by_admin(identifier, secret, by_whom=by_whom(), must_change=False)
+            service.set_by_admin(identifier, secret, by_whom=by_whom(), must_change=False)
     print(f"{identifier}: password set")
 
 

@@ -30,11 +30,11 @@ def change(identifier: IdentifierArgument, *, config: ConfigOption = None) -> No
         read_new_secret,
         read_secret,
     )
-    from mailserver.recovery.passwords import PasswordDesk
+    from mailserver.recovery.passwords import PasswordService
 
     old, new = read_secret("Old password"), read_new_secret("New password")
-    with opened_house(config) as house:
-        PasswordDesk(house).change(identifier, old, new)
+    with opened_house(config) as context:
+        PasswordService(context).change(identifier, old, new)
     print(f"{identifier}: password changed")
 
 
@@ -43,11 +43,11 @@ def reset(identifier: IdentifierArgument, *, config: ConfigOption = None) -> Non
     """Set a new first password, for its owner to change; read from the keyboard or a pipe."""
     from mailserver.cli.account.recovery_desk import opened_house, read_new_secret
     from mailserver.cli.directory.subjects import by_whom
-    from mailserver.recovery.passwords import PasswordDesk
+    from mailserver.recovery.passwords import PasswordService
 
     new = read_new_secret("First password")
-    with opened_house(config) as house:
-        PasswordDesk(house).set_by_admin(identifier, new, by_whom=by_whom(), must_change=True)
+    with opened_house(config) as context:
+        PasswordService(context).set_by_admin(identifier, new, by_whom=by_whom(), must_change=True)
     print(f"{identifier}: first password set")
 
 
@@ -58,16 +58,16 @@ def code(
     """Print a one-time code to hand to the account's owner; a person needs their NUMEN with it."""
     from mailserver.cli.account.recovery_desk import opened_house
     from mailserver.cli.directory.subjects import by_whom
-    from mailserver.recovery.passwords import PasswordDesk
+    from mailserver.recovery.passwords import PasswordService
 
-    with opened_house(config) as house:
+    with opened_house(config) as context:
         by_account, who = None, by_whom()
         if by is not None:
-            correspondent = house.subject(by)
+            correspondent = context.subject(by)
             if correspondent is None:
                 raise Mistake(f"--by {by}: no such account: write the correspondent's identifier")
             by_account, who = correspondent.account_id, f"{correspondent.identifier}, {who}"
-        handed = PasswordDesk(house).hand_code(identifier, by_account=by_account, by_whom=who)
+        handed = PasswordService(context).hand_code(identifier, by_account=by_account, by_whom=who)
     print(handed.reveal())
 
 

@@ -32,10 +32,10 @@ def set_address(
     """Send a code to a new recovery address; it counts once `recovery prove` has the code."""
     from mailserver.cli.account.recovery_desk import opened_house
     from mailserver.cli.directory.subjects import by_whom
-    from mailserver.recovery.addresses import AddressDesk
+    from mailserver.recovery.addresses import AddressService
 
-    with opened_house(config) as house:
-        to = AddressDesk(house).set_address(identifier, address, by_whom=by_whom())
+    with opened_house(config) as context:
+        to = AddressService(context).set_address(identifier, address, by_whom=by_whom())
     print(f"{identifier}: a code is on its way to {to}")
 
 
@@ -49,12 +49,12 @@ def prove(
     """
     from mailserver.cli.account.recovery_desk import opened_house, read_secret
     from mailserver.cli.directory.subjects import by_whom
-    from mailserver.recovery.addresses import AddressDesk
+    from mailserver.recovery.addresses import AddressService
 
     refuse_secret(old_code, _CODE_INSTEAD)
     code = read_secret("Code")
-    with opened_house(config) as house:
-        proved = AddressDesk(house).prove(identifier, code.reveal(), by_whom=by_whom())
+    with opened_house(config) as context:
+        proved = AddressService(context).prove(identifier, code.reveal(), by_whom=by_whom())
     print(f"{identifier}: codes go to {proved} from now on")
 
 
@@ -63,10 +63,10 @@ def show(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None
     """Show the recovery address, and since when it is proved."""
     from mailserver.cli.account.recovery_desk import opened_house
     from mailserver.cli.moments import clock
-    from mailserver.recovery.addresses import AddressDesk
+    from mailserver.recovery.addresses import AddressService
 
-    with opened_house(config) as house:
-        found = AddressDesk(house).show(identifier)
+    with opened_house(config) as context:
+        found = AddressService(context).show(identifier)
     told = "none" if found is None else f"{found.address}, proved {clock(found.proved_at_s)}"
     print(f"{identifier}: {told}")
 
@@ -76,10 +76,10 @@ def remove(identifier: IdentifierArgument, *, config: ConfigOption = None) -> No
     """Take the recovery address away, and tell it so."""
     from mailserver.cli.account.recovery_desk import opened_house
     from mailserver.cli.directory.subjects import by_whom
-    from mailserver.recovery.addresses import AddressDesk
+    from mailserver.recovery.addresses import AddressService
 
-    with opened_house(config) as house:
-        was = AddressDesk(house).remove(identifier, by_whom=by_whom())
+    with opened_house(config) as context:
+        was = AddressService(context).remove(identifier, by_whom=by_whom())
     print(f"{identifier}: {'there was none' if was is None else f'{was.address} removed'}")
 
 
@@ -87,11 +87,11 @@ def remove(identifier: IdentifierArgument, *, config: ConfigOption = None) -> No
 def request(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
     """Send a code to the recovery address; the answer is always the same."""
     from mailserver.cli.account.recovery_desk import opened_house
-    from mailserver.recovery.passwords import PasswordDesk
+    from mailserver.recovery.passwords import PasswordService
 
-    with opened_house(config) as house:
-        requested = PasswordDesk(house).request_reset(identifier)
-        print(requested.text.in_language(house.language), flush=True)
+    with opened_house(config) as context:
+        requested = PasswordService(context).request_reset(identifier)
+        print(requested.text.in_language(context.language), flush=True)
         requested.carry_out()
 
 
@@ -109,12 +109,12 @@ def use(
         read_new_secret,
         read_secret,
     )
-    from mailserver.recovery.passwords import PasswordDesk
+    from mailserver.recovery.passwords import PasswordService
 
     refuse_secret(old_code, _CODE_INSTEAD)
     code = read_secret("Code")
     numen = read_secret("NUMEN") if with_numen else None
     new = read_new_secret("New password")
-    with opened_house(config) as house:
-        PasswordDesk(house).reset(identifier, code.reveal(), new, numen=numen)
+    with opened_house(config) as context:
+        PasswordService(context).reset(identifier, code.reveal(), new, numen=numen)
     print(f"{identifier}: password changed")

@@ -1,4 +1,4 @@
-"""What the commands about passwords share: the house over the store, and how refusals are said."""
+"""What the commands about passwords share: the context, and how refusals are said."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mailserver.values.secret import Secret
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mailserver.recovery.house import House
+    from mailserver.recovery.context import RecoveryContext
     from mailserver.settings.model import Settings
     from mailserver.store.ports.store import Store
 
@@ -23,10 +23,10 @@ MAX_LINE_OCTETS = 4096
 
 
 @contextmanager
-def opened_house(config: Path | None) -> Iterator[House]:
+def opened_house(config: Path | None) -> Iterator[RecoveryContext]:
     """
     Raises:
-        Mistake: what a desk refused, in the service's language.
+        Mistake: what a service refused, in the service's language.
     """
     settings = read_settings(config)
     with opened_store(settings) as store, refusals_said(settings):
@@ -37,10 +37,10 @@ def opened_house(config: Path | None) -> Iterator[House]:
 def refusals_said(settings: Settings) -> Iterator[None]:
     """
     Raises:
-        Mistake: what a desk refused, in the service's language.
+        Mistake: what a service refused, in the service's language.
     """
     from mailserver.auth.rules import BadPassword
-    from mailserver.recovery.house import Refused
+    from mailserver.recovery.context import Refused
 
     try:
         yield
@@ -48,11 +48,11 @@ def refusals_said(settings: Settings) -> Iterator[None]:
         raise Mistake(refused.text.in_language(settings.service.language)) from None
 
 
-def house_over(store: Store, settings: Settings) -> House:
+def house_over(store: Store, settings: Settings) -> RecoveryContext:
     """Nobody's address says who types a command: only names and accounts are counted."""
     from mailserver.auth.throttle import Throttle, limits_of
     from mailserver.dkim.signer import open_signer
-    from mailserver.recovery.house import open_house
+    from mailserver.recovery.context import open_house
 
     throttle = Throttle(store.counters, limits_of(settings.auth))
     return open_house(store, settings, signer=open_signer(settings), throttle=throttle)

@@ -14,8 +14,8 @@ from mailserver.cli.mistake import Mistake
 
 if TYPE_CHECKING:
     from mailserver.directory.applying import Applied
-    from mailserver.directory.facts import Facts
-    from mailserver.directory.plan import Plan, Step
+    from mailserver.directory.facts import ImportFacts
+    from mailserver.directory.plan import ImportPlan, Step
     from mailserver.settings.model import Settings
     from mailserver.store.ports.store import Store
 
@@ -27,7 +27,7 @@ _BAR_FROM = 500
 class MadePlan:
     """found: what the reader saw in the files.  corrections: the files to correct."""
 
-    plan: Plan
+    plan: ImportPlan
     path: Path
     digest: str
     found: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ def bar(words: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda count: progress.update(task, advance=count)
 
 
-def _facts(store: Store, settings: Settings, *, now_s: float, is_complete: bool) -> Facts:
+def _facts(store: Store, settings: Settings, *, now_s: float, is_complete: bool) -> ImportFacts:
     """
     Raises:
         Mistake: the key for NUMENs is gone, or the rules for aliases are not good.
@@ -202,7 +202,7 @@ def _facts(store: Store, settings: Settings, *, now_s: float, is_complete: bool)
         raise Mistake(f"{settings.directory.alias_rules}: {error}") from error
 
 
-def _write_corrections(tables: Sequence[object], plan: Plan, path: Path) -> Iterator[Path]:
+def _write_corrections(tables: Sequence[object], plan: ImportPlan, path: Path) -> Iterator[Path]:
     """One file for each table with refused rows, beside the plan; an old one goes."""
     from mailserver.directory.corrections import correction_octets
     from mailserver.directory.plan_file import write_private

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from mailserver.supervisor.board import Seat, Waits
+from mailserver.supervisor.board import BoardSlot, Waits
 from mailserver.supervisor.forking.backoff import Backoff
 from mailserver.supervisor.forking.family import die_with_parent
 from mailserver.supervisor.forking.vigil import LOOK_S, SILENT_S, Verdict, Vigil, read_condition
@@ -62,7 +62,7 @@ class Children:
 
     def __init__(
         self,
-        seats: Sequence[Seat],
+        seats: Sequence[BoardSlot],
         become: Callable[[int], int],
         *,
         life_fd: int,

@@ -24,7 +24,7 @@ from mailserver.supervisor.master.fork_servers import (
 from mailserver.supervisor.master.keyring import Keyring
 from mailserver.supervisor.master.sockets import Sockets
 from mailserver.supervisor.orders import DoorOrders, Orders
-from mailserver.supervisor.plan import Plan
+from mailserver.supervisor.plan import ServicePlan
 
 READY = "ready"
 KILL_MARGIN_S = 2.0
@@ -44,7 +44,9 @@ class Heritage:
 class Generation:
     """A plan, and the hall process that runs it."""
 
-    def __init__(self, plan: Plan, heritage: Heritage, waiting: WaitingHall | None = None) -> None:
+    def __init__(
+        self, plan: ServicePlan, heritage: Heritage, waiting: WaitingHall | None = None
+    ) -> None:
         self.plan = plan
         self.is_ready = False
         self.complaint = ""

@@ -30,7 +30,7 @@ from mailserver.supervisor.master.notify import notify, watchdog_s
 from mailserver.supervisor.master.reload import BadSettings, Reading
 from mailserver.supervisor.master.sockets import PortInUse, Sockets, inherited_sockets
 from mailserver.supervisor.master.window import Window
-from mailserver.supervisor.plan import DoorPlan, Plan
+from mailserver.supervisor.plan import DoorPlan, ServicePlan
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
 
 AUTH_SECRET_OCTETS = 32
@@ -42,7 +42,9 @@ EXIT_PORT_IN_USE = 2
 class Master:
     """One service: its sockets, its generations, its end."""
 
-    def __init__(self, plan: Plan, events: Events, waiting: WaitingHall | None = None) -> None:
+    def __init__(
+        self, plan: ServicePlan, events: Events, waiting: WaitingHall | None = None
+    ) -> None:
         self._events = events
         self._signals = SignalPipe([signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD])
         first_signals.take_over()

@@ -7,7 +7,7 @@ import subprocess
 
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.memory_file import read_memory_file, write_memory_file
-from mailserver.supervisor.plan import Plan, plan_from_json
+from mailserver.supervisor.plan import ServicePlan, plan_from_json
 
 
 class BadSettings(Exception):
@@ -17,7 +17,7 @@ class BadSettings(Exception):
 class Reading:
     """The planning process: `finish` when it has ended."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: ServicePlan) -> None:
         self._out_fd = write_memory_file(b"")
         self._error_fd = write_memory_file(b"")
         self._process = subprocess.Popen(
@@ -37,7 +37,7 @@ class Reading:
         self._process.wait()
         self._close()
 
-    def finish(self) -> Plan:
+    def finish(self) -> ServicePlan:
         """
         Raises:
             BadSettings: the file, or what it names, is not good.

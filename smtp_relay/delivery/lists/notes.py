@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mailserver.dkim.body_hash import BodyHash
 from mailserver.lists.addresses import probe_address
-from mailserver.lists.notes import Facts, Note, compose_note
+from mailserver.lists.notes import Note, NoteFacts, compose_note
 from mailserver.store.ports.lists import ListRole, Lists, MailingList, Member, Reader
 from mailserver.store.ports.people import Life
 from mailserver.store.ports.targets import Target
@@ -67,7 +67,7 @@ class Notes:
         post: bytes = b"",
     ) -> Acceptance:
         now_s, accept_id = self._wall_s(), self._make_id()
-        facts = Facts(
+        facts = NoteFacts(
             to=reader.address,
             id_text=accept_id_text(accept_id),
             date=mail_date(now_s, self._shop.time_zone),
@@ -98,7 +98,7 @@ class Notes:
         )
 
     def _accepted(
-        self, octets: bytes, facts: Facts, accept_id: AcceptId, now_s: float
+        self, octets: bytes, facts: NoteFacts, accept_id: AcceptId, now_s: float
     ) -> Acceptance:
         date = mail_date(now_s, "UTC")
         head = f"Received: by {self._shop.hostname} id {facts.id_text}; {date}\r\n".encode()

@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Protocol, assert_never
 
 from mailserver.dsn.disguise import disguised
-from mailserver.dsn.facts import HEADER_LIMIT_OCTETS, House, Original, Task, cut_block
+from mailserver.dsn.facts import HEADER_LIMIT_OCTETS, Original, Task, cut_block
 from mailserver.dsn.report import Report, compose
 from mailserver.lists.addresses import next_hop_of as list_hop
 from mailserver.queue.schedule import Schedule
@@ -60,7 +60,8 @@ from mailserver.values.message import (
     Notify,
     Relay,
 )
-from mailserver.values.moments import mail_date, zone_named
+from mailserver.values.moments import mail_date
+from mailserver.values.organisation import Organisation
 from smtp_relay.delivery.reports.budget import Counts, ReportBudget
 
 DOOR = "reports"
@@ -151,11 +152,11 @@ class ReportMaker:
         self._language: Language = service.language
         self._postmaster = service.postmaster
         self._inline_limit_octets = settings.store.inline_limit_kib * KIB
-        self._house = House(
+        self._organisation = Organisation(
             hostname=service.hostname,
             domain=self._domains[0],
             help_address=f"postmaster@{self._domains[0]}",
-            zone=zone_named(service.time_zone),
+            time_zone=service.time_zone,
         )
         self._log = get_log("reports")
 
@@ -207,7 +208,7 @@ class ReportMaker:
             return None
         accept_id = make_accept_id(now_s, self._draw(_RANDOM_OCTETS))
         task = Task(
-            house=self._house,
+            organisation=self._organisation,
             owed=disguised(owed),
             original=read_original(message),
             to=message.reverse_path,
@@ -222,7 +223,7 @@ class ReportMaker:
         self, accept_id: AcceptId, task: Task, report: Report, route: Deposit | Relay
     ) -> Acceptance:
         date_text = mail_date(task.made_at_s, "UTC")
-        head = f"Received: by {self._house.hostname} id {task.id_text};\r\n\t{date_text}\r\n"
+        head = f"Received: by {self._organisation.hostname} id {task.id_text};\r\n\t{date_text}\r\n"
         lines = head.encode("ascii")
         if self._sign is not None and isinstance(route, Relay):
             header = report.lead[: report.header_octets]

@@ -21,7 +21,7 @@ from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from mailserver.dsn.facts import House, Original, Task
+from mailserver.dsn.facts import Original, Task
 from mailserver.dsn.original import find_field, header_lines
 from mailserver.dsn.report import compose
 from mailserver.routing.local import at_home, find_local
@@ -29,7 +29,7 @@ from mailserver.store.ports.queue import Attempt, CopyRef, OwedCopy, OwedReport
 from mailserver.store.ports.targets import Target
 from mailserver.values.address import Address, fold_domain
 from mailserver.values.ids import MessageId
-from mailserver.values.moments import zone_named
+from mailserver.values.organisation import Organisation
 from smtp_relay.inbound.message.body import DataReader
 from smtp_relay.inbound.message.foreign_report import ForeignReport, addresses_in, read_foreign
 from smtp_relay.inbound.message.signing import Signing
@@ -76,11 +76,11 @@ def report_back(
     if foreign is None:
         raise NoReport
     told = _who_is_meant(service, octets, forwarders)
-    house = _house_of(service)
+    organisation = _house_of(service)
     task = _task(
         foreign,
-        house,
-        told=told or f"{UNNAMED}@{house.domain}",
+        organisation,
+        told=told or f"{UNNAMED}@{organisation.domain}",
         languages=_BOTH[service.settings.service.language],
         to=to,
         id_text=id_text,
@@ -112,20 +112,20 @@ def _who_is_meant(service: Service, octets: bytes, forwarders: dict[str, Target]
     return next(iter(forwarders)) if len(forwarders) == 1 else ""
 
 
-def _house_of(service: Service) -> House:
+def _house_of(service: Service) -> Organisation:
     own = service.settings.service
     domain = fold_domain(own.domain)
-    return House(
+    return Organisation(
         hostname=own.hostname,
         domain=domain,
         help_address=f"postmaster@{domain}",
-        zone=zone_named(own.time_zone),
+        time_zone=own.time_zone,
     )
 
 
 def _task(
     foreign: ForeignReport,
-    house: House,
+    organisation: Organisation,
     *,
     told: str,
     languages: tuple[Language, ...],
@@ -145,7 +145,7 @@ def _task(
         told_as=told,
     )
     return Task(
-        house=house,
+        organisation=organisation,
         owed=OwedReport(message_id=MessageId(0), kind=foreign.kind, copies=(copy,)),
         original=Original(
             accepted_at_s=_sent_at(foreign.block, now_s),

@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mailserver.auth.gate import Granted
-from mailserver.quota.notice import House, Reader, sending_held
+from mailserver.quota.notice import Reader, sending_held
 from mailserver.quota.sending import Passed, decide_held, why_held
 from mailserver.store.ports.writes import Outcome
 from mailserver.telemetry.log import get_log
 from mailserver.values.address import Address
+from mailserver.values.organisation import Organisation
 from smtp_relay.inbound.transaction.policy import Onward
 
 if TYPE_CHECKING:
@@ -67,10 +68,12 @@ def _tell(service: Service, identifier: str, passed: Passed, now_s: float) -> No
     """In the pool: the account, and whoever answers for it, else postmaster."""
     try:
         said = service.settings.service
-        house = House(hostname=service.hostname, domain=said.domain, time_zone=said.time_zone)
+        organisation = Organisation(
+            hostname=service.hostname, domain=said.domain, time_zone=said.time_zone
+        )
         for reader in _readers(service, identifier, now_s):
             letter = sending_held(
-                house,
+                organisation,
                 reader,
                 identifier=identifier,
                 passed=passed,

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mailserver.quota.notice import House, Reader
+from mailserver.quota.notice import Reader
 from mailserver.quota.staying import StayReason, something_stays
 from mailserver.store.ports.people import Event
 from mailserver.store.ports.writes import Accepted, Outcome
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AccountId
+from mailserver.values.organisation import Organisation
 
 if TYPE_CHECKING:
     from smtp_relay.inbound.service import Service
@@ -62,7 +63,7 @@ def _tell(service: Service, stay: Stay, reverse_path: str, now_s: float) -> None
     if subject.language in {"fr", "en"}:
         language = "fr" if subject.language == "fr" else "en"
     letter = something_stays(
-        House(hostname=service.hostname, domain=said.domain, time_zone=said.time_zone),
+        Organisation(hostname=service.hostname, domain=said.domain, time_zone=said.time_zone),
         Reader(
             mailbox_id=subject.inbox_id,
             address=subject.address or f"{subject.identifier}@{service.ours.principal}",

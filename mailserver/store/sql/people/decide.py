@@ -22,7 +22,7 @@ from mailserver.store.ports.people import (
     PostDoc,
     UnitDoc,
 )
-from mailserver.store.sql.people.documents import Member, Node
+from mailserver.store.sql.people.documents import AccountDraft, Node
 from mailserver.store.sql.people.names import day, keys_of_doc
 from mailserver.store.sql.people.slice import Slice, display_name, subject_key
 
@@ -84,7 +84,7 @@ def _there(doc: Doc | None) -> PersonDoc | None:
     return doc if isinstance(doc, PersonDoc) and doc.life is not Life.GONE else None
 
 
-def _member_of(state: Slice, change: Change) -> Member | None:
+def _member_of(state: Slice, change: Change) -> AccountDraft | None:
     """Whom the change means.  One made by hand who is gone never comes back as somebody new."""
     subject = change.before or change.after
     if not isinstance(subject, PersonDoc) or (change.before is None and not subject.source_key):
@@ -93,8 +93,8 @@ def _member_of(state: Slice, change: Change) -> Member | None:
 
 
 def _put(
-    state: Slice, member: Member | None, kind: Kind, doc: PersonDoc, verifier: str | None
-) -> Member:
+    state: Slice, member: AccountDraft | None, kind: Kind, doc: PersonDoc, verifier: str | None
+) -> AccountDraft:
     """Make the account, bring it back, or change it."""
     if member is None:
         member = state.new_member(kind, doc)
@@ -112,7 +112,7 @@ def _put(
     return member
 
 
-def retire(state: Slice, member: Member) -> None:
+def retire(state: Slice, member: AccountDraft) -> None:
     """The account is gone: nothing of it is deleted, its names go into quarantine."""
     doc = replace(member.doc, life=Life.GONE, life_until_s=None, posts=(), correspondent_of=())
     state.rename(member.account_id, keys_of_doc(member.doc), {})
@@ -121,7 +121,7 @@ def retire(state: Slice, member: Member) -> None:
     _become(state, member, doc)
 
 
-def _become(state: Slice, member: Member, doc: PersonDoc) -> None:
+def _become(state: Slice, member: AccountDraft, doc: PersonDoc) -> None:
     if doc.life is not member.doc.life:
         member.life_since_s = state.moment.now_s
     member.doc = doc
@@ -189,7 +189,7 @@ def _drop_unit(state: Slice, node: Node) -> str | None:
     return None
 
 
-def _account_doc(member: Member | None, unit: UnitDoc) -> PersonDoc:
+def _account_doc(member: AccountDraft | None, unit: UnitDoc) -> PersonDoc:
     """The account of an establishment: its surname is the establishment's name."""
     kept = member.doc if member is not None else None
     base = kept or PersonDoc(source_key="", identifier="", given_name="", surname="", addresses=())
@@ -244,7 +244,7 @@ def _post_words(post: PostDoc) -> str:
     return f"{what} at {post.unit_code}"
 
 
-def _note_changes(state: Slice, member: Member, new: PersonDoc) -> None:
+def _note_changes(state: Slice, member: AccountDraft, new: PersonDoc) -> None:
     """What a person would say of the change, a line each."""
     old = member.doc
     _note_arrow(state, member, "renamed", display_name(old), display_name(new))
@@ -258,12 +258,12 @@ def _note_changes(state: Slice, member: Member, new: PersonDoc) -> None:
         state.note(member, "hidden in the directory" if new.is_hidden else "shown in the directory")
 
 
-def _note_arrow(state: Slice, member: Member, what: str, old: str, new: str) -> None:
+def _note_arrow(state: Slice, member: AccountDraft, what: str, old: str, new: str) -> None:
     if old != new:
         state.note(member, what, f"{old or 'none'} -> {new or 'none'}")
 
 
-def _note_addresses(state: Slice, member: Member, new: PersonDoc) -> None:
+def _note_addresses(state: Slice, member: AccountDraft, new: PersonDoc) -> None:
     old = member.doc
     until = day(state.moment.now_s + state.moment.quarantine_s)
     for address in _less(new.addresses, old.addresses):
@@ -274,7 +274,7 @@ def _note_addresses(state: Slice, member: Member, new: PersonDoc) -> None:
         state.note(member, "first address", new.addresses[0])
 
 
-def _note_posts(state: Slice, member: Member, new: PersonDoc) -> None:
+def _note_posts(state: Slice, member: AccountDraft, new: PersonDoc) -> None:
     ended, begun = _less(member.doc.posts, new.posts), _less(new.posts, member.doc.posts)
     if not ended and not begun:
         return
@@ -288,7 +288,7 @@ def _posts_words(posts: Iterable[PostDoc]) -> str:
     return ", ".join(map(_post_words, posts)) or "none"
 
 
-def _note_units(state: Slice, member: Member, new: PersonDoc) -> None:
+def _note_units(state: Slice, member: AccountDraft, new: PersonDoc) -> None:
     for code in _less(new.correspondent_of, member.doc.correspondent_of):
         state.note(member, "correspondent", f"of {code}")
     for code in _less(member.doc.correspondent_of, new.correspondent_of):

@@ -43,7 +43,7 @@ _UNITS_BY_ID: Final = _UNIT + "WHERE unit.unit_id IN ({rows:integer})"
 
 
 @dataclass(slots=True)
-class Member:
+class AccountDraft:
     """An account of a person or of an establishment: what it was, and what it becomes.
 
     account_id: negative until the account has its row.
@@ -75,18 +75,18 @@ class Node:
     is_gone: bool = False
     was_gone: bool = False
     closed_at_s: float | None = None
-    member: Member | None = None
+    member: AccountDraft | None = None
 
 
-def members_by_source(reader: Reader, source_keys: Iterable[str]) -> list[Member]:
+def members_by_source(reader: Reader, source_keys: Iterable[str]) -> list[AccountDraft]:
     return _members(reader, select(reader, _BY_SOURCE, [(key,) for key in source_keys]))
 
 
-def members_by_identifier(reader: Reader, keys: Iterable[str]) -> list[Member]:
+def members_by_identifier(reader: Reader, keys: Iterable[str]) -> list[AccountDraft]:
     return _members(reader, select(reader, _BY_IDENTIFIER, [(key,) for key in keys]))
 
 
-def members_by_account(reader: Reader, account_ids: Iterable[int]) -> list[Member]:
+def members_by_account(reader: Reader, account_ids: Iterable[int]) -> list[AccountDraft]:
     return _members(reader, select(reader, _BY_ACCOUNT, [(one,) for one in account_ids]))
 
 
@@ -112,7 +112,7 @@ def addresses_of(reader: Reader, accounts: Sequence[tuple[int]]) -> dict[int, li
     return _grouped(select(reader, _ADDRESSES, accounts))
 
 
-def _members(reader: Reader, rows: list[Row]) -> list[Member]:
+def _members(reader: Reader, rows: list[Row]) -> list[AccountDraft]:
     accounts = [(row[0],) for row in rows]
     addresses = addresses_of(reader, accounts)
     posts = posts_of(reader, accounts)
@@ -125,7 +125,7 @@ def _members(reader: Reader, rows: list[Row]) -> list[Member]:
 
 def _member(
     row: Row, addresses: Sequence[str], posts: Sequence[PostDoc], units: Sequence[str]
-) -> Member:
+) -> AccountDraft:
     account_id, kind, source_key, identifier, given_name, surname, class_name, language = row[:8]
     life, life_until_s, life_since_s, is_hidden, telephone, inbox_id, has_verifier, name = row[8:]
     doc = PersonDoc(
@@ -143,7 +143,7 @@ def _member(
         posts=tuple(posts),
         correspondent_of=tuple(units),
     )
-    return Member(
+    return AccountDraft(
         account_id=account_id,
         kind=Kind(kind),
         doc=doc,
@@ -160,7 +160,7 @@ def _nodes(reader: Reader, rows: list[Row], *, whole: bool) -> list[Node]:
     return [_node(row, members.get(row[-1])) for row in rows]
 
 
-def _node(row: Row, member: Member | None) -> Node:
+def _node(row: Row, member: AccountDraft | None) -> Node:
     unit_id, code, kind, name, nature, parent_code, street, postcode, town = row[:9]
     telephone, web_site, is_hidden, closed_at_s, is_gone = row[9:14]
     has_account = member is not None and not member.is_gone

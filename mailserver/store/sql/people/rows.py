@@ -19,7 +19,7 @@ from mailserver.store.ports.people import Life, PersonDoc, RelationKind
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection
 from mailserver.store.sql.people.decide import NO_SIGN_IN
-from mailserver.store.sql.people.documents import Member, Node
+from mailserver.store.sql.people.documents import AccountDraft, Node
 from mailserver.store.sql.people.names import (
     address_key,
     free_former,
@@ -199,7 +199,7 @@ def _place_units(connection: Connection, state: Slice, nodes: Iterable[Node]) ->
 # --- accounts ---------------------------------------------------------------------
 
 
-def _write_accounts(connection: Connection, state: Slice, members: Iterable[Member]) -> None:
+def _write_accounts(connection: Connection, state: Slice, members: Iterable[AccountDraft]) -> None:
     """New ones get their numbers, and so do the names that they were given."""
     new = {fold_local(one.doc.identifier): one for one in members if one.was is None}
     rows = [_new_row(state, one) for one in new.values()]
@@ -215,7 +215,7 @@ def _write_accounts(connection: Connection, state: Slice, members: Iterable[Memb
         name.account_id = numbers.get(name.account_id, name.account_id)
 
 
-def _new_row(state: Slice, member: Member) -> Sequence[Any]:
+def _new_row(state: Slice, member: AccountDraft) -> Sequence[Any]:
     doc = member.doc
     return (
         doc.identifier,
@@ -232,7 +232,7 @@ def _new_row(state: Slice, member: Member) -> Sequence[Any]:
     )
 
 
-def _changed_row(state: Slice, member: Member) -> Sequence[Any]:
+def _changed_row(state: Slice, member: AccountDraft) -> Sequence[Any]:
     doc, was = member.doc, member.was
     key = fold_local(doc.identifier)
     bump = was is not None and (doc.life in NO_SIGN_IN) != (was.life in NO_SIGN_IN)
@@ -247,7 +247,7 @@ def _changed_row(state: Slice, member: Member) -> Sequence[Any]:
     )
 
 
-def _common(member: Member) -> Sequence[Any]:
+def _common(member: AccountDraft) -> Sequence[Any]:
     doc = member.doc
     return (
         doc.given_name,
@@ -263,13 +263,13 @@ def _common(member: Member) -> Sequence[Any]:
     )
 
 
-def _is_theirs(state: Slice, member: Member, key: str) -> bool:
+def _is_theirs(state: Slice, member: AccountDraft, key: str) -> bool:
     """Does the name still lead to this account?  Of those who are gone, somebody may have it."""
     row = state.names.get(key)
     return row is not None and row.account_id == member.account_id
 
 
-def _write_mailboxes(connection: Connection, members: Iterable[Member]) -> None:
+def _write_mailboxes(connection: Connection, members: Iterable[AccountDraft]) -> None:
     new = {one.account_id: one for one in members if one.inbox_id is None}
     rows = [(one, INBOX, secrets.token_hex(EPOCH_OCTETS), 1, 0, 0, 0) for one in new]
     made = select(connection, _INSERT_MAILBOXES, rows)
@@ -278,7 +278,7 @@ def _write_mailboxes(connection: Connection, members: Iterable[Member]) -> None:
     insert(connection, _SET_INBOXES, made)
 
 
-def _write_addresses(connection: Connection, state: Slice, members: Iterable[Member]) -> None:
+def _write_addresses(connection: Connection, state: Slice, members: Iterable[AccountDraft]) -> None:
     """Those of somebody who is gone stay, and lead nowhere."""
     changed = [one for one in members if _has_other_addresses(one)]
     rows: _Rows = []
@@ -292,7 +292,7 @@ def _write_addresses(connection: Connection, state: Slice, members: Iterable[Mem
     insert(connection, _INSERT_ADDRESSES, rows)
 
 
-def _has_other_addresses(member: Member) -> bool:
+def _has_other_addresses(member: AccountDraft) -> bool:
     was = member.was
     if was is None:
         return True
@@ -302,7 +302,7 @@ def _has_other_addresses(member: Member) -> bool:
 # --- posts and relations ------------------------------------------------------------
 
 
-def _write_posts(connection: Connection, state: Slice, members: Iterable[Member]) -> None:
+def _write_posts(connection: Connection, state: Slice, members: Iterable[AccountDraft]) -> None:
     now_s = state.moment.now_s
     ended: _Rows = []
     begun: _Rows = []
@@ -320,7 +320,7 @@ def _write_posts(connection: Connection, state: Slice, members: Iterable[Member]
     insert(connection, _BEGIN_POSTS, begun)
 
 
-def _write_relations(connection: Connection, state: Slice, members: Iterable[Member]) -> None:
+def _write_relations(connection: Connection, state: Slice, members: Iterable[AccountDraft]) -> None:
     now_s, kind = state.moment.now_s, RelationKind.CORRESPONDENT.value
     ended: _Rows = []
     begun: _Rows = []
@@ -333,7 +333,9 @@ def _write_relations(connection: Connection, state: Slice, members: Iterable[Mem
     insert(connection, _BEGIN_RELATIONS, begun)
 
 
-def _write_dated_relations(connection: Connection, state: Slice, members: Iterable[Member]) -> None:
+def _write_dated_relations(
+    connection: Connection, state: Slice, members: Iterable[AccountDraft]
+) -> None:
     """A correspondent until a day is so no longer where they part from the unit before."""
     moment = state.moment
     known = [one for one in members if one.was is not None]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mailserver.store.ports.people import Change, Doc, Kind, PersonDoc, UnitDoc
 from mailserver.store.sql.engine import Reader, Row, first
 from mailserver.store.sql.people.documents import (
-    Member,
+    AccountDraft,
     Node,
     members_by_identifier,
     members_by_source,
@@ -56,7 +56,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    member: Member
+    member: AccountDraft
     what: str
     details: str
 
@@ -105,7 +105,7 @@ class Slice:
             keys.update(keys_of_doc(member.doc))
         return sorted(keys - {""})
 
-    def members(self) -> Iterator[Member]:
+    def members(self) -> Iterator[AccountDraft]:
         yield from self.people.values()
         for node in self.units.values():
             if node.member is not None:
@@ -150,8 +150,8 @@ class Slice:
 
     # Subjects
 
-    def new_member(self, kind: Kind, doc: PersonDoc) -> Member:
-        member = Member(account_id=self._new_id(), kind=kind, doc=doc)
+    def new_member(self, kind: Kind, doc: PersonDoc) -> AccountDraft:
+        member = AccountDraft(account_id=self._new_id(), kind=kind, doc=doc)
         member.life_since_s = self.moment.now_s
         if kind is Kind.PERSON:
             self.people[subject_key(doc)] = member
@@ -161,7 +161,7 @@ class Slice:
         node = self.units[doc.code] = Node(unit_id=self._new_id(), doc=doc)
         return node
 
-    def note(self, member: Member, what: str, details: str = "") -> None:
+    def note(self, member: AccountDraft, what: str, details: str = "") -> None:
         self.events.append(Happened(member, what, details))
 
     def missing_unit(self, codes: Iterable[str]) -> str | None:

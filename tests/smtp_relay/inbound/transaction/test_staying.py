@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.quota.notice import House, Reader
+from mailserver.quota.notice import Reader
 from mailserver.quota.staying import StayReason, shown_sender, something_stays
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.people import Life
 from mailserver.store.ports.writes import Failed
 from mailserver.values.ids import AcceptId, AccountId, MailboxId
 from mailserver.values.message import Acceptance, Deposit, InlineBody, NewCopy, Relay
+from mailserver.values.organisation import Organisation
 from smtp_relay.inbound.transaction.staying import MONTH_S, TOLD
 from tests.smtp_relay.inbound.authors.test_authorship import FORGED
 from tests.smtp_relay.inbound.fakes import (
@@ -203,7 +204,7 @@ def test_whatever_the_sender_is_the_letter_is_ours(
 ) -> None:
     """Only what is plain stands in it, and no sender makes a header line."""
     letter = something_stays(
-        House(hostname=f"mail.{DOMAIN}", domain=DOMAIN),
+        Organisation(hostname=f"mail.{DOMAIN}", domain=DOMAIN),
         Reader(
             mailbox_id=MailboxId(7),
             address=SOMEBODY,

@@ -16,7 +16,7 @@ IPV6_BITS: Final = 64
 """What one subscriber is given."""
 
 
-class Pace:
+class RateLimiter:
     """The counts of this process, for the minute that runs."""
 
     def __init__(self, most: int) -> None:

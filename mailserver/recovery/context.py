@@ -58,7 +58,7 @@ class RecoveryStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class RecoveryContext:
     """One per process.  language: the service's.  domains: ours, folded."""
 
     store: RecoveryStore
@@ -212,13 +212,13 @@ class House:
 
 def open_house(
     store: Store, settings: Settings, *, signer: Signer | None = None, throttle: Throttle
-) -> House:
-    """The house of a service.  throttle: the gate's, where there is one.
+) -> RecoveryContext:
+    """The context of a service.  throttle: the gate's, where there is one.
 
     Raises:
         NumenKeyMissing: the key file is lost, or is no key.
     """
-    return House(
+    return RecoveryContext(
         store=store,
         backend=open_backend(store, settings),
         post=Post(store, settings, signer=signer),

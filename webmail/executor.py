@@ -19,7 +19,7 @@ class TooBusy(Exception):
     """Too many wait; nothing was begun."""
 
 
-class Errands:
+class BoundedExecutor:
     """Used on the loop's thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
