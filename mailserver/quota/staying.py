@@ -34,6 +34,10 @@ class StayReason(Enum):
         fr="il contient des caractères qu'aucun autre serveur n'est tenu d'accepter",
         en="it holds characters that no other server has to accept",
     )
+    NO_WAY = Text(
+        fr="rien ne peut être envoyé d'ici à l'adresse choisie",
+        en="nothing can be sent from here to the address that was chosen",
+    )
     TOO_MUCH = Text(
         fr="trop de messages étaient à renvoyer dans l'heure",
         en="too many messages were to be sent on within the hour",

@@ -24,6 +24,7 @@ from mailserver.lists.posting import (
 )
 from mailserver.people.uai import BadUai, find_code
 from mailserver.quota.room import Room, decide_room
+from mailserver.quota.staying import StayReason
 from mailserver.routing.local import (
     ALWAYS_DELIVERABLE,
     Elsewhere,
@@ -47,6 +48,7 @@ from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.transaction.forward_budget import ForwardBudget
 from smtp_relay.inbound.transaction.list_budget import ListBudget
 from smtp_relay.inbound.transaction.policy import Onward, RefusedByRule, Sending, decide_rcpt
+from smtp_relay.inbound.transaction.staying import Stay
 
 if TYPE_CHECKING:
     from smtp_relay.inbound.service import Service
@@ -224,10 +226,13 @@ class Recipients:
             )
         if onward is not None:
             return Forwarding(onward, keep, self._service.srs.mark(str(target.account_id)))
+        if keep is None and (target.life is Life.LEFT or target.mailbox_id is None):
+            return replies.HAS_LEFT
+        if target.account_id is not None:
+            transaction.stays.append(Stay(target.account_id, StayReason.NO_WAY))
         if keep is not None:
             return keep
-        if target.life is Life.LEFT or target.mailbox_id is None:
-            return replies.HAS_LEFT
+        assert target.mailbox_id is not None
         return Deposit(mailbox_id=target.mailbox_id)
 
     def _onward(

@@ -120,6 +120,22 @@ def test_each_holder_of_a_message_is_told(somebody: Hall) -> None:
     assert sorted(told, key=str) == [Deposit(mailbox_id=MailboxId(n)) for n in (7, 8)]
 
 
+@pytest.mark.parametrize("keeps_copy", [True, False])
+def test_who_forwards_to_where_nothing_can_go_is_told(
+    loop: asyncio.AbstractEventLoop, *, keeps_copy: bool
+) -> None:
+    rule = {"name": "no", "recipient_domains": ["provider.example"], "via": "refuse"}
+    hall = Hall(loop, settings=make_settings(routes=[rule]))
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to=HOME, keeps_copy=keeps_copy)
+    assert answer(hall) == "250 2.1.5"
+    assert letters(hall) == []  # nothing came yet
+    for number in range(3):
+        give(hall, numbered(number))
+    (letter,) = letters(hall)
+    assert "à l'adresse choisie" in read(letter).get_content()
+    assert away(hall) == []
+
+
 def test_nobody_is_told_of_what_goes_or_is_not_stored_or_was_never_to_go(hall: Hall) -> None:
     hall.store.targets[SOMEBODY] = make_target(7)
     give(hall, FORGED)
