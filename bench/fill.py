@@ -19,9 +19,9 @@ from bench.side import DOMAIN, PASSWORD
 from mailserver.auth.passwords import hash_password
 from mailserver.routing.rules import ROUTE_PREFIX
 from mailserver.settings.load import load_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Accepted
-from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import make_accept_id
 from mailserver.values.message import Acceptance, BodyFacts, Deposit, InlineBody, NewCopy, Relay
 from mailserver.values.secret import Secret

@@ -26,7 +26,7 @@ from mailserver.auth.numens import numen_verifier
 from mailserver.auth.passwords import hash_password, verify
 from mailserver.keeper.chores import ChoreThread
 from mailserver.settings.model import Settings
-from mailserver.store.sqlite.store import open_store
+from mailserver.store.open import open_store
 from mailserver.values.secret import Secret
 
 EVERYBODY = 50_000

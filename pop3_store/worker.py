@@ -39,10 +39,10 @@ from mailserver.settings.check.limits import connections_for
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
+from mailserver.store.open import open_store
 from mailserver.store.ports.errors import StoreError
 from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Outcome
-from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
 from mailserver.telemetry.log import Log, get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch

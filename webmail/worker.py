@@ -30,8 +30,8 @@ from mailserver.peers.liveness import keep_alive
 from mailserver.peers.seats import says_who
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.errors import StoreError
-from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch

@@ -33,7 +33,7 @@ def opened_store(settings: Settings) -> Iterator[Store]:
     Raises:
         Mistake: there is none.
     """
-    from mailserver.store.sqlite.store import open_store
+    from mailserver.store.open import open_store
     from mailserver.telemetry.log import log_of_a_command
 
     if not settings.store.path.is_dir():

@@ -108,7 +108,7 @@ def restore(
     from mailserver.backup.restoring import Wanted
     from mailserver.backup.restoring import restore as restore_backup
     from mailserver.backup.tree import BadFolder
-    from mailserver.store.sql.migrations import last_migration
+    from mailserver.store.open import last_migration
 
     schema = last_migration()
     if numen_key is not None and without_numen_key:

@@ -76,10 +76,10 @@ def _check_store(settings: Settings) -> list[Finding]:
     from mailserver.auth.numen_key import lost_key_warning
     from mailserver.cli.status.bodies import body_warnings
     from mailserver.settings.check.finding import error_to_live_with, warning
+    from mailserver.store.open import is_made
     from mailserver.store.outside import folded_domains, outside_warnings
-    from mailserver.store.sqlite.engine import DATABASE
 
-    if not (settings.store.path / DATABASE).exists():
+    if not is_made(settings):
         return []
     with opened_store(settings) as store:
         lost = lost_key_warning(settings.auth.numen_key, store.recovery)

@@ -30,10 +30,10 @@ from mailserver.settings.model import Settings
 from mailserver.settings.template import Value
 from mailserver.setup.certificate import issue, make_authority
 from mailserver.setup.service import NewService, ensure_postmaster, make_dkim_keys, write_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.accounts import Account
 from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Failed
-from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import AccountId, make_accept_id
 from mailserver.values.secret import Secret
 

@@ -27,9 +27,9 @@ from mailserver.demo.client import Collected, Door, Submitted, TourError, collec
 from mailserver.demo.welcome import compose
 from mailserver.settings.listeners import wanted_listeners
 from mailserver.settings.model import Settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.history import Journey
 from mailserver.store.ports.store import Store
-from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import AcceptId, parse_accept_id
 from mailserver.values.moments import mail_date
 

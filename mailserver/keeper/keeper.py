@@ -23,13 +23,13 @@ from mailserver.keeper.chores import ChoreThread
 from mailserver.keeper.clock_watch import ClockWatch
 from mailserver.settings.model import MIB, Settings
 from mailserver.store.clock import boot_name
+from mailserver.store.open import open_store
 from mailserver.store.outside import NotesOwn, folded_domains, outside_warnings
 from mailserver.store.ports.errors import StoreError, StoreUnavailable
 from mailserver.store.ports.people import Conflict, PersonDoc
 from mailserver.store.ports.shared.locks import KeepersTurn
 from mailserver.store.ports.shared.scratch import Scratch
 from mailserver.store.ports.upkeep import Clock, Upkeep
-from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import WorkerContext
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
 from mailserver.telemetry.log import Log, get_log

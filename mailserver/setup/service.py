@@ -32,9 +32,9 @@ from mailserver.settings.service_user import service_user
 from mailserver.settings.template import Value, fill_in, read_config
 from mailserver.setup.certificate import issue
 from mailserver.setup.files import PRIVATE_MODE, PUBLIC_MODE, make_folder, refuse_link, write_new
+from mailserver.store.open import open_store
 from mailserver.store.ports.accounts import Account, Directory
 from mailserver.store.ports.errors import NameTaken
-from mailserver.store.sqlite.store import open_store
 from mailserver.values.address import Address, fold_domain
 
 LOOPBACK = ("127.0.0.1", "[::1]")

@@ -29,7 +29,7 @@ COMMON_MODULES = (
     "mailserver.dkim.signer",
     "mailserver.quota.notice",
     "mailserver.routing.local",
-    "mailserver.store.sqlite.store",
+    "mailserver.store.open",
 )
 """The part of the hall, with its libraries, that every door or nearly every one imports."""
 

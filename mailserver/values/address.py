@@ -128,3 +128,11 @@ def split_plus(local: str) -> tuple[str, str]:
     """`jean+ski` is mailbox `jean` with detail `ski`; without a plus, the detail is empty."""
     base, _, detail = local.partition(PLUS)
     return (base, detail) if base else (local, "")
+
+
+def fold_address(text: str) -> str:
+    """The one key of all spellings of an address, as `Address.key`."""
+    if text.isascii() and text[-1:] != ".":
+        return text.lower()
+    local, at, domain = text.rpartition("@")
+    return f"{fold_local(local)}@{fold_domain(domain)}" if at else fold_local(domain)

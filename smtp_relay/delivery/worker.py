@@ -34,10 +34,10 @@ from mailserver.routing.relaying import make_schedule
 from mailserver.settings.model import Settings
 from mailserver.store.clock import ServiceClock
 from mailserver.store.commit import Committer, Done
+from mailserver.store.open import open_store
 from mailserver.store.ports.errors import StoreBroken
 from mailserver.store.ports.queue import LEASE_S
 from mailserver.store.ports.writes import Outcome
-from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.reports import DANE_STATE, source_name

@@ -37,8 +37,8 @@ from mailserver.routing.srs import Srs, open_srs_key
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
 from mailserver.store.commit import Committer, Done
+from mailserver.store.open import open_store
 from mailserver.store.ports.writes import Outcome
-from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor import contract
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch

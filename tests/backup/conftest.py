@@ -9,8 +9,8 @@ import pytest
 
 from mailserver.routing.srs import open_srs_key
 from mailserver.settings.load import load_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.store import Store
-from mailserver.store.sqlite.store import open_store
 from mailserver.values.message import FiledBody
 from tests.cli.conftest import Run, new_service, run, service
 from tests.store.letters import accept, letter_to, person

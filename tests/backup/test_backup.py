@@ -19,9 +19,9 @@ import pytest
 from mailserver.backup import making, tree
 from mailserver.backup.manifest import MANIFEST, SUMS
 from mailserver.settings.load import load_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.store import Store
-from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import MailboxId
 from tests.backup.conftest import LARGE, filed
 from tests.cli.conftest import Run, Said

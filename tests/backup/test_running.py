@@ -15,8 +15,9 @@ import pytest
 
 from mailserver.backup.manifest import MANIFEST
 from mailserver.settings.load import load_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.store import Store
-from mailserver.store.sqlite.store import SqliteStore, open_store
+from mailserver.store.sqlite.store import SqliteStore
 from mailserver.supervisor.interpreter import python_command, python_environment
 from tests.backup.conftest import filed
 from tests.cli.conftest import Run

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mailserver.queue.copies import CopyState
 from mailserver.settings.load import load_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.queue import Attempt, CopyOutcome, Lease, Leased, Settled, Settlement
 from mailserver.store.ports.store import Store
-from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import AcceptId, AgentId
 from mailserver.values.message import Acceptance, NewCopy, Relay
 from tests.store.letters import FACTS, accept, letter

@@ -13,8 +13,8 @@ import pytest
 
 from mailserver.auth.throttle import ANYWHERE
 from mailserver.settings.load import load_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.store import Store
-from mailserver.store.sqlite.store import open_store
 from tests.cli.conftest import Run
 from tests.cli.test_directory_people import school, typed
 

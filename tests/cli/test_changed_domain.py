@@ -10,7 +10,7 @@ import pytest
 
 from mailserver.keeper.keeper import tell_outside
 from mailserver.settings.load import load_settings
-from mailserver.store.sqlite.store import open_store
+from mailserver.store.open import open_store
 from mailserver.supervisor.planning import errors_at_start
 from mailserver.telemetry.log import get_log
 from tests.cli.conftest import Run

@@ -11,8 +11,8 @@ import pytest
 
 from mailserver import __version__
 from mailserver.settings.load import load_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.shared.scratch import LastSeen
-from mailserver.store.sqlite.store import open_store
 from tests.cli.conftest import Run, Said
 
 pytestmark = pytest.mark.slow

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from mailserver.settings.load import load_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.people import Life
 from mailserver.store.ports.shared.scratch import LastSeen
 from mailserver.store.ports.store import Store
-from mailserver.store.sqlite.store import open_store
 from tests.cli.conftest import Run, Said
 from tests.programs import needs_program
 from tests.store.letters import letter

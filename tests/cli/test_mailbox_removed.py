@@ -12,10 +12,10 @@ import pytest
 
 from mailserver.cli.mailbox import removed as mailbox_removed
 from mailserver.settings.load import load_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.mail import RemovedBy
 from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Removal
-from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import MailboxId, Uid
 from tests.cli.conftest import Run, Said
 from tests.store.letters import accept, letter_to, uids_of, unique_ids_of

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mailserver.settings.load import load_settings
-from mailserver.store.sqlite.store import open_store
+from mailserver.store.open import open_store
 from mailserver.supervisor.doors import DOOR_MODULES
 from mailserver.telemetry.dane import DaneState
 from mailserver.values.ids import accept_id_text

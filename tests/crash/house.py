@@ -14,7 +14,7 @@ import trustme
 from mailserver.auth.passwords import hash_password
 from mailserver.settings.load import load_settings
 from mailserver.settings.model import Settings
-from mailserver.store.sqlite.store import open_store
+from mailserver.store.open import open_store
 from mailserver.values.secret import Secret
 from tests.crash.letters import DOMAIN
 from tests.ports import find_ports

@@ -19,8 +19,8 @@ import pytest
 
 from mailserver.settings.model import MIB
 from mailserver.store.commit import BATCH_OCTETS
+from mailserver.store.open import open_store
 from mailserver.store.sqlite.engine import LOG_GUARD_FACTOR
-from mailserver.store.sqlite.store import open_store
 from tests.crash.collector import sign_in
 from tests.crash.house import PASSWORD, House, build_house, free_ports
 from tests.crash.inspection import inspect_boxes

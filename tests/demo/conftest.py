@@ -9,8 +9,8 @@ import pytest
 from mailserver.demo.academy import DemoService, create
 from mailserver.settings.template import Value
 from mailserver.setup.service import HIGH_PORTS
+from mailserver.store.open import open_store
 from mailserver.store.ports.store import Store
-from mailserver.store.sqlite.store import open_store
 from tests.ports import find_ports
 
 

@@ -14,11 +14,11 @@ from mailserver.demo.cast import CastMember
 from mailserver.settings.check.check import check_settings
 from mailserver.settings.load import load_settings
 from mailserver.setup.service import NewService, write_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.accounts import Account, Credential
 from mailserver.store.ports.mail import Maildrop
 from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Removal
-from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import Uid
 from mailserver.values.secret import Secret
 from tests.demo.conftest import free_ports

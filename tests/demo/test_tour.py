@@ -22,7 +22,7 @@ from mailserver.demo.client import Door, TourError, collect
 from mailserver.demo.screen import greeting
 from mailserver.demo.tour import run
 from mailserver.setup.certificate import issue
-from mailserver.store.sqlite.store import open_store
+from mailserver.store.open import open_store
 from mailserver.values.secret import Secret
 from tests.demo.conftest import free_ports
 from tests.demo.running import Running

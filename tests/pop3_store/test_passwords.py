@@ -11,8 +11,9 @@ from mailserver.auth.numen_key import NumenKey, ensure_key
 from mailserver.auth.numens import numen_verifier
 from mailserver.auth.passwords import hash_password
 from mailserver.settings.model import Settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.people import RelationKind
-from mailserver.store.sqlite.store import SqliteStore, open_store
+from mailserver.store.ports.store import Store
 from mailserver.values.ids import AccountId
 from mailserver.values.secret import Secret
 from tests.pop3_store.conftest import Credentials, make_tree
@@ -28,7 +29,7 @@ class Town:
     """A live door, and the store behind it."""
 
     def __init__(
-        self, door: RunningDoor, store: SqliteStore, ids: dict[str, AccountId], key: NumenKey
+        self, door: RunningDoor, store: Store, ids: dict[str, AccountId], key: NumenKey
     ) -> None:
         self.door = door
         self.store = store

@@ -14,8 +14,9 @@ import pytest
 
 from mailserver.auth.backend import StoreBackend
 from mailserver.settings.model import Settings
+from mailserver.store.open import open_store
+from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Accepted
-from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.values.ids import MailboxId, make_accept_id
 from mailserver.values.message import (
     Acceptance,
@@ -64,7 +65,7 @@ def acceptance(body: Body, octets: bytes, mailbox_id: MailboxId) -> Acceptance:
     )
 
 
-def fill(store: SqliteStore, mailbox_id: MailboxId, bodies: Sequence[bytes]) -> None:
+def fill(store: Store, mailbox_id: MailboxId, bodies: Sequence[bytes]) -> None:
     batch = []
     for octets in bodies:
         body: Body = InlineBody(octets)

@@ -14,8 +14,10 @@ import pytest
 
 from mailserver.demo.academy import DemoService, create
 from mailserver.settings.listeners import wanted_listeners
+from mailserver.store.open import open_store
 from mailserver.store.ports.operators import QueueFilter
-from mailserver.store.sqlite.store import SqliteStore, open_store
+from mailserver.store.ports.store import Store
+from mailserver.store.sqlite.store import SqliteStore
 from tests.demo.conftest import free_ports
 from tests.ports import find_ports
 from tests.programs import needs_program
@@ -54,7 +56,7 @@ class Academy:
         self.ports = {one.kind.name: one.bind.port for one in wanted_listeners(self.demo.settings)}
 
     @contextmanager
-    def store(self) -> Iterator[SqliteStore]:
+    def store(self) -> Iterator[Store]:
         store = open_store(self.demo.settings)
         try:
             yield store
@@ -102,6 +104,7 @@ class Academy:
 
     def removed_count(self) -> int:
         with self.store() as store:
+            assert isinstance(store, SqliteStore)
             ((count,),) = store._engine.read(
                 "SELECT count(*) FROM entry WHERE removed_at_s IS NOT NULL"
             )

@@ -21,9 +21,9 @@ from mailserver.auth.numen_key import load_key
 from mailserver.auth.numens import SLOW, numen_verifier
 from mailserver.directory.moves import take_steps
 from mailserver.settings.load import load_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.people import Life
 from mailserver.store.ports.store import Store
-from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.interpreter import python_command, python_environment
 from tests.cli.conftest import Run
 from tests.demo.conftest import free_ports

@@ -11,9 +11,8 @@ from mailserver.store.sql.history.fingerprints import (
     HEADER_LIMIT_OCTETS,
     MAX_ID_OCTETS,
     find_header_id,
-    fold_address,
 )
-from mailserver.values.address import Address
+from mailserver.values.address import Address, fold_address
 from mailserver.values.ids import make_accept_id
 
 

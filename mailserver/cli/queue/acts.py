@@ -68,8 +68,7 @@ def filters_of(selection: Selection) -> list[QueueFilter]:
         Mistake: an id has no shape of one.
     """
     from mailserver.store.ports.operators import QueueFilter
-    from mailserver.store.sql.history.fingerprints import fold_address
-    from mailserver.values.address import fold_domain
+    from mailserver.values.address import fold_address, fold_domain
 
     def folded(text: str | None, fold: Callable[[str], str]) -> str | None:
         return None if text is None else fold(text.strip())

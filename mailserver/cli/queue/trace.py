@@ -95,7 +95,7 @@ def _only_copy(journey: Journey, copy_no: str | None) -> Journey:
 
 def _copies_of(journey: Journey, address: str) -> Journey:
     """All of them for the sender, else those to that address."""
-    from mailserver.store.sql.history.fingerprints import fold_address
+    from mailserver.values.address import fold_address
 
     key = fold_address(address)
     if fold_address(journey.reverse_path) == key:

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailserver.settings.model import MIB, Settings
+from mailserver.settings.model import MIB
 from mailserver.store.files.bodies import HOLD_LOCK, BodyFiles, sync_folder
 from mailserver.store.files.locks import FileLocks
 from mailserver.store.files.private import make_private_file, make_private_folder
 from mailserver.store.files.reserve import Reserve
-from mailserver.store.files.room import LOGS, RoomRules, room_rules
-from mailserver.store.moments import DEFAULT_RULES, MomentRules, moment_rules
+from mailserver.store.files.room import LOGS, RoomRules
+from mailserver.store.moments import DEFAULT_RULES, MomentRules
 from mailserver.store.ports.errors import StoreFull
 from mailserver.store.sql.faces import (
     ClockFace,
@@ -57,26 +57,6 @@ START_OCTETS = 2 * MIB
 """What the first process needs: logs and their indexes, of three databases."""
 DEFAULT_ROOM = RoomRules()
 YEAR_S = 365.25 * DAY_S
-
-
-def open_store(settings: Settings) -> SqliteStore:
-    """Open the store that the settings name, made and migrated if need be.
-
-    Raises:
-        StoreUnavailable, StoreBroken: see `mailserver.store.ports`.
-        OSError: the folder cannot be made or read.
-    """
-    return SqliteStore(
-        settings.store.path,
-        wal_limit_octets=settings.store.wal_limit_mib * MIB,
-        keep_removed_s=settings.store.keep_removed_days * DAY_S,
-        keep_history_s=settings.store.keep_history_days * DAY_S,
-        room=room_rules(settings.store),
-        sign_in_lifetime_s=settings.auth.cache_hours * 3600.0,
-        expire_after_s=settings.delivery.expire_hours * 3600.0,
-        quarantine_s=settings.directory.quarantine_years * YEAR_S,
-        moments=moment_rules(settings.delivery, settings.passwords, settings.directory),
-    )
 
 
 class SqliteStore:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from mailserver.cli.queue.trace_words import journey_lines
 from mailserver.queue.copies import CopyState
 from mailserver.store.ports.history import CopyStep, Journey
-from mailserver.store.sqlite.store import SqliteStore
+from mailserver.store.ports.store import Store
 from mailserver.values.message import Acceptance
 from smtp_relay.delivery.agent.agent import Ways
 from smtp_relay.delivery.client.options import Times
@@ -200,7 +200,7 @@ async def _misbehave(case: Case, gate: Gate, wire: Wire) -> None:
     await case.deed(wire)
 
 
-def _letter(store: SqliteStore, case: Case, now_s: float) -> Acceptance:
+def _letter(store: Store, case: Case, now_s: float) -> Acceptance:
     recipients = [f"u{number}@{case.domain}" for number in range(len(case.ends) or 1)]
     one = outgoing(*recipients, hop=case.domain, at_s=now_s)
     if case.phase is not Phase.BODY:

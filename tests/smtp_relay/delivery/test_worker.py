@@ -16,7 +16,7 @@ import pytest
 import uvloop
 
 from mailserver.settings.model import Settings
-from mailserver.store.sqlite.store import open_store
+from mailserver.store.open import open_store
 from mailserver.supervisor.contract import WorkerContext
 from mailserver.values.secret import Secret
 from smtp_relay.delivery.worker import Worker, prepare

@@ -20,9 +20,9 @@ import trustme
 from mailserver.auth.accounts import set_numen
 from mailserver.auth.backend import StoreBackend
 from mailserver.settings.model import Settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.errors import NameTaken
 from mailserver.store.ports.store import Store
-from mailserver.store.sqlite.store import open_store
 from mailserver.supervisor.contract import Listener, WorkerContext
 from mailserver.telemetry import log
 from mailserver.values.secret import Secret

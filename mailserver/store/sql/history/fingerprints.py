@@ -19,7 +19,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
-from mailserver.values.address import fold_domain, fold_local
+from mailserver.values.address import fold_address
 from mailserver.values.ids import AcceptId
 
 HEADER_LIMIT_OCTETS: Final = 64 * 1024
@@ -46,14 +46,6 @@ def find_header_id(block: bytes) -> bytes:
 def bare_id(value: bytes) -> bytes:
     """A msg-id as it is compared: without folds, outer space and brackets."""
     return b"".join(value.split()).removeprefix(b"<").removesuffix(b">")[:MAX_ID_OCTETS]
-
-
-def fold_address(text: str) -> str:
-    """The one key of all spellings of an address, as `Address.key`."""
-    if text.isascii() and text[-1:] != ".":
-        return text.lower()
-    local, at, domain = text.rpartition("@")
-    return f"{fold_local(local)}@{fold_domain(domain)}" if at else fold_local(domain)
 
 
 def of_accept_id(accept_id: AcceptId) -> int:

@@ -15,8 +15,7 @@ from mailserver.store.ports.operators import DestinationState, QueuedCopy, Queue
 from mailserver.store.ports.queue import CopyRef, Lane
 from mailserver.store.sql.bulk import select
 from mailserver.store.sql.engine import Engine, Reads, Row, first
-from mailserver.store.sql.history.fingerprints import fold_address
-from mailserver.values.address import fold_domain
+from mailserver.values.address import fold_address, fold_domain
 from mailserver.values.ids import MessageId
 
 WINDOW: Final = 5_000

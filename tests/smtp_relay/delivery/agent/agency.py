@@ -10,9 +10,10 @@ from pathlib import Path
 
 from mailserver.queue.schedule import Schedule
 from mailserver.store.commit import Committer, Done
+from mailserver.store.open import open_store
 from mailserver.store.ports.operators import QueuedCopy, QueueFilter
+from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Outcome
-from mailserver.store.sqlite.store import SqliteStore, open_store
 from mailserver.values.ids import AgentId
 from mailserver.values.message import Acceptance
 from smtp_relay.delivery.agent.agent import Agent, Means, Ways
@@ -79,7 +80,7 @@ class Clock:
 class Agency:
     """One agent at work.  told_count: how often reports were said to be owed."""
 
-    store: SqliteStore
+    store: Store
     agent: Agent
     agent_id: AgentId
     table: Table

@@ -8,10 +8,10 @@ from pathlib import Path
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import EXPIRED, ReportKind
 from mailserver.queue.schedule import Schedule
+from mailserver.store.open import open_store
 from mailserver.store.ports.operators import QueueFilter
 from mailserver.store.ports.queue import CopyRef, OverdueCopy, Settled
 from mailserver.store.ports.writes import Outcome
-from mailserver.store.sqlite.store import open_store
 from mailserver.values.ids import MessageId
 from mailserver.values.message import Notify
 from smtp_relay.delivery.agent.timekeeper import UNTRIED_AGAIN_S, Timekeeper, decide_overdue

@@ -12,10 +12,10 @@ import pytest
 from mailserver.dkim.signer import Signer
 from mailserver.lists.leaving import find_link, leave_by_link
 from mailserver.lists.one_click import Inside, Outside, make_leave_token
+from mailserver.store.open import open_store
 from mailserver.store.ports.lists import ListRule, Posting
 from mailserver.store.ports.people import PostDoc
 from mailserver.store.ports.queue import Lease, Leased, LeasedCopy
-from mailserver.store.sqlite.store import open_store
 from smtp_relay.delivery.lists.one_click import OneClick, open_one_click
 from smtp_relay.delivery.lists.post import Sign, make_workshop, pieces_of
 from tests.dkim.verifier import NOW_S as SIGNED_AT_S

@@ -19,9 +19,10 @@ from pathlib import Path
 import pytest
 
 from mailserver.settings.model import Settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.operators import QueueFilter
 from mailserver.store.ports.queue import Lane
-from mailserver.store.sqlite.store import SqliteStore, open_store
+from mailserver.store.ports.store import Store
 from mailserver.values.address import Address
 from mailserver.values.ids import Uid
 from tests.programs import needs_program
@@ -62,7 +63,7 @@ class House:
             store.close()
 
 
-def _messages(store: SqliteStore, address: str) -> Iterator[bytes]:
+def _messages(store: Store, address: str) -> Iterator[bytes]:
     local, _, domain = address.partition("@")
     mailbox_id = store.accounts.find_mailbox(Address(local, domain).key)
     assert mailbox_id is not None
