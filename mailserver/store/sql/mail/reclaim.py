@@ -77,7 +77,7 @@ _FREE_BODY = """
             WHERE list_post.derived_id = message.message_id AND list_post.stage < 2)
     RETURNING 1"""
 _OLD_SEEN = "SELECT digest FROM list_seen WHERE at_s < ? ORDER BY at_s LIMIT ?"
-_FORGET_SEEN = "DELETE FROM list_seen WHERE digest IN (VALUES {rows})"
+_FORGET_SEEN = "DELETE FROM list_seen WHERE digest IN ({rows:blob})"
 _SPENT = "SELECT message_id FROM spent WHERE message_id > ? ORDER BY message_id LIMIT ?"
 _FREEABLE = """
     SELECT message_id, file_name FROM message WHERE message_id IN ({rows:integer})
