@@ -68,6 +68,7 @@ class Desk:
     # Does somebody wait for it, who is to have it first?
     is_waited_for: Callable[[MailboxId], bool] | None = None
     on_unlock: Callable[[MailboxId], None] | None = None
+    on_in_use: Callable[[MailboxId], None] | None = None  # a sign-in was refused for it
     max_errors: int = 20  # refusals in a row before it is closed
     notices: Notices | None = None  # None: every line is written
 

@@ -9,6 +9,7 @@ from mailserver.peers.patience import ERROR
 from mailserver.store.ports.errors import StoreError
 from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.values.ids import MailboxId
 from pop3_store.desk import Circuit, Desk, Tally
 from pop3_store.listing import OpenMaildrop
 from pop3_store.signed_in import SignedIn
@@ -74,7 +75,7 @@ class Entering:
             if lock is not None and not isinstance(lock, StoreError):
                 lock.release()
         elif lock is None:
-            self._refuse_in_use()
+            self._refuse_in_use(granted.inbox_id)
         else:
             self._guard(lambda: self._enter_late(granted, lock))
 
@@ -100,9 +101,11 @@ class Entering:
             self._applicant = granted
             self._waits, self._next = True, WaitForMaildrop(mailbox_id)
         else:
-            self._refuse_in_use()
+            self._refuse_in_use(mailbox_id)
 
-    def _refuse_in_use(self) -> None:
+    def _refuse_in_use(self, mailbox_id: MailboxId) -> None:
+        if self.desk.on_in_use is not None:
+            self.desk.on_in_use(mailbox_id)
         self.tally.in_use_count += 1
         self.say(Say.MAILDROP_IN_USE)
         self.spend(ERROR)

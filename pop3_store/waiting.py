@@ -6,11 +6,14 @@ when a session of this process lets the mailbox go.  What the first ones wait fo
 when, stands on the board, so that a later one in another process does not get in before.
 
 A holder whose network has vanished makes room (`peers.liveness`): each process looks at its own
-holders of what is waited for, wherever that is.
+holders of what is waited for, wherever that is.  That takes two looks, and `lock_wait_s` may be
+shorter, or nothing: so a maildrop is wanted for a while after a sign-in was refused, too, and
+whoever asks again gets it.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,6 +29,11 @@ LOOK_S = 0.5
 """How often the board is read for what others wait for."""
 SUSPECT_S = 2.0
 """A holder makes room when it was suspect at two looks so far apart: an answer takes less."""
+WANTED_S = 10.0
+"""So long after a sign-in was refused its maildrop's holder is looked at: several looks."""
+MOST_REFUSED = 1_000
+_NEVER = math.inf
+"""Since when somebody waits who does not wait any more: behind everybody, and in nobody's way."""
 
 
 class Locks(Protocol):
@@ -78,6 +86,7 @@ class MaildropQueue:
         self._yield_s = yield_s
         self._queues: dict[MailboxId, deque[Place]] = {}
         self._suspects: dict[Holder, float] = {}
+        self._refused_at_s: dict[MailboxId, float] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -86,7 +95,15 @@ class MaildropQueue:
         """By somebody, here or in another process, who is to have it first?"""
         if mailbox_id in self._queues:
             return True
-        return any(key == mailbox_id for key, _ in self._board.waiters())
+        return any(key == mailbox_id and since_s < _NEVER for key, since_s in self._board.waiters())
+
+    def note_refused(self, mailbox_id: MailboxId) -> None:
+        """Somebody was told that it is in use, and will ask again."""
+        self._refused_at_s.pop(mailbox_id, None)
+        if len(self._refused_at_s) >= MOST_REFUSED:
+            del self._refused_at_s[next(iter(self._refused_at_s))]
+        self._refused_at_s[mailbox_id] = self._clock_s()
+        self._publish()
 
     def enter(self, applicant: Applicant, mailbox_id: MailboxId) -> None:
         place = Place(applicant, mailbox_id, self._clock_s())
@@ -141,18 +158,29 @@ class MaildropQueue:
             return error
 
     def _publish(self) -> None:
+        waiting = [(queue[0].mailbox_id, queue[0].since_s) for queue in self._queues.values()]
         self._board.publish(
-            [(queue[0].mailbox_id, queue[0].since_s) for queue in self._queues.values()]
+            [*waiting, *((key, _NEVER) for key in self._refused_at_s if key not in self._queues)]
         )
 
     # --- holders ----------------------------------------------------------------------
 
     def wanted(self) -> set[int]:
-        """Mailboxes that somebody waits for, here or elsewhere."""
-        return {*self._queues, *(key for key, _ in self._board.waiters())}
+        """Mailboxes that somebody waits for, or did a moment ago, here or elsewhere."""
+        known = {*self._queues, *self._refused_at_s}
+        return known.union(key for key, _ in self._board.waiters())
+
+    def _forget_refused(self) -> None:
+        before_s = self._clock_s() - WANTED_S
+        over = [key for key, at_s in self._refused_at_s.items() if at_s <= before_s]
+        for key in over:
+            del self._refused_at_s[key]
+        if over:
+            self._publish()
 
     def look(self, holders: Iterable[Holder]) -> None:
         """End the sessions of holders that are wanted and whose network has vanished."""
+        self._forget_refused()
         wanted, now_s = self.wanted(), self._clock_s()
         if not wanted:
             self._suspects.clear()

@@ -224,6 +224,7 @@ class Worker:
             lock_wait_s=settings.pop3.lock_wait_s,
             is_waited_for=queue.is_waited_for,
             on_unlock=self._unlocked,
+            on_in_use=queue.note_refused,
             notices=Notices(self._log, clock_s=time.monotonic),
         )
 

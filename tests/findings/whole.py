@@ -47,11 +47,12 @@ class Whole:
     def key(self) -> Path:
         return self.folder / "tls/key.pem"
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """One `mailserver` command in a process of its own."""
         return subprocess.run(
             python_command("mailserver.cli.main", *words, "--config", str(self.settings_file)),
             env=self.environment,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,

@@ -13,7 +13,7 @@ from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.values.ids import MailboxId
 from pop3_store.lobby import Lobby
 from pop3_store.protocol import Pop3Protocol
-from pop3_store.waiting import SUSPECT_S, MaildropQueue
+from pop3_store.waiting import MOST_REFUSED, SUSPECT_S, WANTED_S, MaildropQueue
 from tests.pop3_store.fakes import (
     INBOX,
     FakeCommitter,
@@ -201,11 +201,44 @@ def test_a_holder_is_asked_for_by_another_process(
     assert len(holder.reasons) == 1
 
 
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_a_suspect_holder_makes_room_also_for_who_was_refused_at_once(
+    store: FakeStore, clock: Clock, tmp_path: Path, *, is_elsewhere: bool
+) -> None:
+    here, there = (House(store, clock, tmp_path / "board") for _ in range(2))
+    for house in (here, there):
+        house.board.beat(now_s=clock.now_s)
+    looks = there.queue if is_elsewhere else here.queue
+    hold(store)
+    holder = SomeHolder(silent_s=61.0)
+    here.queue.note_refused(INBOX)
+    assert not looks.is_waited_for(INBOX), "nobody waits: whoever comes next may have it"
+    looks.look([holder])
+    clock.now_s += SUSPECT_S
+    looks.look([holder])
+    assert len(holder.reasons) == 1
+
+
+def test_what_was_wanted_a_while_ago_is_so_no_more(store: FakeStore, clock: Clock) -> None:
+    queue = House(store, clock).queue
+    queue.note_refused(INBOX)
+    clock.now_s += WANTED_S
+    queue.look([SomeHolder(silent_s=61.0)])
+    assert queue.wanted() == set()
+
+
+def test_refusals_without_end_cost_bounded_memory(store: FakeStore, clock: Clock) -> None:
+    queue = House(store, clock).queue
+    for number in range(2 * MOST_REFUSED):
+        queue.note_refused(MailboxId(number))
+    assert len(queue.wanted()) == MOST_REFUSED
+
+
 # --- through the door ---------------------------------------------------------------------
 
 
 class Door:
-    def __init__(self, store: FakeStore, clock: Clock) -> None:
+    def __init__(self, store: FakeStore, clock: Clock, *, wait_s: float = WAIT_S) -> None:
         self.loop = ManualLoop()
         self.store, self.clock = store, clock
         self.queue = House(store, clock).queue
@@ -219,9 +252,10 @@ class Door:
                 on_broken=desk.on_broken,
                 log=desk.log,
                 tally=desk.tally,
-                lock_wait_s=WAIT_S,
+                lock_wait_s=wait_s,
                 is_waited_for=self.queue.is_waited_for,
                 on_unlock=self._unlocked,
+                on_in_use=self.queue.note_refused,
             ),
             queue=self.queue,
             gate=FakeGate(),
@@ -319,3 +353,23 @@ def test_at_the_end_of_the_process_nobody_waits(door: Door) -> None:
     _, wire = sign_in(door)
     door.lobby.drain()
     assert b"-ERR [IN-USE] " in wire.said()
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 1.0])
+def test_whoever_does_not_wait_long_has_the_next_try_for_a_holder_that_vanished(
+    store: FakeStore, clock: Clock, wait_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.pop3_store.test_waiting.WAIT_S", wait_s)
+    door = Door(store, clock, wait_s=wait_s)
+    holder, _ = sign_in(door)
+    monkeypatch.setattr(Pop3Protocol, "is_suspect", lambda _self, *, after_s: after_s == YIELD_S)
+    _, wire = sign_in(door)
+    clock.now_s += wait_s
+    door.turn()
+    assert b"-ERR [IN-USE] " in wire.said()
+    door.lobby.look_at_holders()
+    clock.now_s += SUSPECT_S
+    door.lobby.look_at_holders()
+    holder.connectionLost()  # as its loop says after the abort
+    _, wire = sign_in(door)
+    assert b"+OK 1 message (" in wire.said()
