@@ -15,6 +15,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -46,6 +47,9 @@ INDEX_S = 2.0  # a search looks at what is newer by itself
 SLICE_PAUSE_S = 0.02
 """Between two slices of a round that goes on, so that writers of mail come first."""
 WAIT_FOR_TURN_S = 1.0
+LONG_LOG_S = 600.0
+"""Moving the log is one statement of SQLite, which nothing can interrupt: a log that grew to
+gigabytes while no keeper lived takes minutes on a slow disk.  All else is slices."""
 DAY_S = 86_400.0
 YEAR_S = 365.25 * DAY_S
 
@@ -104,6 +108,8 @@ def serve(prepared: Settings, context: WorkerContext) -> None:
             left_s=prepared.directory.left_days * DAY_S,
             quarantine_s=prepared.directory.quarantine_years * YEAR_S,
             tell=context.tell,
+            beat=context.beat,
+            long_statement=context.long_statement,
         )
         wait_for_turn(store.locks, pause, log)
         tell_outside(store.people, prepared, log)
@@ -149,6 +155,10 @@ class Keeper:
     left_s: float
     quarantine_s: float
     tell: Callable[[dict[str, float]], None] = field(default=lambda _report: None)
+    beat: Callable[[], None] = field(default=lambda: None)
+    long_statement: Callable[[float], AbstractContextManager[None]] = field(
+        default=lambda _seconds: nullcontext()
+    )
     _round_at_s: float = 0.0
     _report_at_s: float = 0.0
     _index_at_s: float = 0.0
@@ -174,6 +184,7 @@ class Keeper:
     def _tried(self, chore: Callable[[], float], clock_s: float) -> float:
         """How long this chore can wait, or the pause after it failed; each failure is told once
         in a round: the log may stand on the disk that is full."""
+        self.beat()  # each is short, and they come one behind the other
         try:
             return chore()
         except StoreUnavailable as error:
@@ -188,7 +199,8 @@ class Keeper:
 
     def _move_log(self, now_s: float, clock_s: float) -> float:
         try:
-            used_octets = self.store.upkeep.checkpoint()
+            with self.long_statement(LONG_LOG_S):
+                used_octets = self.store.upkeep.checkpoint()
         except StoreUnavailable:
             self._report(now_s, clock_s, self.store.upkeep.log_octets())
             raise

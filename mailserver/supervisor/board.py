@@ -15,6 +15,7 @@ each process, in the order of `slot_names`:
     56      8       itself       when it reported (CLOCK_MONOTONIC)
     64      8       itself       octets of the report; while they are written, 0
     72      rest    itself       the report, JSON
+    last 8  8       itself       seconds that the statement it is in may take; 0: a usual one
 
 Every field has one writer.  A reader that comes in the middle of a report sees none.
 """
@@ -34,6 +35,7 @@ SLOT_OCTETS: Final = 8 * 1024
 _BEAT, _PID, _STARTED, _DEATHS, _REPLACED, _STATUS, _WAITS, _REPORTED, _LENGTH, _REPORT = range(
     0, 80, 8
 )
+_LONG: Final = SLOT_OCTETS - 8  # at the end: where older code looks, nothing has moved
 _FLOAT: Final = struct.Struct("=d")
 _NUMBER: Final = struct.Struct("=q")
 
@@ -108,10 +110,14 @@ class BoardSlot:
         """It serves, and its loop turns."""
         _FLOAT.pack_into(self._memory, self._start + _BEAT, now_s)
 
+    def be_long(self, seconds: float) -> None:
+        """What comes now may take so long; 0: it is over."""
+        _FLOAT.pack_into(self._memory, self._start + _LONG, seconds)
+
     def tell(self, report: dict[str, float], *, now_s: float) -> None:
         """What it counts; too much for the slot is left out."""
         octets = json.dumps(report).encode("ascii")
-        if len(octets) > SLOT_OCTETS - _REPORT:
+        if len(octets) > _LONG - _REPORT:
             return
         at = self._start
         _NUMBER.pack_into(self._memory, at + _LENGTH, 0)
@@ -124,6 +130,7 @@ class BoardSlot:
     def begin(self, *, now_s: float) -> None:
         """Before the fork: nobody serves here yet."""
         _FLOAT.pack_into(self._memory, self._start + _BEAT, 0.0)
+        self.be_long(0.0)
         _FLOAT.pack_into(self._memory, self._start + _STARTED, now_s)
         self.wait_for(Waits.NOTHING)
 
@@ -150,6 +157,11 @@ class BoardSlot:
     def beat_at_s(self) -> float:
         """0: it does not serve yet."""
         return self._float(_BEAT)
+
+    @property
+    def long_s(self) -> float:
+        """See `be_long`."""
+        return self._float(_LONG)
 
     def read(self, name: str, *, now_s: float) -> Slot:
         beat_at_s, report = self.beat_at_s, self._report()

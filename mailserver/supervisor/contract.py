@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,6 +49,18 @@ class WorkerContext:
         """To be called once a second, by the loop that serves; see `vigil`."""
         if self.seat is not None:
             self.seat.beat(now_s=time.monotonic())
+
+    @contextmanager
+    def long_statement(self, seconds: float) -> Iterator[None]:
+        """One statement that nothing can interrupt, and how long it may take on a slow disk."""
+        if self.seat is not None:
+            self.seat.be_long(seconds)
+        try:
+            yield
+        finally:
+            self.beat()
+            if self.seat is not None:
+                self.seat.be_long(0.0)
 
     def tell(self, report: dict[str, float]) -> None:
         """What the worker counts, where no disk is needed to read it."""

@@ -16,9 +16,6 @@ DOOR_MODULES: Final = {
     KEEPER: "mailserver.keeper.keeper",
 }
 """Every door that `run` may start; a new one is a line here and a service in docker-compose.yml."""
-PATIENCE_S: Final = {KEEPER: 600.0}
-"""How long a worker's loop may stand still, where that is not the usual (see `vigil`): the keeper
-moves a long log in one step."""
 DOOR_NAMES: Final = ", ".join(DOOR_MODULES)
 """For people: what may stand behind `--door`."""
 

@@ -143,6 +143,20 @@ def test_what_is_wrong_with_counters(
     assert words in told(tmp_path, counters=counters)
 
 
+def test_a_supervisor_that_is_stopped_is_a_warning_that_says_what_to_do(tmp_path: Path) -> None:
+    facts = Facts(
+        settings=settings(tmp_path),
+        now_s=NOW_S,
+        reports={},
+        supervisors=[],
+        silent_supervisors=[4711],
+    )
+    (finding,) = [one for one in all_findings(facts) if one.key == "service"]
+    assert finding.level.value == "warning"
+    assert finding.sentence.startswith("the supervisor (process 4711) does not answer")
+    assert "`kill -CONT 4711`" in finding.sentence
+
+
 def test_limits_that_are_off_are_a_note(tmp_path: Path) -> None:
     assert "note: nobody's mailbox" in told(tmp_path, classes=[])  # type: ignore[arg-type]
 

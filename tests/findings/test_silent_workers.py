@@ -56,6 +56,27 @@ def test_workers_of_every_door_that_are_stopped_are_replaced(whole: Whole) -> No
         assert slots(whole)[f"{door}.0"]["replaced_count"] == 1 or door == "smtp"
 
 
+@pytest.mark.heavy
+@pytest.mark.timeout(300)
+def test_a_hall_that_is_stopped_is_replaced(whole: Whole) -> None:
+    """Over half a minute, of which nothing can be left out."""
+    (hall,) = whole.named("hall")
+    os.kill(hall, signal.SIGSTOP)
+    whole.wait_for("hall replaced: it was stopped", pid=hall, patience_s=PATIENCE_S)
+    wait_until(lambda: whole.named("hall") not in ([hall], []), patience_s=PATIENCE_S)
+    wait_until(lambda: len(whole.workers("pop3")) == 1, patience_s=PATIENCE_S)
+
+
+def test_a_supervisor_that_is_stopped_is_told_by_status(whole: Whole) -> None:
+    assert whole.process is not None
+    os.kill(whole.process.pid, signal.SIGSTOP)
+    try:
+        assert f"the supervisor (process {whole.process.pid}) does not answer" in whole.findings()
+    finally:
+        os.kill(whole.process.pid, signal.SIGCONT)
+    assert "the supervisor" not in whole.findings()
+
+
 def test_while_a_worker_cannot_come_back_its_parent_answers(whole: Whole, tmp_path: Path) -> None:
     """Its store is gone: each start fails."""
     store = whole.folder / "store"

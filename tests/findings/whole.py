@@ -109,6 +109,11 @@ class Whole:
             pid for pid in own if _name(pid).startswith(f"{door} ") and _name(pid)[-1:].isdigit()
         )
 
+    def named(self, name: str) -> list[int]:
+        """Process ids of those with exactly this name."""
+        assert self.process is not None
+        return sorted(pid for pid in _descendants(self.process.pid) if _name(pid) == name)
+
     def certify(self, key_type: trustme.KeyType, authority: trustme.CA | None = None) -> bytes:
         """Write another certificate and its key; the certificate in DER."""
         import ssl

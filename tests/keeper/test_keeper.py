@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from mailserver.keeper.clock_watch import ClockWatch
 from mailserver.keeper.keeper import (
     BUSY_STEP_S,
     CALM_STEP_S,
+    LONG_LOG_S,
     ROUND_S,
     SLICE_PAUSE_S,
     Keeper,
@@ -279,3 +282,29 @@ def test_it_keeps_a_real_store(tmp_path: Path) -> None:
     assert kept.step(now_s=1e9, clock_s=0) <= CALM_STEP_S
     assert "keeper.0" in store.counters.read_reports()
     store.close()
+
+
+def test_only_the_log_is_moved_in_a_statement_that_may_take_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = FakeStore()
+    kept = keeper(store)
+    told: list[object] = []
+
+    @contextmanager
+    def long_statement(seconds: float) -> Iterator[None]:
+        told.append(seconds)
+        yield
+        told.append("over")
+
+    kept.long_statement = long_statement
+    kept.beat = lambda: told.append("beat")
+    checkpoint = store.checkpoint
+
+    def noted_checkpoint() -> int:
+        told.append("log")
+        return checkpoint()
+
+    monkeypatch.setattr(store, "checkpoint", noted_checkpoint)
+    kept.step(now_s=1e9, clock_s=0)
+    assert told == ["beat", "beat", LONG_LOG_S, "log", "over", "beat", "beat", "beat"]

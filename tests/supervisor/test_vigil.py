@@ -9,19 +9,37 @@ import subprocess
 import pytest
 
 from mailserver.supervisor.board import Board, Waits, make_board_memory, slot_names
-from mailserver.supervisor.forking.vigil import SILENT_S, Condition, Verdict, Vigil, read_condition
+from mailserver.supervisor.forking.vigil import (
+    SILENT_S,
+    STOP_LOOK_S,
+    Condition,
+    StopWatch,
+    Verdict,
+    Vigil,
+    read_condition,
+)
 from tests.supervisor.service import wait_until
 
 
 def watch(
-    condition: Condition, *, beat_at_s: float = 5.0, looks: int = 40, step_s: float = 1.0
+    condition: Condition,
+    *,
+    beat_at_s: float = 5.0,
+    looks: int = 40,
+    step_s: float = 1.0,
+    long_s: float = 0.0,
 ) -> tuple[Verdict, Waits]:
     """What is decided of a child that beat once, after so many looks."""
     vigil = Vigil()
     verdict, waits = Verdict.WELL, Waits.NOTHING
     for number in range(looks):
         seen = condition if number > 2 else Condition(condition.states, 0.0)
-        verdict, waits = vigil.look(beat_at_s, now_s=number * step_s, condition=lambda s=seen: s)  # type: ignore[misc]
+        verdict, waits = vigil.look(
+            beat_at_s,
+            now_s=number * step_s,
+            condition=lambda s=seen: s,  # type: ignore[misc]
+            long_s=long_s,
+        )
         if verdict is Verdict.REPLACE:
             break
     return verdict, waits
@@ -103,3 +121,50 @@ def test_a_report_that_is_too_long_for_its_slot_leaves_the_one_before() -> None:
     board.seat("a.0").tell({"n": 1.0}, now_s=1.0)
     board.seat("a.0").tell({f"counter {n}": 1.0 for n in range(10_000)}, now_s=2.0)
     assert board.slots(now_s=3.0)[0].report == {"n": 1.0}
+
+
+@pytest.mark.parametrize(("looks", "verdict"), [(590, Verdict.LET_BE), (610, Verdict.REPLACE)])
+def test_whoever_is_in_a_statement_that_may_take_long_is_given_that_long(
+    looks: int, verdict: Verdict
+) -> None:
+    assert watch(Condition(frozenset("S"), 0.0), looks=looks, long_s=600.0)[0] is verdict
+
+
+def test_a_stopped_one_is_replaced_also_in_a_long_statement() -> None:
+    stopped = Condition(frozenset("T"), 0.0)
+    assert watch(stopped, looks=35, long_s=600.0)[0] is Verdict.REPLACE
+
+
+def test_a_long_statement_stands_on_the_board_while_it_lasts_and_never_for_a_successor() -> None:
+    fd = make_board_memory(1)
+    seat = Board(fd, ["keeper.0"]).seat("keeper.0")
+    os.close(fd)
+    seat.be_long(600.0)
+    seat.tell({"x": 1.0}, now_s=1.0)
+    assert seat.long_s == 600.0
+    assert seat.read("keeper.0", now_s=2.0).report == {"x": 1.0}
+    seat.begin(now_s=3.0)
+    assert seat.long_s == 0.0
+
+
+def looked(states: str, watcher: StopWatch, *, begin_s: float, seconds: float) -> bool:
+    condition, answer = Condition(frozenset(states), 0.0), False
+    for number in range(int(seconds / STOP_LOOK_S) + 1):
+        answer = watcher.is_to_be_replaced(condition, now_s=begin_s + number * STOP_LOOK_S)
+    return answer
+
+
+def test_who_does_not_beat_is_replaced_once_it_was_stopped_for_30_s() -> None:
+    watcher = StopWatch()
+    assert not looked("S", watcher, begin_s=0.0, seconds=600.0)
+    assert not looked("T", watcher, begin_s=605.0, seconds=20.0)
+    assert not looked("S", watcher, begin_s=630.0, seconds=5.0)
+    assert not looked("T", watcher, begin_s=640.0, seconds=20.0)
+    assert looked("T", watcher, begin_s=665.0, seconds=5.0)
+
+
+def test_a_machine_that_slept_is_nobody_that_was_stopped() -> None:
+    watcher = StopWatch()
+    stopped = Condition(frozenset("T"), 0.0)
+    assert not watcher.is_to_be_replaced(stopped, now_s=0.0)
+    assert not watcher.is_to_be_replaced(stopped, now_s=86_400.0)

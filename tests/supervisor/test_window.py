@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailserver.supervisor.master import window as module
-from mailserver.supervisor.master.window import Window, look
+from mailserver.supervisor.master.window import Window, look, look_at_all
 from mailserver.supervisor.wakeup import wait_readable
 
 
@@ -80,3 +80,18 @@ def test_a_stranger_who_took_the_name_is_not_believed(
         window = Window(tmp_path, users=())
         assert len(window.fds) == 1  # it takes the next number
         window.close()
+
+
+def test_a_supervisor_that_takes_and_says_nothing_is_known_by_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped: the kernel takes the connection for it."""
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+    silent = Window(tmp_path, users=())
+    try:
+        assert look_at_all(tmp_path) == ([], [os.getpid()])
+        assert look(tmp_path) == []
+        with opened(tmp_path, "two"):
+            assert look_at_all(tmp_path) == ([{"name": "two"}], [os.getpid()])
+    finally:
+        silent.close()

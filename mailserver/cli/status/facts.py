@@ -62,6 +62,7 @@ class Facts:
     reports: Reports
     supervisors: list[dict[str, Any]]
     doors: list[DoorFacts] = field(default_factory=list)
+    silent_supervisors: list[int] = field(default_factory=list)  # process ids
     found: list[Finding] = field(default_factory=list)  # by what asked the store
     apart: bool = False
 
@@ -82,13 +83,15 @@ class Facts:
 
 def gather(settings: Settings, names: list[str], *, apart: bool) -> Facts:
     """apart: a door that reports while nobody listens on its ports here may be elsewhere."""
-    from mailserver.supervisor.master.window import look
+    from mailserver.supervisor.master.window import look_at_all
 
+    supervisors, silent = look_at_all(settings.store.path)
     facts = Facts(
         settings=settings,
         now_s=time.time(),
         reports={},
-        supervisors=look(settings.store.path),
+        supervisors=supervisors,
+        silent_supervisors=silent,
         apart=apart,
     )
     asking = threading.Thread(target=_ask_the_store, args=(facts,), daemon=True)

@@ -160,6 +160,14 @@ def _patience(slot: dict[str, Any]) -> str:
 
 
 def check_supervisor(facts: Facts) -> Iterator[Finding]:
+    """It brings back what dies; nobody brings it back but systemd, Docker, or a person."""
+    for pid in facts.silent_supervisors:
+        yield warning(
+            "service",
+            f"the supervisor (process {pid}) does not answer: it is stopped, or hangs; until it"
+            " goes on nothing that dies comes back, and no certificate or setting is read again."
+            f" `kill -CONT {pid}`, else restart the service",
+        )
     if any(supervisor["is_stopping"] for supervisor in facts.supervisors):
         yield note("service", "it is stopping")
 

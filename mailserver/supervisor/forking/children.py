@@ -18,7 +18,7 @@ from typing import NoReturn
 from mailserver.supervisor.board import BoardSlot, Waits
 from mailserver.supervisor.forking.backoff import Backoff
 from mailserver.supervisor.forking.family import die_with_parent
-from mailserver.supervisor.forking.vigil import LOOK_S, SILENT_S, Verdict, Vigil, read_condition
+from mailserver.supervisor.forking.vigil import LOOK_S, Verdict, Vigil, read_condition
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
 
 _OURS = (signal.SIGTERM, signal.SIGCHLD)
@@ -66,13 +66,11 @@ class Children:
         become: Callable[[int], int],
         *,
         life_fd: int,
-        patience_s: float = SILENT_S,
     ) -> None:
         """seats: one for each child, on the board.
 
         become: what the child of this place does, in the child; its answer is the exit status.
         life_fd: reads end-of-file when this process's own parent is gone.
-        patience_s: with a child that is silent and not stopped.
         """
         self.must_end = False
         """SIGTERM came, or the parent is gone."""
@@ -80,7 +78,6 @@ class Children:
         self._parent_life_fd = life_fd
         self._signals = SignalPipe(_OURS)
         self._seats = seats
-        self._patience_s = patience_s
         self._looked_at_s = 0.0
         self._places = [_Place() for _ in seats]
         # Only this process holds the write end: its death is the children's end-of-file.
@@ -92,7 +89,7 @@ class Children:
         for index, place in enumerate(self._places):
             if place.pid is None and place.due_at_s <= now_s:
                 self._seats[index].begin(now_s=now_s)
-                place.vigil, place.was_killed = Vigil(patience_s=self._patience_s), False
+                place.vigil, place.was_killed = Vigil(), False
                 place.pid, place.started_at_s = self._fork(index), now_s
                 self._seats[index].fill(place.pid)
 
@@ -144,7 +141,10 @@ class Children:
             return None
         pid = place.pid
         verdict, waits = place.vigil.look(
-            seat.beat_at_s, now_s=now_s, condition=lambda: read_condition(pid)
+            seat.beat_at_s,
+            now_s=now_s,
+            condition=lambda: read_condition(pid),
+            long_s=seat.long_s,
         )
         is_news = seat.wait_for(waits)
         place.was_killed = verdict is Verdict.REPLACE

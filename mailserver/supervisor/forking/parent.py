@@ -18,11 +18,9 @@ from mailserver.keys.files import adopt
 from mailserver.settings.model import Settings
 from mailserver.supervisor.board import Board
 from mailserver.supervisor.contract import Door, Listener, WorkerContext
-from mailserver.supervisor.doors import PATIENCE_S
 from mailserver.supervisor.forking.children import Children, Silence
 from mailserver.supervisor.forking.family import name_process, watch_life
 from mailserver.supervisor.forking.porter import WORTH_IT_S, Porter
-from mailserver.supervisor.forking.vigil import SILENT_S
 from mailserver.supervisor.orders import DoorOrders
 from mailserver.telemetry.log import Log, configure, get_log
 from mailserver.telemetry.unraised import log_unraised
@@ -49,12 +47,7 @@ class DoorParent:
         self._log = get_log("supervisor")
         self._seat = board.seat(f"{orders.name} parent")
         self._seats = [board.seat(f"{orders.name}.{index}") for index in range(len(orders.workers))]
-        self._children = Children(
-            self._seats,
-            self._serve,
-            life_fd=life_fd,
-            patience_s=PATIENCE_S.get(orders.name, SILENT_S),
-        )
+        self._children = Children(self._seats, self._serve, life_fd=life_fd)
         self._porter: Porter | None = None
         self._made_listeners: list[tuple[Listener, ...]] = []
         self._door: Door

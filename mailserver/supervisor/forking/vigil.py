@@ -11,6 +11,9 @@ or a machine that gives nobody the processor never looks like a hung worker.  Af
 | waits in the kernel for the disk, in any thread     | let be, and said: a kill would wait |
 | can run and did not get half of the time            | let be, and said: a busy machine    |
 | computed for half of the time, or sleeps            | replaced: it waits for itself       |
+
+A process that has said that its next statement may take longer (the keeper, which moves a long
+log in one) is given that long, unless it is stopped.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from mailserver.supervisor.board import Waits
 
 LOOK_S: Final = 1.0
 SILENT_S: Final = 30.0
+STOP_LOOK_S: Final = 5.0
 _FAIR: Final = 0.5
 _STOPPED: Final = frozenset("Tt")
 _TICKS_S: Final = os.sysconf("SC_CLK_TCK")
@@ -48,18 +52,24 @@ class Verdict(Enum):
 class Vigil:
     """Over one child, from its start."""
 
-    def __init__(self, *, patience_s: float = SILENT_S) -> None:
-        """patience_s: with one that is not stopped."""
+    def __init__(self) -> None:
         self.silent_s = 0.0
-        self._patience_s = patience_s
         self._beat_at_s = 0.0
         self._looked_at_s: float | None = None
         self._cpu_s = 0.0  # at the beginning of the silence
 
     def look(
-        self, beat_at_s: float, *, now_s: float, condition: Callable[[], Condition]
+        self,
+        beat_at_s: float,
+        *,
+        now_s: float,
+        condition: Callable[[], Condition],
+        long_s: float = 0.0,
     ) -> tuple[Verdict, Waits]:
-        """Once a second.  beat_at_s: 0 while it does not serve yet."""
+        """Once a second.
+
+        beat_at_s: 0 while it does not serve yet.  long_s: what it has asked for; 0: nothing.
+        """
         last_s, self._looked_at_s = self._looked_at_s, now_s
         if last_s is None or beat_at_s != self._beat_at_s:
             self._beat_at_s, self.silent_s = beat_at_s, 0.0
@@ -69,12 +79,12 @@ class Vigil:
         self.silent_s += min(now_s - last_s, 2 * LOOK_S)
         if self.silent_s < SILENT_S:
             return Verdict.WELL, Waits.NOTHING
-        return self._decide(condition())
+        return self._decide(condition(), patience_s=max(SILENT_S, long_s))
 
-    def _decide(self, seen: Condition) -> tuple[Verdict, Waits]:
+    def _decide(self, seen: Condition, *, patience_s: float) -> tuple[Verdict, Waits]:
         if seen.states and seen.states <= _STOPPED:
             return Verdict.REPLACE, Waits.NOTHING
-        if not self._beat_at_s or self.silent_s < self._patience_s:
+        if not self._beat_at_s or self.silent_s < patience_s:
             return Verdict.LET_BE, Waits.NOTHING
         if "D" in seen.states:
             return Verdict.LET_BE, Waits.DISK
@@ -95,3 +105,20 @@ def read_condition(pid: int) -> Condition:
         states.add(after_name[0])
         cpu_s += (int(after_name[11]) + int(after_name[12])) / _TICKS_S
     return Condition(frozenset(states), cpu_s)
+
+
+class StopWatch:
+    """Over a process that does not beat: how long has every thread of it been stopped?"""
+
+    def __init__(self) -> None:
+        self._stopped_s = 0.0
+        self._looked_at_s: float | None = None
+
+    def is_to_be_replaced(self, condition: Condition, *, now_s: float) -> bool:
+        """At each look, `STOP_LOOK_S` apart; a late one counts for no more than two."""
+        last_s, self._looked_at_s = self._looked_at_s, now_s
+        if last_s is None or not condition.states or not condition.states <= _STOPPED:
+            self._stopped_s = 0.0
+            return False
+        self._stopped_s += min(now_s - last_s, 2 * STOP_LOOK_S)
+        return self._stopped_s >= SILENT_S

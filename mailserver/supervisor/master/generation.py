@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from mailserver.supervisor.board import Board, Slot, make_board_memory, slot_names
 from mailserver.supervisor.forking.backoff import Backoff
+from mailserver.supervisor.forking.vigil import StopWatch, read_condition
 from mailserver.supervisor.master.fork_servers import (
     HallProcess,
     WaitingHall,
@@ -59,6 +60,7 @@ class Generation:
         self._started_at_s = 0.0
         self._kill_at_s: float | None = None
         self._backoff = Backoff()
+        self._stop_watch = StopWatch()
         names = slot_names([(door.name, door.workers) for door in plan.doors])
         self._board_fd = make_board_memory(len(names))
         self._board = Board(self._board_fd, names)
@@ -86,6 +88,7 @@ class Generation:
         os.close(status_write_fd)
         self.status_fd = status_read_fd
         self._started_at_s = time.monotonic()
+        self._stop_watch = StopWatch()
 
     def _orders(self, status_fd: int) -> Orders:
         sockets, keyring = self._heritage.sockets, self._heritage.keyring
@@ -149,6 +152,20 @@ class Generation:
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+    def look(self, now_s: float) -> bool:
+        """True: the hall process was stopped for so long that it is killed; `reap` finds it.
+
+        What it forked hears of its end, finishes what is under way and makes room for the next.
+        """
+        if self._process is None or self.is_retired:
+            return False
+        condition = read_condition(self._process.pid)
+        if not self._stop_watch.is_to_be_replaced(condition, now_s=now_s):
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGKILL)
+        return True
 
     def forget(self) -> None:
         """It has ended for good: its board is nobody's any more."""

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mailserver.supervisor import first_signals
+from mailserver.supervisor.forking.vigil import STOP_LOOK_S
 from mailserver.supervisor.limits import raise_descriptor_limit
 from mailserver.supervisor.master.events import Events
 from mailserver.supervisor.master.fork_servers import WaitingHall
@@ -59,6 +60,7 @@ class Master:
         self._leaving: list[Generation] = []
         self._coming_until_s = 0.0
         self._keys_looked_at_s = 0.0
+        self._halls_looked_at_s = 0.0
         self._reading: Reading | None = None
         self._wants_reload = False
         self._is_ready = False
@@ -93,6 +95,7 @@ class Master:
         if self._is_stopping:
             return
         self._look_at_keys(now_s)
+        self._look_at_halls(now_s)
         if self._watchdog_s is not None and now_s - self._watchdog_at_s >= self._watchdog_s:
             self._watchdog_at_s = now_s
             notify("WATCHDOG=1")
@@ -110,6 +113,15 @@ class Master:
         for path in self._keyring.refresh():
             self._events.info("key read again", file=path)
 
+    def _look_at_halls(self, now_s: float) -> None:
+        """Who is stopped can replace nobody who dies."""
+        if now_s - self._halls_looked_at_s < STOP_LOOK_S:
+            return
+        self._halls_looked_at_s = now_s
+        for generation in self._generations():
+            if generation.look(now_s):
+                self._events.error("hall replaced: it was stopped", pid=generation.pid)
+
     def _wait(self) -> None:
         ready_fds = {g.status_fd: g for g in self._generations() if g.status_fd is not None}
         fds = [self._signals.fd, *self._window.fds, *ready_fds]
@@ -125,6 +137,8 @@ class Master:
     def _patience_s(self) -> float | None:
         """Seconds until something is due by itself; None: nothing is."""
         due = [at_s for g in self._generations() if (at_s := g.next_at_s()) is not None]
+        if not self._is_stopping:
+            due.append(self._halls_looked_at_s + STOP_LOOK_S)
         if self._coming:
             due.append(self._coming_until_s)
         if self._watchdog_s is not None:

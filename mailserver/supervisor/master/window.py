@@ -70,24 +70,35 @@ class Window:
 
 def look(store: Path) -> list[dict[str, Any]]:
     """What every supervisor of this store says of itself; empty: none runs, or none of ours."""
+    return look_at_all(store)[0]
+
+
+def look_at_all(store: Path) -> tuple[list[dict[str, Any]], list[int]]:
+    """And the process ids of those that are there and say nothing: stopped, or hung."""
+    found = _look(store)
+    return (
+        [one for one in found if not isinstance(one, int)],
+        [one for one in found if isinstance(one, int)],
+    )
+
+
+def _look(store: Path) -> list[dict[str, Any] | int]:
     try:
         owner = store.stat().st_uid
     except OSError:
         return []
-    found = []
-    for name in _names(store):
-        facts = _ask(name, {0, os.geteuid(), owner})
-        if facts is not None:
-            found.append(facts)
-    return found
+    users = {0, os.geteuid(), owner}
+    return [one for name in _names(store) if (one := _ask(name, users)) is not None]
 
 
-def _ask(name: str, users: Collection[int]) -> dict[str, Any] | None:
+def _ask(name: str, users: Collection[int]) -> dict[str, Any] | int | None:
+    """A number: the process id of one that took the connection (its kernel did) and is silent."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(PATIENCE_S)
         try:
             sock.connect(name)
-            if _user_of(sock) not in users:
+            pid, user, _ = _CREDENTIALS.unpack(_peer_of(sock))
+            if user not in users:
                 return None
             octets = b""
             while more := sock.recv(65536):
@@ -95,15 +106,20 @@ def _ask(name: str, users: Collection[int]) -> dict[str, Any] | None:
                 if len(octets) > MOST_OCTETS:
                     return None
             found = json.loads(octets)
+        except TimeoutError:
+            return int(pid)
         except (OSError, ValueError):
             return None
     return found if isinstance(found, dict) else None
 
 
 def _user_of(sock: socket.socket) -> int:
-    octets = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    user: int = _CREDENTIALS.unpack(octets)[1]
+    user: int = _CREDENTIALS.unpack(_peer_of(sock))[1]
     return user
+
+
+def _peer_of(sock: socket.socket) -> bytes:
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
 
 
 def _names(store: Path) -> list[str]:
