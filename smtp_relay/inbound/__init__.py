@@ -2,14 +2,16 @@
 
     worker        the process: `prepare` before the fork, `serve` after it
     stranger      plays one against our own listeners before they open
-    service       what all connections of a process share
-    connection/   octets, turns, replies, TLS, silence           (the shell on aiosmtpd)
-    commands/     EHLO, STARTTLS, AUTH, and the order of all
+    door          aiosmtpd's SMTP, a shell that hands on; it has a connection
+    commands/     what each command does; who owns which state
+    connection/   octets, turns, replies, TLS, silence
     transaction/  sender, recipients, what becomes of the copies
     message/      the data while it comes                        (pure, but for `upload`)
     authors/      who wrote it                                   (pure)
     grammar/      paths, parameters, SASL                        (pure)
+    service, store     what all connections of a process share, what they ask of the store
     replies, refused   every reply; for which reason it is counted
 
-Called by the supervisor only.  No SQL, no Twisted, no other door.
+In: connections to our listeners.  Out: messages for the committer, replies.  No SQL, no Twisted,
+no other door; called by the supervisor only.  `replies` is long because it is a list.
 """

@@ -40,10 +40,6 @@ class Phrase:
         object.__setattr__(self, "cost", ERROR if is_refusal else 0)
         PHRASES.append(self)
 
-    def fill(self, language: Language, place: str, fact: str) -> bytes:
-        """The line with its CRLF, its one place filled.  `fact` is ours: ASCII, short, one line."""
-        return self.octets[language].replace(b"{%b}" % place.encode(), fact.encode("ascii"))
-
 
 def _phrase(code: int, enhanced: str, fr: str, en: str) -> Phrase:
     return Phrase(code, enhanced, Text(fr=fr, en=en))

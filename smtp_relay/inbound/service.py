@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from mailserver.auth.gate import Authenticator, Granted
 from mailserver.dkim.signer import Signer
@@ -52,9 +52,6 @@ from smtp_relay.inbound.message.trace import DateText
 from smtp_relay.inbound.message.upload import Memory, Spooling
 from smtp_relay.inbound.store import DoorStore
 
-if TYPE_CHECKING:
-    from smtp_relay.inbound.connection.connection import Connection
-
 FREE_CHECK_S = 1.0
 SEEN_AGAIN_S = 60.0
 LOOK_AGAIN_S = 15.0
@@ -71,6 +68,18 @@ def read_address(peer: str) -> IpAddress:
     address = ipaddress.ip_address(peer.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+class Watched(Protocol):
+    """A connection, as the process sees it."""
+
+    def check_idleness(self, now_s: float) -> None: ...
+
+    def check_liveness(self, now_s: float) -> None: ...
+
+    def drain(self) -> None: ...
+
+    def abort(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +176,7 @@ class Service:
     on_broken: Callable[[], None]  # the disk failed: the process is to end
     srs: Srs
     signer: Signer | None = None  # None: what leaves is not signed
-    sessions: set[Connection] = field(default_factory=set)
+    sessions: set[Watched] = field(default_factory=set)
     counters: Counters = field(default_factory=Counters)
     refusals: Refusals = field(default_factory=Refusals)
     dates: DateText = field(default_factory=DateText)

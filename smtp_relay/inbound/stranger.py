@@ -17,9 +17,8 @@ from typing import Any
 from mailserver.store.commit import Done
 from mailserver.store.ports.writes import Write
 from mailserver.telemetry.peers import PeerWatch
-from mailserver.values.address import Address
-from smtp_relay.inbound.connection.server import SmtpDoor
-from smtp_relay.inbound.replies import Phrase
+from smtp_relay.inbound.connection.voice import Voice
+from smtp_relay.inbound.door import SmtpDoor
 from smtp_relay.inbound.service import Counters, Listener, Service
 
 _ELSEWHERE = "elsewhere.example"
@@ -99,16 +98,16 @@ def _try_all(probe: Service, listener: Listener, peer: str) -> Iterator[Leak]:
         talk.end()
 
 
-class _QuietDoor(SmtpDoor):
-    """A door whose refusals are expected, not news, and no reason to end."""
+class _QuietVoice(Voice):
+    """For whom refusals are expected, not news, and no reason to end."""
 
-    def _counts_as_unknown(self, phrase: Phrase, address: Address) -> bool:  # noqa: ARG002
-        return False
+    __slots__ = ()
+    counts_unknown = False
 
-    def _spend(self, cost: int) -> None:
+    def spend(self, cost: int) -> None:
         pass
 
-    def _note(self, event: str, **facts: Any) -> None:
+    def note(self, event: str, **facts: Any) -> None:
         pass
 
 
@@ -118,7 +117,7 @@ class _Conversation:
     def __init__(self, probe: Service, listener: Listener, peer: str) -> None:
         self._peer = peer
         self._heard: list[bytes] = []
-        self._door = _QuietDoor(probe, listener)
+        self._door = SmtpDoor(probe, listener, voice=_QuietVoice)
         self._door.connection_made(self)
 
     def say(self, line: str) -> str:

@@ -46,7 +46,7 @@ from mailserver.telemetry.reports import CERTIFICATE_REFUSED, OPEN_RELAY
 from mailserver.tls.contexts import Contexts, make_contexts, watch_certificate
 from mailserver.tls.failures import ALERT
 from smtp_relay.inbound import replies
-from smtp_relay.inbound.connection.server import SmtpDoor
+from smtp_relay.inbound.door import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
 from smtp_relay.inbound.stranger import find_leaks
 

@@ -1,6 +1,6 @@
-"""What a peer may say before and around a message: EHLO, STARTTLS, AUTH, and in which order.
+"""What a peer may say, in which order, and what comes of it.
 
-In: one command line, its order checked in `table`.  Out: a reply, and what is known of the
-session from then on.
-May not know the socket.
+In: one command line.  Out: a reply, and from then on another session: a `Commands` has a
+`Session` (what was learnt since EHLO), which has a `Transaction` (since MAIL).
+May not know the loop nor the socket, but for its `Connection`.
 """

@@ -1,309 +1,223 @@
-"""The session's own commands: EHLO, STARTTLS, AUTH, and those that change nothing.
+"""What is known of a peer from EHLO to QUIT: who it says it is, who signed in, what it may do next.
 
-What is learnt here (`_state`, `_account`, `_arrival`) lives from EHLO to QUIT;
-STARTTLS drops all of it, and every octet that came before the handshake.
-RFC 5321 §4.1.1, RFC 3207, RFC 4954.
+aiosmtpd's session, with what our commands decide.  RFC 5321 §4.1.1, RFC 3207, RFC 4954.
 """
-
-# ruff: noqa: N802 - smtp_WORD is the base class's naming
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import ipaddress
+from enum import IntFlag
 from typing import Any
 
-from aiosmtpd.smtp import Session
+import aiosmtpd.smtp
 
-from mailserver.auth.backend import text_of_name
-from mailserver.auth.gate import (
-    FirstPasswordEnded,
-    Granted,
-    Throttled,
-    Unavailable,
-    Verdict,
-    is_over,
-)
-from mailserver.peers.patience import TRIFLE
+from mailserver.auth.gate import Granted, is_over
+from mailserver.peers.seats import Seat
 from mailserver.routing.relaying import Asker, Role
-from mailserver.values.secret import Secret
+from mailserver.values.ids import accept_id_text
 from smtp_relay.inbound import replies
-from smtp_relay.inbound.commands.table import COMMANDS, State
-from smtp_relay.inbound.connection.encryption import EncryptedConnection
-from smtp_relay.inbound.grammar import sasl
-from smtp_relay.inbound.message.trace import Arrival
-from smtp_relay.inbound.service import Listener, Service
+from smtp_relay.inbound.authors.ownership import Ownership
+from smtp_relay.inbound.connection.connection import Connection
+from smtp_relay.inbound.message.trace import Arrival, trace_beginning
+from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.transaction.policy import may_sign_in
+from smtp_relay.inbound.transaction.reception import Stamp
 from smtp_relay.inbound.transaction.recipients import Recipients
+from smtp_relay.inbound.transaction.transaction import Transaction
 
-_HELLO = int(State.HELLO)
-_EXTENDED = int(State.HELLO | State.EXTENDED)
+
+class State(IntFlag):
+    """What has happened on a connection."""
+
+    HELLO = 1  # EHLO or HELO
+    EXTENDED = 2  # it was EHLO
+    TLS = 4
+    SIGNED_IN = 8
+    MAIL = 16  # a transaction is open
+    RECIPIENT = 32  # at least one was accepted
+    MAY_SEND = 64  # MX always; submission once signed in
+
+
+HELLO = int(State.HELLO)
+EXTENDED = int(State.HELLO | State.EXTENDED)
 _TLS = int(State.TLS)
 _SIGNED_IN = int(State.SIGNED_IN | State.MAY_SEND)
 _MAY_SEND = int(State.MAY_SEND)
+_MAIL = int(State.MAIL)
+_RECIPIENT = int(State.RECIPIENT)
+_TRANSACTION = _MAIL | _RECIPIENT
 
 
-class SessionCommands(EncryptedConnection):
-    """What a connection may do before it sends a message."""
+class Session(aiosmtpd.smtp.Session):
+    """Owns what was learnt (`state`, `account`, who is asked about recipients) and the transaction.
 
-    __slots__ = ("_account", "_arrival", "_beginnings", "_failure_count", "_recipients", "_state")
+    RSET drops the transaction; STARTTLS drops both, but not what was counted.
+    """
 
-    def __init__(self, service: Service, listener: Listener) -> None:
-        super().__init__(service, listener)
-        self._account: Granted | None = None
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.service = connection.service
+        self.listener = connection.listener
+        self.voice = connection.voice
+        self.loop = connection.loop
+        self.peer = connection.transport.get_extra_info("peername")
+        self.seat: Seat | None = None  # among all connections
+        self.transaction: Transaction | None = None
+        self.max_recipients = self.service.settings.smtp.max_recipients
+        self.failed_sign_ins = 0
+        self.unknown_recipients = 0  # since the last message that was accepted
+        self._forget()
+
+    def _forget(self) -> None:
+        self.host_name: str | None = None
+        self.extended_smtp = False
+        self.authenticated: bool | None = None
+        self.account: Granted | None = None
+        self.state = self._first_state()
+        self._forget_arrival()
+
+    def _forget_arrival(self) -> None:
         self._arrival: Arrival | None = None
         self._recipients: Recipients | None = None
         self._beginnings: dict[bool, bytes] = {}  # of trace headers, by SMTPUTF8
-        self._failure_count = 0
-        self.is_over_tls = listener.is_tls
-        self._state = self._first_state()
 
     def _first_state(self) -> int:
-        state = _TLS if self.is_over_tls else 0
-        may_send = self.listener.role is Role.MX or self.service.may_relay_unsigned(self.peer)
+        state = _TLS if self.connection.is_over_tls else 0
+        may_send = self.listener.role is Role.MX or self.service.may_relay_unsigned(
+            self.connection.peer
+        )
         return state | _MAY_SEND if may_send else state
 
-    # --- session ----------------------------------------------------------------
+    # --- what happens ---------------------------------------------------------------
 
-    async def smtp_HELO(self, hostname: str | None) -> None:
-        if self._hello(hostname, state=_HELLO):
-            self._fill(replies.HELLO, "hostname", self.service.hostname)
-            self._spend(TRIFLE)
-
-    async def smtp_EHLO(self, hostname: str | None) -> None:
-        if not self._hello(hostname, state=_EXTENDED):
-            return
-        self._out.append(_ehlo_reply((self.service.hostname, *self._extensions())))
-        self._spend(TRIFLE)
-
-    def _hello(self, hostname: str | None, *, state: int) -> bool:
-        if not hostname:
-            self._say(replies.BAD_SYNTAX)
-            return False
-        self._forget_transaction()
-        self._state = (self._state & ~_EXTENDED) | state
-        self.session.host_name = hostname
-        self.session.extended_smtp = state == _EXTENDED
+    def greet(self, hostname: str, state: int) -> None:
+        """state: HELLO or EXTENDED."""
+        self.drop()
+        self.state = (self.state & ~EXTENDED) | state
+        self.host_name = hostname
+        self.extended_smtp = state == EXTENDED
         self._forget_arrival()
-        return True
 
-    def _extensions(self) -> tuple[str, ...]:
-        offered = ["PIPELINING", self.service.size_offer, "8BITMIME", "SMTPUTF8", "DSN"]
-        if self.listener.tls is not None and not self.is_over_tls:
-            offered.append("STARTTLS")
-        if self._may_sign_in() is None:
-            offered.append("AUTH " + " ".join(sasl.MECHANISMS))
-        offered.append("ENHANCEDSTATUSCODES")
-        return tuple(offered)
-
-    async def smtp_NOOP(self, arg: str | None) -> None:  # noqa: ARG002 - RFC 5321 §4.1.1.9
-        self._say(replies.DONE)
-        self._spend(TRIFLE)
-
-    async def smtp_RSET(self, arg: str | None) -> None:
-        if arg:
-            self._say(replies.BAD_SYNTAX)
-            return
-        self._forget_transaction()
-        self._say(replies.DONE)
-        self._spend(TRIFLE)
-
-    async def smtp_QUIT(self, arg: str | None) -> None:  # noqa: ARG002 - going is always allowed
-        self._say(replies.GOODBYE)
-        self._close()
-
-    async def smtp_VRFY(self, arg: str | None) -> None:
-        self._say(replies.CANNOT_VERIFY if arg else replies.BAD_SYNTAX)
-        self._spend(TRIFLE)
-
-    async def smtp_EXPN(self, arg: str | None) -> None:  # noqa: ARG002 - aiosmtpd's contract
-        self._say(replies.NOT_IMPLEMENTED)
-
-    async def smtp_HELP(self, arg: str | None) -> None:  # noqa: ARG002 - aiosmtpd's contract
-        words = " ".join(command.word for command in COMMANDS)
-        self._fill(replies.HELP, "words", words)
-        self._spend(TRIFLE)
-
-    # --- TLS --------------------------------------------------------------------
-
-    async def smtp_STARTTLS(self, arg: str | None) -> None:
-        if self.listener.tls is None:
-            self._say(replies.NO_TLS)
-        elif arg:
-            self._say(replies.BAD_SYNTAX)
-        elif self._buffer:  # what came in clear must not be carried out under TLS
-            self._note("octets behind STARTTLS", code=501)
-            self._say(replies.TALKED_BEFORE_TLS)
-            self._close()
-        else:
-            self._say(replies.TLS_READY)
-            self._flush()
-            if await self._shake_hands(self.listener.tls, is_first=False):
-                self.is_over_tls = True
-                self._forget_session()
-
-    def _forget_session(self) -> None:
+    def restart(self) -> None:
         """RFC 3207 §4.2: nothing learnt in clear counts after the handshake."""
-        self._forget_transaction()
-        peer = self.session.peer
-        self.session = Session(self.loop)
-        self.session.peer = peer
-        self._account = None
-        self._state = self._first_state()
+        self.drop()
+        self._forget()
+
+    def sign_in(self, account: Granted) -> None:
+        self.account = account
+        self.authenticated = True
+        self.state |= _SIGNED_IN
         self._forget_arrival()
 
-    # --- AUTH -------------------------------------------------------------------
+    def open(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+        self.state |= _MAIL
 
-    def _may_sign_in(self) -> replies.Phrase | None:
+    def has_recipient(self) -> None:
+        self.state |= _RECIPIENT
+
+    def drop(self) -> None:
+        """Drop the transaction; a message that is being committed is not touched."""
+        transaction, self.transaction = self.transaction, None
+        if transaction is not None:
+            transaction.drop()
+        self.connection.receive(None)
+        self.state &= ~_TRANSACTION
+
+    # --- what follows from it ---------------------------------------------------------
+
+    @property
+    def recipients(self) -> Recipients:
+        return self._recipients or self._fix_recipients()
+
+    def _fix_recipients(self) -> Recipients:
+        service, account, peer = self.service, self.account, self.connection.peer
+        asker = Asker(
+            role=self.listener.role,
+            is_signed_in=account is not None,
+            is_trusted=service.is_trusted(peer),
+            is_gateway=service.is_gateway(peer),
+        )
+        stranger = "" if asker.is_known or not service.may_guess(peer) else peer
+        self._recipients = Recipients(service, asker, account, peer=stranger)
+        return self._recipients
+
+    @property
+    def is_from_us(self) -> bool:
+        """Has somebody of ours signed in, or does it come from a trusted network?"""
+        return self.recipients.is_known
+
+    def asks_too_much(self) -> Phrase | None:
+        """Did a stranger's block ask for too many that nobody is, or bring too much?"""
+        service, peer = self.service, self.connection.peer
+        if not service.may_guess(peer) or self.is_from_us:
+            return None
+        if service.guessers.must_wait(peer):
+            return replies.GUESSER
+        return replies.TOO_MUCH_FOR_NOW if service.guessers.brings_too_much(peer) else None
+
+    @property
+    def has_sign_in_ended(self) -> bool:
+        """Suspended, deleted or given another password since: one indexed read per message."""
+        account, service = self.account, self.service
+        return account is not None and is_over(
+            service.store.accounts, account, now_s=service.wall_s()
+        )
+
+    def owns_address(self) -> Ownership | None:
+        """Does the account that sends own this address?  None: no account sends."""
+        account, service = self.account, self.service
+        if account is None:
+            return None
+        return Ownership(
+            service.store.accounts, service.store.people, service.ours, account.account_id
+        )
+
+    def may_sign_in(self) -> Phrase | None:
+        """May a password travel?"""
         return may_sign_in(
             role=self.listener.role,
-            has_tls=self.is_over_tls,
+            has_tls=self.connection.is_over_tls,
             plaintext_allowed=self.listener.allows_plaintext and self._is_peer_loopback(),
         )
 
     def _is_peer_loopback(self) -> bool:
-        return bool(self.peer) and ipaddress.ip_address(self.peer.partition("%")[0]).is_loopback
-
-    async def smtp_AUTH(self, arg: str | None) -> None:
-        refusal = self._may_sign_in()
-        if refusal is not None:
-            self._say(refusal)
-            return
-        words = (arg or "").split()
-        if not 1 <= len(words) <= 2:
-            self._say(replies.BAD_SYNTAX)
-            return
-        mechanism = words[0].upper()
-        initial = words[1] if len(words) == 2 else None
-        if mechanism not in sasl.MECHANISMS:
-            self._say(replies.UNKNOWN_MECHANISM)
-            return
-        try:
-            given = await (self._plain(initial) if mechanism == "PLAIN" else self._login(initial))
-        except sasl.BadResponse:
-            self._say(replies.BAD_BASE64)
-        except sasl.Cancelled:
-            self._say(replies.SASL_CANCELLED)
-        else:
-            if given is None:
-                self._say(replies.AUTH_LINE_TOO_LONG)
-            else:
-                self._conclude(given.user_name, await self._verify(given))
-
-    async def _plain(self, initial: str | None) -> sasl.NamedPassword | None:
-        response = initial if initial is not None else await self._ask("")
-        return None if response is None else sasl.parse_plain(sasl.decode_response(response))
-
-    async def _login(self, initial: str | None) -> sasl.NamedPassword | None:
-        user_name = initial if initial is not None else await self._ask(sasl.USER_NAME_CHALLENGE)
-        if user_name is None:
-            return None
-        name = sasl.decode_response(user_name)
-        password = await self._ask(sasl.PASSWORD_CHALLENGE)
-        if password is None:
-            return None
-        return sasl.NamedPassword(name, Secret(sasl.decode_response(password)))
-
-    async def _ask(self, challenge: str) -> str | None:
-        """Send a challenge, already base64; the response's line, None if it was too long."""
-        self._out.append(b"334 " + challenge.encode("ascii") + b"\r\n")
-        line = await self._read_line()
-        return None if line is None else line.decode("ascii", "replace").strip()
-
-    async def _verify(self, given: sasl.NamedPassword) -> Verdict:
-        answered: asyncio.Future[Verdict] = self.loop.create_future()
-
-        def answer(verdict: Verdict) -> None:
-            if not answered.done():
-                answered.set_result(verdict)
-
-        def hop(verdict: Verdict) -> None:
-            self.loop.call_soon_threadsafe(answer, verdict)
-
-        verdict = self.service.gate.authenticate(
-            given.user_name, given.password, peer=self.peer, door=self.listener.name, on_done=hop
-        )
-        return verdict if verdict is not None else await answered
-
-    def _conclude(self, user_name: bytes, verdict: Verdict) -> None:
-        counters = self.service.counters
-        if isinstance(verdict, Granted):
-            counters.sign_ins += 1
-            self._account = verdict
-            self._state |= _SIGNED_IN
-            if self._seat is not None:
-                self.service.seats.sign_in(self._seat, verdict.by_account or verdict.account_id)
-            self.session.authenticated = True
-            self._forget_arrival()
-            self.service.note_seen(verdict, door=self.listener.name, peer=self.peer)
-            self._log.info("signed in", account=verdict.identifier, by_whom=verdict.by_whom)
-            self._say(replies.SIGNED_IN)
-            return
-        self._failure_count += not isinstance(verdict, Unavailable) or _is_slowed(verdict)
-        if isinstance(verdict, Unavailable):
-            slowed = _is_slowed(verdict)
-            self._say(replies.SIGN_IN_SLOWED if slowed else replies.SIGN_IN_LATER)
-        else:
-            counters.failed_sign_ins += 1
-            shown = text_of_name(user_name)[:100]
-            self._note("sign-in denied", code=535, user_name=shown)
-            ended = isinstance(verdict, FirstPasswordEnded)
-            self._say(replies.FIRST_PASSWORD_ENDED if ended else replies.WRONG_PASSWORD)
-        most = self.service.settings.auth.max_failures_per_session
-        if self._failure_count >= most and not self._is_closing:
-            self._say(replies.TOO_MANY_FAILURES)
-            self._close()
-
-    def _has_sign_in_ended(self) -> bool:
-        """Suspended, deleted or given another password since: one indexed read per message."""
-        account = self._account
-        if account is None:
-            return False
-        return is_over(self.service.store.accounts, account, now_s=self.service.wall_s())
+        peer = self.connection.peer
+        return bool(peer) and ipaddress.ip_address(peer.partition("%")[0]).is_loopback
 
     def _fix_arrival(self) -> Arrival:
+        assert self.host_name is not None  # MAIL needs it
+        connection = self.connection
         self._arrival = Arrival(
-            hello=self.session.host_name,
-            peer=self.peer,
+            hello=self.host_name,
+            peer=connection.peer,
             hostname=self.service.hostname,
-            is_extended=self.session.extended_smtp,
-            is_signed_in=self._account is not None,
-            tls=_tls_text(self.transport) if self.is_over_tls else "",
+            is_extended=self.extended_smtp,
+            is_signed_in=self.account is not None,
+            tls=_tls_text(connection.transport) if connection.is_over_tls else "",
         )
         return self._arrival
 
-    def _fix_recipients(self) -> Recipients:
-        service, account = self.service, self._account
-        asker = Asker(
-            role=self.listener.role,
-            is_signed_in=account is not None,
-            is_trusted=service.is_trusted(self.peer),
-            is_gateway=service.is_gateway(self.peer),
+    def stamp(self, transaction: Transaction) -> Stamp:
+        """Of a message whose final dot has come."""
+        service, smtputf8 = self.service, transaction.smtp_utf8
+        now_s = service.wall_s()
+        accept_id = service.accept_ids.make(now_s)
+        arrival = self._arrival or self._fix_arrival()
+        beginning = self._beginnings.get(smtputf8)
+        if beginning is None:
+            beginning = trace_beginning(arrival, smtputf8=smtputf8)
+            self._beginnings[smtputf8] = beginning
+        return Stamp(
+            accept_id=accept_id,
+            text=accept_id_text(accept_id),
+            at_s=now_s,
+            date=service.dates.at(now_s),
+            arrival=arrival,
+            beginning=beginning,
+            listener=self.listener.name,
+            account=self.account,
         )
-        peer = "" if asker.is_known or not service.may_guess(self.peer) else self.peer
-        self._recipients = Recipients(service, asker, account, peer=peer)
-        return self._recipients
-
-    def _is_from_us(self) -> bool:
-        """Has somebody of ours signed in, or does it come from a trusted network?"""
-        return (self._recipients or self._fix_recipients()).is_known
-
-    def _forget_arrival(self) -> None:
-        self._arrival = None
-        self._recipients = None
-        self._beginnings.clear()
-
-
-def _is_slowed(verdict: Verdict) -> bool:
-    """Asked to wait: one more try of this session all the same."""
-    return isinstance(verdict, Throttled)
-
-
-@functools.lru_cache(maxsize=64)
-def _ehlo_reply(lines: tuple[str, ...]) -> bytes:
-    told = "".join(f"250-{line}\r\n" for line in lines[:-1])
-    return f"{told}250 {lines[-1]}\r\n".encode("ascii")
 
 
 def _tls_text(transport: Any) -> str:

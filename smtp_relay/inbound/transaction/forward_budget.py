@@ -7,13 +7,11 @@ and is put off.  Counts stand in the scratch: all processes share them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mailserver.peers.blocks import known_block_of
 from mailserver.values.ids import AccountId
-
-if TYPE_CHECKING:
-    from smtp_relay.inbound.service import Service
+from smtp_relay.inbound.service import Service
 
 HOUR_S: Final = 3600.0
 

@@ -16,16 +16,14 @@ come at one instant.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mailserver.lists.addresses import Purpose, list_of_hop, next_hop_of
 from mailserver.peers.blocks import known_block_of
 from mailserver.values.ids import ListId
 from mailserver.values.message import Deposit
+from smtp_relay.inbound.service import Service
 from smtp_relay.inbound.transaction.policy import Onward
-
-if TYPE_CHECKING:
-    from smtp_relay.inbound.service import Service
 
 HOUR_S: Final = 3600.0
 MOST_OF_BLOCK: Final = {Purpose.POST: 60, Purpose.OWNER: 20}

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
-
-from aiosmtpd.smtp import Envelope
 
 from mailserver.auth.gate import Granted
 from mailserver.queue.reports import ReportKind, is_owed
@@ -32,8 +29,7 @@ from mailserver.values.message import (
 )
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.authors.authorship import Authorship
-from smtp_relay.inbound.grammar.parameters import NO_RCPT_PARAMETERS, MailParameters, RcptParameters
-from smtp_relay.inbound.grammar.paths import Path
+from smtp_relay.inbound.grammar.parameters import NO_RCPT_PARAMETERS, RcptParameters
 from smtp_relay.inbound.message.body import DataReader
 from smtp_relay.inbound.message.cutting import Cut
 from smtp_relay.inbound.message.headers import SubmittedFields, find_fields
@@ -48,81 +44,19 @@ from smtp_relay.inbound.message.trace import (
 )
 from smtp_relay.inbound.message.upload import Upload
 from smtp_relay.inbound.replies import Phrase
+from smtp_relay.inbound.service import Service
 from smtp_relay.inbound.transaction.policy import (
     Onward,
     OwnsAddress,
     decide_authors,
     decide_body,
 )
-from smtp_relay.inbound.transaction.recipients import Forwarding, wishes_onward
-from smtp_relay.inbound.transaction.repeats import Repeats
 from smtp_relay.inbound.transaction.report_back import report_back
 from smtp_relay.inbound.transaction.sending import why_over_limit
 from smtp_relay.inbound.transaction.sent_on import Passing, SentOn
-from smtp_relay.inbound.transaction.staying import Stay
-
-if TYPE_CHECKING:
-    from smtp_relay.inbound.service import Service
-
+from smtp_relay.inbound.transaction.transaction import Transaction
 
 PlanRelay = Callable[[Onward], Relay]
-
-
-class Transaction(Envelope):
-    """aiosmtpd's envelope, with what MAIL and RCPT decided."""
-
-    def __init__(self, path: Path, parameters: MailParameters) -> None:
-        self.mail_from = path.text
-        self.mail_options: list[str] = []
-        self.smtp_utf8 = parameters.smtputf8
-        self.content = None
-        self.original_content = None
-        self.rcpt_tos: list[str] = []
-        self.rcpt_options: list[str] = []
-        self.sender: Address | None = path.address
-        self.return_content = parameters.return_content
-        self.envelope_id = parameters.envelope_id
-        self.size_octets = parameters.size_octets
-        self.routes: list[Deposit | Onward] = []
-        self.wishes: list[RcptParameters] = []
-        self.recipient_count = 0
-        self.has_onward = False
-        self.has_report = False
-        self.marks: tuple[str, ...] = ()  # of those whose mail goes on
-        self.repeats: Repeats | None = None
-        self.stays: list[Stay] = []  # forwards that withheld it
-
-    def add(self, recipient: str, route: Deposit | Onward, wishes: RcptParameters) -> None:
-        """One more recipient, accepted; a list or forward target that is there has its copy."""
-        self.recipient_count += 1
-        if type(route) is Onward:
-            self.has_onward = True
-            self.has_report = route.is_report
-            if route.once and self._is_repeat(recipient, route, wishes):
-                return
-        self.rcpt_tos.append(recipient)
-        self.routes.append(route)
-        self.wishes.append(wishes)
-
-    def withhold(self, route: Onward, why: StayReason) -> None:
-        """It stays in the mailbox of who has it sent on."""
-        if route.holder is not None:
-            self.stays.append(Stay(route.holder, why))
-
-    def _is_repeat(self, recipient: str, route: Onward, wishes: RcptParameters) -> bool:
-        if self.repeats is None:
-            self.repeats = Repeats()
-        return self.repeats.merge(self, recipient, route, wishes)
-
-    def forward(self, recipient: str, forwarding: Forwarding, wishes: RcptParameters) -> None:
-        """One more recipient, whose copy goes on; a second copy stays, if it is kept."""
-        keep = forwarding.keep
-        self.marks += (forwarding.mark,)
-        onward = wishes_onward(wishes, recipient, is_kept=keep is not None)
-        self.add(recipient, forwarding.onward, onward)
-        if keep is not None:
-            self.add(recipient, keep, wishes)
-            self.recipient_count -= 1
 
 
 class Reception:
@@ -221,6 +155,9 @@ class Reception:
             self.reader, self.signing, octets = back.reader, back.signing, back.octets
             stamp.is_our_report = True
         self.upload.add(octets)
+
+    def discard(self) -> None:
+        self.upload.discard()
 
     def decide(self, owns_address: OwnsAddress | None) -> Phrase | None:
         """After the dot: None to accept.  `owns_address` where an account sends."""

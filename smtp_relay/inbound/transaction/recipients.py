@@ -10,9 +10,7 @@ recipients of one domain elsewhere, or one for each sender where a rule asks who
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from mailserver.auth.gate import Granted
 from mailserver.lists.addresses import Purpose, next_hop_of, purpose_of
@@ -40,34 +38,16 @@ from mailserver.store.ports.people import Life
 from mailserver.store.ports.targets import Target
 from mailserver.values.address import Address, fold_domain, fold_local, split_plus
 from mailserver.values.ids import ListId
-from mailserver.values.message import Deposit, Notify
+from mailserver.values.message import Deposit
 from smtp_relay.inbound import replies
-from smtp_relay.inbound.grammar.parameters import RcptParameters
 from smtp_relay.inbound.grammar.paths import Path
 from smtp_relay.inbound.replies import Phrase
+from smtp_relay.inbound.service import Service
 from smtp_relay.inbound.transaction.forward_budget import ForwardBudget
 from smtp_relay.inbound.transaction.list_budget import ListBudget
 from smtp_relay.inbound.transaction.policy import Onward, RefusedByRule, Sending, decide_rcpt
 from smtp_relay.inbound.transaction.staying import Stay
-
-if TYPE_CHECKING:
-    from smtp_relay.inbound.service import Service
-    from smtp_relay.inbound.transaction.reception import Transaction
-
-_NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
-
-
-@dataclass(frozen=True, slots=True)
-class Forwarding:
-    """A recipient whose mail goes on.
-
-    mark: of the mailbox, for the header field that ends circles.
-    """
-
-    onward: Onward | Deposit
-    keep: Deposit | None
-    mark: str
-
+from smtp_relay.inbound.transaction.transaction import Forwarding, Transaction
 
 Decision = Deposit | Onward | Forwarding | RefusedByRule | Phrase
 
@@ -367,16 +347,3 @@ def _has_wrong_letter(address: Address) -> bool:
     except BadUai:
         return True
     return False
-
-
-def wishes_onward(wishes: RcptParameters, recipient: str, *, is_kept: bool) -> RcptParameters:
-    """What is asked of a forwarded copy: nothing where a mailbox of ours has one already.
-
-    RFC 3461 §5.2.1: ORCPT names who the sender wrote to.
-    """
-    original = wishes.original_recipient
-    if not original and recipient.isascii():
-        original = "rfc822;" + _NOT_XTEXT.sub(lambda one: f"+{ord(one[0]):02X}", recipient)
-    return RcptParameters(
-        notify=Notify.NEVER if is_kept else wishes.notify, original_recipient=original
-    )

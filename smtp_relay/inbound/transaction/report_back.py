@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mailserver.dsn.facts import Original, Task
 from mailserver.dsn.original import find_field, header_lines
@@ -27,16 +27,14 @@ from mailserver.dsn.report import compose
 from mailserver.routing.local import at_home, find_local
 from mailserver.store.ports.queue import Attempt, CopyRef, OwedCopy, OwedReport
 from mailserver.store.ports.targets import Target
+from mailserver.texts.catalogue import Language
 from mailserver.values.address import Address, fold_domain
 from mailserver.values.ids import MessageId
 from mailserver.values.organisation import Organisation
 from smtp_relay.inbound.message.body import DataReader
 from smtp_relay.inbound.message.foreign_report import ForeignReport, addresses_in, read_foreign
 from smtp_relay.inbound.message.signing import Signing
-
-if TYPE_CHECKING:
-    from mailserver.texts.catalogue import Language
-    from smtp_relay.inbound.service import Service
+from smtp_relay.inbound.service import Service
 
 UNNAMED: Final = "undisclosed"
 """Local part in place of an address that nobody can tell."""

@@ -13,7 +13,6 @@ no limits cost nothing here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from mailserver.auth.gate import Granted
 from mailserver.quota.notice import Reader, sending_held
@@ -22,11 +21,9 @@ from mailserver.store.ports.writes import Outcome
 from mailserver.telemetry.log import get_log
 from mailserver.values.address import Address
 from mailserver.values.organisation import Organisation
+from smtp_relay.inbound.service import Service
 from smtp_relay.inbound.transaction.policy import Onward
-
-if TYPE_CHECKING:
-    from smtp_relay.inbound.service import Service
-    from smtp_relay.inbound.transaction.reception import Transaction
+from smtp_relay.inbound.transaction.transaction import Transaction
 
 LOG = get_log("smtp")
 

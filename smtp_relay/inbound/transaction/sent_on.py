@@ -19,19 +19,15 @@ again has no mailbox here, so it is answered as the first was, and dropped.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from mailserver.lists.sameness import Sameness
 from mailserver.quota.staying import StayReason
-from mailserver.store.ports.shared.repeats import DAY_S
+from mailserver.store.ports.shared.repeats import DAY_S, RepeatMemory
 from mailserver.values.message import NewCopy, Relay
 from smtp_relay.inbound.message.headers import HeaderBlock
 from smtp_relay.inbound.transaction.forward_budget import ForwardBudget
 from smtp_relay.inbound.transaction.policy import Onward
-
-if TYPE_CHECKING:
-    from mailserver.store.ports.shared.repeats import RepeatMemory
-    from smtp_relay.inbound.transaction.reception import Transaction
+from smtp_relay.inbound.transaction.transaction import Transaction
 
 
 class Passing:

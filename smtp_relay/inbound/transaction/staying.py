@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mailserver.quota.notice import Reader
 from mailserver.quota.staying import StayReason, something_stays
@@ -18,9 +18,7 @@ from mailserver.store.ports.writes import Accepted, Outcome
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AccountId
 from mailserver.values.organisation import Organisation
-
-if TYPE_CHECKING:
-    from smtp_relay.inbound.service import Service
+from smtp_relay.inbound.service import Service
 
 TOLD: Final = "told that mail stays"
 DAY_S: Final = 86_400.0
@@ -37,10 +35,12 @@ class Stay:
     why: StayReason
 
 
-def tell_holders(
-    service: Service, stays: Sequence[Stay], *, reverse_path: str, now_s: float
-) -> None:
-    """Blocks: in the pool."""
+def tell_later(service: Service, stays: Sequence[Stay], reverse_path: str, *, now_s: float) -> None:
+    """In the pool."""
+    service.pool.submit(_tell_holders, service, tuple(stays), reverse_path, now_s)
+
+
+def _tell_holders(service: Service, stays: Sequence[Stay], reverse_path: str, now_s: float) -> None:
     for stay in {stay.holder: stay for stay in stays}.values():
         try:
             _tell(service, stay, reverse_path, now_s)

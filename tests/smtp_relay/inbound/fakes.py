@@ -32,7 +32,7 @@ from mailserver.values.clock import Belief
 from mailserver.values.ids import AccountId, MailboxId, MessageId
 from mailserver.values.message import Acceptance, FiledBody, InlineBody
 from mailserver.values.secret import Secret
-from smtp_relay.inbound.connection.server import SmtpDoor
+from smtp_relay.inbound.door import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
 from tests.lists.fakes import FakeLists
 from tests.one_object import OneObject

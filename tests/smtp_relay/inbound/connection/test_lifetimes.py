@@ -7,7 +7,11 @@ import pytest
 from mailserver.store.ports.errors import StoreBroken
 from smtp_relay.inbound.connection.connection import MAX_BUFFERED_OCTETS
 from smtp_relay.inbound.connection.idleness import CLOSE_GRACE_S
-from smtp_relay.inbound.message.upload import MAX_INLINE_TOTAL_OCTETS, MAX_WAITING_OCTETS
+from smtp_relay.inbound.message.upload import (
+    MAX_INLINE_TOTAL_OCTETS,
+    MAX_WAITING_OCTETS,
+    Upload,
+)
 from tests.smtp_relay.inbound.fakes import SUBMISSION, Hall, LaterExecutor, Stage, make_settings
 from tests.smtp_relay.inbound.wire import AUTH, ENVELOPE, HELLO, MAIL, RCPT, begin, codes
 
@@ -155,7 +159,7 @@ def test_an_endless_command_line_takes_no_memory(hall: Hall) -> None:
     begin(stage, HELLO)
     for _ in range(200):
         stage.door.data_received(b"x" * 65_536)
-    assert len(stage.door._buffer) < 300_000
+    assert len(stage.door.connection._lines.octets) < 300_000
     assert codes(stage.send(b"\r\nNOOP\r\n")) == ["500 5.5.2", "250 2.0.0"]
 
 
@@ -232,9 +236,9 @@ def test_a_client_that_never_reads_is_aborted(hall: Hall) -> None:
 
 def test_a_client_that_does_not_read_its_goodbye_is_aborted(hall: Hall) -> None:
     stage = Stage(hall)
-    stage.door._close()
+    stage.door.connection.close()
     hall.clock.now_s += CLOSE_GRACE_S + 1
-    stage.door.check_idleness(hall.clock())
+    hall.service.sweep()
     assert stage.was_aborted()
 
 
@@ -294,9 +298,7 @@ def test_a_fault_in_the_middle_of_a_message_never_makes_commands_of_it(
     def fail(_: bytes) -> None:
         raise RuntimeError("a bug")
 
-    reception = stage.door._reception
-    assert reception is not None
-    monkeypatch.setattr(reception.upload.__class__, "add", lambda *_: fail(b""))
+    monkeypatch.setattr(Upload, "add", lambda *_: fail(b""))
     assert codes(stage.send(b"hello\r\n" + MAIL + RCPT)) == ["451 4.3.0"]
     assert stage.was_closed()
 

@@ -18,7 +18,8 @@ from mailserver.routing.relaying import Role
 from mailserver.settings.model import Settings
 from mailserver.supervisor import contract
 from mailserver.tls.contexts import make_contexts
-from smtp_relay.inbound.connection.server import SmtpDoor
+from smtp_relay.inbound.connection.watch import Watch
+from smtp_relay.inbound.door import SmtpDoor
 from smtp_relay.inbound.service import Listener
 from smtp_relay.inbound.worker import make_listener
 from tests.smtp_relay.inbound import house
@@ -96,7 +97,8 @@ def test_a_handshake_forgets_what_was_said_in_clear(
             assert (await live.talk(b"EHLO x\r\n")).startswith(b"250")
             assert (await live.talk(b"STARTTLS\r\n")).startswith(b"503")
             (session,) = live.hall.service.sessions
-            assert session.is_over_tls
+            assert isinstance(session, Watch)
+            assert session.connection.is_over_tls
             assert (await live.talk(b"QUIT\r\n")).startswith(b"221")
             await live.until_no_session()
 
@@ -176,7 +178,7 @@ def test_a_handshake_has_an_end_and_who_was_silent_hears_what_the_port_speaks(
     case: tuple[bytes, bytes, str],
 ) -> None:
     octets, heard, counter = case
-    monkeypatch.setattr("smtp_relay.inbound.connection.encryption.HANDSHAKE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("smtp_relay.inbound.connection.handshake.HANDSHAKE_TIMEOUT_S", 0.2)
     hall = Hall(loop)
     listener = replace(submission(settings), name="submissions", is_tls=True)
 

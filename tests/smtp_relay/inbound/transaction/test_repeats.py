@@ -13,7 +13,7 @@ from mailserver.store.ports.people import Life
 from mailserver.store.ports.writes import Failed
 from mailserver.values.ids import ListId
 from mailserver.values.message import BETWEEN_NAMES, Deposit, NewCopy, Notify, Relay
-from smtp_relay.inbound.transaction.repeats import widest
+from smtp_relay.inbound.transaction.transaction import widest
 from tests.smtp_relay.inbound.fakes import DOMAIN, Hall, make_target
 from tests.smtp_relay.inbound.transaction.test_recipients import (
     SOMEBODY,
