@@ -20,7 +20,7 @@ from mailserver.dsn.encoding import visible
 from mailserver.dsn.facts import Task
 from mailserver.dsn.meanings import meaning_of
 from mailserver.dsn.original import header_lines, subject_of
-from mailserver.dsn.status import answered, is_by_us, is_reply, reason_of, status_of
+from mailserver.dsn.status import answered, is_by_us, is_our_loss, is_reply, reason_of, status_of
 from mailserver.queue.reports import ReportKind
 from mailserver.store.ports.queue import OwedCopy
 from mailserver.texts.catalogue import Language
@@ -107,6 +107,8 @@ def _why(copy: OwedCopy, language: Language) -> str:
     """No server has answered about a copy whose destination rests since before it came."""
     if is_by_us(copy):
         what = words.BY_US
+    elif is_our_loss(copy):
+        what = words.OUR_LOSS
     elif copy.kind is ReportKind.DELAYED and copy.attempt is None:
         what = words.HOP_IN_TROUBLE if copy.hop_error else words.NOT_OFFERED_YET
     else:
@@ -122,7 +124,11 @@ def _telling_status(copy: OwedCopy) -> str:
 
 def _advice(task: Task, copy: OwedCopy, language: Language) -> str:
     if task.owed.kind is ReportKind.FAILED:
-        advice = words.ASK_US if is_by_us(copy) else meaning_of(_telling_status(copy)).advice
+        advice = meaning_of(_telling_status(copy)).advice
+        if is_by_us(copy):
+            advice = words.ASK_US
+        elif is_our_loss(copy):
+            advice = words.SEND_AGAIN
         told = words.WHAT_NOW.in_language(language).format(advice=advice.in_language(language))
         return _wrapped(told)
     age = words.age_text(task.made_at_s - task.original.accepted_at_s, language)
@@ -142,7 +148,7 @@ def _exact_words(copy: OwedCopy, language: Language) -> str:
         reason = reason_of(attempt)
         label = words.REASON_GIVEN.in_language(language)
         return f"{label}\n  {visible(reason)}" if reason else ""
-    if not attempt.words:
+    if not attempt.words or is_our_loss(copy):
         return ""
     host = visible(attempt.host)
     if not is_reply(attempt.words):

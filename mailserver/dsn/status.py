@@ -13,7 +13,7 @@ from email.utils import format_datetime
 
 from mailserver.dsn.encoding import ascii_only, decode_xtext, field, visible
 from mailserver.dsn.facts import Task
-from mailserver.queue.reports import BY_OPERATOR, PHASE_FIELD, ReportKind
+from mailserver.queue.reports import BY_OPERATOR, OUR_LOSS, PHASE_FIELD, ReportKind
 from mailserver.store.ports.queue import Attempt, OwedCopy
 from mailserver.values.organisation import Organisation
 
@@ -57,6 +57,12 @@ def is_by_us(copy: OwedCopy) -> bool:
     return copy.attempt is not None and copy.attempt.phase == BY_OPERATOR
 
 
+def is_our_loss(copy: OwedCopy) -> bool:
+    """Can our own store not give it any more?"""
+    attempt = answered(copy)
+    return attempt is not None and attempt.phase == OUR_LOSS
+
+
 def reason_of(attempt: Attempt) -> str:
     """Of such a decision, without who took it: that is for the journey."""
     return attempt.words.partition(": ")[2]
@@ -94,6 +100,8 @@ def _copy_fields(task: Task, copy: OwedCopy) -> str:
 def _attempt_fields(task: Task, attempt: Attempt, *, is_by_us: bool) -> str:
     fields = field("Remote-MTA", f"dns; {_host(attempt.host)}") if attempt.host else ""
     said = f"returned by the administration: {reason_of(attempt)}" if is_by_us else attempt.words
+    if attempt.phase == OUR_LOSS:
+        said = "the message cannot be read from our own store any more"
     if said:
         kind = "smtp" if is_reply(said) else OWN_WORDS
         fields += field("Diagnostic-Code", f"{kind}; {_plain(task, said)}")

@@ -75,6 +75,13 @@ BY_US: Final = Text(
     " refusé.",
     en="the people who run this mail service stopped it; no other server refused it.",
 )
+OUR_LOSS: Final = Text(
+    fr="notre propre serveur ne peut plus lire ce message : son contenu manque chez nous. Les"
+    " responsables du service sont avertis ; aucun autre serveur n'est en cause.",
+    en="our own server cannot read this message any more: its content is missing here. The people"
+    " who run the service have been warned; no other server is to blame.",
+)
+SEND_AGAIN: Final = Text(fr="envoyez le message encore une fois.", en="send the message again.")
 ASK_US: Final = Text(
     fr="pour en savoir plus, transférez ce courrier à l'adresse d'aide ci-dessous.",
     en="to learn more, forward this mail to the help address below.",

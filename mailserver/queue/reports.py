@@ -35,6 +35,8 @@ EXPIRED: Final = "4.4.7"
 """RFC 3463 §3.5: delivery time expired.  Says nothing of why."""
 BY_OPERATOR: Final = "operator"
 """Phase of an attempt that a person of ours decided: no server said anything."""
+OUR_LOSS: Final = "store"
+"""Phase of an attempt that failed since what is in our store cannot be read any more."""
 REPORT_COPIES: Final = 1_000
 """Recipients that one report names at most."""
 

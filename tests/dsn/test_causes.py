@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailserver.dsn.meanings import MEANINGS
-from mailserver.queue.reports import BY_OPERATOR, EXPIRED, ReportKind
+from mailserver.queue.reports import BY_OPERATOR, EXPIRED, OUR_LOSS, ReportKind
 from mailserver.store.ports.queue import Attempt
 from mailserver.texts.catalogue import Language
 from tests.dsn.cases import NOW_S, REFUSED, copy, original, task
@@ -106,3 +106,25 @@ def test_accents_in_a_header_are_no_attachments() -> None:
 def test_a_folded_subject_is_one_line_with_one_space(fold: bytes) -> None:
     header = b"Subject: Sortie" + fold + b"au bois\r\n\r\n"
     assert "Sortie au bois" in text(task(original(header)))
+
+
+LOST = Attempt(
+    at_s=NOW_S, status="4.3.0", words="bodies/ab/abcd is gone: put it back", phase=OUR_LOSS
+)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+@pytest.mark.parametrize("kind", [ReportKind.DELAYED, ReportKind.FAILED])
+def test_what_our_own_store_has_lost_blames_nobody_else_and_shows_no_file(
+    kind: ReportKind, language: Language
+) -> None:
+    over = replace(copy(attempt=OVER), before=LOST)
+    one = over if kind is ReportKind.FAILED else copy(kind=kind, attempt=LOST)
+    asked = task(None, one, languages=(language,))
+    said = text(asked).replace("\n", " ")
+    assert ("notre propre serveur" if language == "fr" else "our own server") in said
+    assert "serveur du destinataire" not in said
+    assert "recipient's server" not in said
+    everything = said + str(machine_fields(asked)[1])
+    assert "bodies" not in everything
+    assert "abcd" not in everything

@@ -105,6 +105,7 @@ class CopyOutcome:
     tell_at_s: when its sender must hear next; None: unchanged.
     owes: the report that the sender must get, decided by `mailserver.queue.reports`.
     reason: for HELD.
+    tells: for HELD: its sender hears as of a copy that waits; its last attempt is the reason.
     before: at other hosts, in the same try: a line of its journey each, and no try of the schedule.
     """
 
@@ -115,6 +116,7 @@ class CopyOutcome:
     tell_at_s: float | None = None
     owes: ReportKind | None = None
     reason: str = ""
+    tells: bool = False
     destination: str | None = None  # another next hop, for a reroute
     before: tuple[Attempt, ...] = ()
 
@@ -259,6 +261,7 @@ class OverdueCopy:
     next_hop: str
     last_words: str  # of its last attempt, else of its destination's last error
     last_status: str
+    is_held: bool = False  # though its sender hears
     may_end: bool = True  # it was tried, or its hop was, or somebody suspended that
 
 

@@ -62,7 +62,7 @@ from smtp_relay.delivery.schedule.outcomes import (
     excess_of,
     given_back,
     held,
-    lost_words,
+    lost,
     may_any_go_on,
     onward_of,
     result_of,
@@ -333,7 +333,7 @@ class Agent:
         try:
             message = self._messages.open(bundle.message_id)
         except BodyLost as error:  # the store has said so in the log
-            self._settler.add(held(bundle.copies, lost_words(error.fault)))
+            self._settler.add(lost(bundle.copies, error.fault, self._means.wall_s()))
             return None
         except StoreError as error:
             trouble = replace(_NO_BODY, words=f"{_NO_BODY.words}: {error}")

@@ -6,7 +6,9 @@
     the same, untried     nothing, for as long again at most          nothing
 
 What no agent has tried yet (none ran for days) is not returned before it was, unless somebody
-suspended its hop.  One agent of the service does it; a copy that an agent holds is met later.
+suspended its hop.  A copy that is held since our store has lost its body stays held meanwhile;
+what a person or a rule holds is none of this.  One agent of the service does it; a copy that an
+agent holds is met later.
 """
 
 from __future__ import annotations
@@ -78,7 +80,8 @@ def decide_overdue(copy: OverdueCopy, schedule: Schedule, now_s: float) -> CopyO
     owes = is_owed(ReportKind.DELAYED, notify=copy.notify, reverse_path=copy.reverse_path)
     return CopyOutcome(
         ref=copy.ref,
-        state=CopyState.QUEUED,
+        state=CopyState.HELD if copy.is_held else CopyState.QUEUED,
+        tells=copy.is_held,
         tell_at_s=schedule.next_tell(accepted_at_s=copy.accepted_at_s, now_s=now_s),
         owes=ReportKind.DELAYED if owes else None,
     )

@@ -60,7 +60,7 @@ from smtp_relay.delivery.lists.replays import message_ids, why_replay
 from smtp_relay.delivery.lists.requests import Requests
 from smtp_relay.delivery.lists.slices import Interrupted, Part, Slices
 from smtp_relay.delivery.lists.store import ExpanderStore
-from smtp_relay.delivery.schedule.outcomes import lost_words
+from smtp_relay.delivery.schedule.outcomes import lost
 
 LEASE_COPIES = 20
 DEFER_S = 300.0
@@ -206,8 +206,7 @@ class Expander:
         except Interrupted:
             return CopyOutcome(ref=copy.ref, state=CopyState.QUEUED)
         except BodyLost as error:  # the store has said so in the log
-            reason = lost_words(error.fault)
-            return CopyOutcome(ref=copy.ref, state=CopyState.HELD, reason=reason)
+            return lost([copy], error.fault, self._wall_s())[0]
         except BodyUnreadable as error:
             return self._deferred(copy, "4.3.0", f"the post cannot be read: {error}")
         except StoreBroken:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailserver.queue.copies import CopyState
-from mailserver.queue.reports import ReportKind, is_owed
+from mailserver.queue.reports import OUR_LOSS, ReportKind, is_owed
 from mailserver.queue.schedule import Schedule
 from mailserver.store.ports.bodies import BodyFault
 from mailserver.store.ports.queue import Attempt, CopyOutcome, LeasedCopy, Relayed
@@ -103,9 +103,16 @@ def unroutable(
     return [_returned(_with(copy, before), attempt, reverse_path) for copy in copies]
 
 
-def lost_words(fault: BodyFault) -> str:
-    """Why a copy is held whose body is not in the store any more."""
-    return f"{fault}: put the file back from a backup, then release"
+def lost(copies: Iterable[LeasedCopy], fault: BodyFault, now_s: float) -> list[CopyOutcome]:
+    """Held, for its body is not in the store any more; its sender hears as of one that waits."""
+    words = f"{fault}: put the file back from a backup, then release"
+    attempt = Attempt(at_s=now_s, status="4.3.0", words=words, phase=OUR_LOSS)
+    return [
+        CopyOutcome(
+            ref=copy.ref, state=CopyState.HELD, attempt=attempt, tells=True, before=copy.before
+        )
+        for copy in copies
+    ]
 
 
 def held(copies: Iterable[LeasedCopy], reason: str) -> list[CopyOutcome]:

@@ -44,8 +44,11 @@ _COPIES = """
         LEFT JOIN entry ON entry.mailbox_id = copy.mailbox_id AND entry.uid = copy.uid
     WHERE copy.message_id = ? ORDER BY copy.copy_no"""
 _WAITING = """
-    SELECT copy_no, lane, next_hop, due_at_s, attempt_count, reason, not_before_s, last_error,
-        suspended_until_s
+    SELECT copy_no, lane, next_hop, due_at_s, attempt_count,
+        CASE WHEN reason IS NULL AND lane = 3 THEN (SELECT words FROM attempt
+            WHERE attempt.message_id = queue.message_id AND attempt.copy_no = queue.copy_no
+            ORDER BY number DESC LIMIT 1) ELSE reason END,
+        not_before_s, last_error, suspended_until_s
     FROM queue JOIN destination ON destination.destination_id = queue.destination_id
     WHERE message_id = ?"""
 # What was relayed is not tried again, so a line of many copies is the last of each.

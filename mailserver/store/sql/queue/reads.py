@@ -58,6 +58,7 @@ _SMALL = f"""{_COLUMNS}
 _OVERDUE = """
     SELECT queue.message_id, queue.copy_no, recipient, reverse_path, notify, accepted_at_s,
         tell_at_s, next_hop, coalesce(words, last_error), coalesce(status, ''),
+        lane = 3,
         attempt.number IS NOT NULL OR last_error <> '' OR coalesce(suspended_until_s, 0) > ?1
     FROM queue
         JOIN copy ON copy.message_id = queue.message_id AND copy.copy_no = queue.copy_no
@@ -68,7 +69,7 @@ _OVERDUE = """
             AND attempt.number = (SELECT max(number) FROM attempt AS tried
                 WHERE tried.message_id = queue.message_id AND tried.copy_no = queue.copy_no
                     AND tried.status <> '')
-    WHERE queue.reason IS NULL AND queue.tell_at_s <= ?1 AND queue.lane < 2
+    WHERE queue.reason IS NULL AND queue.tell_at_s <= ?1 AND queue.lane <> 2
     ORDER BY queue.tell_at_s LIMIT ?2"""
 
 
@@ -165,7 +166,7 @@ def _without_body(message: QueuedMessage) -> QueuedMessage:
 
 def _overdue(row: Row) -> OverdueCopy:
     message_id, copy_no, recipient, reverse_path, notify, at_s, tell_at_s, hop, *last = row
-    words, status, may_end = last
+    words, status, is_held, may_end = last
     return OverdueCopy(
         ref=CopyRef(message_id, copy_no),
         recipient=recipient,
@@ -176,5 +177,6 @@ def _overdue(row: Row) -> OverdueCopy:
         next_hop=hop,
         last_words=words,
         last_status=status,
+        is_held=bool(is_held),
         may_end=bool(may_end),
     )

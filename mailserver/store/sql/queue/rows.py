@@ -82,7 +82,8 @@ class QueueRow:
         self.agent_id = None
         self.reason = None
 
-    def hold(self, reason: str) -> None:
+    def hold(self, reason: str | None) -> None:
+        """None: its sender hears all the same (`queue_tell`); its last attempt says why."""
         self.lane = Lane.HELD
         self.agent_id = None
         self.reason = reason

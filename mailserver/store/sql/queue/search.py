@@ -155,7 +155,7 @@ def _queued_copy(row: Row) -> QueuedCopy:
         due_at_s=due_at_s,
         accepted_at_s=accepted_at_s,
         attempt_count=attempt_count,
-        reason=reason or "",
+        reason=(words if reason is None and lane == Lane.HELD.value else reason) or "",
         last_status=status or "",
         last_words=words or "",
         size_octets=size_octets,

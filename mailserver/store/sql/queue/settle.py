@@ -103,7 +103,7 @@ def _apply(
 def _place(row: QueueRow, outcome: CopyOutcome) -> None:
     """Where it waits now."""
     if outcome.state is CopyState.HELD:
-        row.hold(outcome.reason)
+        row.hold(None if outcome.tells else outcome.reason)
     elif outcome.due_at_s is not None:
         row.wait(Lane.WAITING, outcome.due_at_s)
     elif row.lane is not Lane.WAITING:

@@ -6,15 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from mailserver.queue.copies import CopyState
-from mailserver.queue.reports import EXPIRED, ReportKind
+from mailserver.queue.reports import EXPIRED, OUR_LOSS, ReportKind
 from mailserver.queue.schedule import Schedule
 from mailserver.store.open import open_store
+from mailserver.store.ports.bodies import BodyFault
 from mailserver.store.ports.operators import QueueFilter
 from mailserver.store.ports.queue import CopyRef, OverdueCopy, Settled
 from mailserver.store.ports.writes import Outcome
 from mailserver.values.ids import MessageId
 from mailserver.values.message import Notify
 from smtp_relay.delivery.agent.timekeeper import UNTRIED_AGAIN_S, Timekeeper, decide_overdue
+from smtp_relay.delivery.schedule.outcomes import held, lost
 from tests.smtp_relay.inbound.house import make_settings
 from tests.store.queued import HOP, Agent, deferred, outgoing
 
@@ -140,4 +142,59 @@ def test_a_clock_that_jumped_ahead_returns_nothing_and_tells_nobody(tmp_path: Pa
         ends_s=lambda: at_s + HOUR_S,
     )
     assert keeper.look() == 0
+    store.close()
+
+
+def test_a_copy_that_our_store_has_lost_stays_held_while_its_sender_hears() -> None:
+    held = replace(COPY, is_held=True)
+    outcome = decide_overdue(held, SCHEDULE, 2 * HOUR_S)
+    assert (outcome.state, outcome.owes, outcome.tells) == (
+        CopyState.HELD,
+        ReportKind.DELAYED,
+        True,
+    )
+    assert outcome.tell_at_s == 24 * HOUR_S
+    ended = decide_overdue(held, SCHEDULE, 120 * HOUR_S)
+    assert (ended.state, ended.owes) == (CopyState.RETURNED, ReportKind.FAILED)
+
+
+def test_what_is_lost_here_is_told_and_what_a_person_holds_is_not(tmp_path: Path) -> None:
+    store = open_store(make_settings(tmp_path, {}))
+    at_s = 1_790_000_000.0
+    now_s = at_s
+    for _ in range(2):
+        store.writes.apply([outgoing(at_s=at_s, tell_at_s=at_s + 2 * HOUR_S)])
+    agent = Agent(store, now_s=at_s)
+    gone, kept = agent.lease_all().copies
+    fault = BodyFault(
+        message_id=gone.ref.message_id, name="x" * 32, why="is not there", is_lost=True
+    )
+    agent.settle(*lost([gone], fault, at_s), *held([kept], "held by somebody"))
+    keeper = Timekeeper(
+        store.queue,
+        SCHEDULE,
+        submit=lambda write, done: done(store.writes.apply([write])[0]),
+        told=lambda _outcome: None,
+        wall_s=lambda: now_s,
+        ends_s=lambda: now_s,
+    )
+    now_s = at_s + 2 * HOUR_S + 1
+    assert keeper.look() == 1
+    (report,) = store.queue.owed_reports(limit=9)
+    assert [copy.ref for copy in report.copies] == [gone.ref]
+    assert report.kind is ReportKind.DELAYED
+    reasons = {
+        one.ref: one.reason for one in store.queue.list_queue(QueueFilter(), after=None, limit=9)
+    }
+    assert "put the file back" in reasons[gone.ref]
+    assert reasons[kept.ref] == "held by somebody"
+    now_s = at_s + 121 * HOUR_S
+    assert keeper.look() == 1
+    assert [one.ref for one in store.queue.list_queue(QueueFilter(), after=None, limit=9)] == [
+        kept.ref
+    ]
+    failed = store.queue.owed_reports(limit=9)[-1]
+    assert failed.kind is ReportKind.FAILED
+    assert failed.copies[0].before is not None
+    assert failed.copies[0].before.phase == OUR_LOSS
     store.close()
