@@ -1,14 +1,19 @@
-"""Times and durations as people read and type them.  All times are UTC, as in trace headers."""
+"""Times and durations as people read and type them.  All times are UTC, as in trace headers;
+a day without a time is one of the service's time zone."""
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
-from typing import Final
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mailserver.values.calendar import Calendar
 
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _ENDLESS_S: Final = 4_000_000_000.0  # the year 2096
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 
 
@@ -41,8 +46,10 @@ def parse_duration(text: str) -> float:
     return float(int(found[1]) * _UNITS_S[found[2]])
 
 
-def parse_moment(text: str, *, now_s: float) -> float:
+def parse_moment(text: str, *, now_s: float, calendar: Calendar) -> float:
     """`2h` ago, `2026-11-24`, `2026-11-24 08:30`, `2026-11-24T08:30:00Z`: Unix time.
+
+    A day alone is one of the calendar, from its beginning; a time of day is UTC, as it is shown.
 
     Raises:
         ValueError: it is none; the text says what to write.
@@ -50,6 +57,8 @@ def parse_moment(text: str, *, now_s: float) -> float:
     if _DURATION.fullmatch(text.strip().lower()):
         return now_s - parse_duration(text)
     try:
+        if _DAY.fullmatch(text.strip()):
+            return calendar.begin(date.fromisoformat(text.strip()))
         at = datetime.fromisoformat(text.strip())
     except ValueError:
         raise ValueError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from functools import lru_cache
 from typing import Final
 
@@ -35,14 +35,13 @@ _UNSEEN: Final = (
     "a character here cannot be shown (a line break; is a quotation mark left open?): take it out"
 )
 _FORMULA_MARKS: Final = ("=", "@", " ", "'")
-_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A leave: `until_s` is the first moment after it; None: nobody knows."""
+    """A leave: its last day; None: nobody knows."""
 
-    until_s: float | None
+    last: date | None
 
 
 def read_cell(text: str, parse: Callable[[str], object], *, is_numen: bool = False) -> object:
@@ -189,14 +188,4 @@ def parse_leave(text: str) -> Absence | None:
         return Absence(None)
     day = parse_day(text)
     assert day is not None, "the text is not empty"
-    return Absence(after(day))
-
-
-def begin(day: date) -> float:
-    """The first moment of a day, UTC."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
-
-
-def after(day: date) -> float:
-    """The first moment after a day, UTC: who leaves on that day is there on it."""
-    return begin(day + _DAY)
+    return Absence(day)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailserver.people.establishments import AliasRules
+from mailserver.values.calendar import Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class NumenDigests:
 class ImportFacts:
     """left_s: how long someone who left stays `left` before they are gone.
 
+    calendar: whose days the dates of the files are.
     is_complete: who or what is missing from the files leaves, or closes.
     """
 
@@ -31,4 +33,5 @@ class ImportFacts:
     digests: NumenDigests
     now_s: float
     left_s: float
+    calendar: Calendar
     is_complete: bool = False

@@ -15,10 +15,11 @@ The end is the earlier of departure and retirement, whose days are the last ones
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 
-from mailserver.directory.cells import Absence, after, begin
+from mailserver.directory.cells import Absence
 from mailserver.store.ports.people import Life
+from mailserver.values.calendar import Calendar
 
 SERVING = frozenset({Life.PRESENT, Life.ON_LEAVE, Life.LEAVING})
 """Those who sign in."""
@@ -31,31 +32,28 @@ class Dates:
     retirement: date | None = None
     leave: Absence | None = None
 
-    @property
-    def end_s(self) -> float | None:
+    def end_s(self, calendar: Calendar) -> float | None:
         """The first moment of which they are no longer part."""
-        ends = [after(day) for day in (self.departure, self.retirement) if day is not None]
-        return min(ends, default=None)
+        ends = [day for day in (self.departure, self.retirement) if day is not None]
+        return calendar.after(min(ends)) if ends else None
 
 
-def decide_life(dates: Dates, *, now_s: float, left_s: float) -> tuple[Life, float | None]:
-    """(the state, when its next step is due)."""
-    end_s = dates.end_s
+def decide_life(
+    dates: Dates, *, calendar: Calendar, now_s: float, left_s: float
+) -> tuple[Life, float | None]:
+    """(the state, when its next step is due).  calendar: whose days the dates are."""
+    end_s = dates.end_s(calendar)
     if end_s is not None and end_s <= now_s:
         return leave(end_s, now_s=now_s, left_s=left_s)
-    if dates.arrival is not None and begin(dates.arrival) > now_s:
-        return Life.EXPECTED, begin(dates.arrival)
+    if dates.arrival is not None and calendar.begin(dates.arrival) > now_s:
+        return Life.EXPECTED, calendar.begin(dates.arrival)
     if end_s is not None:
         return Life.LEAVING, end_s
-    absence = dates.leave
-    if absence is not None and (absence.until_s is None or absence.until_s > now_s):
-        return Life.ON_LEAVE, absence.until_s
+    if dates.leave is not None:
+        until_s = None if dates.leave.last is None else calendar.after(dates.leave.last)
+        if until_s is None or until_s > now_s:
+            return Life.ON_LEAVE, until_s
     return Life.PRESENT, None
-
-
-def last_day(until_s: float) -> str:
-    """The last day of what ends at a moment, as 2026-12-31: people read `until` with that day."""
-    return datetime.fromtimestamp(until_s - 1, UTC).date().isoformat()
 
 
 def leave(end_s: float, *, now_s: float, left_s: float) -> tuple[Life, float | None]:

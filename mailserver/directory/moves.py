@@ -9,7 +9,7 @@
 | retire | all but gone                 | leaving until that day is over, then left       |
 | (day)  | as `Life` says, at its date  | present, left or gone                           |
 
-A day on which someone leaves is their last one; days are UTC.
+A day on which someone leaves is their last one; days are those of the calendar that is handed in.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from dataclasses import replace
 from datetime import date
 from typing import Final, Protocol, assert_never
 
-from mailserver.directory.cells import after, begin
 from mailserver.directory.life import leave as left_since
 from mailserver.store.ports.people import Change, Conflict, Life, PersonDoc, PostDoc
+from mailserver.values.calendar import Calendar
 
 _SLICE: Final = 100
 
@@ -33,18 +33,26 @@ class CannotMove(ValueError):
 # --- acts ------------------------------------------------------------------------
 
 
-def arrive(doc: PersonDoc, *, on: date, now_s: float) -> PersonDoc:
+def arrive(doc: PersonDoc, *, on: date, calendar: Calendar, now_s: float) -> PersonDoc:
     """
     Raises:
         CannotMove: they are here already, or have left.
     """
     _refuse_unless(doc, {Life.EXPECTED}, "only who is expected can arrive")
-    if begin(on) <= now_s:
+    if calendar.begin(on) <= now_s:
         return replace(doc, life=Life.PRESENT, life_until_s=None)
-    return replace(doc, life_until_s=begin(on))
+    return replace(doc, life_until_s=calendar.begin(on))
 
 
-def move(doc: PersonDoc, *, to: PostDoc, leaving: str, on: date | None, now_s: float) -> PersonDoc:
+def move(
+    doc: PersonDoc,
+    *,
+    to: PostDoc,
+    leaving: str,
+    on: date | None,
+    calendar: Calendar,
+    now_s: float,
+) -> PersonDoc:
     """leaving: code of the unit of which they are no longer part; empty: of all.
 
     A correspondent answers no longer for a unit that they leave.
@@ -53,7 +61,7 @@ def move(doc: PersonDoc, *, to: PostDoc, leaving: str, on: date | None, now_s: f
         CannotMove: they have left, or have no post there, or the day is to come.
     """
     _refuse_unless(doc, set(Life) - {Life.LEFT, Life.GONE}, "who has left must return first")
-    if on is not None and begin(on) > now_s:
+    if on is not None and calendar.begin(on) > now_s:
         raise CannotMove(f"{on} is to come: a move is made on its day, or by an import of that day")
     old = leaving.lower()
     if old and all(post.unit_code != old for post in doc.posts):
@@ -69,18 +77,20 @@ def with_posts(doc: PersonDoc, posts: Sequence[PostDoc]) -> PersonDoc:
     return replace(doc, posts=tuple(posts), correspondent_of=answers_for)
 
 
-def take_leave(doc: PersonDoc, *, on: date | None, until: date | None, now_s: float) -> PersonDoc:
+def take_leave(
+    doc: PersonDoc, *, on: date | None, until: date | None, calendar: Calendar, now_s: float
+) -> PersonDoc:
     """until: their last day of leave.
 
     Raises:
         CannotMove: they are not here, or the days do not fit.
     """
     _refuse_unless(doc, {Life.PRESENT, Life.ON_LEAVE}, "only who is present can take leave")
-    if on is not None and begin(on) > now_s:
+    if on is not None and calendar.begin(on) > now_s:
         raise CannotMove(f"{on} is to come: a leave begins on its day, or by an import")
-    if until is not None and after(until) <= now_s:
+    until_s = None if until is None else calendar.after(until)
+    if until_s is not None and until_s <= now_s:
         raise CannotMove(f"{until} is over: write the last day of the leave")
-    until_s = None if until is None else after(until)
     return replace(doc, life=Life.ON_LEAVE, life_until_s=until_s)
 
 
@@ -95,14 +105,16 @@ def come_back(doc: PersonDoc) -> PersonDoc:
     return replace(doc, life=Life.PRESENT, life_until_s=None)
 
 
-def retire(doc: PersonDoc, *, on: date, now_s: float, left_s: float) -> PersonDoc:
+def retire(
+    doc: PersonDoc, *, on: date, calendar: Calendar, now_s: float, left_s: float
+) -> PersonDoc:
     """on: their last day.
 
     Raises:
         CannotMove: they have left.
     """
     _refuse_unless(doc, set(Life) - {Life.LEFT, Life.GONE}, "they have left already")
-    end_s = after(on)
+    end_s = calendar.after(on)
     if end_s > now_s:
         return replace(doc, life=Life.LEAVING, life_until_s=end_s)
     # Left in the past: the time to forward their mail begins now, nothing is gone at a stroke.

@@ -300,7 +300,8 @@ class _People:
             retirement=_first(group, "retirement"),
             leave=_first(group, "leave"),
         )
-        return decide_life(dates, now_s=self._facts.now_s, left_s=self._facts.left_s)
+        facts = self._facts
+        return decide_life(dates, calendar=facts.calendar, now_s=facts.now_s, left_s=facts.left_s)
 
     def _plain(self, group: Sequence[PersonRow]) -> dict[str, Any]:
         """What the columns say; without a column, what is kept."""
@@ -319,8 +320,7 @@ class _People:
 
     def _posts(self, group: Sequence[PersonRow]) -> tuple[PostDoc, ...]:
         """Those of rows whose own end has not come; of one who has left, the last ones."""
-        now_s = self._facts.now_s
-        going_on = [row for row in group if not _has_ended(row, now_s)] or group
+        going_on = [row for row in group if not _has_ended(row, self._facts)] or group
         posts = {
             PostDoc(
                 row.values["unit"], row.values.get("function", ""), row.values.get("subject", "")
@@ -349,7 +349,7 @@ class _People:
             before=before,
             after=after,
             verifier=verifier,
-            reasons=person_reasons(known, after, places=places),
+            reasons=person_reasons(known, after, places=places, calendar=self._facts.calendar),
             homonyms=tuple(homonyms),
         )
         self._out.steps.append(Step(act=person_act(known, after), change=change, places=places))
@@ -363,9 +363,9 @@ class _People:
             self._step(before, before, replace(before, life=life, life_until_s=until_s), [], [])
 
 
-def _has_ended(row: PersonRow, now_s: float) -> bool:
-    end_s = Dates(departure=row.departure).end_s
-    return end_s is not None and end_s <= now_s
+def _has_ended(row: PersonRow, facts: ImportFacts) -> bool:
+    end_s = Dates(departure=row.departure).end_s(facts.calendar)
+    return end_s is not None and end_s <= facts.now_s
 
 
 def _latest(days: Sequence[date | None]) -> date | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Final
 
-from mailserver.directory.life import last_day
 from mailserver.store.ports.people import Life, PersonDoc, UnitDoc
+from mailserver.values.calendar import Calendar
 
 _SHOWN: Final = 3
 _UNIT_WORDS: Final = {
@@ -34,7 +33,7 @@ def unit_reasons(before: UnitDoc | None, after: UnitDoc, *, place: str) -> tuple
 
 
 def person_reasons(
-    before: PersonDoc | None, after: PersonDoc, *, places: Iterable[str]
+    before: PersonDoc | None, after: PersonDoc, *, places: Iterable[str], calendar: Calendar
 ) -> tuple[str, ...]:
     """before: as they were last known, gone or not."""
     places = list(places)
@@ -43,7 +42,7 @@ def person_reasons(
     words = [] if places else ["in no file"]
     words += _differences(before, after, _PERSON_WORDS)
     if (before.life, before.life_until_s) != (after.life, after.life_until_s):
-        words.append(f"{_life(before)} -> {_life(after)}")
+        words.append(f"{_life(before, calendar)} -> {_life(after, calendar)}")
     if before.is_hidden is not after.is_hidden:
         words.append("hidden" if after.is_hidden else "no longer hidden")
     words += _posts(before, after)
@@ -74,10 +73,9 @@ def _new_addresses(before: tuple[str, ...], after: tuple[str, ...]) -> list[str]
     return [f"gets {one}" for one in after if one not in before]
 
 
-def _life(doc: PersonDoc) -> str:
+def _life(doc: PersonDoc, calendar: Calendar) -> str:
     if doc.life_until_s is None:
         return doc.life.value
     if doc.life is Life.EXPECTED:
-        day = datetime.fromtimestamp(doc.life_until_s, UTC).date()
-        return f"{doc.life.value} from {day.isoformat()}"
-    return f"{doc.life.value} until {last_day(doc.life_until_s)}"
+        return f"{doc.life.value} from {calendar.day_of(doc.life_until_s)}"
+    return f"{doc.life.value} until {calendar.last_day(doc.life_until_s)}"

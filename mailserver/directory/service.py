@@ -11,6 +11,7 @@ from mailserver.directory.imports import Imports
 from mailserver.people.establishments import FILE_NAME, AliasRules, BadRules, parse_rules
 from mailserver.settings.model import Settings
 from mailserver.settings.template import read_config
+from mailserver.values.calendar import Calendar
 from mailserver.values.written import BadText, decode_utf_8
 
 _DAY_S: Final = 86_400.0
@@ -31,6 +32,7 @@ def facts_of(
         digests=_digests(settings, store),
         now_s=now_s,
         left_s=settings.directory.left_days * _DAY_S,
+        calendar=Calendar(settings.service.time_zone),
         is_complete=is_complete,
     )
 

@@ -41,4 +41,5 @@ def open_store(settings: Settings) -> Store:
         expire_after_s=settings.delivery.expire_hours * 3600.0,
         quarantine_s=settings.directory.quarantine_years * YEAR_S,
         moments=moment_rules(settings.delivery, settings.passwords, settings.directory),
+        time_zone=settings.service.time_zone,
     )

@@ -20,6 +20,7 @@ from mailserver.people.establishments import FILE_NAME, parse_rules
 from mailserver.settings.template import read_config
 from mailserver.store.ports.people import Doc, PersonDoc, UnitDoc
 from mailserver.store.sqlite.store import SqliteStore
+from mailserver.values.calendar import UTC_DAYS
 from tests.store.template import put_new_store
 
 DOMAIN = "ac-exemple.fr"
@@ -65,6 +66,7 @@ def plan_of(
         digests=DIGESTS,
         now_s=now_s,
         left_s=90 * DAY_S,
+        calendar=UTC_DAYS,
         is_complete=complete,
     )
     return decide(read_files(files), store.people, facts)

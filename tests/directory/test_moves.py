@@ -10,6 +10,7 @@ import pytest
 from mailserver.directory import moves
 from mailserver.directory.moves import CannotMove
 from mailserver.store.ports.people import Change, Conflict, Life, PersonDoc, PostDoc
+from mailserver.values.calendar import UTC_DAYS
 
 TODAY = date(2026, 11, 24)
 NOW_S = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
@@ -32,7 +33,7 @@ def living(life: Life, until_s: float | None = None) -> PersonDoc:
 
 def test_a_move_replaces_every_post_and_ends_what_went_with_them() -> None:
     to = PostDoc("0170999k", "directrice")
-    moved = moves.move(JEANNE, to=to, leaving="", on=TODAY, now_s=NOW_S)
+    moved = moves.move(JEANNE, to=to, leaving="", on=TODAY, calendar=UTC_DAYS, now_s=NOW_S)
     assert moved.posts == (to,)
     assert moved.correspondent_of == ()
     assert moved.addresses == JEANNE.addresses
@@ -40,40 +41,51 @@ def test_a_move_replaces_every_post_and_ends_what_went_with_them() -> None:
 
 def test_a_move_from_one_unit_keeps_the_other_posts() -> None:
     to = PostDoc("0170999k", "directrice")
-    moved = moves.move(JEANNE, to=to, leaving="0170705Z", on=None, now_s=NOW_S)
+    moved = moves.move(JEANNE, to=to, leaving="0170705Z", on=None, calendar=UTC_DAYS, now_s=NOW_S)
     assert moved.posts == (PostDoc("0170706a", "tutrice"), to)
     assert moved.correspondent_of == ("0170706a",)
 
 
 def test_a_move_from_where_they_have_no_post_is_refused() -> None:
     with pytest.raises(CannotMove, match="no post in 0179999z"):
-        moves.move(JEANNE, to=PostDoc("x", "y"), leaving="0179999z", on=None, now_s=NOW_S)
+        moves.move(
+            JEANNE,
+            to=PostDoc("x", "y"),
+            leaving="0179999z",
+            on=None,
+            calendar=UTC_DAYS,
+            now_s=NOW_S,
+        )
 
 
 def test_a_day_to_come_is_refused_where_it_cannot_be_kept() -> None:
     tomorrow = date(2026, 11, 25)
     with pytest.raises(CannotMove, match="is to come"):
-        moves.move(JEANNE, to=PostDoc("x", "y"), leaving="", on=tomorrow, now_s=NOW_S)
+        moves.move(
+            JEANNE, to=PostDoc("x", "y"), leaving="", on=tomorrow, calendar=UTC_DAYS, now_s=NOW_S
+        )
     with pytest.raises(CannotMove, match="is to come"):
-        moves.take_leave(JEANNE, on=tomorrow, until=None, now_s=NOW_S)
+        moves.take_leave(JEANNE, on=tomorrow, until=None, calendar=UTC_DAYS, now_s=NOW_S)
 
 
 def test_leave_lasts_until_its_last_day_is_over() -> None:
-    away = moves.take_leave(JEANNE, on=TODAY, until=date(2026, 12, 31), now_s=NOW_S)
+    away = moves.take_leave(
+        JEANNE, on=TODAY, until=date(2026, 12, 31), calendar=UTC_DAYS, now_s=NOW_S
+    )
     assert away.life is Life.ON_LEAVE
     assert away.life_until_s == datetime(2027, 1, 1, tzinfo=UTC).timestamp()
     with pytest.raises(CannotMove, match="is over"):
-        moves.take_leave(JEANNE, on=None, until=date(2026, 11, 23), now_s=NOW_S)
+        moves.take_leave(JEANNE, on=None, until=date(2026, 11, 23), calendar=UTC_DAYS, now_s=NOW_S)
 
 
 def test_who_retires_is_there_on_the_last_day() -> None:
-    leaving = moves.retire(JEANNE, on=TODAY, now_s=NOW_S, left_s=LEFT_S)
+    leaving = moves.retire(JEANNE, on=TODAY, calendar=UTC_DAYS, now_s=NOW_S, left_s=LEFT_S)
     assert leaving.life is Life.LEAVING
     assert leaving.life_until_s == datetime(2026, 11, 25, tzinfo=UTC).timestamp()
 
 
 def test_who_left_long_ago_is_left_and_not_gone_at_a_stroke() -> None:
-    left = moves.retire(JEANNE, on=date(2020, 1, 1), now_s=NOW_S, left_s=LEFT_S)
+    left = moves.retire(JEANNE, on=date(2020, 1, 1), calendar=UTC_DAYS, now_s=NOW_S, left_s=LEFT_S)
     assert (left.life, left.life_until_s) == (Life.LEFT, NOW_S + LEFT_S)
 
 
@@ -86,8 +98,8 @@ def test_return_ends_leave_departure_and_absence() -> None:
 
 def test_arrival_is_now_or_on_its_day() -> None:
     expected = living(Life.EXPECTED, NOW_S + 30 * DAY_S)
-    assert moves.arrive(expected, on=TODAY, now_s=NOW_S) == living(Life.PRESENT)
-    later = moves.arrive(expected, on=date(2026, 12, 1), now_s=NOW_S)
+    assert moves.arrive(expected, on=TODAY, calendar=UTC_DAYS, now_s=NOW_S) == living(Life.PRESENT)
+    later = moves.arrive(expected, on=date(2026, 12, 1), calendar=UTC_DAYS, now_s=NOW_S)
     assert later == living(Life.EXPECTED, datetime(2026, 12, 1, tzinfo=UTC).timestamp())
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mailserver.store.ports.store import Store
 
 _HISTORY_LIMIT: Final = 500
-_DAY_S: Final = 86_400.0
 _PASSWORDS: Final = {
     "none": "none: `mailserver account passwd` sets one",
     "holders": "none: its holders sign in as themselves",
@@ -104,18 +103,18 @@ class _Facts:
         }
 
     def _life_words(self) -> str:
-        from mailserver.directory.life import last_day
+        from mailserver.cli.directory.subjects import calendar_of
         from mailserver.store.ports.people import Life
 
-        account = self.account
+        account, calendar = self.account, calendar_of(self.settings)
         words, until_s = account.life.value.replace("_", " "), account.life_until_s
         since = f" since {clock(account.life_since_s)}" if account.life_since_s else ""
         if account.life is Life.PRESENT or until_s is None:
             return words + since
         if account.life is Life.EXPECTED:
-            return f"{words}: present from {last_day(until_s + _DAY_S)} on"
+            return f"{words}: present from {calendar.day_of(until_s)} on"
         after = {Life.LEFT: "gone", Life.LEAVING: "left", Life.ON_LEAVE: "present"}
-        last = f", last day {last_day(until_s)}"
+        last = f", last day {calendar.last_day(until_s)}"
         return f"{words}{since}{last}, then {after.get(account.life, 'gone')}"
 
     def _password(self, credential: Credential | None, person: Person | None) -> str:

@@ -22,7 +22,8 @@ from mailserver.cli.directory.subjects import (
     UnitOption,
     UntilOption,
     by_whom,
-    end_of,
+    calendar_of,
+    day_typed,
     person_named,
     unit_named,
 )
@@ -31,8 +32,11 @@ from mailserver.cli.moments import clock
 from mailserver.cli.options import ConfigOption, IdentifierArgument
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from mailserver.store.ports.people import Event, Person, Relation, RelationKind
     from mailserver.store.ports.store import Store
+    from mailserver.values.calendar import Calendar
     from mailserver.values.ids import AccountId, UnitId
 
 correspondent = typer.Typer(help="Who answers for a unit.", no_args_is_help=True)
@@ -169,7 +173,8 @@ def add_function(
         )
         store.people.set_kind(account.account_id, Kind.FUNCTION)
         for person in people:
-            _relate(store, RelationKind.HOLDER, person, of=account.account_id, now_s=now_s)
+            became = _became(RelationKind.HOLDER, now_s, None)
+            _relate(store, RelationKind.HOLDER, person, became, of=account.account_id)
     print(f"{identifier}: {', '.join(addresses)}")
 
 
@@ -187,15 +192,18 @@ def _add(
 ) -> None:
     from mailserver.store.ports.people import RelationKind
 
-    wanted, now_s, until_s = RelationKind(kind), time.time(), end_of("--until", until)
+    wanted, now_s, last = RelationKind(kind), time.time(), day_typed("--until", until)
+    settings = read_settings(config)
+    until_s = None if last is None else calendar_of(settings).after(last)
     if until_s is not None and until_s <= now_s:
         raise Mistake(f"--until: {until} is over: write the last day")
-    with opened_store(read_settings(config)) as store:
+    with opened_store(settings) as store:
         person = person_named(store.people, identifier)
         of_account, of_unit = _over(store, wanted, of, unit)
         if _current(store, wanted, person, (of_account, of_unit), now_s):
             raise Mistake(f"{identifier} is {kind} of {of or unit} already: end it first")
-        _relate(store, wanted, person, of=of_account, of_unit=of_unit, now_s=now_s, until_s=until_s)
+        event = _became(wanted, now_s, last)
+        _relate(store, wanted, person, event, of=of_account, of_unit=of_unit, until_s=until_s)
     print(f"{identifier}: {kind} of {of or unit}")
 
 
@@ -224,28 +232,30 @@ def _relate(
     store: Store,
     kind: RelationKind,
     person: Person,
+    event: Event,
     *,
     of: AccountId | None = None,
     of_unit: UnitId | None = None,
-    now_s: float,
     until_s: float | None = None,
 ) -> None:
-    from mailserver.directory.life import last_day
-    from mailserver.store.ports.people import Event
-
     store.people.relate(
         kind,
         person.account_id,
         of_account=of,
         of_unit=of_unit,
-        since_s=now_s,
+        since_s=event.at_s,
         until_s=until_s,
     )
-    until = "" if until_s is None else f" until {last_day(until_s)}"
-    event = Event(at_s=now_s, by_whom=by_whom(), what=f"became {kind.value}", details=until.strip())
     store.people.note(person.account_id, event)
     if of is not None:
         store.people.note(of, _told_over(event, person.identifier))
+
+
+def _became(kind: RelationKind, now_s: float, last: date | None) -> Event:
+    from mailserver.store.ports.people import Event
+
+    until = "" if last is None else f"until {last}"
+    return Event(at_s=now_s, by_whom=by_whom(), what=f"became {kind.value}", details=until)
 
 
 def _told_over(event: Event, identifier: str) -> Event:
@@ -297,27 +307,25 @@ def _list(kind: str, identifier: str, *, of: str = "", unit: str = "", config: P
     wanted = RelationKind(kind)
     if bool(identifier) + bool(of) + bool(unit) != 1:
         raise Mistake("write an IDENTIFIER, or what they are over, one of them")
-    with opened_store(read_settings(config)) as store:
+    settings = read_settings(config)
+    with opened_store(settings) as store:
         if identifier:
             found = store.people.relations_of(person_named(store.people, identifier).account_id)
         else:
             of_account, of_unit = _over(store, wanted, of, unit)
             found = store.people.relations_over(account_id=of_account, unit_id=of_unit)
-        lines = [_line(store, one) for one in found if one.kind is wanted]
+        lines = [_line(store, one, calendar_of(settings)) for one in found if one.kind is wanted]
     if not lines:
         raise Failure("none")
     print("\n".join(lines))
 
 
-def _line(store: Store, relation: Relation) -> str:
+def _line(store: Store, relation: Relation, calendar: Calendar) -> str:
     over = store.people.name_over(relation)
-    until = "" if relation.until_s is None else f" until {_end_words(relation.until_s)}"
+    until = "" if relation.until_s is None else f" until {_end_words(relation.until_s, calendar)}"
     return f"{relation.identifier:<20} {over:<24} since {clock(relation.since_s)}{until}"
 
 
-def _end_words(until_s: float) -> str:
+def _end_words(until_s: float, calendar: Calendar) -> str:
     """The last day of what ends at midnight; the moment of what a person ended at once."""
-    from mailserver.cli.directory.subjects import DAY_S
-    from mailserver.directory.life import last_day
-
-    return clock(until_s) if until_s % DAY_S else last_day(until_s)
+    return str(calendar.last_day(until_s)) if calendar.begins_day(until_s) else clock(until_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from mailserver.cli.directory.subjects import (
     DAY_S,
     UntilOption,
     by_whom,
+    calendar_of,
     day_typed,
     doc_named,
     person_named,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mailserver.settings.model import Settings
     from mailserver.store.ports.people import PersonDoc
     from mailserver.store.ports.store import Store
+    from mailserver.values.calendar import Calendar
 
 OnOption = Annotated[
     str, typer.Option("--on", metavar="DATE", help="The day, as 2026-09-01. Default: today.")
@@ -56,13 +57,12 @@ def arrive(
     from mailserver.directory import moves
 
     day = day_typed("--on", on)
-    _act(
-        identifier,
-        config,
-        lambda _store, _settings, doc, now_s: moves.arrive(
-            doc, on=day or _day_of(now_s), now_s=now_s
-        ),
-    )
+
+    def decide(_store: Store, settings: Settings, doc: PersonDoc, now_s: float) -> PersonDoc:
+        calendar = calendar_of(settings)
+        return moves.arrive(doc, on=day or calendar.day_of(now_s), calendar=calendar, now_s=now_s)
+
+    _act(identifier, config, decide)
 
 
 def move(
@@ -84,13 +84,14 @@ def move(
 
     day = day_typed("--on", on)
 
-    def decide(store: Store, _settings: Settings, doc: PersonDoc, now_s: float) -> PersonDoc:
+    def decide(store: Store, settings: Settings, doc: PersonDoc, now_s: float) -> PersonDoc:
         same = doc.posts[0].function if doc.posts else ""
         if not (function or same):
             raise Mistake("--function: write what they do there, as enseignant")
         post = PostDoc(unit_named(store.people, to).doc.code, function or same, subject)
         code = unit_named(store.people, leaving).doc.code if leaving else ""
-        return moves.move(doc, to=post, leaving=code, on=day, now_s=now_s)
+        calendar = calendar_of(settings)
+        return moves.move(doc, to=post, leaving=code, on=day, calendar=calendar, now_s=now_s)
 
     _act(identifier, config, decide, then=_end_answering)
 
@@ -127,8 +128,8 @@ def leave(
     _act(
         identifier,
         config,
-        lambda _store, _settings, doc, now_s: moves.take_leave(
-            doc, on=first, until=last, now_s=now_s
+        lambda _store, settings, doc, now_s: moves.take_leave(
+            doc, on=first, until=last, calendar=calendar_of(settings), now_s=now_s
         ),
     )
 
@@ -157,7 +158,11 @@ def retire(
         identifier,
         config,
         lambda _store, settings, doc, now_s: moves.retire(
-            doc, on=day, now_s=now_s, left_s=settings.directory.left_days * DAY_S
+            doc,
+            on=day,
+            calendar=calendar_of(settings),
+            now_s=now_s,
+            left_s=settings.directory.left_days * DAY_S,
         ),
     )
 
@@ -179,19 +184,14 @@ def _act(identifier: str, config: Path | None, decide: Decide, *, then: Then | N
         if then is not None:
             then(store, before, after, now_s)
     told = "; ".join(words(before, after)) or "nothing to change"
-    print(f"{identifier}: {told}{_until(after)}")
+    print(f"{identifier}: {told}{_until(after, calendar_of(settings))}")
 
 
-def _until(doc: PersonDoc) -> str:
-    from mailserver.directory.life import last_day
+def _until(doc: PersonDoc, calendar: Calendar) -> str:
     from mailserver.store.ports.people import Life
 
     if doc.life_until_s is None:
         return ""
     if doc.life is Life.EXPECTED:
-        return f" until {last_day(doc.life_until_s)}, present on the day after"
-    return f" until {last_day(doc.life_until_s)}"
-
-
-def _day_of(now_s: float) -> date:
-    return datetime.fromtimestamp(now_s, UTC).date()
+        return f", present from {calendar.day_of(doc.life_until_s)} on"
+    return f" until {calendar.last_day(doc.life_until_s)}"

@@ -13,6 +13,7 @@ from mailserver.cli.queue.acts import whoever
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
     from mailserver.store.ports.people import Change, People, Person, PersonDoc, Unit
+    from mailserver.values.calendar import Calendar
 
 DAY_S: Final = 86_400.0
 YEAR_S: Final = 365.25 * DAY_S
@@ -98,12 +99,11 @@ def day_typed(option: str, text: str) -> date | None:
         raise Mistake(f"{option}: {error}") from error
 
 
-def end_of(option: str, text: str) -> float | None:
-    """The first moment after the day that was typed; None: nothing was typed."""
-    from mailserver.directory.cells import after
+def calendar_of(settings: Settings) -> Calendar:
+    """Days that people type and read are those of the service's time zone."""
+    from mailserver.values.calendar import Calendar
 
-    day = day_typed(option, text)
-    return None if day is None else after(day)
+    return Calendar(settings.service.time_zone)
 
 
 def put(people: People, settings: Settings, change: Change, *, now_s: float) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mailserver.cli.access import account_named, opened_store, read_settings
+from mailserver.cli.directory.subjects import calendar_of
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.moments import clock, iso, parse_moment
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
@@ -61,7 +62,7 @@ def list_removed(
 ) -> None:
     """List what was removed from a mailbox and can be put back: UID, when, until when, by whom."""
     settings = read_settings(config)
-    since_s = _moment(since)
+    since_s = _moment(since, settings)
     with opened_store(settings) as store:
         mailbox_id = account_named(store.accounts, identifier).inbox_id
         items = store.mail.list_removed(mailbox_id, since_s=since_s, limit=limit + 1)
@@ -89,7 +90,7 @@ def restore(
     if sum((bool(uids), everything, since is not None)) != 1:
         raise Mistake("write UIDs (`mailserver mailbox removed` lists them), --since, or --all")
     settings = read_settings(config)
-    since_s = _moment(since)
+    since_s = _moment(since, settings)
     with opened_store(settings) as store:
         account = account_named(store.accounts, identifier)
         with _locked(store, account.inbox_id):
@@ -122,9 +123,10 @@ def _locked(store: Store, mailbox_id: MailboxId) -> Iterator[None]:
         lock.release()
 
 
-def _moment(since: str | None) -> float:
+def _moment(since: str | None, settings: Settings) -> float:
     try:
-        return 0.0 if since is None else parse_moment(since, now_s=time.time())
+        calendar = calendar_of(settings)
+        return 0.0 if since is None else parse_moment(since, now_s=time.time(), calendar=calendar)
     except ValueError as error:
         raise Mistake(f"--since: {error}") from error
 

@@ -34,6 +34,7 @@ from mailserver.store.sql.queue.agents import SqlAgents
 from mailserver.store.sql.queue.reads import SqlQueueReads
 from mailserver.store.sql.queue.reports import SqlOwedReports
 from mailserver.store.sql.queue.search import SqlQueueSearch
+from mailserver.values.calendar import Calendar
 
 
 class MailFace:
@@ -101,8 +102,8 @@ class QueueFace:
 class PeopleFace:
     """The `Organisation` port."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._bind_imports(engine)
+    def __init__(self, engine: Engine, calendar: Calendar) -> None:
+        self._bind_imports(engine, calendar)
         self._bind_directory(engine)
         targets = SqlTargets(engine)
         self.find_target = targets.find_target
@@ -115,12 +116,12 @@ class PeopleFace:
         self.find_outside = outsiders.find_outside
         self.note_served = outsiders.note_served
 
-    def _bind_imports(self, engine: Engine) -> None:
+    def _bind_imports(self, engine: Engine, calendar: Calendar) -> None:
         names = SqlNames(engine)
         self.who_had = names.who_had
         self.last_homonym = names.last_homonym
         self.given_to = names.given_to
-        people = SqlPeople(engine)
+        people = SqlPeople(engine, calendar)
         self.read_subjects = people.read_subjects
         self.read_person = people.read_person
         self.read_unit = people.read_unit

@@ -49,6 +49,7 @@ from mailserver.store.sqlite.snapshot import SqliteBackups
 from mailserver.store.sqlite.trace_index import SqliteTraceIndex
 from mailserver.store.sqlite.upkeep import SqliteBodies, SqliteUpkeep, Terms
 from mailserver.store.sqlite.wakeup import WakeupPipe
+from mailserver.values.calendar import Calendar
 
 DAY_S = 86_400.0
 RESERVE_FRACTION = 1 / 8
@@ -74,8 +75,12 @@ class SqliteStore:
         quarantine_s: float = 5 * YEAR_S,
         moments: MomentRules = DEFAULT_RULES,
         room: RoomRules = DEFAULT_ROOM,
+        time_zone: str = "UTC",
     ) -> None:
-        """quarantine_s: names of a deleted account are nobody's for so long."""
+        """quarantine_s: names of a deleted account are nobody's for so long.
+
+        time_zone: of the days that stand in histories and refusals.
+        """
         self._folder = folder
         self._wal_limit_octets = wal_limit_octets
         self._files = BodyFiles(folder / "bodies")
@@ -86,7 +91,7 @@ class SqliteStore:
         self.counters = SqliteScratch(folder / "scratch.db")
         self.locks = FileLocks(folder, make_room=self._reserve.release)
         self._wakeup = WakeupPipe(folder / "wakeup")
-        wake = self._wakeup.wake
+        wake, calendar = self._wakeup.wake, Calendar(time_zone)
         bodies = self._bodies = SqlBodies(engine, self._files, self.counters.faults)
         self._index = SqliteTraceIndex(folder / "trace.db")
         tracing = SqlTracing(engine, self._index, read_beginning=bodies.read_beginning)
@@ -100,8 +105,8 @@ class SqliteStore:
             wakeup=self._wakeup,
             expire_after_s=expire_after_s,
         )
-        self.accounts = SqlDirectory(engine, quarantine_s=quarantine_s)
-        self.people = PeopleFace(engine)
+        self.accounts = SqlDirectory(engine, quarantine_s=quarantine_s, calendar=calendar)
+        self.people = PeopleFace(engine, calendar)
         self.recovery = RecoveryFace(engine)
         self.lists = SqlLists(engine, wake=wake)
         self.history = HistoryFace(engine, tracing, self.counters)

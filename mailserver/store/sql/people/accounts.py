@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from mailserver.store.ports.accounts import Account, AccountState, Credential, SignIn
 from mailserver.store.ports.errors import NameTaken, StoreUnavailable
@@ -31,6 +32,7 @@ from mailserver.store.sql.people.names import (
     write_names,
 )
 from mailserver.values.address import fold_local
+from mailserver.values.calendar import Calendar
 from mailserver.values.ids import AccountId, MailboxId
 from mailserver.values.words import search_key
 
@@ -113,9 +115,13 @@ _REPLACE_VERIFIER = """
 class SqlDirectory:
     """The `Directory` and `Credentials` ports."""
 
-    def __init__(self, engine: Engine, *, quarantine_s: float) -> None:
-        """quarantine_s: the names of a deleted account are nobody's for so long."""
+    def __init__(self, engine: Engine, *, quarantine_s: float, calendar: Calendar) -> None:
+        """quarantine_s: the names of a deleted account are nobody's for so long.
+
+        calendar: whose days stand in what is refused.
+        """
         self._engine = engine
+        self._calendar = calendar
         self._quarantine_s = quarantine_s
 
     def find_mailbox(self, address_key: str) -> MailboxId | None:
@@ -164,9 +170,10 @@ class SqlDirectory:
         self, *, identifier: str, name: str, addresses: Sequence[str], now_s: float
     ) -> Account:
         with self._engine.write_turn(), self._engine.transaction() as connection:
-            account_id = _insert_account(connection, identifier, name, now_s)
+            now = _Now(now_s, self._calendar)
+            account_id = _insert_account(connection, identifier, name, now)
             for address in addresses:
-                _insert_address(connection, account_id, address, now_s)
+                _insert_address(connection, account_id, address, now)
         account = self.find_account(identifier)
         if account is None:
             raise StoreUnavailable(f"account {identifier} was made and is not there")
@@ -174,7 +181,7 @@ class SqlDirectory:
 
     def add_address(self, account_id: AccountId, address: str, *, now_s: float) -> None:
         with self._engine.write_turn(), self._engine.transaction() as connection:
-            _insert_address(connection, account_id, address, now_s)
+            _insert_address(connection, account_id, address, _Now(now_s, self._calendar))
 
     def set_state(self, account_id: AccountId, state: AccountState) -> None:
         def change(connection: Connection) -> None:
@@ -244,18 +251,26 @@ def _credential(row: Row) -> Credential:
     )
 
 
-def _insert_account(connection: Connection, identifier: str, name: str, now_s: float) -> AccountId:
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """A moment, and the calendar in which days are told."""
+
+    at_s: float
+    calendar: Calendar
+
+
+def _insert_account(connection: Connection, identifier: str, name: str, now: _Now) -> AccountId:
     key = fold_local(identifier)
-    _check_free(connection, key, identifier, now_s)
+    _check_free(connection, key, identifier, now)
     state = AccountState.ACTIVE.value
-    parameters = (identifier, key, name, search_key(name), state, now_s, now_s)
+    parameters = (identifier, key, name, search_key(name), state, now.at_s, now.at_s)
     try:
         row = first(connection.execute(_INSERT_ACCOUNT, parameters))
     except ConstraintBroken:
         raise NameTaken(identifier) from None
     assert row is not None, "INSERT ... RETURNING gives its row"
     account_id = AccountId(row[0])
-    write_names(connection, [(key, NameRow(account_id, now_s))])
+    write_names(connection, [(key, NameRow(account_id, now.at_s))])
     epoch = secrets.token_hex(_EPOCH_OCTETS)
     mailbox = first(connection.execute(_INSERT_MAILBOX, (account_id, INBOX, epoch)))
     assert mailbox is not None, "INSERT ... RETURNING gives its row"
@@ -263,22 +278,20 @@ def _insert_account(connection: Connection, identifier: str, name: str, now_s: f
     return account_id
 
 
-def _insert_address(
-    connection: Connection, account_id: AccountId, address: str, now_s: float
-) -> None:
+def _insert_address(connection: Connection, account_id: AccountId, address: str, now: _Now) -> None:
     key = address_key(address)
-    _check_free(connection, key, address, now_s, account_id)
+    _check_free(connection, key, address, now, account_id)
     try:
         row = first(connection.execute(_INSERT_ADDRESS, (key, address, account_id)))
     except ConstraintBroken:
         raise NameTaken(address) from None
     if row is None:
         raise StoreUnavailable(f"no account {account_id}")
-    write_names(connection, [(key, NameRow(account_id, now_s))])
+    write_names(connection, [(key, NameRow(account_id, now.at_s))])
 
 
 def _check_free(
-    connection: Connection, key: str, name: str, now_s: float, account_id: int = -1
+    connection: Connection, key: str, name: str, now: _Now, account_id: int = -1
 ) -> None:
     """Whoever had it and let its time pass shows it no more.
 
@@ -290,8 +303,9 @@ def _check_free(
     row = read_names(connection, [key]).get(key)
     if row is None:
         return
-    if not row.is_free_for(account_id, now_s):
-        raise NameTaken(name, taken_words(name, row, _holder(connection, row.account_id)))
+    if not row.is_free_for(account_id, now.at_s):
+        holder = _holder(connection, row.account_id)
+        raise NameTaken(name, taken_words(name, row, holder, now.calendar))
     if row.account_id != account_id:
         free_former(connection, [key])
 

@@ -23,7 +23,7 @@ from mailserver.store.ports.people import (
     UnitDoc,
 )
 from mailserver.store.sql.people.documents import AccountDraft, Node
-from mailserver.store.sql.people.names import day, keys_of_doc
+from mailserver.store.sql.people.names import keys_of_doc
 from mailserver.store.sql.people.slice import Slice, display_name, subject_key
 
 NO_SIGN_IN: Final = frozenset({Life.EXPECTED, Life.LEFT, Life.GONE})
@@ -116,7 +116,7 @@ def retire(state: Slice, member: AccountDraft) -> None:
     """The account is gone: nothing of it is deleted, its names go into quarantine."""
     doc = replace(member.doc, life=Life.GONE, life_until_s=None, posts=(), correspondent_of=())
     state.rename(member.account_id, keys_of_doc(member.doc), {})
-    until = day(state.moment.now_s + state.moment.quarantine_s)
+    until = state.moment.names_kept_until
     state.note(member, "gone", f"names kept until {until}: {_names_words(member.doc)}")
     _become(state, member, doc)
 
@@ -252,7 +252,7 @@ def _note_changes(state: Slice, member: AccountDraft, new: PersonDoc) -> None:
     _note_addresses(state, member, new)
     _note_posts(state, member, new)
     _note_units(state, member, new)
-    _note_arrow(state, member, "life changed", _life_words(old), _life_words(new))
+    _note_arrow(state, member, "life changed", _life_words(old, state), _life_words(new, state))
     _note_arrow(state, member, "class changed", old.class_name, new.class_name)
     if old.is_hidden != new.is_hidden:
         state.note(member, "hidden in the directory" if new.is_hidden else "shown in the directory")
@@ -265,7 +265,7 @@ def _note_arrow(state: Slice, member: AccountDraft, what: str, old: str, new: st
 
 def _note_addresses(state: Slice, member: AccountDraft, new: PersonDoc) -> None:
     old = member.doc
-    until = day(state.moment.now_s + state.moment.quarantine_s)
+    until = state.moment.names_kept_until
     for address in _less(new.addresses, old.addresses):
         state.note(member, "address added", address)
     for address in _less(old.addresses, new.addresses):
@@ -295,8 +295,9 @@ def _note_units(state: Slice, member: AccountDraft, new: PersonDoc) -> None:
         state.note(member, "correspondent", f"of {code} no longer")
 
 
-def _life_words(doc: PersonDoc) -> str:
-    until = "" if doc.life_until_s is None else f" until {day(doc.life_until_s - 1)}"
+def _life_words(doc: PersonDoc, state: Slice) -> str:
+    calendar, until_s = state.moment.calendar, doc.life_until_s
+    until = "" if until_s is None else f" until {calendar.last_day(until_s)}"
     words = {Life.LEFT: "left: may not sign in", Life.EXPECTED: "expected: may not sign in yet"}
     return words.get(doc.life, doc.life.value) + until
 

@@ -26,6 +26,7 @@ from mailserver.store.sql.people.documents import (
 from mailserver.store.sql.people.rows import write
 from mailserver.store.sql.people.slice import Moment, Slice
 from mailserver.values.address import fold_local
+from mailserver.values.calendar import Calendar
 
 _SLICE = 500
 _PERSON, _UNIT = "person", "unit"
@@ -85,9 +86,11 @@ _MARK_UNDONE = """
 class SqlPeople:
     """The imports of the `People` port, and its changes one at a time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, calendar: Calendar) -> None:
+        """calendar: whose days stand in what is noted and refused."""
         self._engine = engine
         self._reader = Reads(engine)
+        self._calendar = calendar
 
     # Documents
 
@@ -139,7 +142,7 @@ class SqlPeople:
     def apply_changes(
         self, run_id: int, changes: Sequence[Change], *, now_s: float, quarantine_s: float
     ) -> list[Conflict | None]:
-        moment = _moment(run_id, now_s=now_s, quarantine_s=quarantine_s)
+        moment = self._moment(run_id, now_s=now_s, quarantine_s=quarantine_s)
         with self._engine.write_turn(), self._engine.transaction() as connection:
             row = first(connection.execute(_PROGRESS, (len(changes), run_id)))
             if row is None:
@@ -179,7 +182,7 @@ class SqlPeople:
     def undo_changes(
         self, run_id: int, numbers: Sequence[int], *, now_s: float, quarantine_s: float
     ) -> list[Conflict | None]:
-        moment = _moment(run_id, now_s=now_s, quarantine_s=quarantine_s, is_undo=True)
+        moment = self._moment(run_id, now_s=now_s, quarantine_s=quarantine_s, is_undo=True)
         which = [(run_id, number) for number in numbers]
         with self._engine.write_turn(), self._engine.transaction() as connection:
             if first(connection.execute(_REGRESS, (len(numbers), run_id))) is None:
@@ -190,24 +193,28 @@ class SqlPeople:
             insert(connection, _MARK_UNDONE, which)
             return [next(results) if number in kept else None for number in numbers]
 
+    def _moment(
+        self, run_id: int, *, now_s: float, quarantine_s: float, is_undo: bool = False
+    ) -> Moment:
+        return Moment(
+            now_s=now_s,
+            by_whom=f"import:{run_id}",
+            quarantine_s=quarantine_s,
+            calendar=self._calendar,
+            run_id=run_id,
+            is_undo=is_undo,
+        )
+
     # One at a time
 
     def put(
         self, change: Change, *, by_whom: str, now_s: float, quarantine_s: float
     ) -> Conflict | None:
-        moment = Moment(now_s=now_s, by_whom=by_whom, quarantine_s=quarantine_s)
+        moment = Moment(
+            now_s=now_s, by_whom=by_whom, quarantine_s=quarantine_s, calendar=self._calendar
+        )
         with self._engine.write_turn(), self._engine.transaction() as connection:
             return _apply(connection, [change], moment)[0]
-
-
-def _moment(run_id: int, *, now_s: float, quarantine_s: float, is_undo: bool = False) -> Moment:
-    return Moment(
-        now_s=now_s,
-        by_whom=f"import:{run_id}",
-        quarantine_s=quarantine_s,
-        run_id=run_id,
-        is_undo=is_undo,
-    )
 
 
 def _apply(

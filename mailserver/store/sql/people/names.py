@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from mailserver.store.ports.people import Doc, PersonDoc
 from mailserver.store.sql.bulk import insert, select
 from mailserver.store.sql.engine import Connection, Engine, Reader, first
 from mailserver.values.address import Address, fold_local
+from mailserver.values.calendar import Calendar
 from mailserver.values.ids import AccountId
 from mailserver.values.words import search_key
 
@@ -151,16 +151,14 @@ def write_homonyms(connection: Connection, numbers: Iterable[tuple[str, int]]) -
     insert(connection, _WRITE_HOMONYMS, list(largest.items()))
 
 
-def taken_words(name: str, row: NameRow, holder: str) -> str:
+def taken_words(name: str, row: NameRow, holder: str, calendar: Calendar) -> str:
     """holder: whose it is, in words."""
     if row.free_at_s is None:
         return f"{name} is already taken, by {holder}"
-    return f"{name} was given to {holder} and is kept for them until {day(row.free_at_s)}"
+    return (
+        f"{name} was given to {holder} and is kept for them until {calendar.day_of(row.free_at_s)}"
+    )
 
 
 def holder_words(identifier: str, name: str) -> str:
     return f"{identifier} ({name})" if name else identifier
-
-
-def day(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).date().isoformat()

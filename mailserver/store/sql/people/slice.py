@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from mailserver.store.ports.people import Change, Doc, Kind, PersonDoc, UnitDoc
 from mailserver.store.sql.engine import Reader, Row, first
@@ -28,6 +29,7 @@ from mailserver.store.sql.people.names import (
     taken_words,
 )
 from mailserver.values.address import fold_local
+from mailserver.values.calendar import Calendar
 
 _HOLDER = "SELECT identifier, name FROM account WHERE account_id = ?"
 _PARENTS = """
@@ -44,14 +46,20 @@ _PEOPLE_THERE = """
 class Moment:
     """When, by whom, and how long released names are kept for who had them.
 
+    calendar: whose days stand in words.
     run_id: of the import that is applied, or taken back; None: one change by hand.
     """
 
     now_s: float
     by_whom: str
     quarantine_s: float
+    calendar: Calendar
     run_id: int | None = None
     is_undo: bool = False
+
+    @property
+    def names_kept_until(self) -> date:
+        return self.calendar.day_of(self.now_s + self.quarantine_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,8 @@ class Slice:
         for key, name in keys.items():
             row = self.names.get(key)
             if row is not None and not row.is_free_for(account_id, self.moment.now_s):
-                return taken_words(name, row, self._holder(row.account_id))
+                holder = self._holder(row.account_id)
+                return taken_words(name, row, holder, self.moment.calendar)
         return None
 
     def rename(self, account_id: int, old: dict[str, str], new: dict[str, str]) -> None:
