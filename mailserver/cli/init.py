@@ -69,6 +69,7 @@ def init(
     from mailserver.auth.numen_key import ensure_key
     from mailserver.settings.load import load_settings
     from mailserver.setup import service
+    from mailserver.setup.certificate import BadServerKey
 
     wanted = service.NewService(
         domain=_domain(domain, "--domain"),
@@ -93,7 +94,11 @@ def init(
         draft.unlink()
         raise Mistake(str(error)) from error
     service.refuse_links(settings)
-    is_self_signed = service.make_certificate(settings)
+    service.sweep_drafts(settings)
+    try:
+        is_self_signed = service.make_certificate(settings)
+    except BadServerKey as error:
+        raise Mistake(str(error)) from error
     service.make_dkim_keys(settings)
     ensure_key(settings.auth.numen_key)
     service.prepare_store(settings, now_s=time.time())

@@ -14,19 +14,27 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from mailserver.setup.files import PRIVATE_MODE, PUBLIC_MODE, make_folder, write_new
+from mailserver.setup.files import PRIVATE_MODE, PUBLIC_MODE, make_folder, publish_new
 
 VALID_DAYS = 825  # the longest that current systems take from an authority of one's own
 _BACKDATED = timedelta(hours=1)  # clocks differ
 _COMMON_NAME_LENGTH = 64  # RFC 5280 Appendix A, ub-common-name
+
+
+ServerKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+class BadServerKey(Exception):
+    """A file that is no key for a certificate of ours; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +57,21 @@ class Issued:
     key_pem: bytes
 
     def write(self, certificate: Path, key: Path) -> None:
-        """Both files, the key readable by its owner only.
+        """Both files, the key first, readable by its owner only.
 
         Raises:
             OSError: FileExistsError for a key that is there already.
         """
         for path in (certificate, key):
             make_folder(path.parent)
-        write_new(key, self.key_pem, mode=PRIVATE_MODE)
+        publish_new(key, self.key_pem, mode=PRIVATE_MODE)
+        self.write_certificate(certificate)
+
+    def write_certificate(self, certificate: Path) -> None:
+        """Alone, where the key is there already; one that is there is replaced."""
+        make_folder(certificate.parent)
         certificate.unlink(missing_ok=True)
-        write_new(certificate, self.certificate_pem, mode=PUBLIC_MODE)
+        publish_new(certificate, self.certificate_pem, mode=PUBLIC_MODE)
 
 
 def make_authority(name: str, *, now: datetime | None = None) -> Authority:
@@ -75,11 +88,18 @@ def make_authority(name: str, *, now: datetime | None = None) -> Authority:
 
 
 def issue(
-    names: Iterable[str], *, authority: Authority | None = None, now: datetime | None = None
+    names: Iterable[str],
+    *,
+    authority: Authority | None = None,
+    now: datetime | None = None,
+    key: ServerKey | None = None,
 ) -> Issued:
-    """A server certificate for host names and IP addresses, self-signed without an authority."""
+    """A server certificate for host names and IP addresses, self-signed without an authority.
+
+    key: whose certificate it is; None: a new one's.
+    """
     wanted = list(dict.fromkeys(names))
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = _name(wanted[0])
     issuer = authority.certificate.subject if authority else subject
     issuer_key = authority.key if authority else key
@@ -104,10 +124,28 @@ def issue(
     )
 
 
+def read_server_key(path: Path) -> ServerKey:
+    """
+    Raises:
+        BadServerKey: no RSA or EC key in PEM without pass phrase stands there.
+        OSError: it cannot be read.
+    """
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise BadServerKey(
+            f"{path} is no private key that a certificate can be made for, and there is none beside"
+            " it: remove it, or put both there"
+        )
+    return key
+
+
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    public_key: ec.EllipticCurvePublicKey,
+    public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
     now: datetime | None,
 ) -> x509.CertificateBuilder:
     begins = (now or datetime.now(UTC)) - _BACKDATED

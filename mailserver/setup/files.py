@@ -27,6 +27,37 @@ def write_new(path: Path, octets: bytes, *, mode: int) -> None:
     with open(fd, "wb") as file:
         os.fchmod(fd, mode)
         file.write(octets)
+        file.flush()
+        os.fsync(fd)
+
+
+def publish_new(path: Path, octets: bytes, *, mode: int) -> None:
+    """Write a file that was not there, which is whole whenever it is there.
+
+    Raises:
+        FileExistsError: something is there, a link included, and stays as it is.
+    """
+    draft = draft_of(path)
+    draft.unlink(missing_ok=True)  # of an attempt that was interrupted; also a link
+    write_new(draft, octets, mode=mode)
+    try:
+        path.hardlink_to(draft)
+    finally:
+        draft.unlink()
+    sync_folder(path.parent)
+
+
+def draft_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
+
+
+def sync_folder(folder: Path) -> None:
+    """Names in it are on the disk from now on."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def refuse_link(path: Path) -> None:

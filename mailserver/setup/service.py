@@ -30,8 +30,17 @@ from mailserver.settings.load import FILE_NAME, HALF_RESTORED, load_settings
 from mailserver.settings.model import Settings
 from mailserver.settings.service_user import service_user
 from mailserver.settings.template import Value, fill_in, read_config
-from mailserver.setup.certificate import issue
-from mailserver.setup.files import PRIVATE_MODE, PUBLIC_MODE, make_folder, refuse_link, write_new
+from mailserver.setup.certificate import BadServerKey, issue, read_server_key
+from mailserver.setup.files import (
+    PRIVATE_MODE,
+    PUBLIC_MODE,
+    draft_of,
+    make_folder,
+    publish_new,
+    refuse_link,
+    sync_folder,
+    write_new,
+)
 from mailserver.store.open import open_store
 from mailserver.store.ports.accounts import Account, Directory
 from mailserver.store.ports.errors import NameTaken
@@ -45,6 +54,7 @@ HIGH_PORTS = {
     "pop3.pop3": 2110,
     "pop3.pop3s": 2995,
 }
+_HEX = "[0-9a-f]"
 QUOTA_MIB = 2048
 """Of every account of a new service: a mailbox without end is a disk that fills."""
 ROLE_NAMES = ("postmaster", "abuse")  # RFC 5321 §4.5.1, RFC 2142 §4
@@ -103,7 +113,9 @@ def write_settings(folder: Path, wanted: NewService) -> Path:
 
 def publish_settings(draft: Path) -> Path:
     """From now on the folder holds a service, so what belongs to it must be there."""
-    return draft.rename(draft.with_name(FILE_NAME))
+    file = draft.rename(draft.with_name(FILE_NAME))
+    sync_folder(file.parent)
+    return file
 
 
 def draft_settings(folder: Path, wanted: NewService) -> Path:
@@ -121,7 +133,7 @@ def draft_settings(folder: Path, wanted: NewService) -> Path:
         told = f"{folder} holds half a restore, which was interrupted: empty it first"
         raise ServiceExists(told)
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"{FILE_NAME}.new"
+    draft = draft_of(folder / FILE_NAME)
     draft.unlink(missing_ok=True)  # of an attempt that was interrupted; also a link
     text = fill_in(read_config(FILE_NAME), wanted.values())
     write_new(draft, text.encode("utf-8"), mode=PUBLIC_MODE)
@@ -157,12 +169,37 @@ def refuse_links(settings: Settings) -> None:
 
 
 def make_certificate(settings: Settings) -> bool:
-    """A self-signed one where none is; False: the one that is there stays."""
-    if settings.tls.certificate.exists() or settings.tls.key.exists():
-        return False
+    """A self-signed one where none is; False: the one that is there stays.
+
+    A key alone, as an interrupted `init` leaves it, gets its certificate.
+
+    Raises:
+        BadServerKey: one of the two is there, and the other cannot be made for it.
+    """
+    certificate, key = settings.tls.certificate, settings.tls.key
     names = [settings.service.hostname, "localhost", "127.0.0.1", "::1"]
-    issue(names).write(settings.tls.certificate, settings.tls.key)
+    if certificate.exists():
+        if not key.exists():
+            raise BadServerKey(
+                f"{certificate} is there without its key {key}: put the key there, or remove the"
+                " certificate, and both are made"
+            )
+        return False
+    if key.exists():
+        issue(names, key=read_server_key(key)).write_certificate(certificate)
+    else:
+        issue(names).write(certificate, key)
     return True
+
+
+def sweep_drafts(settings: Settings) -> None:
+    """What an interrupted `init` left beside files that are whole."""
+    numen_key = settings.auth.numen_key
+    keys = [key_file(settings.dkim.folder, name) for name in settings.dkim.selectors]
+    for path in (settings.tls.certificate, settings.tls.key, *keys):
+        draft_of(path).unlink(missing_ok=True)
+    for draft in numen_key.parent.glob(f"{numen_key.name}.{_HEX * 8}"):
+        draft.unlink()
 
 
 def make_dkim_keys(settings: Settings, selectors: Sequence[str] = ()) -> list[Path]:
@@ -181,7 +218,7 @@ def make_dkim_keys(settings: Settings, selectors: Sequence[str] = ()) -> list[Pa
         path = key_file(folder, name)
         if not os.path.lexists(path):
             make_folder(folder)
-            write_new(path, make_key(algorithm), mode=PRIVATE_MODE)
+            publish_new(path, make_key(algorithm), mode=PRIVATE_MODE)
             made.append(path)
     return made
 
@@ -192,10 +229,11 @@ def prepare_store(settings: Settings, *, now_s: float) -> int:
     Raises:
         StoreError, OSError: the store cannot be opened.
     """
-    if not settings.store.path.is_dir():
-        make_folder(settings.store.path)
-        if (ids := service_user(settings)) is not None:
-            os.chown(settings.store.path, *ids)
+    folder = settings.store.path
+    if not folder.is_dir():
+        make_folder(folder)
+    if not any(folder.iterdir()) and (ids := service_user(settings)) is not None:
+        os.chown(folder, *ids)
     store = open_store(settings)
     try:
         ensure_postmaster(store.accounts, settings, now_s=now_s)
