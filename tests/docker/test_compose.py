@@ -26,6 +26,7 @@ import pytest
 
 from mailserver.keys.table import NEEDED, KeyKind
 from mailserver.supervisor.doors import DOOR_MODULES
+from tests.supervisor.service import wait_until
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "melouvert-test"
@@ -313,12 +314,27 @@ def test_an_installation_with_everything_in_one_volume_is_separated(
         other("down", "--volumes")
 
 
+def has_begun(container: str) -> bool:
+    """Its first program blocks what it cannot hear yet; just before, the kernel drops it."""
+    asked = ["docker", "inspect", "-f", "{{.State.Pid}}", container]
+    pid = subprocess.check_output(asked, text=True).strip()
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("utf-8")
+    except OSError:  # the engine is on another machine
+        return True
+    return (
+        "/env" not in os.readlink(f"/proc/{pid}/exe")
+        or re.search(r"^SigBlk:\s+0*$", status, re.MULTILINE) is None
+    )
+
+
 @pytest.mark.parametrize("words", [("run", "--door", "keeper"), ("run", "--door", "web")])
 def test_a_container_that_is_stopped_while_it_starts_stops_at_once(
     compose: Compose, words: tuple[str, ...]
 ) -> None:
     begun = compose("run", "-d", "--no-deps", "-T", "smtp", *words).strip()
     try:
+        wait_until(partial(has_begun, begun))
         subprocess.run(["docker", "stop", "-t", "60", begun], check=True, timeout=30)
         code = subprocess.check_output(["docker", "inspect", "-f", "{{.State.ExitCode}}", begun])
         assert int(code) in {0, 143}
