@@ -10,8 +10,8 @@ import pytest
 from mailserver.directory.cells import Absence
 from mailserver.directory.life import Dates, decide_life
 from mailserver.settings.load import load_settings
+from mailserver.store.open import open_store
 from mailserver.store.ports.people import Life
-from mailserver.store.sqlite.store import open_store
 from mailserver.values.calendar import Calendar
 from tests.cli.conftest import Run, new_service, run, service
 from tests.values.test_calendar import at

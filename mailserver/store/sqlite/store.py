@@ -77,10 +77,7 @@ class SqliteStore:
         room: RoomRules = DEFAULT_ROOM,
         time_zone: str = "UTC",
     ) -> None:
-        """quarantine_s: names of a deleted account are nobody's for so long.
-
-        time_zone: of the days that stand in histories and refusals.
-        """
+        """time_zone: of the days in histories and refusals.  quarantine_s: of deleted names."""
         self._folder = folder
         self._wal_limit_octets = wal_limit_octets
         self._files = BodyFiles(folder / "bodies")
