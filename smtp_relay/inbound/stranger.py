@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mailserver.peers.refusals import Refusals
 from mailserver.store.commit import Done
 from mailserver.store.ports.writes import Write
 from mailserver.telemetry.peers import PeerWatch
@@ -39,7 +40,12 @@ class Leak:
 def find_leaks(service: Service, listeners: Iterable[Listener]) -> list[Leak]:
     """Play the stranger against each listener.  Blocks for some milliseconds."""
     probe = replace(
-        service, writer=_NoWriter(), sessions=set(), counters=Counters(), peers=PeerWatch()
+        service,
+        writer=_NoWriter(),
+        sessions=set(),
+        counters=Counters(),
+        refusals=Refusals(),
+        peers=PeerWatch(),
     )
     probe.postmaster = service.postmaster
     return [

@@ -7,6 +7,7 @@ import pytest
 from mailserver.peers.refusals import COUNTER, Why
 from smtp_relay.inbound.refused import COUNTED_ELSEWHERE, WHY
 from smtp_relay.inbound.replies import PHRASES
+from smtp_relay.inbound.stranger import find_leaks
 from tests.smtp_relay.inbound.fakes import MX, SUBMISSION, Hall, Stage
 from tests.smtp_relay.inbound.wire import HELLO, MAIL, RCPT
 
@@ -63,3 +64,8 @@ def test_recipients_beyond_the_most_are_counted(hall: Hall) -> None:
     for _ in range(most + 4):
         stage.send(RCPT)
     assert hall.service.refusals.counters()[COUNTER + "too_many_at_once"] == 4.0
+
+
+def test_what_the_service_tries_on_itself_at_its_start_is_nobodys_refusal(hall: Hall) -> None:
+    assert find_leaks(hall.service, [MX, SUBMISSION]) == []
+    assert hall.service.refusals.counters() == {}
