@@ -78,6 +78,7 @@ def test_a_list_elsewhere_may_say_that_it_sends() -> None:
         b": nameless",
         b"Sender: Chef <chef@A.test>",
         b"Sender: =?utf-8?q?chef=40a.test?= <x@b.test>",
+        b"Sender: =?utf-8?b?Y2hlZkBhLnRlc3Q=?= <x@b.test>",
         b"Resent-From: chef@a.test",
         b"Resent-Sender: ch\xc3\xa9f@a.test",
     ],

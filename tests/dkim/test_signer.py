@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.dkim.body_hash import BodyHash
+from mailserver.dkim.signature import read_body_hash
 from mailserver.dkim.signer import Signer
 from tests.dkim.verifier import NOW_S, SIGNER, ZONE, can_read, make_signing_key, sign, verdicts
 
@@ -152,3 +153,13 @@ def test_real_messages_verify() -> None:
             count += 1
             assert verdicts(signed, zone)[0], name
     assert count > 200
+
+
+def test_the_hash_of_the_body_is_read_again_from_what_we_wrote_and_from_nothing_else() -> None:
+    head, _, body = MESSAGE.partition(b"\r\n\r\n")
+    body_hash = BodyHash()
+    body_hash.feed(body)
+    signatures = SIGNER.sign_pieces(head, [body], now_s=0.0)
+    assert read_body_hash(signatures) == body_hash.digest()
+    for other in (b"", b"DKIM-Signature: v=1; bh=x;", signatures.replace(b"\r\n\tbh=", b" bh=")):
+        assert read_body_hash(other) is None

@@ -32,6 +32,7 @@ LEAST_S, _TIMES = 30.0, 5.0  # a run may take so long, and so many times what it
 _OPTIONS = (
     *("-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=short"),
     *("--hypothesis-seed=0", "-m", "not heavy and not crash and not e2e and not network"),
+    "--timeout=0",  # watched, a test takes several times what it takes; runs are bounded here
 )
 _ALONE = """
 import sys, pytest, tools.mutants.bounds
