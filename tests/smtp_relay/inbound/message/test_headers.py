@@ -58,6 +58,16 @@ def test_it_goes_where_no_empty_line_ends_the_block(size: int) -> None:
         assert stays == b"From: a@b.fr\r\n"
 
 
+@pytest.mark.parametrize("size", [1, 9, 99])
+@pytest.mark.parametrize(
+    "last", [b"Authentication-Results: mx.d.fr; dkim=pass\r\n", b"Bc", b"Authentication-Results: m"]
+)
+def test_what_is_held_back_at_the_end_of_all_is_not_lost(last: bytes, size: int) -> None:
+    """Without an empty line nothing else says that a field is whole."""
+    octets = b"From: a@b.fr\r\n" + last
+    assert block_of(octets, size=size)[1] == octets
+
+
 @pytest.mark.parametrize("size", [1, 7, 99])
 def test_without_cleaning_every_octet_stays(size: int) -> None:
     assert block_of(BLOCK, size=size, cleaning=None)[1] == BLOCK
@@ -181,6 +191,7 @@ def test_which_lines_are_lawful(lines: bytes, *, is_bad: bool, is_last: bool) ->
         (b"a@b.fr", ["a@b.fr"]),
         (b" Zo (x) <a@b.fr> ,, c@d.fr", ["a@b.fr", "c@d.fr"]),
         (b"(a (b) \\) @ <c>) a@b.fr", ["a@b.fr"]),
+        (b'a@b.fr (5" tall, <x)', ["a@b.fr"]),
         (b'"boss@b.fr" <a@b.fr>', ["a@b.fr"]),
         (b"boss@b.fr <a@b.fr>", ["boss@b.fr", "a@b.fr"]),
         (b"<a@b.fr> boss@b.fr", ["boss@b.fr", "a@b.fr"]),
@@ -200,6 +211,7 @@ def test_who_is_named(value: bytes, wanted: list[str]) -> None:
         b"g:;",
         b"(a@b.fr)",
         b"(a@b.fr",
+        b"a@b.fr (x",
         b"a@b.fr)",
         b"()) a@b.fr",
         b"(( a@b.fr)",
