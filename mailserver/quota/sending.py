@@ -1,9 +1,8 @@
 """What an account sent elsewhere of late, against the limits of its class.
 
-Counted in slots of a quarter of a minute, so that minutes, hours and a day slide.  What passes a
-limit is accepted and held, copies for mailboxes here go through; it counts
-like the rest, so a program that goes on stays over its limit until a person
-releases the account.
+What passes a limit is accepted and held, copies for mailboxes here go through; it counts
+like the rest, so a program that goes on stays over its limit until a person releases
+the account.
 """
 
 from __future__ import annotations
@@ -13,29 +12,8 @@ from enum import Enum
 from typing import Final
 
 from mailserver.quota.classes import Limits
+from mailserver.store.ports.shared.sending import Sent
 from mailserver.texts.catalogue import Language, Text
-
-SLOT_S: Final = 15
-MINUTE_S: Final = 60
-TEN_MINUTES_S: Final = 600
-TEN_HOURS_S: Final = 36_000
-HOUR_S: Final = 3600
-DAY_S: Final = 86_400
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """This message included."""
-
-    minute_recipients: int = 0
-    ten_minutes_recipients: int = 0
-    hour_recipients: int = 0
-    ten_hours_recipients: int = 0
-    hour_messages: int = 0
-    day_messages: int = 0
-    day_recipients: int = 0
-    day_new_recipients: int = 0
-
 
 HELD_PREFIX: Final = "sending limit of "
 """Begins the reason of every copy that is held for its account's limits."""

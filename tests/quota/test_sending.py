@@ -6,7 +6,8 @@ import pytest
 
 from mailserver.quota.classes import Limits
 from mailserver.quota.notice import Reader, sending_held
-from mailserver.quota.sending import Passed, Sent, decide_held, why_held
+from mailserver.quota.sending import Passed, decide_held, why_held
+from mailserver.store.ports.shared.sending import Sent
 from mailserver.values.ids import AcceptId, MailboxId
 from mailserver.values.message import InlineBody
 from mailserver.values.organisation import Organisation

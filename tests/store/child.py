@@ -97,6 +97,9 @@ class _Commands:
     def use_codes(self, code_ids: list[int], now_s: float) -> list[bool]:
         return [self._store.recovery.use_code(code_id, now_s=now_s) for code_id in code_ids]
 
+    def take_slot(self) -> int:
+        return self._store.locks.slots.take()
+
     def become_keeper(self) -> bool:
         return self._store.locks.become_keeper()
 

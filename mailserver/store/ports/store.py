@@ -32,7 +32,7 @@ from mailserver.store.ports.history import History
 from mailserver.store.ports.lists import Lists
 from mailserver.store.ports.mail import Mail
 from mailserver.store.ports.operators import QueueAndOperators
-from mailserver.store.ports.organisation import Organisation
+from mailserver.store.ports.people_and_units import PeopleAndUnits
 from mailserver.store.ports.policies import Policies
 from mailserver.store.ports.recovery import RecoveryAndFirstPasswords
 from mailserver.store.ports.shared.counters import Counters
@@ -60,7 +60,7 @@ class Store(Protocol):
     def accounts(self) -> Accounts: ...
 
     @property
-    def people(self) -> Organisation: ...
+    def people(self) -> PeopleAndUnits: ...
 
     @property
     def recovery(self) -> RecoveryAndFirstPasswords: ...

@@ -100,7 +100,7 @@ class QueueFace:
 
 
 class PeopleFace:
-    """The `Organisation` port."""
+    """The `PeopleAndUnits` port."""
 
     def __init__(self, engine: Engine, calendar: Calendar) -> None:
         self._bind_imports(engine, calendar)

@@ -23,12 +23,12 @@ from typing import Any
 import apsw
 
 from mailserver.peers.blocks import known_block_of
-from mailserver.quota.sending import SLOT_S
 from mailserver.store.files.private import make_private_file, open_private
 from mailserver.store.moments import SCRATCH, SKEW_S
 from mailserver.store.ports.history import Collection
 from mailserver.store.ports.shared.attempts import LogIn
 from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.store.ports.shared.sending import SLOT_S
 from mailserver.store.sqlite import faults, repeats, sent
 from mailserver.store.sqlite.attempts import SCHEMA as ATTEMPTS_SCHEMA
 from mailserver.store.sqlite.attempts import SqliteAttempts

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from mailserver.quota.sending import (
+from mailserver.store.ports.shared.sending import (
     DAY_S,
     HOUR_S,
     MINUTE_S,

@@ -15,7 +15,6 @@ from typing import Any
 
 from mailserver.auth.gate import Denied, Granted, Unavailable, Verdict
 from mailserver.peers.descriptors import Spares
-from mailserver.quota.sending import Sent
 from mailserver.routing.relaying import Role
 from mailserver.routing.srs import Srs
 from mailserver.settings.model import Settings
@@ -26,6 +25,7 @@ from mailserver.store.ports.people import Event, Life
 from mailserver.store.ports.recovery import Subject
 from mailserver.store.ports.shared.repeats import WINDOW_S
 from mailserver.store.ports.shared.scratch import LastSeen
+from mailserver.store.ports.shared.sending import Sent
 from mailserver.store.ports.targets import Target
 from mailserver.store.ports.writes import Accepted, Outcome, Write
 from mailserver.values.clock import Belief

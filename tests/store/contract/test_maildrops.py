@@ -1,8 +1,7 @@
-"""Maildrops: what one session sees is fixed when it opens; locks die with their holder."""
+"""Maildrops: what one session sees is fixed when it opens."""
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable
 
@@ -111,59 +110,6 @@ def test_the_listing_stays_when_another_process_adds_removes_and_reclaims(
     assert uids_of(store, box) == [2, 4]
 
 
-def test_a_lock_is_exclusive_in_one_process(store: Store, place: Place) -> None:
-    box, neighbour = people(store, 2)
-    lock = store.locks.lock_maildrop(box)
-    assert lock is not None
-    assert store.locks.lock_maildrop(box) is None
-    assert place.open().locks.lock_maildrop(box) is None
-    assert store.locks.lock_maildrop(neighbour) is not None
-    lock.release()
-    lock.release()
-    again = place.open().locks.lock_maildrop(box)
-    assert again is not None
-    lock.release()  # once more, and it is no longer ours to release
-    assert store.locks.lock_maildrop(box) is None
-
-
-def test_a_lock_that_nobody_holds_on_to_is_free(store: Store) -> None:
-    (box,) = people(store, 1)
-    lock = store.locks.lock_maildrop(box)
-    assert store.locks.lock_maildrop(box) is None
-    del lock
-    gc.collect()
-    assert store.locks.lock_maildrop(box) is not None
-
-
-def test_a_lock_is_exclusive_across_processes(store: Store, other_process: Start) -> None:
-    (box,) = people(store, 1)
-    one, two = other_process(), other_process()
-    assert one.ask("lock", mailbox_id=box) is True
-    assert two.ask("lock", mailbox_id=box) is False
-    assert store.locks.lock_maildrop(box) is None
-    assert uids_of(store, box) == []  # reading needs no lock
-
-
-def test_a_lock_dies_with_its_process(store: Store, other_process: Start) -> None:
-    (box,) = people(store, 1)
-    child = other_process()
-    assert child.ask("lock", mailbox_id=box) is True
-    child.kill()
-    assert store.locks.lock_maildrop(box) is not None
-
-
-def test_locks_of_one_process_outlive_the_death_of_another(
-    store: Store, other_process: Start
-) -> None:
-    (box,) = people(store, 1)
-    lock = store.locks.lock_maildrop(box)
-    child = other_process()
-    assert child.ask("lock", mailbox_id=box) is False
-    child.kill()
-    assert store.locks.lock_maildrop(box) is None
-    assert lock is not None
-
-
 def test_a_writer_that_is_killed_leaves_the_turn_to_others(
     store: Store, place: Place, other_process: Start
 ) -> None:
@@ -176,12 +122,3 @@ def test_a_writer_that_is_killed_leaves_the_turn_to_others(
     uids = uids_of(store, box)
     assert uids == list(range(1, len(uids) + 1))
     assert store.mail.open_maildrop(box).count == len(uids)
-
-
-def test_one_process_keeps_house(store: Store, other_process: Start) -> None:
-    child = other_process()
-    assert child.ask("become_keeper") is True
-    assert child.ask("become_keeper") is True
-    assert store.locks.become_keeper() is False
-    child.kill()
-    assert store.locks.become_keeper() is True

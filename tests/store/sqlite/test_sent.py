@@ -8,7 +8,7 @@ import apsw
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.quota.sending import (
+from mailserver.store.ports.shared.sending import (
     DAY_S,
     HOUR_S,
     MINUTE_S,

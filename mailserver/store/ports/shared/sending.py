@@ -1,12 +1,36 @@
-"""What accounts sent elsewhere of late: may be lost, and never decides whether mail is kept."""
+"""What accounts sent elsewhere of late: may be lost, and never decides whether mail is kept.
+
+Counted in slots of a quarter of a minute, so that minutes, hours and a day slide.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-from mailserver.quota.sending import Sent
 from mailserver.values.ids import AccountId
+
+SLOT_S: Final = 15
+MINUTE_S: Final = 60
+TEN_MINUTES_S: Final = 600
+TEN_HOURS_S: Final = 36_000
+HOUR_S: Final = 3600
+DAY_S: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """This message included."""
+
+    minute_recipients: int = 0
+    ten_minutes_recipients: int = 0
+    hour_recipients: int = 0
+    ten_hours_recipients: int = 0
+    hour_messages: int = 0
+    day_messages: int = 0
+    day_recipients: int = 0
+    day_new_recipients: int = 0
 
 
 class SentCounts(Protocol):

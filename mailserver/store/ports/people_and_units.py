@@ -10,5 +10,5 @@ from mailserver.store.ports.people import Kinds, People
 from mailserver.store.ports.targets import Targets
 
 
-class Organisation(People, Imports, Targets, Kinds, NotesOwn, Protocol):
+class PeopleAndUnits(People, Imports, Targets, Kinds, NotesOwn, Protocol):
     """Units, people, their imports, relations and history; where an address leads."""
