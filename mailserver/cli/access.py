@@ -44,7 +44,7 @@ def opened_store(settings: Settings) -> Iterator[Store]:
 
 def moment_for(store: Store) -> float:
     """Now, for what is decided by dates; said aloud where the machine's clock is not believed."""
-    from mailserver.cli.status.clock import gap_warning
+    from mailserver.cli.moments import gap_warning
     from mailserver.store.clock import ServiceClock
 
     belief = ServiceClock(store.clock).belief()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from mailserver.values.calendar import Calendar
 
+from mailserver.values.clock import TOLERANCE_S, Belief
+
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _ENDLESS_S: Final = 4_000_000_000.0  # the year 2096
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -76,3 +78,15 @@ def span(seconds: float) -> str:
     if seconds < 86_400:
         return f"{seconds / 3600:.1f} h".replace(".0", "")
     return f"{seconds / 86_400:.1f} d".replace(".0", "")
+
+
+def gap_warning(now: Belief) -> str | None:
+    """None where the machine's clock is believed, or nearly so."""
+    believed_from_s = now.believed_from_s
+    if believed_from_s is None or abs(now.gap_s) <= 6 * TOLERANCE_S:
+        return None
+    way = "ahead of" if now.gap_s > 0 else "behind"
+    return (
+        f"the clock is {span(abs(now.gap_s))} {way} the time that this service saw pass: nothing"
+        f" expires by it before {clock(believed_from_s)}; if it is wrong, set it"
+    )

@@ -23,9 +23,9 @@ from mailserver.cli.account.profile import (
     rename,
 )
 from mailserver.cli.account.show import list_accounts, show
-from mailserver.cli.directory.reserved_names import check_not_reserved
 from mailserver.cli.directory.subjects import by_whom
 from mailserver.cli.mistake import Mistake
+from mailserver.cli.new_names import check_name, check_not_reserved, checked_names, own_address
 from mailserver.cli.options import (
     ConfigOption,
     IdentifierArgument,
@@ -129,7 +129,7 @@ def alias(
 ) -> None:
     """Give an account one more address, or take one away: it stays nobody else's for years."""
     settings = read_settings(config)
-    checked = _own_address(address, settings)
+    checked = own_address(address, settings)
     with opened_store(settings) as store:
         change_addresses(store, settings, identifier, checked, remove=remove)
         told = account_named(store.accounts, identifier).addresses
@@ -149,9 +149,9 @@ def rename_account(
 ) -> None:
     """Change a person's name. Identifier, mailbox and old addresses stay; a new one comes first."""
     settings = read_settings(config)
-    _check_name(given_name, "--given-name")
-    _check_name(surname, "--surname")
-    checked = None if address is None else _own_address(address, settings)
+    check_name(given_name, "--given-name")
+    check_name(surname, "--surname")
+    checked = None if address is None else own_address(address, settings)
     if checked is not None:
         check_not_reserved(identifier, [checked], settings, is_role=False)
     with opened_store(settings) as store:
@@ -235,66 +235,6 @@ def _set_state(identifier: str, config: Any, state: str) -> None:
 
 
 # --- what a person typed ---------------------------------------------------------
-
-
-def checked_names(
-    identifier: str, name: str, address: list[str], settings: Settings, *, is_role: bool = False
-) -> list[str]:
-    """The addresses as they will be given.  is_role: to the account of a function.
-
-    Raises:
-        Mistake: one of the names cannot be used.
-    """
-    _check_identifier(identifier)
-    _check_name(name)
-    addresses = [_own_address(text, settings) for text in address]
-    check_not_reserved(identifier, [identifier, *addresses], settings, is_role=is_role)
-    return addresses
-
-
-def _check_identifier(identifier: str) -> None:
-    from mailserver.settings.names import check_identifier
-
-    try:
-        check_identifier(identifier)
-    except ValueError as error:
-        raise Mistake(str(error)) from error
-
-
-def _check_name(name: str, option: str = "--name") -> None:
-    """A name is one line of text: it is shown in lists and written in headers."""
-    from mailserver.values.written import spoilt_words
-
-    if not name.strip() or not name.isprintable():
-        raise Mistake(f"{option}: write the person's name on one line, as 'Frédéric Marot'")
-    if (words := spoilt_words(name)) is not None:
-        raise Mistake(f"{option}: {words}")
-    if name.lstrip().startswith(("=", "@")):
-        raise Mistake(f"{option}: a name that begins as a formula does: write the person's name")
-
-
-def _own_address(text: str, settings: Settings) -> str:
-    """An address that the service can deliver to.
-
-    Raises:
-        Mistake: it has no shape of one, or another domain.
-    """
-    from mailserver.settings.names import check_own_local
-    from mailserver.values.address import PLUS, fold_domain
-
-    local, at, domain = text.strip().rpartition("@")
-    if not at or not local or any(c.isspace() or c in '<>,;:"\\()@' for c in local):
-        raise Mistake(f"{text!r} is not an address: write one, as prenom.nom@ac-exemple.fr")
-    if PLUS in local:
-        raise Mistake(f"{text!r}: what follows a + is its owner's to choose; leave it out")
-    try:
-        check_own_local(local)
-    except ValueError as error:
-        raise Mistake(str(error)) from None
-    if fold_domain(domain) not in map(fold_domain, settings.service.domains):
-        known = ", ".join(settings.service.domains)
-        raise Mistake(f"{text}: mail for {domain} does not come here, only for {known}")
-    return f"{local}@{domain}"
 
 
 def _password_setter(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailserver.cli.access import moment_for
-from mailserver.cli.directory.reserved_names import check_not_reserved
 from mailserver.cli.directory.subjects import doc_named, person_named, put, unit_named
 from mailserver.cli.mistake import Mistake
+from mailserver.cli.new_names import check_not_reserved
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings

@@ -161,7 +161,7 @@ def add_function(
 
     It has no password: its holders sign in to it as themselves.
     """
-    from mailserver.cli.account.commands import checked_names
+    from mailserver.cli.new_names import checked_names
     from mailserver.store.ports.people import Kind, RelationKind
 
     settings, now_s = read_settings(config), time.time()

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mailserver.cli.access import account_named, opened_store, read_settings
-from mailserver.cli.directory.reserved_names import check_not_reserved
 from mailserver.cli.lists.words import as_json, print_facts
 from mailserver.cli.mistake import Mistake
+from mailserver.cli.new_names import check_not_reserved
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.queue.acts import whoever
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mailserver.cli.access import account_named, opened_store, read_settings
+from mailserver.cli.mailbox.headers import headers_of
 from mailserver.cli.mailbox.removed import list_removed, restore
 from mailserver.cli.moments import clock, iso
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
@@ -110,16 +111,3 @@ def _line(item: Item, facts: dict[str, Any]) -> str:
     who = f"[{item.submitter_identifier}] " if item.submitter_identifier else ""
     author, subject = shown(facts["from"]), shown(facts["subject"])
     return f"{clock(item.accepted_at_s)}  {item.size_octets:>9}  {who}{author}  {subject}"
-
-
-def headers_of(block: bytes) -> tuple[str, str]:
-    """From and Subject, decoded."""
-    from mailserver.lists.header import find_values, split_fields
-    from mailserver.values.header_text import decode_words
-
-    fields, _ = split_fields(block)
-    author, subject = (
-        " ".join(decode_words(next(iter(find_values(fields, name)), b"")).split())
-        for name in (b"from", b"subject")
-    )
-    return author, subject

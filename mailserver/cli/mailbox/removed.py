@@ -12,6 +12,7 @@ import typer
 
 from mailserver.cli.access import account_named, opened_store, read_settings
 from mailserver.cli.directory.subjects import calendar_of
+from mailserver.cli.mailbox.headers import headers_of
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.moments import clock, iso, parse_moment
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
@@ -155,8 +156,6 @@ def _warn_of_quota(store: Store, account: Account, settings: Settings) -> None:
 
 
 def _facts(removed: RemovedItem, *, keep_s: float) -> dict[str, Any]:
-    from mailserver.cli.mailbox.commands import headers_of
-
     item = removed.item
     author, subject = headers_of(item.header)
     return {

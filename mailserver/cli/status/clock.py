@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from mailserver.cli.moments import clock, span
-from mailserver.values.clock import TOLERANCE_S, Belief
+from mailserver.cli.moments import clock, gap_warning, span
+from mailserver.values.clock import Belief
 
 TOLD_S: Final = 7 * 86_400.0
 """A jump, or moments that were brought back, are told for so long."""
@@ -28,15 +28,3 @@ def clock_warnings(now: Belief) -> list[str]:
             f" (a clock that was wrong), and were brought back at {clock(now.bounded_at_s)}"
         )
     return told
-
-
-def gap_warning(now: Belief) -> str | None:
-    """None where the machine's clock is believed, or nearly so."""
-    believed_from_s = now.believed_from_s
-    if believed_from_s is None or abs(now.gap_s) <= 6 * TOLERANCE_S:
-        return None
-    way = "ahead of" if now.gap_s > 0 else "behind"
-    return (
-        f"the clock is {span(abs(now.gap_s))} {way} the time that this service saw pass: nothing"
-        f" expires by it before {clock(believed_from_s)}; if it is wrong, set it"
-    )

@@ -23,7 +23,7 @@ from dataclasses import replace
 from mailserver.store.ports.queue import DueDestination, LeasedCopy
 from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.plan import Diverted, Itinerary, Unroutable, Way
-from smtp_relay.delivery.schedule.destination import LEASE_COPIES, Destination, make_bundles
+from smtp_relay.delivery.schedule.destination import LEASE_COPIES, Destination, Line, Site
 from smtp_relay.delivery.schedule.fleet import Fleet
 from smtp_relay.delivery.schedule.holdings import Holdings
 from smtp_relay.delivery.schedule.onward import Onward
@@ -37,8 +37,8 @@ from smtp_relay.delivery.schedule.orders import (
     Resolve,
     Result,
     Trouble,
+    make_bundles,
 )
-from smtp_relay.delivery.schedule.site import Line, Site
 from smtp_relay.delivery.schedule.unsent import Unsent
 from smtp_relay.delivery.verdicts import LinkFailure, Phase
 

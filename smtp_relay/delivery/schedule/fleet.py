@@ -13,8 +13,8 @@ from itertools import count
 from typing import Final
 
 from smtp_relay.delivery.plan import Itinerary
+from smtp_relay.delivery.schedule.destination import Endpoint, Line, Site, make_site
 from smtp_relay.delivery.schedule.orders import Close, EndpointKey, Limits, Open, Order, Warn
-from smtp_relay.delivery.schedule.site import Endpoint, Line, Site, make_site
 from smtp_relay.delivery.verdicts import LinkFailure
 
 PLAIN_S: Final = 86_400.0

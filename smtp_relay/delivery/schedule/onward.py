@@ -22,10 +22,9 @@ from typing import Final
 
 from mailserver.store.ports.queue import LeasedCopy
 from mailserver.values.ids import DestinationId
-from smtp_relay.delivery.schedule.destination import Destination
+from smtp_relay.delivery.schedule.destination import Destination, Endpoint, Line, Site
 from smtp_relay.delivery.schedule.fleet import Fleet
 from smtp_relay.delivery.schedule.orders import Bundle, EndpointKey, Limits
-from smtp_relay.delivery.schedule.site import Endpoint, Line, Site
 
 TRY_S: Final = 1800.0
 """A try that has lasted longer asks no further host: what waits is told of, and expires."""

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -166,3 +167,22 @@ Order = Resolve | Ask | Open | Give | Close | Settle | Note | Warn
 def temporary(status: str) -> str:
     """Its copies are tried again, so their attempt says so (RFC 3463 §2)."""
     return f"4{status[1:]}" if status.startswith("5") else status
+
+
+def make_bundles(
+    destination_id: DestinationId, copies: Sequence[LeasedCopy], max_recipients: int
+) -> Iterator[Bundle]:
+    """Copies of one message and sender that stand together, `max_recipients` at most."""
+    start = 0
+    while start < len(copies):
+        message_id = copies[start].ref.message_id
+        end = start + 1
+        while (
+            end < len(copies)
+            and end - start < max_recipients
+            and copies[end].ref.message_id == message_id
+            and copies[end].sender == copies[start].sender
+        ):
+            end += 1
+        yield Bundle(destination_id, message_id, tuple(copies[start:end]))
+        start = end

@@ -18,10 +18,10 @@ from mailserver.store.ports.operators import Act, Deed
 from mailserver.store.ports.queue import LEASE_S, Lane, Lease
 from mailserver.values.ids import make_accept_id
 from mailserver.values.message import Acceptance, Deposit, FiledBody, NewCopy, Notify, Relay
+from smtp_relay.delivery.schedule.destination import FIRST_WINDOW
 from smtp_relay.delivery.schedule.fleet import LOSES_PAST_DOT
 from smtp_relay.delivery.schedule.orders import Limits
 from smtp_relay.delivery.schedule.outcomes import MAY_HAVE_ARRIVED
-from smtp_relay.delivery.schedule.site import FIRST_WINDOW
 from tests.smtp_relay.delivery.agent.agency import TIMES, Agency, Clock, open_agency, way_to
 from tests.smtp_relay.delivery.peers import Peer, Wire, take_all
 from tests.store.letters import FACTS

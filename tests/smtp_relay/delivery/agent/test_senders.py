@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.client.envelope import write_envelope
 from smtp_relay.delivery.client.offers import Offers
-from smtp_relay.delivery.schedule.destination import make_bundles
+from smtp_relay.delivery.schedule.orders import make_bundles
 from smtp_relay.delivery.verdicts import Parcel
 from tests.smtp_relay.delivery.client.letters import make_copy, make_message
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.plan import Diverted, TlsLevel, Way
-from smtp_relay.delivery.schedule.destination import LEASE_COPIES, MAX_APPETITE
+from smtp_relay.delivery.schedule.destination import FIRST_WINDOW, LEASE_COPIES, MAX_APPETITE
 from smtp_relay.delivery.schedule.orders import Limits, Result
-from smtp_relay.delivery.schedule.site import FIRST_WINDOW
 from smtp_relay.delivery.verdicts import Phase
 from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, itinerary, no_way
 
