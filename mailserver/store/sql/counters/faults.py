@@ -1,6 +1,6 @@
 """Faults of bodies as they are met: one loud line each, and a note for `status`.
 
-The notes are in the scratch database: it may be lost, and then they are met
+The notes are in a table that may be lost, and then the faults are met
 again.  However many bodies are gone, the log gets `LINES` lines an hour of each
 process and the notes stay at `MOST_NOTES`.
 """
@@ -20,13 +20,16 @@ LINES: Final = 20
 AGAIN_S: Final = 3600.0
 MOST_NOTES: Final = 1_000
 SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS faulty_body (
-    name TEXT PRIMARY KEY, message_id INTEGER NOT NULL, why TEXT NOT NULL,
-    is_lost INTEGER NOT NULL, at_octet INTEGER NOT NULL, at_s REAL NOT NULL) STRICT, WITHOUT ROWID;
+CREATE {lossy}TABLE IF NOT EXISTS faulty_body (
+    name TEXT PRIMARY KEY, message_id {integer} NOT NULL, why TEXT NOT NULL,
+    is_lost {integer} NOT NULL, at_octet {integer} NOT NULL, at_s {real} NOT NULL) {clustered};
 """
 _NOTE = f"""
-    INSERT OR REPLACE INTO faulty_body SELECT ?1, ?2, ?3, ?4, ?5, ?6
-    WHERE (SELECT count(*) FROM faulty_body WHERE name <> ?1) < {MOST_NOTES}"""
+    INSERT INTO faulty_body (name, message_id, why, is_lost, at_octet, at_s)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6
+    WHERE (SELECT count(*) FROM faulty_body WHERE name <> ?1) < {MOST_NOTES}
+    ON CONFLICT (name) DO UPDATE SET message_id = excluded.message_id, why = excluded.why,
+        is_lost = excluded.is_lost, at_octet = excluded.at_octet, at_s = excluded.at_s"""
 _READ = "SELECT message_id, name, why, is_lost, at_octet FROM faulty_body ORDER BY at_s LIMIT ?"
 _BROKEN_AT = "SELECT at_octet FROM faulty_body WHERE name = ?"
 _FORGET = "DELETE FROM faulty_body WHERE name = ?"
@@ -34,8 +37,8 @@ _FORGET = "DELETE FROM faulty_body WHERE name = ?"
 Run = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 
 
-class SqliteFaults:
-    """run: rows of the scratch database, or none where it does not answer."""
+class SqlFaults:
+    """run: rows, or none where the table does not answer."""
 
     def __init__(self, run: Run, *, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._run = run

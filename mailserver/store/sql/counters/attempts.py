@@ -1,7 +1,8 @@
-"""The `Attempts` port in the scratch database."""
+"""The `Attempts` port over tables that may be lost."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,69 +21,76 @@ MAX_DIGESTS_CHARACTERS = 1024
 """Of the last wrong passwords under one name; older ones count anew."""
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS failure (
-    block TEXT NOT NULL, who TEXT NOT NULL, digests TEXT NOT NULL, count INTEGER NOT NULL,
-    last_at_s REAL NOT NULL, PRIMARY KEY (block, who)) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS turn (block TEXT PRIMARY KEY, next_at_s REAL NOT NULL)
-    STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL)
-    STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS asked (block TEXT PRIMARY KEY, since_s REAL NOT NULL,
-    unknown INTEGER NOT NULL, accepted INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS act (key TEXT PRIMARY KEY, since_s REAL NOT NULL,
-    count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS log_in (
-    account_id INTEGER NOT NULL, is_success INTEGER NOT NULL, number INTEGER NOT NULL,
-    at_s REAL NOT NULL, last_at_s REAL NOT NULL, door TEXT NOT NULL, peer TEXT NOT NULL,
-    by_whom TEXT NOT NULL, count INTEGER NOT NULL,
-    PRIMARY KEY (account_id, is_success, number)) STRICT, WITHOUT ROWID;
+CREATE {lossy}TABLE IF NOT EXISTS failure (
+    block TEXT NOT NULL, who TEXT NOT NULL, digests TEXT NOT NULL, count {integer} NOT NULL,
+    last_at_s {real} NOT NULL, PRIMARY KEY (block, who)) {clustered};
+CREATE {lossy}TABLE IF NOT EXISTS turn (block TEXT PRIMARY KEY, next_at_s {real} NOT NULL)
+    {clustered};
+CREATE {lossy}TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value {blob} NOT NULL)
+    {clustered};
+CREATE {lossy}TABLE IF NOT EXISTS asked (block TEXT PRIMARY KEY, since_s {real} NOT NULL,
+    unknown {integer} NOT NULL, accepted {integer} NOT NULL) {clustered};
+CREATE {lossy}TABLE IF NOT EXISTS act (key TEXT PRIMARY KEY, since_s {real} NOT NULL,
+    count {integer} NOT NULL) {clustered};
+CREATE {lossy}TABLE IF NOT EXISTS log_in (
+    account_id {integer} NOT NULL, is_success {integer} NOT NULL, number {integer} NOT NULL,
+    at_s {real} NOT NULL, last_at_s {real} NOT NULL, door TEXT NOT NULL, peer TEXT NOT NULL,
+    by_whom TEXT NOT NULL, count {integer} NOT NULL,
+    PRIMARY KEY (account_id, is_success, number)) {clustered};
 """
 _READ = "SELECT count, last_at_s FROM failure WHERE block = ? AND who = ? AND last_at_s >= ?"
 _FAILING = """
-    SELECT count(*) FROM (SELECT 1 FROM failure WHERE block = ? AND last_at_s >= ? LIMIT ?)"""
+    SELECT count(*) FROM (SELECT 1 FROM failure WHERE block = ? AND last_at_s >= ? LIMIT ?)
+        AS failing"""
+# Digests are told apart by taking one out: hexadecimal, they stand in one another nowhere.
+_IS_KNOWN = "replace(failure.digests, ?3, '') <> failure.digests"
 _FAILED = f"""
     INSERT INTO failure (block, who, digests, count, last_at_s) VALUES (?1, ?2, ?3, 1, ?4)
     ON CONFLICT (block, who) DO UPDATE SET
-        count = CASE WHEN last_at_s < ?5 THEN 1 WHEN instr(digests, ?3) > 0 THEN count
-            ELSE count + 1 END,
-        digests = CASE WHEN last_at_s < ?5 THEN ?3 WHEN instr(digests, ?3) > 0 THEN digests
-            ELSE substr(?3 || ' ' || digests, 1, {MAX_DIGESTS_CHARACTERS}) END,
-        last_at_s = CASE WHEN last_at_s >= ?5 AND instr(digests, ?3) > 0 THEN last_at_s
+        count = CASE WHEN failure.last_at_s < ?5 THEN 1 WHEN {_IS_KNOWN} THEN failure.count
+            ELSE failure.count + 1 END,
+        digests = CASE WHEN failure.last_at_s < ?5 THEN ?3 WHEN {_IS_KNOWN} THEN failure.digests
+            ELSE substr(?3 || ' ' || failure.digests, 1, {MAX_DIGESTS_CHARACTERS}) END,
+        last_at_s = CASE WHEN failure.last_at_s >= ?5 AND {_IS_KNOWN} THEN failure.last_at_s
             ELSE ?4 END"""
 _RESERVE = f"""{_FAILED}
-    WHERE last_at_s < ?5 OR (count = ?6 AND last_at_s = ?7) RETURNING count"""
-_RETURN = """
+    WHERE failure.last_at_s < ?5 OR (failure.count = ?6 AND failure.last_at_s = ?7)
+    RETURNING count"""
+_RETURN = f"""
     UPDATE failure SET count = count - 1, digests = trim(replace(digests, ?3, '')),
         last_at_s = CASE WHEN last_at_s = ?4 THEN ?5 ELSE last_at_s END
-    WHERE block = ?1 AND who = ?2 AND instr(digests, ?3) > 0"""
+    WHERE block = ?1 AND who = ?2 AND {_IS_KNOWN}"""
 _RETURNED = "DELETE FROM failure WHERE block = ? AND who = ? AND count <= 0"
-_MAKE_NAME_KEY = "INSERT OR IGNORE INTO secret VALUES ('names', randomblob(32))"
+_MAKE_NAME_KEY = """
+    INSERT INTO secret (name, value) VALUES ('names', ?) ON CONFLICT (name) DO NOTHING"""
 _NAME_KEY = "SELECT value FROM secret WHERE name = 'names'"
 _CLEAR = "DELETE FROM failure WHERE block = ? AND who = ?"
 _TURN = """
     INSERT INTO turn (block, next_at_s) VALUES (?1, ?2)
-    ON CONFLICT (block) DO UPDATE SET next_at_s = ?2 WHERE next_at_s <= ?3 RETURNING 1"""
+    ON CONFLICT (block) DO UPDATE SET next_at_s = ?2 WHERE turn.next_at_s <= ?3 RETURNING 1"""
 _ACT = """
     INSERT INTO act (key, since_s, count) VALUES (?1, ?2, 1)
     ON CONFLICT (key) DO UPDATE SET
-        count = CASE WHEN since_s < ?3 THEN 1 ELSE count + 1 END,
-        since_s = CASE WHEN since_s < ?3 THEN ?2 ELSE since_s END
+        count = CASE WHEN act.since_s < ?3 THEN 1 ELSE act.count + 1 END,
+        since_s = CASE WHEN act.since_s < ?3 THEN ?2 ELSE act.since_s END
     RETURNING count"""
 _READ_ACT = "SELECT count FROM act WHERE key = ? AND since_s >= ?"
 _READ_ASKED = "SELECT unknown, accepted, since_s FROM asked WHERE block = ? AND since_s >= ?"
-_NOTE_ASKED = """
+_IS_OPEN = "asked.since_s BETWEEN ?3 AND ?2"
+_NOTE_ASKED = f"""
     INSERT INTO asked (block, since_s, unknown, accepted) VALUES (?1, ?2, ?4, ?5)
     ON CONFLICT (block) DO UPDATE SET
-        unknown = CASE WHEN since_s BETWEEN ?3 AND ?2 THEN unknown ELSE 0 END + ?4,
-        accepted = CASE WHEN since_s BETWEEN ?3 AND ?2 THEN accepted ELSE 0 END + ?5,
-        since_s = CASE WHEN since_s BETWEEN ?3 AND ?2 THEN since_s ELSE ?2 END
+        unknown = CASE WHEN {_IS_OPEN} THEN asked.unknown ELSE 0 END + ?4,
+        accepted = CASE WHEN {_IS_OPEN} THEN asked.accepted ELSE 0 END + ?5,
+        since_s = CASE WHEN {_IS_OPEN} THEN asked.since_s ELSE ?2 END
     RETURNING unknown, accepted, since_s"""
 _MERGE = """
     UPDATE log_in SET last_at_s = ?, count = count + 1
     WHERE account_id = ? AND is_success = ? AND door = ? AND peer = ? AND by_whom = ? AND at_s > ?
     RETURNING 1"""
 _INSERT = """
-    INSERT INTO log_in SELECT ?1, ?2, 1 + coalesce(max(number), 0), ?3, ?3, ?4, ?5, ?6, 1
+    INSERT INTO log_in (account_id, is_success, number, at_s, last_at_s, door, peer, by_whom, count)
+    SELECT ?1, ?2, 1 + coalesce(max(number), 0), ?3, ?3, ?4, ?5, ?6, 1
     FROM log_in WHERE account_id = ?1 AND is_success = ?2"""
 _TRIM = """
     DELETE FROM log_in WHERE account_id = ?1 AND is_success = ?2 AND number <=
@@ -98,7 +106,7 @@ _FORGET = (
 )
 
 
-class SqliteAttempts:
+class SqlAttempts:
     """`run` answers with no rows where the scratch is not readable."""
 
     def __init__(self, run: Run) -> None:
@@ -133,7 +141,7 @@ class SqliteAttempts:
 
     def name_key(self) -> bytes:
         if not (rows := self._run(_NAME_KEY, ())):
-            self._run(_MAKE_NAME_KEY, ())
+            self._run(_MAKE_NAME_KEY, (os.urandom(32),))
             rows = self._run(_NAME_KEY, ())
         return bytes(rows[0][0]) if rows else b""
 

@@ -1,4 +1,4 @@
-"""What accounts sent elsewhere of late, in the scratch database: it may be lost.
+"""What accounts sent elsewhere of late, in tables that may be lost.
 
 Slots of a quarter of a minute; only of those in which something was sent is there a row.
 """
@@ -6,8 +6,8 @@ Slots of a quarter of a minute; only of those in which something was sent is the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from mailserver.store.ports.shared.sending import (
     DAY_S,
@@ -18,26 +18,29 @@ from mailserver.store.ports.shared.sending import (
     TEN_MINUTES_S,
     Sent,
 )
+from mailserver.store.sql.bulk import select
+from mailserver.store.sql.engine import Parameters, Reader, Row
 from mailserver.values.ids import AccountId
 
 SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS sent (
-    account_id INTEGER NOT NULL, slot INTEGER NOT NULL, messages INTEGER NOT NULL,
-    recipients INTEGER NOT NULL, new_recipients INTEGER NOT NULL,
-    PRIMARY KEY (account_id, slot)) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS written_to (
-    account_id INTEGER NOT NULL, digest BLOB NOT NULL,
-    PRIMARY KEY (account_id, digest)) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS report_sent (
-    day INTEGER NOT NULL, digest BLOB NOT NULL, count INTEGER NOT NULL,
-    PRIMARY KEY (day, digest)) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS over_limit (
-    account_id INTEGER PRIMARY KEY, at_s REAL NOT NULL) STRICT;
+CREATE {lossy}TABLE IF NOT EXISTS sent (
+    account_id {integer} NOT NULL, slot {integer} NOT NULL, messages {integer} NOT NULL,
+    recipients {integer} NOT NULL, new_recipients {integer} NOT NULL,
+    PRIMARY KEY (account_id, slot)) {clustered};
+CREATE {lossy}TABLE IF NOT EXISTS written_to (
+    account_id {integer} NOT NULL, digest {blob} NOT NULL,
+    PRIMARY KEY (account_id, digest)) {clustered};
+CREATE {lossy}TABLE IF NOT EXISTS report_sent (
+    day {integer} NOT NULL, digest {blob} NOT NULL, count {integer} NOT NULL,
+    PRIMARY KEY (day, digest)) {clustered};
+CREATE {lossy}TABLE IF NOT EXISTS over_limit (
+    account_id {key}, at_s {real} NOT NULL) {rows};
 """
 _ADD = """
-    INSERT INTO sent VALUES (?, ?, 1, ?, ?) ON CONFLICT (account_id, slot) DO UPDATE
-    SET messages = messages + 1, recipients = recipients + excluded.recipients,
-        new_recipients = new_recipients + excluded.new_recipients
+    INSERT INTO sent (account_id, slot, messages, recipients, new_recipients)
+    VALUES (?, ?, 1, ?, ?) ON CONFLICT (account_id, slot) DO UPDATE
+    SET messages = sent.messages + 1, recipients = sent.recipients + excluded.recipients,
+        new_recipients = sent.new_recipients + excluded.new_recipients
     RETURNING messages"""
 _FORGET = "DELETE FROM sent WHERE account_id = ? AND slot <= ?"
 _SUM = """
@@ -50,12 +53,14 @@ _SUM = """
     FROM sent WHERE account_id = ?5 AND slot > ?6"""
 _WINDOWS_S: Final = (MINUTE_S, TEN_MINUTES_S, HOUR_S, TEN_HOURS_S)
 _MEET = """
-    INSERT OR IGNORE INTO written_to SELECT ?, unhex(value) FROM json_each(?) RETURNING 1"""
+    INSERT INTO written_to (account_id, digest) {rows:integer blob}
+    ON CONFLICT DO NOTHING RETURNING 1"""
 _ADD_REPORT = """
-    INSERT INTO report_sent VALUES (?, unhex(?), 1) ON CONFLICT (day, digest) DO UPDATE
-    SET count = count + 1 RETURNING count"""
+    INSERT INTO report_sent (day, digest, count) VALUES (?, ?, 1)
+    ON CONFLICT (day, digest) DO UPDATE SET count = report_sent.count + 1 RETURNING count"""
 _FORGET_REPORTS = "DELETE FROM report_sent WHERE day <> ?"
-_BEGIN = "INSERT OR IGNORE INTO over_limit VALUES (?, ?) RETURNING 1"
+_BEGIN = """
+    INSERT INTO over_limit (account_id, at_s) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING 1"""
 _FOUND: Final = (
     "minute_recipients",
     "ten_minutes_recipients",
@@ -69,14 +74,15 @@ _FOUND: Final = (
 """What `_SUM` finds, in its order."""
 _DIGEST_OCTETS: Final = 8
 
-Run = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 
+class SqlSent:
+    """reader: rows, or none where the tables do not answer."""
 
-class SqliteSent:
-    """Counts over a scratch database.  run: rows, or none where it does not answer."""
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def _run(self, statement: str, parameters: Parameters) -> list[Row]:
+        return list(self._reader.execute(statement, parameters))
 
     def count_sent(
         self, account_id: AccountId, recipients: Sequence[str], *, meets: bool, now_s: float
@@ -116,10 +122,9 @@ class SqliteSent:
         self._run("DELETE FROM over_limit WHERE account_id = ?", (account_id,))
 
     def _meet(self, account_id: AccountId, recipients: Sequence[str]) -> int:
-        digests = ",".join(f'"{_digest(one)}"' for one in recipients)
-        return len(self._run(_MEET, (account_id, f"[{digests}]")))
+        return len(select(self._reader, _MEET, [(account_id, _digest(one)) for one in recipients]))
 
 
-def _digest(recipient: str) -> str:
+def _digest(recipient: str) -> bytes:
     octets = recipient.encode("utf-8", "surrogateescape")
-    return hashlib.blake2b(octets, digest_size=_DIGEST_OCTETS).hexdigest()
+    return hashlib.blake2b(octets, digest_size=_DIGEST_OCTETS).digest()

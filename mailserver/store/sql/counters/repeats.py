@@ -1,4 +1,4 @@
-"""The `RepeatMemory` port in the scratch database."""
+"""The `RepeatMemory` port over a table that may be lost."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from typing import Any, Final
 from mailserver.store.ports.shared.repeats import DAY_S, WINDOW_S
 
 SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS repeat (
-    key BLOB PRIMARY KEY, source TEXT NOT NULL, at_s REAL NOT NULL) STRICT, WITHOUT ROWID;
+CREATE {lossy}TABLE IF NOT EXISTS repeat (
+    key {blob} PRIMARY KEY, source TEXT NOT NULL, at_s {real} NOT NULL) {clustered};
 """
 _CLAIM = """
-    INSERT INTO repeat VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE
-    SET source = CASE WHEN at_s < ?4 THEN ?2 ELSE source END,
-        at_s = CASE WHEN at_s < ?4 THEN ?3 ELSE at_s END
+    INSERT INTO repeat (key, source, at_s) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE
+    SET source = CASE WHEN repeat.at_s < ?4 THEN ?2 ELSE repeat.source END,
+        at_s = CASE WHEN repeat.at_s < ?4 THEN ?3 ELSE repeat.at_s END
     RETURNING source"""
 _RELEASE = "DELETE FROM repeat WHERE key = ? AND source = ?"
-_TAKE = "INSERT OR REPLACE INTO repeat VALUES (?, ?, ?)"
+_TAKE = """
+    INSERT INTO repeat (key, source, at_s) VALUES (?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET source = excluded.source, at_s = excluded.at_s"""
 _RECALL = "SELECT source FROM repeat WHERE key = ? AND at_s >= ?"
 _FORGET = "DELETE FROM repeat WHERE at_s < ?"
 
 Run = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 
 
-class SqliteRepeats:
+class SqlRepeats:
     """`run` answers with no rows where the scratch is not readable: then nothing is a repeat."""
 
     def __init__(self, run: Run) -> None:
