@@ -22,7 +22,7 @@ CHECK_BODIES_S: Final = 10.0
 """A slice of reclaiming that comes sooner looks at no body's file: each may be a seek."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Kept:
     """How long things are kept, and how much of the disk what is removed may hold."""
 
