@@ -10,6 +10,7 @@ import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import structlog
 
@@ -23,11 +24,12 @@ from mailserver.store.ports.writes import Failed, Outcome, Removal, Removed, Wri
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId, MailboxId, Uid
 from mailserver.values.secret import Secret
-from pop3_store.desk import Circuit, Desk, Tally
-from pop3_store.notes import Collected
-from pop3_store.session import Session
-from pop3_store.states import Authenticate, Remove, Signal
-from pop3_store.texts import speak
+from pop3_store.session.commands import COMMANDS
+from pop3_store.session.listing import Collected
+from pop3_store.session.server import Circuit, Server, Tally
+from pop3_store.session.session import Session
+from pop3_store.session.states import Authenticate, Remove, Signal
+from pop3_store.session.texts import speak
 from tests.one_object import OneObject
 
 INBOX = MailboxId(7)
@@ -67,6 +69,10 @@ class FakeStore(OneObject):
     version: int = 1  # of everybody's credential
     listed_count: int = 0
     open_fds: list[int] = field(default_factory=list)
+
+    @property
+    def history(self) -> Self:
+        return self
 
     def _check(self, name: str) -> None:
         if name in self.broken:
@@ -246,14 +252,14 @@ class FakeCommitter:
         return Removed(count)
 
 
-def make_desk(
+def make_server(
     store: FakeStore,
     *,
     language: Language = "en",
     on_broken: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = lambda: 1000.0,
-) -> Desk:
-    return Desk(
+) -> Server:
+    return Server(
         store=store,
         replies=speak(language, hostname="mail.ac-exemple.fr"),
         max_failures=MAX_FAILURES,
@@ -287,11 +293,11 @@ class Shell:
         circuit: Circuit | None = None,
         gate: FakeGate | None = None,
         committer: FakeCommitter | None = None,
-        desk: Desk | None = None,
+        server: Server | None = None,
     ) -> None:
         self.gate = gate or FakeGate()
         self.committer = committer or FakeCommitter(store)
-        self.session = Session(desk or make_desk(store), circuit or make_circuit())
+        self.session = Session(server or make_server(store), circuit or make_circuit(), COMMANDS)
         self.said = b""
         self.largest_output = 0
         self.is_closed = False

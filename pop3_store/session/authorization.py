@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING
 
 from mailserver.peers.patience import ERROR, TRIFLE
 from mailserver.values.secret import Secret
-from pop3_store.states import Action, Authenticate, Signal, State
-from pop3_store.texts import Say
-
-if TYPE_CHECKING:
-    from pop3_store.session import Session
+from pop3_store.session.session import Session
+from pop3_store.session.states import Action, Authenticate, Signal, State
+from pop3_store.session.texts import Say
 
 _CAPABILITIES = (
     b"TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count
 from operator import itemgetter
 
+from mailserver.store.ports.history import Collection
 from mailserver.store.ports.mail import Listing, Mailboxes, Maildrop, RemovedBy
 from mailserver.store.ports.writes import Removal
-from mailserver.values.ids import Uid
+from mailserver.values.ids import MailboxId, Uid
 from mailserver.values.unique_ids import unique_id, unique_id_prefix, unique_id_templates
 
 SLICE_MESSAGES = 2000
@@ -26,6 +28,15 @@ _TERMINATOR = b".\r\n"
 Rows = list[tuple[int, ...]]
 """(number, values...) of messages."""
 Format = Callable[[Rows], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What one session handed out in full.  uids: typecode 'Q'.  collection: of the first one."""
+
+    mailbox_id: MailboxId
+    uids: array[int]
+    collection: Collection
 
 
 class OpenMaildrop:

@@ -9,10 +9,11 @@ import structlog
 
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.history import Collection
-from pop3_store.notes import MAX_WAITING, Collected, NoteThread
-from pop3_store.states import Signal
+from pop3_store.connection.notes import MAX_WAITING, NoteThread
+from pop3_store.session.listing import Collected
+from pop3_store.session.states import Signal
+from tests.pop3_store.connection.test_connections import House
 from tests.pop3_store.fakes import INBOX, PASSWORD, FakeStore, Shell, store_of
-from tests.pop3_store.test_lobby import House
 
 SIGN_IN = b"USER frot\r\nPASS " + PASSWORD + b"\r\n"
 AT = Collection(at_s=1000.0, door="pop3s", peer="192.0.2.1")

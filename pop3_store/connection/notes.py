@@ -8,25 +8,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from array import array
-from dataclasses import dataclass
 from typing import Final, Protocol
 
-from mailserver.store.ports.history import Collection, Collections
+from mailserver.store.ports.history import Collections
 from mailserver.telemetry.log import Log
-from mailserver.values.ids import MailboxId
+from pop3_store.session.listing import Collected
 
 MAX_WAITING: Final = 1_000
 STOP_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """What one session retrieved in full."""
-
-    mailbox_id: MailboxId
-    uids: array[int]
-    collection: Collection
 
 
 class Notebook(Protocol):

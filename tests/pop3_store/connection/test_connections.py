@@ -7,8 +7,8 @@ from typing import Any
 
 from twisted.internet.testing import StringTransport
 
-from pop3_store.lobby import CLOSE_GRACE_S, HANDSHAKE_S, Lobby
-from pop3_store.protocol import MAX_WAITING_OCTETS, Pop3Protocol
+from pop3_store.connection.connections import CLOSE_GRACE_S, HANDSHAKE_S, Connections
+from pop3_store.connection.protocol import MAX_WAITING_OCTETS, Pop3Protocol
 from tests.pop3_store.fakes import (
     INBOX,
     PASSWORD,
@@ -17,7 +17,7 @@ from tests.pop3_store.fakes import (
     FakeNotebook,
     FakeStore,
     make_circuit,
-    make_desk,
+    make_server,
     store_of,
 )
 from tests.pop3_store.transcripts import BODIES
@@ -71,8 +71,8 @@ class House:
         self.committer = FakeCommitter(store)
         self.notebook = FakeNotebook()
         self.loop = ManualLoop()
-        self.lobby = Lobby(
-            desk=make_desk(store),
+        self.connections = Connections(
+            server=make_server(store),
             gate=self.gate,
             committer=self.committer,
             notebook=self.notebook,
@@ -85,7 +85,7 @@ class House:
     def connect(self, *, is_tls: bool = False) -> tuple[Pop3Protocol, Wire]:
         circuit = make_circuit(is_tls=is_tls, clear=True)
         no_tls: Any = None
-        protocol = Pop3Protocol(self.lobby, circuit, no_tls)
+        protocol = Pop3Protocol(self.connections, circuit, no_tls)
         wire = Wire()
         protocol.makeConnection(wire)  # type: ignore[no-untyped-call]
         return protocol, wire
@@ -95,11 +95,11 @@ def test_an_idle_session_is_closed_without_a_word_and_deletes_nothing() -> None:
     house = House(store_of(*BODIES))
     protocol, wire = house.connect()
     protocol.dataReceived(SIGN_IN + b"DELE 1\r\n")
-    house.lobby.sweep(now_s=100.0)
+    house.connections.sweep(now_s=100.0)
     wire.said()
-    house.lobby.sweep(now_s=100.0 + IDLE_S - 1)
+    house.connections.sweep(now_s=100.0 + IDLE_S - 1)
     assert not wire.was_cut()
-    house.lobby.sweep(now_s=100.0 + IDLE_S)
+    house.connections.sweep(now_s=100.0 + IDLE_S)
     assert wire.was_cut()
     assert wire.said() == b""
     assert house.store.held == set()
@@ -112,7 +112,7 @@ def test_any_command_puts_the_autologout_off() -> None:
     protocol.dataReceived(SIGN_IN)
     for minute in range(0, 120, 9):
         protocol.dataReceived(b"NOOP\r\n")
-        house.lobby.sweep(now_s=minute * 60.0)
+        house.connections.sweep(now_s=minute * 60.0)
     assert not wire.was_cut()
 
 
@@ -121,7 +121,7 @@ def test_octets_that_never_make_a_line_do_not_put_it_off() -> None:
     protocol, wire = house.connect()
     for minute in range(12):
         protocol.dataReceived(b"x")
-        house.lobby.sweep(now_s=minute * 60.0)
+        house.connections.sweep(now_s=minute * 60.0)
     assert wire.was_cut()
 
 
@@ -130,9 +130,9 @@ def test_a_slow_reader_lives_as_long_as_it_reads() -> None:
     _, wire = house.connect()
     for unsent, now_s in ((3000, 0.0), (2000, 599.0), (1000, 1198.0), (1000, 1797.0)):
         wire.unsent_octets = unsent
-        house.lobby.sweep(now_s=now_s)
+        house.connections.sweep(now_s=now_s)
         assert not wire.was_cut()
-    house.lobby.sweep(now_s=1798.0)
+    house.connections.sweep(now_s=1798.0)
     assert wire.was_cut()
 
 
@@ -141,9 +141,9 @@ def test_a_peer_that_does_not_see_our_close_is_cut_off() -> None:
     protocol, wire = house.connect()
     protocol.dataReceived(b"QUIT\r\n")
     assert wire.disconnecting
-    assert house.lobby.is_empty
-    house.lobby.sweep(now_s=0.0)
-    house.lobby.sweep(now_s=CLOSE_GRACE_S)
+    assert house.connections.is_empty
+    house.connections.sweep(now_s=0.0)
+    house.connections.sweep(now_s=CLOSE_GRACE_S)
     assert wire.was_cut()
 
 
@@ -152,8 +152,8 @@ def test_a_handshake_that_never_ends_is_cut_off() -> None:
     _, stuck = house.connect(is_tls=True)
     done, wire = house.connect(is_tls=True)
     done.handshakeCompleted()
-    house.lobby.sweep(now_s=0.0)
-    house.lobby.sweep(now_s=HANDSHAKE_S)
+    house.connections.sweep(now_s=0.0)
+    house.connections.sweep(now_s=HANDSHAKE_S)
     assert stuck.was_cut()
     assert not wire.was_cut()
 
@@ -199,13 +199,13 @@ def test_draining_finishes_a_running_quit() -> None:
     protocol, wire = house.connect()
     _, idle_wire = house.connect()
     protocol.dataReceived(SIGN_IN + b"DELE 1\r\nQUIT\r\n")
-    house.lobby.drain()
+    house.connections.drain()
     assert idle_wire.disconnecting
-    assert house.lobby.pending_removals == 1
+    assert house.connections.pending_removals == 1
     house.committer.release()
     assert wire.said().endswith(b"+OK Goodbye\r\n")
     assert wire.disconnecting
-    assert house.lobby.is_empty
+    assert house.connections.is_empty
 
 
 def test_a_removal_outlives_its_connection() -> None:
@@ -214,10 +214,10 @@ def test_a_removal_outlives_its_connection() -> None:
     protocol, _ = house.connect()
     protocol.dataReceived(SIGN_IN + b"DELE 1\r\nQUIT\r\n")
     protocol.connectionLost()
-    assert house.lobby.pending_removals == 1
+    assert house.connections.pending_removals == 1
     assert house.store.held == {INBOX}
     house.committer.release()
-    assert house.lobby.is_empty
+    assert house.connections.is_empty
     assert house.store.held == set()
 
 

@@ -18,12 +18,12 @@ from twisted.internet.protocol import Factory, Protocol
 
 from mailserver.peers.refusals import Why
 from mailserver.settings.model import Network
-from pop3_store.authorization import is_clear_allowed
-from pop3_store.desk import Circuit
-from pop3_store.lobby import Lobby
-from pop3_store.protocol import Pop3Protocol
-from pop3_store.texts import Say
-from pop3_store.tls import ServerTls, TurnedAway
+from pop3_store.connection.connections import Connections
+from pop3_store.connection.protocol import Pop3Protocol
+from pop3_store.connection.tls import OneReply, ServerTls
+from pop3_store.session.authorization import is_clear_allowed
+from pop3_store.session.server import Circuit
+from pop3_store.session.texts import Say
 
 
 def is_within(host: str, networks: Sequence[Network]) -> bool:
@@ -37,7 +37,7 @@ def is_within(host: str, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks)
 
 
-class Entrance(Factory):
+class ConnectionFactory(Factory):
     """Makes a session for each connection of one listener.
 
     `networks`: None admits everybody.
@@ -47,7 +47,7 @@ class Entrance(Factory):
 
     def __init__(
         self,
-        lobby: Lobby,
+        connections: Connections,
         *,
         door: str,
         bound_host: str,
@@ -56,7 +56,7 @@ class Entrance(Factory):
         allow_clear_on_loopback: bool,
         networks: Sequence[Network] | None = None,
     ) -> None:
-        self._lobby = lobby
+        self._connections = connections
         self._door = door
         self._bound_host = bound_host
         self._tls = tls
@@ -67,17 +67,17 @@ class Entrance(Factory):
     def buildProtocol(self, addr: Any) -> Protocol | None:
         """None closes the connection without a word."""
         peer: str = addr.host
-        lobby = self._lobby
-        lobby.peers.note(peer)
+        connections = self._connections
+        connections.peers.note(peer)
         if self._networks is not None and not is_within(peer, self._networks):
-            lobby.desk.note("peer outside the legacy networks", door=self._door, peer=peer)
-            lobby.desk.refusals.note(Why.CONNECTION, peer)
+            connections.server.note("peer outside the legacy networks", door=self._door, peer=peer)
+            connections.server.refusals.note(Why.CONNECTION, peer)
             return None
-        lobby.refused_for_descriptors += lobby.spares.is_short
-        if lobby.is_full or lobby.is_draining or lobby.spares.is_short:
+        connections.refused_for_descriptors += connections.spares.is_short
+        if connections.is_full or connections.is_draining or connections.spares.is_short:
             return self._turn_away(peer, Say.TOO_MANY_SESSIONS)
         circuit = Circuit(
-            session_id=lobby.next_session_id(),
+            session_id=connections.next_session_id(),
             door=self._door,
             peer=peer,
             is_tls=self._is_implicit_tls,
@@ -88,13 +88,13 @@ class Entrance(Factory):
                 peer_host=peer,
             ),
         )
-        protocol = Pop3Protocol(lobby, circuit, self._tls)
-        refusal = lobby.seat(protocol, door=self._door, peer=peer)
+        protocol = Pop3Protocol(connections, circuit, self._tls)
+        refusal = connections.seat(protocol, door=self._door, peer=peer)
         return protocol if refusal is None else self._turn_away(peer, refusal)
 
     def _turn_away(self, peer: str, say: Say) -> Protocol | None:
         """Before a handshake no reply can be read."""
-        desk = self._lobby.desk
-        desk.refusals.note(Why.CONNECTION, peer)
-        desk.note("connection turned away", door=self._door, peer=peer, why=say.name.lower())
-        return None if self._is_implicit_tls else TurnedAway(desk.replies[say])
+        server = self._connections.server
+        server.refusals.note(Why.CONNECTION, peer)
+        server.note("connection turned away", door=self._door, peer=peer, why=say.name.lower())
+        return None if self._is_implicit_tls else OneReply(server.replies[say])

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from mailserver.peers.patience import ERROR, TRIFLE
 from mailserver.store.ports.bodies import BodyError, BodyLost
 from mailserver.store.ports.mail import StoredMessage
 from mailserver.values.ids import Uid
-from pop3_store.listing import OpenMaildrop
-from pop3_store.states import Action, Remove, Signal, State
-from pop3_store.stuffing import small_reply, top_lines, whole_lines
-from pop3_store.texts import Say, counted_messages
-
-if TYPE_CHECKING:
-    from pop3_store.session import Session
+from pop3_store.session.listing import OpenMaildrop
+from pop3_store.session.session import Session
+from pop3_store.session.states import Action, Remove, Signal, State
+from pop3_store.session.stuffing import small_reply, top_lines, whole_lines
+from pop3_store.session.texts import Say, counted_messages
 
 
 def parse_number(word: bytes) -> int | None:
@@ -113,7 +110,7 @@ def do_nothing(session: Session, _args: list[bytes]) -> Action | None:
 def quit_session(session: Session, _args: list[bytes]) -> Action | None:
     """Deletions are on disk and the lock is free before `+OK` is said (RFC 1939 §6)."""
     if session.state is State.TRANSACTION:
-        now_s = session.desk.clock()
+        now_s = session.server.clock()
         removal = session.maildrop().removal(now_s=now_s, by=session.as_remover())
         if removal is not None:
             session.state = State.UPDATE
@@ -144,7 +141,7 @@ def _fetch(session: Session, word: bytes) -> tuple[Uid, StoredMessage] | None:
         return None
     uid = drop.uid(number)
     try:
-        message = session.desk.store.mail.fetch(drop.maildrop.mailbox_id, uid)
+        message = session.server.store.mail.fetch(drop.maildrop.mailbox_id, uid)
     except BodyError as error:  # the store has said so in the log
         session.tally.fault_count += 1
         session.say(Say.BODY_LOST if isinstance(error, BodyLost) else Say.BODY_UNREADABLE)

@@ -10,11 +10,11 @@ from mailserver.store.ports.errors import StoreError
 from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.store.ports.shared.scratch import LastSeen
 from mailserver.values.ids import MailboxId
-from pop3_store.desk import Circuit, Desk, Tally
-from pop3_store.listing import OpenMaildrop
-from pop3_store.signed_in import SignedIn
-from pop3_store.states import Action, State, WaitForMaildrop
-from pop3_store.texts import Say, counted_messages
+from pop3_store.session.listing import OpenMaildrop
+from pop3_store.session.server import Circuit, Server, Tally
+from pop3_store.session.signed_in import SignedIn
+from pop3_store.session.states import Action, State, WaitForMaildrop
+from pop3_store.session.texts import Say, counted_messages
 
 
 class Entering:
@@ -31,7 +31,7 @@ class Entering:
         "state",
     )
 
-    desk: Desk
+    server: Server
     circuit: Circuit
     tally: Tally
     state: State
@@ -84,7 +84,7 @@ class Entering:
         if isinstance(lock, StoreError):
             raise lock
         self._lock = lock
-        if is_over(self.desk.store.accounts, granted, now_s=self.desk.clock()):
+        if is_over(self.server.store.accounts, granted, now_s=self.server.clock()):
             self.unlock()
             self._refuse(Say.SIGNED_OUT)
         else:
@@ -92,31 +92,31 @@ class Entering:
 
     def _enter(self, granted: Granted) -> None:
         """Lock the maildrop, or wait for it."""
-        desk, mailbox_id = self.desk, granted.inbox_id
-        if desk.is_waited_for is None or not desk.is_waited_for(mailbox_id):
-            self._lock = desk.store.locks.lock_maildrop(mailbox_id)
+        server, mailbox_id = self.server, granted.inbox_id
+        if server.is_waited_for is None or not server.is_waited_for(mailbox_id):
+            self._lock = server.store.locks.lock_maildrop(mailbox_id)
         if self._lock is not None:
             self._open(granted)
-        elif desk.lock_wait_s > 0:
+        elif server.lock_wait_s > 0:
             self._applicant = granted
             self._waits, self._next = True, WaitForMaildrop(mailbox_id)
         else:
             self._refuse_in_use(mailbox_id)
 
     def _refuse_in_use(self, mailbox_id: MailboxId) -> None:
-        if self.desk.on_in_use is not None:
-            self.desk.on_in_use(mailbox_id)
+        if self.server.on_in_use is not None:
+            self.server.on_in_use(mailbox_id)
         self.tally.in_use_count += 1
         self.say(Say.MAILDROP_IN_USE)
         self.spend(ERROR)
 
     def _open(self, granted: Granted) -> None:
         """Fix what this session sees of the maildrop, which is locked."""
-        store = self.desk.store
+        store = self.server.store
         drop = OpenMaildrop(store.mail, store.mail.open_maildrop(granted.inbox_id))
         self._maildrop = drop
         self.identifier = granted.identifier
-        self._signed_in = SignedIn(store.accounts, granted, now_s=self.desk.clock())
+        self._signed_in = SignedIn(store.accounts, granted, now_s=self.server.clock())
         self._note_seen(granted)
         self.state = State.TRANSACTION
         self.renew_patience()
@@ -128,10 +128,10 @@ class Entering:
         seen = LastSeen(
             door=circuit.door,
             peer=circuit.peer,
-            at_s=self.desk.clock(),
+            at_s=self.server.clock(),
             by_whom=granted.by_whom,
         )
         try:
-            self.desk.store.counters.note_seen(granted.account_id, seen)
+            self.server.store.counters.note_seen(granted.account_id, seen)
         except Exception as error:  # noqa: BLE001 - what may be lost must not keep anybody out
             self._note_fault("last log-in not noted", error)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from OpenSSL import SSL
 
 from mailserver.telemetry.log import get_log
-from pop3_store.tls import CertificateUnusable, ServerTls, watch_certificate
+from pop3_store.connection.tls import CertificateUnusable, ServerTls, watch_certificate
 from tests.pop3_store.conftest import Credentials
 
 LOG = get_log("pop3")

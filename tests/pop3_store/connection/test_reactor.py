@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pop3_store.reactor import LeanReactor
+from pop3_store.connection.reactor import LeanReactor
 
 
 def test_a_timer_is_due_by_the_monotonic_clock() -> None:

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from pop3_store.session import BATCH_OCTETS
-from pop3_store.states import Signal, State
+from pop3_store.session.session import BATCH_OCTETS
+from pop3_store.session.states import Signal, State
 from tests.pop3_store.fakes import PASSWORD, FakeCommitter, FakeGate, FakeStore, Shell, store_of
 
 SIGN_IN = b"USER frot\r\nPASS " + PASSWORD + b"\r\n"

@@ -29,12 +29,13 @@ from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.store.ports.writes import Failed, Outcome
 from mailserver.tls.failures import TLS_RECORD, Reason
 from mailserver.values.ids import MailboxId
-from pop3_store.desk import Circuit
-from pop3_store.lobby import Lobby, Mark
-from pop3_store.session import Session
-from pop3_store.states import Authenticate, Remove, Signal, WaitForMaildrop
-from pop3_store.tls import ServerTls, TlsFirst, reason_of, words_of
-from pop3_store.transport import Outlet, socket_of
+from pop3_store.connection.connections import Connections, Mark
+from pop3_store.connection.tls import ServerTls, TlsFirst, reason_of, words_of
+from pop3_store.connection.transport import Outlet, socket_of
+from pop3_store.session.commands import COMMANDS
+from pop3_store.session.server import Circuit
+from pop3_store.session.session import Session
+from pop3_store.session.states import Authenticate, Remove, Signal, WaitForMaildrop
 
 MAX_WAITING_OCTETS = 64 * 1024
 """Received while the session is busy; beyond it we stop reading."""
@@ -45,16 +46,16 @@ TURN_OCTETS = 1024 * 1024
 
 @implementer(IPushProducer, IHalfCloseableProtocol, IHandshakeListener)
 class Pop3Protocol(Protocol):
-    """One connection.  See the module; the rules are in `pop3_store.session`."""
+    """One connection.  See the module; the rules are in `pop3_store.session.session`."""
 
-    def __init__(self, lobby: Lobby, circuit: Circuit, tls: ServerTls) -> None:
+    def __init__(self, connections: Connections, circuit: Circuit, tls: ServerTls) -> None:
         self.mark: Mark | None = None
         self.is_closing = False
         self.seat: Seat | None = None
-        self._lobby = lobby
+        self._connections = connections
         self._circuit = circuit
         self._tls = tls
-        self._session = Session(lobby.desk, circuit)
+        self._session = Session(connections.server, circuit, COMMANDS)
         self._is_blocked = False  # the transport has no room
         self._is_resting = False  # had its turn
         self._is_reading = True
@@ -65,8 +66,8 @@ class Pop3Protocol(Protocol):
     # --- Twisted calls these ------------------------------------------------------
 
     def connectionMade(self) -> None:
-        self._lobby.guests.add(self)
-        self._lobby.desk.tally.session_count += 1
+        self._connections.open.add(self)
+        self._connections.server.tally.session_count += 1
         self._out().registerProducer(self, True)
         self._pump()
 
@@ -99,9 +100,9 @@ class Pop3Protocol(Protocol):
                 reason_of(reason.value, has_heard=self._has_heard()), words_of(reason.value)
             )
         self._is_lost = True
-        self._lobby.guests.discard(self)
-        self._lobby.forget_waiting(self)
-        self._lobby.leave(self.seat)
+        self._connections.open.discard(self)
+        self._connections.forget_waiting(self)
+        self._connections.leave(self.seat)
         self._session.lose()
         self._note_end()
 
@@ -116,7 +117,7 @@ class Pop3Protocol(Protocol):
         """The connection is being lost; `connectionLost` follows."""
         self._is_blocked = True
 
-    # --- the lobby calls these ----------------------------------------------------
+    # --- `Connections` calls these ------------------------------------------------
 
     def progress(self) -> tuple[int, int, int]:
         unsent: int = getattr(self.transport, "unsent_octets", 0)
@@ -138,7 +139,7 @@ class Pop3Protocol(Protocol):
         return vitals is not None and is_suspect(vitals, after_s=after_s)
 
     def conclude_waiting(self, lock: MaildropLock | StoreError | None) -> None:
-        """The lobby's answer to a session that waits for its maildrop."""
+        """The answer of `Connections` to a session that waits for its maildrop."""
         self._session.conclude_waiting(lock)
         self._note_sign_in()
         self._pump()
@@ -159,8 +160,8 @@ class Pop3Protocol(Protocol):
 
     def _note_sign_in(self) -> None:
         account_id = self._session.account_id
-        if self.seat is not None and account_id is not None and self._lobby.seats is not None:
-            self._lobby.seats.sign_in(self.seat, account_id)
+        if self.seat is not None and account_id is not None and self._connections.seats is not None:
+            self._connections.seats.sign_in(self.seat, account_id)
 
     def drain(self) -> None:
         self._session.is_draining = True
@@ -180,7 +181,7 @@ class Pop3Protocol(Protocol):
             transport.abortConnection()
 
     def abort(self, reason: str) -> None:
-        self._lobby.desk.log.info(
+        self._connections.server.log.info(
             "pop3 connection aborted",
             session=self._circuit.session_id,
             peer=self._circuit.peer,
@@ -208,7 +209,7 @@ class Pop3Protocol(Protocol):
             elif isinstance(action, Remove):
                 self._remove(action)
             elif isinstance(action, WaitForMaildrop):
-                self._lobby.wait_for(self, action.mailbox_id)
+                self._connections.wait_for(self, action.mailbox_id)
             elif self._end_or_shake_hands(action):
                 return
         self._flush()
@@ -224,7 +225,7 @@ class Pop3Protocol(Protocol):
 
     def _rest(self) -> None:
         self._is_resting = True
-        self._lobby.loop.callLater(0, self._wake)
+        self._connections.loop.callLater(0, self._wake)
 
     def _wake(self) -> None:
         self._is_resting = False
@@ -232,7 +233,7 @@ class Pop3Protocol(Protocol):
 
     def _authenticate(self, wanted: Authenticate) -> None:
         try:
-            verdict = self._lobby.gate.authenticate(
+            verdict = self._connections.gate.authenticate(
                 wanted.user_name,
                 wanted.password,
                 peer=self._circuit.peer,
@@ -247,7 +248,7 @@ class Pop3Protocol(Protocol):
             self._note_sign_in()
 
     def _verdict_from_thread(self, verdict: Verdict) -> None:
-        self._lobby.loop.callFromThread(self._verdict, verdict)
+        self._connections.loop.callFromThread(self._verdict, verdict)
 
     def _verdict(self, verdict: Verdict) -> None:
         self._session.conclude_sign_in(verdict)
@@ -256,15 +257,15 @@ class Pop3Protocol(Protocol):
 
     def _remove(self, wanted: Remove) -> None:
         self._flush()
-        self._lobby.pending_removals += 1
+        self._connections.pending_removals += 1
         try:
-            self._lobby.committer.submit(wanted.removal, self._removal_done)
+            self._connections.committer.submit(wanted.removal, self._removal_done)
         except Exception as error:  # noqa: BLE001 - the top of a task
             self._removal_done(Failed(error))
 
     def _removal_done(self, outcome: Outcome) -> None:
         """On the loop.  Also for a connection that is gone: the lock waits for this."""
-        self._lobby.pending_removals -= 1
+        self._connections.pending_removals -= 1
         self._session.conclude_removal(outcome)
         self._pump()
 
@@ -293,7 +294,7 @@ class Pop3Protocol(Protocol):
         return not isinstance(self.transport, TlsFirst) or self.transport.has_heard
 
     def _note_handshake(self, reason: Reason, detail: str = "") -> None:
-        self._lobby.handshakes.note(
+        self._connections.handshakes.note(
             reason,
             peer=self._circuit.peer,
             listener=self._circuit.door,
@@ -302,15 +303,15 @@ class Pop3Protocol(Protocol):
         )
 
     def _note_fault(self, event: str, error: BaseException) -> None:
-        self._lobby.desk.tally.fault_count += 1
-        self._lobby.desk.log.error(event, session=self._circuit.session_id, exc_info=error)
+        self._connections.server.tally.fault_count += 1
+        self._connections.server.log.error(event, session=self._circuit.session_id, exc_info=error)
 
     def _note_end(self) -> None:
-        circuit, log = self._circuit, self._lobby.desk.log
+        circuit, log = self._circuit, self._connections.server.log
         retrieved_count = self._session.retrieved_count
         collected = self._session.take_collected()
         if collected is not None:
-            self._lobby.notebook.note(collected)
+            self._connections.notebook.note(collected)
         # A health check looks in every few seconds: nobody signed in, nothing to tell.
         note = log.info if self._session.identifier else log.debug
         note(

@@ -10,11 +10,12 @@ from mailserver.store.ports.errors import StoreBroken, StoreUnavailable
 from mailserver.store.ports.mail import RemovedBy
 from mailserver.store.ports.writes import Removal
 from mailserver.values.ids import MessageId, Uid
-from pop3_store.commands import COMMANDS, MAX_PASSWORD_LINE_OCTETS
-from pop3_store.session import BATCH_OCTETS
-from pop3_store.signed_in import CHECK_AGAIN_S
-from pop3_store.states import State
-from pop3_store.stuffing import CHUNK_OCTETS
+from pop3_store.session.commands import COMMANDS
+from pop3_store.session.lines import MAX_PASSWORD_LINE_OCTETS
+from pop3_store.session.session import BATCH_OCTETS
+from pop3_store.session.signed_in import CHECK_AGAIN_S
+from pop3_store.session.states import State
+from pop3_store.session.stuffing import CHUNK_OCTETS
 from tests.pop3_store.fakes import (
     INBOX,
     PASSWORD,
@@ -23,7 +24,7 @@ from tests.pop3_store.fakes import (
     FakeStore,
     Shell,
     make_circuit,
-    make_desk,
+    make_server,
     store_of,
 )
 from tests.pop3_store.transcripts import BODIES, TRANSCRIPTS, assert_said, split
@@ -166,7 +167,7 @@ def test_a_first_password_whose_grace_is_over_says_where_to_go() -> None:
 @pytest.mark.parametrize("command", [b"RETR 1\r\n", b"NOOP\r\n", b"QUIT\r\n"])
 def test_another_password_ends_the_open_session_and_deletes_nothing(command: bytes) -> None:
     store, now_s = store_of(*BODIES), [1000.0]
-    shell = Shell(store, desk=make_desk(store, clock=lambda: now_s[0]))
+    shell = Shell(store, server=make_server(store, clock=lambda: now_s[0]))
     shell.feed(SIGN_IN + b"DELE 1\r\n")
     store.version += 1
     now_s[0] += CHECK_AGAIN_S if command != b"QUIT\r\n" else 0.0
@@ -344,7 +345,7 @@ def test_a_log_in_is_noted() -> None:
 
 def test_a_broken_store_is_told_to_the_process() -> None:
     store, told = store_of(*BODIES), []
-    shell = Shell(store, desk=make_desk(store, on_broken=lambda: told.append("broken")))
+    shell = Shell(store, server=make_server(store, on_broken=lambda: told.append("broken")))
     shell.feed(SIGN_IN)
     store.broken["fetch"] = StoreBroken("I/O error")
     shell.feed(b"RETR 1\r\n")
@@ -460,7 +461,7 @@ def test_a_body_that_the_store_does_not_give_is_said_and_the_session_goes_on(
 def test_refusals_are_counted_by_reason_and_block() -> None:
     shell = Shell(store_of(b"a\r\n"), gate=FakeGate())
     shell.feed(b"XYZZY\r\nUSER frot\r\nPASS wrong\r\n")
-    counters = shell.session.desk.refusals.counters()
+    counters = shell.session.server.refusals.counters()
     assert counters["refused.because.command"] == 1.0
     assert counters["refused.because.password"] == 1.0
     assert len([name for name in counters if ".password.from." in name]) == 1

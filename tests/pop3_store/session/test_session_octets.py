@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pop3_store.commands import COMMANDS, MAX_PASSWORD_LINE_OCTETS
-from pop3_store.states import State
+from pop3_store.session.commands import COMMANDS
+from pop3_store.session.lines import MAX_PASSWORD_LINE_OCTETS
+from pop3_store.session.states import State
 from tests.pop3_store.fakes import PASSWORD, Shell, store_of
 from tests.pop3_store.transcripts import BODIES
 

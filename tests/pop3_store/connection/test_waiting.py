@@ -11,9 +11,10 @@ from mailserver.peers.board import Board
 from mailserver.store.ports.errors import StoreError, StoreUnavailable
 from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.values.ids import MailboxId
-from pop3_store.lobby import Lobby
-from pop3_store.protocol import Pop3Protocol
-from pop3_store.waiting import MOST_REFUSED, SUSPECT_S, WANTED_S, MaildropQueue
+from pop3_store.connection.connections import Connections
+from pop3_store.connection.protocol import Pop3Protocol
+from pop3_store.connection.waiting import MOST_REFUSED, SUSPECT_S, WANTED_S, MaildropQueue
+from tests.pop3_store.connection.test_connections import SIGN_IN, ManualLoop, Wire
 from tests.pop3_store.fakes import (
     INBOX,
     FakeCommitter,
@@ -21,10 +22,9 @@ from tests.pop3_store.fakes import (
     FakeNotebook,
     FakeStore,
     make_circuit,
-    make_desk,
+    make_server,
     store_of,
 )
-from tests.pop3_store.test_lobby import SIGN_IN, ManualLoop, Wire
 
 WAIT_S, YIELD_S = 5.0, 60.0
 
@@ -242,16 +242,16 @@ class Door:
         self.loop = ManualLoop()
         self.store, self.clock = store, clock
         self.queue = House(store, clock).queue
-        desk = make_desk(store)
-        self.lobby = Lobby(
-            desk=type(desk)(
+        server = make_server(store)
+        self.connections = Connections(
+            server=type(server)(
                 store=store,
-                replies=desk.replies,
-                max_failures=desk.max_failures,
-                clock=desk.clock,
-                on_broken=desk.on_broken,
-                log=desk.log,
-                tally=desk.tally,
+                replies=server.replies,
+                max_failures=server.max_failures,
+                clock=server.clock,
+                on_broken=server.on_broken,
+                log=server.log,
+                tally=server.tally,
                 lock_wait_s=wait_s,
                 is_waited_for=self.queue.is_waited_for,
                 on_unlock=self._unlocked,
@@ -268,10 +268,10 @@ class Door:
         )
 
     def _unlocked(self, mailbox_id: MailboxId) -> None:
-        self.lobby.unlocked(mailbox_id)
+        self.connections.unlocked(mailbox_id)
 
     def connect(self) -> tuple[Pop3Protocol, Wire]:
-        protocol, wire = Pop3Protocol(self.lobby, make_circuit(), None), Wire()  # type: ignore[arg-type]
+        protocol, wire = Pop3Protocol(self.connections, make_circuit(), None), Wire()  # type: ignore[arg-type]
         protocol.makeConnection(wire)  # type: ignore[no-untyped-call]
         wire.said()
         return protocol, wire
@@ -351,7 +351,7 @@ def test_a_password_changed_meanwhile_does_not_open_it(door: Door, store: FakeSt
 def test_at_the_end_of_the_process_nobody_waits(door: Door) -> None:
     sign_in(door)
     _, wire = sign_in(door)
-    door.lobby.drain()
+    door.connections.drain()
     assert b"-ERR [IN-USE] " in wire.said()
 
 
@@ -359,7 +359,7 @@ def test_at_the_end_of_the_process_nobody_waits(door: Door) -> None:
 def test_whoever_does_not_wait_long_has_the_next_try_for_a_holder_that_vanished(
     store: FakeStore, clock: Clock, wait_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.pop3_store.test_waiting.WAIT_S", wait_s)
+    monkeypatch.setattr("tests.pop3_store.connection.test_waiting.WAIT_S", wait_s)
     door = Door(store, clock, wait_s=wait_s)
     holder, _ = sign_in(door)
     monkeypatch.setattr(Pop3Protocol, "is_suspect", lambda _self, *, after_s: after_s == YIELD_S)
@@ -367,9 +367,9 @@ def test_whoever_does_not_wait_long_has_the_next_try_for_a_holder_that_vanished(
     clock.now_s += wait_s
     door.turn()
     assert b"-ERR [IN-USE] " in wire.said()
-    door.lobby.look_at_holders()
+    door.connections.look_at_holders()
     clock.now_s += SUSPECT_S
-    door.lobby.look_at_holders()
+    door.connections.look_at_holders()
     holder.connectionLost()  # as its loop says after the abort
     _, wire = sign_in(door)
     assert b"+OK 1 message (" in wire.said()

@@ -140,7 +140,7 @@ def reason_of(error: BaseException | None, *, has_heard: bool) -> Reason:
 class TlsFirst(TLSMemoryBIOProtocol):
     """TLS from the first octet.  Who sends text gets text: an alert would be read by nobody."""
 
-    factory: TlsEntrance
+    factory: TlsFactory
     _check_count = 0
 
     def _tlsShutdownFinished(self, reason: Any) -> None:
@@ -166,7 +166,7 @@ class TlsFirst(TLSMemoryBIOProtocol):
         super()._checkHandshakeStatus()  # type: ignore[no-untyped-call]
 
 
-class TurnedAway(Protocol):
+class OneReply(Protocol):
     """Says one reply and closes."""
 
     def __init__(self, reply: bytes) -> None:
@@ -178,7 +178,7 @@ class TurnedAway(Protocol):
         transport.loseConnection()
 
 
-class TlsEntrance(TLSMemoryBIOFactory):
+class TlsFactory(TLSMemoryBIOFactory):
     """Implicit TLS in front of another factory, which may turn a peer away.
 
     in_clear: what is said to who speaks no TLS.
@@ -186,11 +186,11 @@ class TlsEntrance(TLSMemoryBIOFactory):
 
     protocol = TlsFirst  # our sessions batch their replies themselves
 
-    def __init__(self, tls: ServerTls, entrance: Any, reactor: Any, *, in_clear: bytes) -> None:
+    def __init__(self, tls: ServerTls, factory: Any, reactor: Any, *, in_clear: bytes) -> None:
         creator: Any = tls
-        super().__init__(creator, False, entrance, reactor)
+        super().__init__(creator, False, factory, reactor)
         self.in_clear = in_clear
 
     def buildProtocol(self, addr: Any) -> Any:
         wrapped = self.wrappedFactory.buildProtocol(addr)
-        return TurnedAway(ALERT) if wrapped is None else self.protocol(self, wrapped)  # type: ignore[no-untyped-call]
+        return OneReply(ALERT) if wrapped is None else self.protocol(self, wrapped)  # type: ignore[no-untyped-call]

@@ -6,8 +6,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from pop3_store.authorization import is_clear_allowed
-from pop3_store.entrance import is_within
+from pop3_store.connection.factory import is_within
+from pop3_store.session.authorization import is_clear_allowed
 
 
 @pytest.mark.parametrize(

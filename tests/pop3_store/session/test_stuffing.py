@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.store.ports.mail import StoredMessage
-from pop3_store.stuffing import Stuffer, Topper, small_reply, top_lines, whole_lines
+from pop3_store.session.stuffing import Stuffer, Topper, small_reply, top_lines, whole_lines
 
 LEAD = b"Return-Path: <>\r\n"
 BODIES = st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"a", b"\x00", b"\xe9"])).map(

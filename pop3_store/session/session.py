@@ -14,7 +14,8 @@ fault of ours is `-ERR [SYS/TEMP]` and a log entry, never its text.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from mailserver.auth.gate import (
     Denied,
@@ -32,61 +33,71 @@ from mailserver.store.ports.mail import RemovedBy
 from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.store.ports.writes import Outcome, Removed
 from mailserver.values.ids import AccountId, MailboxId, Uid
-from pop3_store.commands import COMMANDS, MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Row
-from pop3_store.desk import Circuit, Desk, Tally
-from pop3_store.entering import Entering
-from pop3_store.listing import OpenMaildrop
-from pop3_store.notes import Collected
-from pop3_store.signed_in import SignedIn
-from pop3_store.states import Action, Signal, State
-from pop3_store.texts import WHY, Say
-
-__all__ = ["BATCH_OCTETS", "Circuit", "Desk", "Session", "Tally"]
+from pop3_store.session.entering import Entering
+from pop3_store.session.lines import MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Lines, Output
+from pop3_store.session.listing import Collected, OpenMaildrop
+from pop3_store.session.server import Circuit, Server
+from pop3_store.session.signed_in import SignedIn
+from pop3_store.session.states import Action, Signal, State
+from pop3_store.session.texts import WHY, Say
 
 BATCH_OCTETS = 64 * 1024
 """Replies to pipelined commands are sent together until they reach this."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """One command of the table that a session is given.
+
+    handler: gets the arguments, as many as the row allows.
+    """
+
+    handler: Callable[[Session, list[bytes]], Action | None]
+    states: tuple[State, ...]
+    min_args: int
+    max_args: int
+    carries_password: bool = False  # only over TLS, or where the clear is allowed
+    raw: bool = False
+    max_line_octets: int = MAX_LINE_OCTETS
+    is_last: bool = False  # it ends the session, and what was asked for is done
+
+
+Commands = Mapping[bytes, CommandRow]
+"""By their words in capitals."""
 
 
 class Session(Entering):
     """See the module."""
 
     __slots__ = (
-        "_at",
+        "_commands",
         "_failures",
-        "_inbox",
-        "_is_overlong",
+        "_lines",
         "_out",
-        "_out_octets",
         "_patience",
         "_retrieved",
-        "_retrieved_at_s",
         "_stream",
         "circuit",
-        "desk",
         "is_draining",
-        "line_count",
         "removed_count",
-        "retrieved_from",
+        "server",
         "tally",
         "user_name",
     )
 
-    def __init__(self, desk: Desk, circuit: Circuit) -> None:
-        self.desk = desk
+    def __init__(self, server: Server, circuit: Circuit, commands: Commands) -> None:
+        self.server = server
         self.circuit = circuit
-        self.tally = desk.tally
+        self.tally = server.tally
         self.state = State.AUTHORIZATION
         self.user_name = b""
         self.identifier = ""  # whose maildrop it is, once known
-        self.line_count = 0  # complete lines read: the shell's idle timer watches it
-        self.retrieved_from: MailboxId | None = None
         self.removed_count = 0
         self.is_draining = False  # close as soon as nothing received is left to do
-        self._inbox = b""
-        self._at = 0  # where the unread part of the inbox begins
-        self._is_overlong = False  # the rest of this line is thrown away
+        self._commands = commands
+        self._lines = Lines()
         self._failures = 0
-        self._patience = Patience(desk.max_errors)
+        self._patience = Patience(server.max_errors)
         self._signed_in: SignedIn | None = None
         self._lock: MaildropLock | None = None
         self._maildrop: OpenMaildrop | None = None
@@ -94,17 +105,15 @@ class Session(Entering):
         self._waits = False  # for a verdict, an outcome or a handshake
         self._next: Action | None = None  # to be returned by the next `advance`
         self._applicant: Granted | None = None  # who waits for a maildrop in use
-        self._retrieved: array[int] | None = None  # UIDs, typecode 'Q'
-        self._retrieved_at_s = 0.0  # of the first one
-        self._out: list[bytes] = []
-        self._out_octets = 0
+        self._retrieved: Collected | None = None
+        self._out = Output()
         self.say(Say.GREETING)
 
     # --- for the shell --------------------------------------------------------
 
     @property
     def has_unread_octets(self) -> bool:
-        return self._at < len(self._inbox)
+        return len(self._lines) > 0
 
     @property
     def is_a_strangers(self) -> bool:
@@ -118,7 +127,7 @@ class Session(Entering):
 
     def turn_out(self) -> None:
         """Somebody else needs the place."""
-        self.desk.note(
+        self.server.note(
             "pop3 session made room", session=self.circuit.session_id, peer=self.circuit.peer
         )
         self.say(Say.MAKE_ROOM)
@@ -132,7 +141,12 @@ class Session(Entering):
     @property
     def held_octets(self) -> int:
         """Received and not yet used."""
-        return len(self._inbox) - self._at
+        return len(self._lines)
+
+    @property
+    def line_count(self) -> int:
+        """Complete lines read: the shell's idle timer watches it."""
+        return self._lines.count
 
     @property
     def takes_passwords(self) -> bool:
@@ -141,30 +155,22 @@ class Session(Entering):
     @property
     def retrieved_count(self) -> int:
         """Messages that were handed out in full."""
-        return 0 if self._retrieved is None else len(self._retrieved)
+        return 0 if self._retrieved is None else len(self._retrieved.uids)
 
     def take_collected(self) -> Collected | None:
         """What this session retrieved, once, at its end; None: nothing."""
-        uids, self._retrieved = self._retrieved, None
-        if uids is None or self.retrieved_from is None:
-            return None
-        circuit = self.circuit
-        at = Collection(at_s=self._retrieved_at_s, door=circuit.door, peer=circuit.peer)
-        return Collected(self.retrieved_from, uids, at)
+        collected, self._retrieved = self._retrieved, None
+        return collected
 
     def receive(self, octets: bytes) -> None:
         """Keep what came.  Ignored once the session has ended."""
         if self.state is State.ENDED or self.state is State.UPDATE:
             return
-        self._inbox = self._inbox[self._at :] + octets if self.has_unread_octets else octets
-        self._at = 0
+        self._lines.receive(octets)
 
     def take_output(self) -> bytes:
         """All octets to send now; they are handed out once."""
-        out = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        self._out.clear()
-        self._out_octets = 0
-        return out
+        return self._out.take()
 
     def advance(self) -> Action | None:
         """Go on until an action is needed; None: wait for octets, or for an answer."""
@@ -212,9 +218,8 @@ class Session(Entering):
         self._waits = False
         self.circuit.is_tls = True
         self.user_name = b""
-        self._inbox = b""
-        self._at = 0
-        self._is_overlong = False
+        self._lines.forget()
+        self._lines.is_overlong = False
 
     def lose(self) -> None:
         """The connection is gone.  A removal already handed over keeps the lock until it ends."""
@@ -227,14 +232,13 @@ class Session(Entering):
     # --- for the commands -----------------------------------------------------
 
     def say(self, say: Say) -> None:
-        self.send(self.desk.replies[say])
+        self.send(self.server.replies[say])
         why = WHY.get(say)
         if why is not None:
-            self.desk.refusals.note(why, self.circuit.peer)
+            self.server.refusals.note(why, self.circuit.peer)
 
     def send(self, octets: bytes) -> None:
-        self._out.append(octets)
-        self._out_octets += len(octets)
+        self._out.send(octets)
 
     def stream(self, chunks: Iterator[bytes]) -> None:
         """Send these after what was said, as fast as the peer reads."""
@@ -248,10 +252,10 @@ class Session(Entering):
     def note_retrieved(self, uid: Uid) -> None:
         """All octets of this entry are on their way."""
         if self._retrieved is None:
-            self._retrieved = array("Q")
-            self._retrieved_at_s = self.desk.clock()
-            self.retrieved_from = self.maildrop().maildrop.mailbox_id
-        self._retrieved.append(uid)
+            circuit = self.circuit
+            at = Collection(at_s=self.server.clock(), door=circuit.door, peer=circuit.peer)
+            self._retrieved = Collected(self.maildrop().maildrop.mailbox_id, array("Q"), at)
+        self._retrieved.uids.append(uid)
 
     def maildrop(self) -> OpenMaildrop:
         """Only in TRANSACTION."""
@@ -269,14 +273,13 @@ class Session(Entering):
         drop, self._maildrop = self._maildrop, None
         if lock is not None:
             lock.release()
-            if drop is not None and self.desk.on_unlock is not None:
-                self.desk.on_unlock(drop.maildrop.mailbox_id)
+            if drop is not None and self.server.on_unlock is not None:
+                self.server.on_unlock(drop.maildrop.mailbox_id)
 
     def end(self, signal: Signal) -> Signal:
         """Nothing more is read or said; the lock is free."""
         self.state = State.ENDED
-        self._inbox = b""
-        self._at = 0
+        self._lines.forget()
         if self._stream is not None:
             self._close_stream()
         self.unlock()
@@ -303,7 +306,7 @@ class Session(Entering):
                 return self.end(Signal.CLOSE)
             else:
                 return None
-            if self._out_octets >= BATCH_OCTETS:
+            if self._out.octets >= BATCH_OCTETS:
                 return Signal.FLUSH
 
     def _has_more(self) -> bool:
@@ -325,30 +328,25 @@ class Session(Entering):
 
     def _next_line(self) -> bytes | None:
         """The next line without its LF; None: there is no whole line."""
-        end = self._inbox.find(b"\n", self._at)
-        if end < 0:
-            if not self._is_overlong and begins_foreign(self._inbox[self._at : self._at + 1]):
+        lines = self._lines
+        line = lines.next()
+        if line is None:
+            if not lines.is_overlong and begins_foreign(lines.first()):
                 self._refuse_foreign()
-            elif self.held_octets >= MAX_PASSWORD_LINE_OCTETS:
-                self._is_overlong = True
-                self._inbox = b""
-                self._at = 0
-            return None
-        line = self._inbox[self._at : end]
-        self._at = end + 1
-        self.line_count += 1
+            elif len(lines) >= MAX_PASSWORD_LINE_OCTETS:
+                lines.skip()
         return line
 
     def _obey(self, line: bytes) -> Action | None:
         """Check, then proceed."""
-        if self._is_overlong:
-            self._is_overlong = False
+        if self._lines.is_overlong:
+            self._lines.is_overlong = False
             self.say(Say.TOO_LONG)
             self.spend(ERROR)
             return None
         # Scripts and `nc` end a command with LF alone.
         word, _, rest = line.removesuffix(b"\r").partition(b" ")
-        row = COMMANDS.get(word.upper())
+        row = self._commands.get(word.upper())
         if row is None and is_foreign(line):
             self._refuse_foreign()
             return None
@@ -370,7 +368,7 @@ class Session(Entering):
 
     def _refuse_foreign(self) -> None:
         """Another protocol: what follows is not to be read."""
-        self.desk.note(
+        self.server.note(
             "pop3 session spoke another protocol",
             session=self.circuit.session_id,
             peer=self.circuit.peer,
@@ -381,7 +379,7 @@ class Session(Entering):
     def spend(self, cost: int) -> None:
         """A refusal, or a command that led nowhere: there is an end to it."""
         if self._patience.spend(cost) and self.state is not State.ENDED:
-            self.desk.note(
+            self.server.note(
                 "pop3 session ended for its errors",
                 session=self.circuit.session_id,
                 peer=self.circuit.peer,
@@ -394,10 +392,10 @@ class Session(Entering):
         """Something useful was done."""
         self._patience.renew()
 
-    def _carry_out(self, row: Row, args: list[bytes]) -> Action | None:
+    def _carry_out(self, row: CommandRow, args: list[bytes]) -> Action | None:
         """Unless what opened the maildrop holds no more."""
-        signed_in, is_last = self._signed_in, row is COMMANDS[b"QUIT"]
-        if signed_in and signed_in.has_ended(now_s=self.desk.clock(), is_last=is_last):
+        signed_in = self._signed_in
+        if signed_in and signed_in.has_ended(now_s=self.server.clock(), is_last=row.is_last):
             self.say(Say.SIGNED_OUT)
             self._next = self.end(Signal.CLOSE)
             return None
@@ -405,12 +403,11 @@ class Session(Entering):
 
     def _guard(self, act: Callable[[], Action | None]) -> Action | None:
         """Run one command's work; a fault of ours answers [SYS/TEMP] in its place."""
-        said_count, said_octets = len(self._out), self._out_octets
+        said = self._out.mark()
         try:
             return act()
         except Exception as error:  # noqa: BLE001 - the top of a session
-            del self._out[said_count:]  # a half-said reply
-            self._out_octets = said_octets
+            self._out.back_to(said)
             self._waits = False
             if self.state is State.UPDATE:
                 self.state = State.TRANSACTION
@@ -426,12 +423,12 @@ class Session(Entering):
         self.tally.refused_count += 1
         self.say(say)
         self.spend(ERROR)
-        if self._failures >= self.desk.max_failures and self.state is not State.ENDED:
+        if self._failures >= self.server.max_failures and self.state is not State.ENDED:
             self._next = self.end(Signal.CLOSE)
 
     def _note_fault(self, event: str, error: BaseException | None) -> None:
         self.tally.fault_count += 1
-        self.desk.log.error(
+        self.server.log.error(
             event,
             session=self.circuit.session_id,
             identifier=self.identifier,
@@ -439,4 +436,4 @@ class Session(Entering):
             exc_info=error,
         )
         if isinstance(error, StoreBroken):
-            self.desk.on_broken()
+            self.server.on_broken()

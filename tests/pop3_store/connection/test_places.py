@@ -7,10 +7,10 @@ from typing import Any
 from mailserver.peers.board import Board
 from mailserver.peers.seats import Seat, Seats
 from mailserver.settings.model import ConnectionsSettings
-from pop3_store.protocol import Pop3Protocol
-from pop3_store.texts import Say
+from pop3_store.connection.protocol import Pop3Protocol
+from pop3_store.session.texts import Say
+from tests.pop3_store.connection.test_connections import SIGN_IN, House, Wire
 from tests.pop3_store.fakes import make_circuit, store_of
-from tests.pop3_store.test_lobby import SIGN_IN, House, Wire
 
 STRANGER, OTHER = "203.0.113.9", "198.51.100.1"
 
@@ -19,8 +19,8 @@ class Places(House):
     def __init__(self, *, most: int = 20, **limits: Any) -> None:
         super().__init__(store_of(b"a\r\n"))
         self.now_s = 1000.0
-        self.lobby.clock_s = lambda: self.now_s
-        self.lobby.seats = Seats(
+        self.connections.clock_s = lambda: self.now_s
+        self.connections.seats = Seats(
             ConnectionsSettings(**({"per_block": 1000} | limits)),
             most=most,
             listeners=["pop3", "pop3s"],
@@ -29,8 +29,8 @@ class Places(House):
 
     def come(self, peer: str = STRANGER) -> tuple[Pop3Protocol, Wire, Say | None]:
         no_tls: Any = None
-        protocol = Pop3Protocol(self.lobby, make_circuit(is_tls=False, clear=True), no_tls)
-        refusal = self.lobby.seat(protocol, door="pop3", peer=peer)
+        protocol = Pop3Protocol(self.connections, make_circuit(is_tls=False, clear=True), no_tls)
+        refusal = self.connections.seat(protocol, door="pop3", peer=peer)
         wire = Wire()
         if refusal is None:
             protocol.makeConnection(wire)  # type: ignore[no-untyped-call]
@@ -53,8 +53,8 @@ def test_who_signs_in_makes_room_for_the_next_of_a_school() -> None:
         protocol.dataReceived(SIGN_IN)
         if protocol.maildrop_id is None:  # one maildrop, and it is taken
             protocol.connectionLost()
-    assert house.lobby.seats is not None
-    assert len(house.lobby.seats) == 1
+    assert house.connections.seats is not None
+    assert len(house.connections.seats) == 1
 
 
 def test_when_all_is_full_an_idle_stranger_hears_why_and_goes() -> None:
@@ -82,5 +82,5 @@ def test_who_goes_leaves_nothing_behind() -> None:
     house = Places()
     for _ in range(5):
         house.come()[0].connectionLost()
-    assert house.lobby.seats is not None
-    assert len(house.lobby.seats) == 0
+    assert house.connections.seats is not None
+    assert len(house.connections.seats) == 0

@@ -17,8 +17,7 @@ from typing import Protocol
 from mailserver.auth.gate import Authenticator
 from mailserver.peers.descriptors import Spares, descriptors_now
 from mailserver.peers.liveness import Vitals, has_vanished
-from mailserver.peers.seats import Refusal, Seat, Seats
-from mailserver.peers.seats import SeatedConnection as Seatable
+from mailserver.peers.seats import Refusal, Seat, SeatedConnection, Seats
 from mailserver.settings.check.limits import connections_for
 from mailserver.settings.model import ConnectionsSettings
 from mailserver.store.commit import Submitter
@@ -26,10 +25,10 @@ from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.tls.failures import FailedHandshakes
 from mailserver.values.ids import MailboxId
-from pop3_store.desk import Desk
-from pop3_store.notes import Notebook
-from pop3_store.texts import Say
-from pop3_store.waiting import TICK_S, Applicant, MaildropQueue
+from pop3_store.connection.notes import Notebook
+from pop3_store.connection.waiting import TICK_S, Applicant, MaildropQueue
+from pop3_store.session.server import Server
+from pop3_store.session.texts import Say
 
 SWEEP_S = 5.0
 CLOSE_GRACE_S = 5.0
@@ -55,8 +54,8 @@ class Mark:
     at_s: float
 
 
-class SeatedConnection(Protocol):
-    """A connection as the lobby sees it."""
+class OpenConnection(Protocol):
+    """A connection as `Connections` sees it."""
 
     mark: Mark | None
     is_closing: bool
@@ -80,13 +79,13 @@ class SeatedConnection(Protocol):
     def abort(self, reason: str) -> None: ...
 
 
-class SeatedGuest(Seatable, Protocol):
+class Seatable(SeatedConnection, Protocol):
     seat: Seat | None
 
 
 @dataclass(slots=True, kw_only=True)
-class Lobby:
-    desk: Desk
+class Connections:
+    server: Server
     gate: Authenticator
     committer: Submitter
     notebook: Notebook
@@ -94,9 +93,9 @@ class Lobby:
     max_connections: int
     idle_timeout_s: float
     worker_name: str  # begins every session id
-    guests: set[SeatedConnection] = field(default_factory=set)
+    open: set[OpenConnection] = field(default_factory=set)
     queue: MaildropQueue | None = None  # None: nobody waits for a maildrop
-    connections: ConnectionsSettings = field(default_factory=ConnectionsSettings)
+    bounds: ConnectionsSettings = field(default_factory=ConnectionsSettings)
     seats: Seats | None = None  # None: everybody has a place
     clock_s: Callable[[], float] = time.monotonic
     pending_removals: int = 0
@@ -110,13 +109,13 @@ class Lobby:
 
     @property
     def is_full(self) -> bool:
-        return len(self.guests) >= self.max_connections
+        return len(self.open) >= self.max_connections
 
     def look_at_descriptors(self) -> None:
         """Once a second."""
         was_short = self.spares.is_short
         if self.spares.look() and not was_short:
-            self.desk.log.warning(
+            self.server.log.warning(
                 "descriptors ran out: connections are turned away with -ERR",
                 allowed=descriptors_now(),
             )
@@ -125,20 +124,20 @@ class Lobby:
     def is_empty(self) -> bool:
         """Nothing is left to do; a peer that has not yet seen our close has its octets."""
         return not self.pending_removals and all(
-            guest.is_closing and guest.progress()[1] == 0 for guest in self.guests
+            connection.is_closing and connection.progress()[1] == 0 for connection in self.open
         )
 
     def next_session_id(self) -> str:
         self._numbered += 1
         return f"{self.worker_name}-{self._numbered}"
 
-    def seat(self, guest: SeatedGuest, *, door: str, peer: str) -> Say | None:
+    def seat(self, connection: Seatable, *, door: str, peer: str) -> Say | None:
         """A place for who connects, which `leave` gives back; or why there is none."""
         if self.seats is None:
             return None
-        seat = self.seats.admit(guest, listener=door, peer=peer, now_s=self.clock_s())
+        seat = self.seats.admit(connection, listener=door, peer=peer, now_s=self.clock_s())
         if isinstance(seat, Seat):
-            guest.seat = seat
+            connection.seat = seat
             return None
         is_full = seat is Refusal.FULL
         is_capped = connections_for(descriptors_now()) < self.max_connections
@@ -151,26 +150,26 @@ class Lobby:
 
     def sweep(self, *, now_s: float) -> None:
         """Close what has made no progress.  `now_s`: any clock that never steps back."""
-        for guest in tuple(self.guests):
-            progress = guest.progress()
-            mark = guest.mark
+        for connection in tuple(self.open):
+            progress = connection.progress()
+            mark = connection.mark
             if mark is None or mark.progress != progress:
-                guest.mark = Mark(progress, now_s)
+                connection.mark = Mark(progress, now_s)
                 continue
             stood_s = now_s - mark.at_s
-            if stood_s >= LOOK_AFTER_S and self._has_vanished(guest):
-                guest.abort("vanished")
+            if stood_s >= LOOK_AFTER_S and self._has_vanished(connection):
+                connection.abort("vanished")
                 continue
-            if guest.is_closing and progress[1] == 0 and stood_s >= CLOSE_GRACE_S:
-                guest.abort("close not answered")
-            elif guest.is_shaking_hands and stood_s >= HANDSHAKE_S:
-                guest.give_up_handshake()
+            if connection.is_closing and progress[1] == 0 and stood_s >= CLOSE_GRACE_S:
+                connection.abort("close not answered")
+            elif connection.is_shaking_hands and stood_s >= HANDSHAKE_S:
+                connection.give_up_handshake()
             elif stood_s >= self.idle_timeout_s:
-                guest.abort("idle")
+                connection.abort("idle")
 
-    def _has_vanished(self, guest: SeatedConnection) -> bool:
-        vitals = guest.vitals()
-        return vitals is not None and has_vanished(vitals, self.connections)
+    def _has_vanished(self, connection: OpenConnection) -> bool:
+        vitals = connection.vitals()
+        return vitals is not None and has_vanished(vitals, self.bounds)
 
     # --- maildrops in use -----------------------------------------------------------
 
@@ -196,7 +195,7 @@ class Lobby:
     def look_at_holders(self) -> None:
         """Who holds what is waited for, here or in another process, and has vanished?"""
         if self.queue is not None:
-            self.queue.look(tuple(self.guests))
+            self.queue.look(tuple(self.open))
 
     def _tick(self) -> None:
         assert self.queue is not None
@@ -210,5 +209,5 @@ class Lobby:
         self.is_draining = True
         if self.queue is not None:
             self.queue.clear()
-        for guest in tuple(self.guests):
-            guest.drain()
+        for connection in tuple(self.open):
+            connection.drain()

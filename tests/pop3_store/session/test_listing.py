@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pop3_store.listing import SLICE_MESSAGES, OpenMaildrop
-from pop3_store.texts import MAX_REPLY_OCTETS, Say, speak
+from pop3_store.session.listing import SLICE_MESSAGES, OpenMaildrop
+from pop3_store.session.texts import MAX_REPLY_OCTETS, Say, speak
 from tests.pop3_store.fakes import INBOX, FakeEntry, FakeStore
 
 

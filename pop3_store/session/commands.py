@@ -7,34 +7,13 @@ octet included; the others take words, of printable ASCII.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from pop3_store import authorization, transaction
-from pop3_store.states import Action, State
-
-if TYPE_CHECKING:
-    from pop3_store.session import Session
-
-MAX_LINE_OCTETS = 255  # RFC 2449 §4, the CRLF included
-MAX_PASSWORD_LINE_OCTETS = 1024  # for pass phrases; our own limit
-
-Handler = Callable[["Session", list[bytes]], Action | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """`handler` gets the arguments, as many as the row allows."""
-
-    handler: Handler
-    states: tuple[State, ...]
-    min_args: int
-    max_args: int
-    carries_password: bool = False  # only over TLS, or where the clear is allowed
-    raw: bool = False
-    max_line_octets: int = MAX_LINE_OCTETS
-
+from pop3_store.session import authorization, transaction
+from pop3_store.session.lines import MAX_PASSWORD_LINE_OCTETS
+from pop3_store.session.session import CommandRow as Row
+from pop3_store.session.session import Commands
+from pop3_store.session.states import State
 
 _AUTHORIZATION = (State.AUTHORIZATION,)
 _TRANSACTION = (State.TRANSACTION,)
@@ -43,7 +22,7 @@ _BOTH = (State.AUTHORIZATION, State.TRANSACTION)
 _SECRET: dict[str, Any] = {"raw": True, "carries_password": True}
 _LONG_SECRET: dict[str, Any] = {**_SECRET, "max_line_octets": MAX_PASSWORD_LINE_OCTETS}
 
-COMMANDS: Final[dict[bytes, Row]] = {
+COMMANDS: Final[Commands] = {
     # word       handler                     usable in       args   RFC
     b"USER": Row(authorization.give_user, _AUTHORIZATION, 1, 1, **_SECRET),  # 1939 §7
     b"PASS": Row(authorization.give_password, _AUTHORIZATION, 1, 1, **_LONG_SECRET),  # 1939 §7
@@ -57,5 +36,5 @@ COMMANDS: Final[dict[bytes, Row]] = {
     b"DELE": Row(transaction.delete, _TRANSACTION, 1, 1),  # 1939 §5
     b"RSET": Row(transaction.reset, _TRANSACTION, 0, 0),  # 1939 §5
     b"NOOP": Row(transaction.do_nothing, _TRANSACTION, 0, 0),  # 1939 §5
-    b"QUIT": Row(transaction.quit_session, _BOTH, 0, 0),  # 1939 §4, §6
+    b"QUIT": Row(transaction.quit_session, _BOTH, 0, 0, is_last=True),  # 1939 §4, §6
 }

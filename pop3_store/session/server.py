@@ -14,7 +14,7 @@ from mailserver.store.ports.shared.locks import MaildropLocks
 from mailserver.store.ports.shared.scratch import LastSeen
 from mailserver.telemetry.log import Log
 from mailserver.values.ids import AccountId, MailboxId
-from pop3_store.texts import Replies
+from pop3_store.session.texts import Replies
 
 
 class NotesSeen(Protocol):
@@ -53,7 +53,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Server:
     """What all sessions of one process share."""
 
     store: Maildrops
