@@ -17,13 +17,13 @@ from operator import itemgetter
 from mailserver.store.ports.history import Collection
 from mailserver.store.ports.mail import Listing, Mailboxes, Maildrop, RemovedBy
 from mailserver.store.ports.writes import Removal
+from mailserver.values.dots import FINAL_DOT
 from mailserver.values.ids import MailboxId, Uid
 from mailserver.values.unique_ids import unique_id, unique_id_prefix, unique_id_templates
 
 SLICE_MESSAGES = 2000
 """Lines of one slice: at most about 60 KiB of LIST, 180 KiB of UIDL."""
 
-_TERMINATOR = b".\r\n"
 
 Rows = list[tuple[int, ...]]
 """(number, values...) of messages."""
@@ -117,7 +117,7 @@ class OpenMaildrop:
             if self._marked:
                 rows = [row for row in rows if row[0] not in self._marked]
             yield formatted(rows)
-        yield _TERMINATOR
+        yield FINAL_DOT
 
 
 def _format_sizes(rows: Rows) -> bytes:

@@ -1,9 +1,7 @@
-"""A message on its way out: dot-stuffed, or cut for TOP, chunk by chunk.
+"""A message on its way out: dot-stuffed (`mailserver.values.dots`), or cut for TOP, chunk by chunk.
 
-RFC 1939 §3: a line of a multi-line reply that begins with the termination
-octet `.` gets another one in front.  A line ends with CRLF and nothing else: the
-store takes no bare LF.  Both classes remember what stood at the end of the
-last chunk, so a chunk may end anywhere, also inside a CRLF.
+A `Topper` remembers what stood at the end of the last chunk, so a chunk may end anywhere, also
+inside a CRLF.
 """
 
 from __future__ import annotations
@@ -12,30 +10,10 @@ from collections.abc import Iterable, Iterator
 
 from mailserver.store.ports.bodies import read_body
 from mailserver.store.ports.mail import StoredMessage
+from mailserver.values.dots import FINAL_DOT, Stuffer
 
 CHUNK_OCTETS = 256 * 1024
-TERMINATOR = b".\r\n"
 _BLANK_LINE = b"\r\n\r\n"
-
-
-class Stuffer:
-    """Doubles the dot at the beginning of a line.
-
-    Starts at the beginning of a line, as a multi-line reply does.
-    """
-
-    __slots__ = ("_tail",)
-
-    def __init__(self) -> None:
-        self._tail = b"\r\n"  # the last two octets before the next chunk
-
-    def feed(self, chunk: bytes) -> bytes:
-        window = self._tail + chunk
-        kept = len(self._tail)
-        self._tail = window[-2:]
-        if b"\r\n." not in window:
-            return chunk
-        return window.replace(b"\r\n.", b"\r\n..")[kept:]
 
 
 class Topper:
@@ -122,7 +100,7 @@ def top_lines(message: StoredMessage, line_count: int) -> Iterator[bytes]:
         for chunk in read_chunks(message):
             yield stuffer.feed(topper.feed(chunk))
             if topper.is_done:
-                yield TERMINATOR
+                yield FINAL_DOT
                 return
         yield _ending(message)
     finally:
@@ -146,4 +124,4 @@ def small_reply(message: StoredMessage) -> bytes | None:
 def _ending(message: StoredMessage) -> bytes:
     # The lead ends with CRLF, so an empty body needs none.
     complete = message.ends_with_crlf or message.body_octets == 0
-    return TERMINATOR if complete else b"\r\n" + TERMINATOR
+    return FINAL_DOT if complete else b"\r\n" + FINAL_DOT

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.store.ports.mail import StoredMessage
-from pop3_store.session.stuffing import Stuffer, Topper, small_reply, top_lines, whole_lines
+from pop3_store.session.stuffing import Topper, small_reply, top_lines, whole_lines
 
 LEAD = b"Return-Path: <>\r\n"
 BODIES = st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"a", b"\x00", b"\xe9"])).map(
@@ -41,12 +41,6 @@ def pieces(octets: bytes, cuts: list[int]) -> list[bytes]:
     return [octets[a:b] for a, b in itertools.pairwise(places)]
 
 
-@given(body=BODIES, cuts=st.lists(st.integers(0, 1000)))
-def test_stuffing_does_not_depend_on_the_split(body: bytes, cuts: list[int]) -> None:
-    stuffer = Stuffer()
-    assert b"".join(map(stuffer.feed, pieces(body, cuts))) == Stuffer().feed(body)
-
-
 @given(body=BODIES)
 def test_a_client_gets_back_every_octet(body: bytes) -> None:
     """And a final CRLF where there was none."""
@@ -54,16 +48,6 @@ def test_a_client_gets_back_every_octet(body: bytes) -> None:
     assert sent == small_reply(message(body))
     expected = LEAD + body
     assert unstuff(sent) == (expected if expected.endswith(b"\r\n") else expected + b"\r\n")
-
-
-def test_pop3_dot_at_chunk_edge() -> None:
-    stuffer = Stuffer()
-    fed = [stuffer.feed(piece) for piece in (b"a\r", b"\n", b".\r\n", b".", b".\r\n.")]
-    assert fed == [b"a\r", b"\n", b"..\r\n", b"..", b".\r\n.."]
-
-
-def test_a_dot_in_the_first_octet_is_stuffed() -> None:
-    assert Stuffer().feed(b".") == b".."
 
 
 @given(body=BODIES, line_count=st.integers(0, 5), cuts=st.lists(st.integers(0, 1000)))
