@@ -25,7 +25,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from twisted.internet import task
 from twisted.internet.main import CONNECTION_DONE
 from twisted.logger import globalLogBeginner
 
@@ -38,12 +37,12 @@ from mailserver.peers.seats import Seats, says_who
 from mailserver.settings.check.limits import connections_for
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
-from mailserver.store.commit import Committer, Done
+from mailserver.store.commit import Committer, deliver_by
 from mailserver.store.open import open_store
 from mailserver.store.ports.errors import StoreError
 from mailserver.store.ports.store import Store
-from mailserver.store.ports.writes import Outcome
 from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
+from mailserver.supervisor.upkeep import Upkeep
 from mailserver.telemetry.log import Log, get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import CERTIFICATE_REFUSED, NO_DESCRIPTORS
@@ -148,7 +147,9 @@ class Worker:
         self._log: Log = get_log("pop3")
         self._store: Store = open_store(settings)
         self._committer = Committer(
-            self._store.writes, deliver=self._deliver, on_broken=self._broken_from_thread
+            self._store.writes,
+            deliver=deliver_by(reactor.callFromThread),
+            on_broken=self._broken_from_thread,
         )
         self._notes = NoteThread(self._store.history, log=self._log)
         peers = PeerWatch()
@@ -193,13 +194,14 @@ class Worker:
         self._renew()
         self._context.beat()
         self._report()
-        self._every(SWEEP_S, self._sweep)
-        self._every(BEAT_S, lambda: self._board.beat(now_s=time.monotonic()))
-        self._every(LOOK_S, self._connections.look_at_holders)
-        self._every(BEAT_S, self._context.beat)
-        self._every(BEAT_S, self._connections.look_at_descriptors)
-        self._every(REPORT_S, self._report)
-        self._every(CERTIFICATE_CHECK_S, self._renew)
+        upkeep = Upkeep(self._reactor.callLater, log=self._log, whose="the POP3 worker")
+        upkeep.every(SWEEP_S, self._sweep)
+        upkeep.every(BEAT_S, lambda: self._board.beat(now_s=time.monotonic()))
+        upkeep.every(LOOK_S, self._connections.look_at_holders)
+        upkeep.every(BEAT_S, self._context.beat)
+        upkeep.every(BEAT_S, self._connections.look_at_descriptors)
+        upkeep.every(REPORT_S, self._report)
+        upkeep.every(CERTIFICATE_CHECK_S, self._renew)
         try:
             self._reactor.run(installSignalHandlers=False)
         finally:
@@ -286,25 +288,12 @@ class Worker:
             raise ValueError(f"a listener {LEGACY} although legacy.enabled is false")
         return self._prepared.legacy_tls
 
-    def _every(self, seconds: float, act: Callable[[], None]) -> None:
-        task.LoopingCall(self._watched, act).start(seconds, now=False)
-
-    def _watched(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception as error:  # noqa: BLE001 - the top of a task
-            self._log.error("upkeep of the POP3 worker failed", exc_info=error)
-
     # --- running -----------------------------------------------------------------
 
     def _sweep(self) -> None:
         self._connections.sweep(now_s=time.monotonic())
         if self._connections.server.notices is not None:
             self._connections.server.notices.sweep()
-
-    def _deliver(self, batch: list[tuple[Done, Outcome]]) -> None:
-        """In the writer's thread: one hop for the whole batch."""
-        self._reactor.callFromThread(_call_all, batch)
 
     def _report(self) -> None:
         counters: dict[str, float] = {
@@ -367,8 +356,3 @@ class Worker:
 
     def _broken_from_thread(self) -> None:
         self._reactor.callFromThread(self._broken)
-
-
-def _call_all(batch: list[tuple[Done, Outcome]]) -> None:
-    for done, outcome in batch:
-        done(outcome)
