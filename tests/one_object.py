@@ -47,7 +47,3 @@ class OneObject:
     @property
     def upkeep(self) -> Self:
         return self
-
-    @property
-    def writes(self) -> Self:
-        return self

@@ -11,7 +11,7 @@ import apsw
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from mailserver.store.ports.bodies import BodyError
+from mailserver.store.ports.bodies import BodyError, body_chunks
 from mailserver.store.ports.errors import StoreError
 from mailserver.store.ports.mail import StoredMessage
 from mailserver.store.ports.queue import Lane
@@ -125,11 +125,7 @@ def _read_box(store: SqliteStore, box: str, read: Callable[[bytes], Mail]) -> di
 
 def _all_octets(message: StoredMessage) -> bytes:
     try:
-        if message.octets is not None:
-            return message.lead + message.octets
-        assert message.fd is not None, "a body is in the row or in a file"
-        with open(message.fd, "rb", closefd=False) as file:
-            return message.lead + file.read()
+        return message.lead + b"".join(body_chunks(message, 1 << 20))
     finally:
         message.close()
 

@@ -24,13 +24,13 @@ from mailserver.store.ports.writes import Failed, Outcome, Removal, Removed, Wri
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId, MailboxId, Uid
 from mailserver.values.secret import Secret
-from pop3_store.session.commands import COMMANDS
-from pop3_store.session.listing import Collected
-from pop3_store.session.server import Circuit, Server, Tally
-from pop3_store.session.session import Session
-from pop3_store.session.states import Authenticate, Remove, Signal
-from pop3_store.session.texts import speak
+from pop3_store.desk import Circuit, Desk, Tally
+from pop3_store.notes import Collected
+from pop3_store.session import Session
+from pop3_store.states import Authenticate, Remove, Signal
+from pop3_store.texts import speak
 from tests.one_object import OneObject
+from tests.store.opened import reader_of
 
 INBOX = MailboxId(7)
 LEAD = b"Return-Path: <a@b.fr>\r\n"
@@ -69,6 +69,10 @@ class FakeStore(OneObject):
     version: int = 1  # of everybody's credential
     listed_count: int = 0
     open_fds: list[int] = field(default_factory=list)
+
+    @property
+    def writes(self) -> Self:
+        return self
 
     @property
     def history(self) -> Self:
@@ -124,7 +128,7 @@ class FakeStore(OneObject):
         return StoredMessage(
             lead=LEAD,
             octets=None if entry.is_filed else body,
-            fd=fd,
+            reader=None if fd is None else reader_of(fd),
             body_octets=len(body),
             dotted_line_count=body.count(b"\r\n.") + body.startswith(b"."),
             ends_with_crlf=body.endswith(b"\r\n"),
@@ -252,14 +256,14 @@ class FakeCommitter:
         return Removed(count)
 
 
-def make_server(
+def make_desk(
     store: FakeStore,
     *,
     language: Language = "en",
     on_broken: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = lambda: 1000.0,
-) -> Server:
-    return Server(
+) -> Desk:
+    return Desk(
         store=store,
         replies=speak(language, hostname="mail.ac-exemple.fr"),
         max_failures=MAX_FAILURES,
@@ -293,11 +297,11 @@ class Shell:
         circuit: Circuit | None = None,
         gate: FakeGate | None = None,
         committer: FakeCommitter | None = None,
-        server: Server | None = None,
+        desk: Desk | None = None,
     ) -> None:
         self.gate = gate or FakeGate()
         self.committer = committer or FakeCommitter(store)
-        self.session = Session(server or make_server(store), circuit or make_circuit(), COMMANDS)
+        self.session = Session(desk or make_desk(store), circuit or make_circuit())
         self.said = b""
         self.largest_output = 0
         self.is_closed = False

@@ -9,15 +9,15 @@ import pytest
 
 from mailserver.store.ports.store import Store
 from tests.store.child import OtherProcess
-from tests.store.places import ENGINES, PLACES, Place
+from tests.store.places import PLACES, Place
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=sorted(PLACES))
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """Somewhere for one store, on each engine in turn."""
     place = PLACES[request.param](str(tmp_path / "store"))
     yield place
-    place.leave()
+    place.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 
 from mailserver.store.ports.accounts import Account
+from mailserver.store.ports.bodies import body_chunks
 from mailserver.store.ports.mail import StoredMessage
 from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Accepted, Removal, Removed, Writes
@@ -140,11 +141,7 @@ def read(message: StoredMessage | None) -> bytes | None:
     if message is None:
         return None
     try:
-        if message.fd is None:
-            assert message.octets is not None
-            return message.lead + message.octets
-        with open(message.fd, "rb", closefd=False) as file:
-            return message.lead + file.read()
+        return message.lead + b"".join(body_chunks(message, 1 << 20))
     finally:
         message.close()
 

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mailserver.store.files.private import make_private_folder, new_private_file, open_private
+from mailserver.store.files.reader import BodySource, FileReader
 from mailserver.store.ports.errors import StoreBroken, StoreFull, StoreUnavailable, shortage_of
 from mailserver.values.message import FiledBody
 
@@ -83,13 +84,13 @@ class BodyFiles:
         stat = os.statvfs(self._folder)
         return stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize
 
-    def open_file(self, name: str) -> int:
-        """A descriptor for reading.
-
+    def open_reader(self, source: BodySource, size_octets: int) -> FileReader:
+        """
         Raises:
             OSError: as the system says it; `SqlBodies` knows what it means.
         """
-        return os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(self._path(source.name), os.O_RDONLY | os.O_CLOEXEC)
+        return FileReader(fd, size_octets, source)
 
     def path_of(self, name: str) -> Path:
         return Path(self._path(name))

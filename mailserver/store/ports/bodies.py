@@ -5,14 +5,14 @@
 
 One such body is no fault of the store: everything else is read as ever.
 
-Whoever reads the body of an opened message does so by `read_body`: what the disk refuses in the
-middle, after the file was opened well, is noted as what is found when it is opened.
+In by a writer (`Spool`), out by a reader (`BodyReader`): no descriptor is handed round.
+Whoever reads the body of an opened message does so by `read_body` or `body_chunks`: what the disk
+refuses in the middle, after the file was opened well, is noted as what is found when it is opened.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -99,66 +99,79 @@ class FaultyBody:
     queued_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BodyFile:
-    """Where an opened body is from, and who is told when it breaks."""
+class BodyReader(Protocol):
+    """An opened body that is not in memory; whoever opened it closes it.
 
-    message_id: MessageId
-    name: str
-    note: Callable[[BodyFault], None]
+    Where its octets are, and in what form, is the store's: nobody else reads a file of bodies.
+    """
+
+    @property
+    def size_octets(self) -> int: ...
+
+    def read(self, count: int, begin: int) -> bytes:
+        """At most so many octets from `begin` on; none only at its end.
+
+        Raises:
+            BodyLost: it ends too early.
+            BodyUnreadable: it cannot be read there.  Both are noted for operators.
+        """
+        ...
+
+    def descriptor(self) -> int | None:
+        """From which the kernel may send these very octets, the first one at 0; None: from none.
+
+        Stays the reader's.  Whoever sends so meets faults that nobody notes.
+        """
+        ...
+
+    def close(self) -> None:
+        """May be called again."""
+        ...
 
 
 class OpenedBody(Protocol):
-    """`StoredMessage`, `QueuedMessage`: octets in memory, or a descriptor."""
+    """`StoredMessage`, `QueuedMessage`: octets in memory, or a reader."""
 
     @property
     def octets(self) -> bytes | None: ...
 
     @property
-    def fd(self) -> int | None: ...
+    def reader(self) -> BodyReader | None: ...
 
     @property
     def body_octets(self) -> int: ...
-
-    @property
-    def body_file(self) -> BodyFile | None: ...
 
 
 def read_body(message: OpenedBody, count: int, begin: int) -> bytes:
     """At most so many octets of the body from `begin` on; none only at its end.
 
     Raises:
-        BodyLost: the file ends too early.
-        BodyUnreadable: the system refuses to read there.
+        BodyLost, BodyUnreadable: see `BodyReader.read`.
     """
     if message.octets is not None:
         return message.octets[begin : begin + count]
-    wanted = min(count, message.body_octets - begin)
-    if wanted <= 0:
-        return b""
-    if message.fd is None:
-        raise BodyUnreadable(_fault(message, "is neither in memory nor in an open file"))
-    try:
-        octets = os.pread(message.fd, wanted, begin)
-    except OSError as error:
-        why = f"cannot be read: {error.strerror} (octet {begin} of {message.body_octets})"
-        raise BodyUnreadable(_fault(message, why, at_octet=begin)) from error
-    if not octets:
-        why = f"ends after {begin} of {message.body_octets} octets"
-        raise BodyLost(_fault(message, why, at_octet=begin, is_lost=True))
-    return octets
+    if message.reader is None:
+        raise BodyUnreadable(
+            BodyFault(message_id=MessageId(0), name="", why="was closed before", is_lost=False)
+        )
+    return message.reader.read(count, begin)
 
 
-def _fault(message: OpenedBody, why: str, *, at_octet: int = 0, is_lost: bool = False) -> BodyFault:
-    """And whoever looks after bodies knows of it."""
-    source = message.body_file
-    fault = BodyFault(
-        message_id=MessageId(0) if source is None else source.message_id,
-        name="" if source is None else source.name,
-        why=why,
-        is_lost=is_lost,
-        at_octet=at_octet,
-    )
-    if source is not None:
-        source.note(fault)
-    return fault
+def body_chunks(
+    message: OpenedBody, chunk_octets: int, *, begin: int = 0, end: int | None = None
+) -> Iterator[bytes]:
+    """The body from `begin` on, up to `end`: at once where it is in memory; no chunk is empty.
+
+    Raises:
+        BodyLost, BodyUnreadable: in the middle; see `BodyReader.read`.
+    """
+    if message.octets is not None:
+        if octets := message.octets[begin:end]:
+            yield octets
+        return
+    left_octets = (message.body_octets if end is None else end) - begin
+    while left_octets > 0:
+        chunk = read_body(message, min(chunk_octets, left_octets), begin)
+        begin += len(chunk)
+        left_octets -= len(chunk)
+        yield chunk

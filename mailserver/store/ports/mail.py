@@ -14,13 +14,12 @@ again; `as_new` gives it another unique-id, so that every program does.
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from mailserver.store.ports.bodies import BodyFile
+from mailserver.store.ports.bodies import BodyReader
 from mailserver.values.ids import AccountId, MailboxId, Uid
 
 MAX_HEADER_OCTETS: Final = 65_536
@@ -58,28 +57,27 @@ class Listing:
 
 @dataclass(slots=True, kw_only=True)
 class StoredMessage:
-    """One message as RETR sends it: `lead`, then the body from memory or from `fd`.
+    """One message as RETR sends it: `lead`, then the body from memory or from `reader`.
 
-    Whoever gets it closes it, and reads it with `bodies.read_body`.
+    Whoever gets it closes it, and reads it with `bodies.read_body` or `bodies.body_chunks`.
     """
 
     lead: bytes  # Return-Path, Delivered-To, the rest of our head
     octets: bytes | None  # an inline body
-    fd: int | None  # a filed body, else None
+    reader: BodyReader | None  # of a body that is not in memory
     body_octets: int
     dotted_line_count: int
     ends_with_crlf: bool
-    body_file: BodyFile | None = None  # of `fd`
 
     @property
     def size_octets(self) -> int:
         return len(self.lead) + self.body_octets
 
     def close(self) -> None:
-        """Close the file, if there is one.  May be called again."""
-        if self.fd is not None:
-            os.close(self.fd)
-            self.fd = None
+        """Close the reader, if there is one.  May be called again."""
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
 
 
 class Mailboxes(Protocol):

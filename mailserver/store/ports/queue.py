@@ -16,7 +16,6 @@ owes are one transaction.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -28,7 +27,7 @@ from mailserver.values.ids import AcceptId, AccountId, AgentId, DestinationId, M
 from mailserver.values.message import Acceptance, Notify
 
 if TYPE_CHECKING:
-    from mailserver.store.ports.bodies import BodyFile
+    from mailserver.store.ports.bodies import BodyReader
 
 
 LEASE_S: Final = 60.0
@@ -208,9 +207,9 @@ class DueDestination:
 
 @dataclass(slots=True, kw_only=True)
 class QueuedMessage:
-    """One message as the next hop gets it: head, then the body from memory or from `fd`.
+    """One message as the next hop gets it: head, then the body from memory or from `reader`.
 
-    Whoever gets it closes it, and reads it with `bodies.read_body`.
+    Whoever gets it closes it, and reads it with `bodies.read_body` or `bodies.body_chunks`.
     """
 
     message_id: MessageId
@@ -228,24 +227,23 @@ class QueuedMessage:
     return_content: str
     head: bytes
     octets: bytes | None
-    fd: int | None
+    reader: BodyReader | None  # of a body that is not in memory
     body_octets: int
     door: str = ""  # what took it in: a listener, or what of ours made it
     has_nul: bool = False  # in its text: it is sent to nobody
     is_unvouched: bool = False  # a stranger's, under our name (`values.message.UNVOUCHED`)
     is_signed_by_us: bool = False  # the same, with a signature of ours that holds
     peer: str = ""  # the address it came from
-    body_file: BodyFile | None = None  # of `fd`
 
     @property
     def size_octets(self) -> int:
         return len(self.head) + self.body_octets
 
     def close(self) -> None:
-        """Close the file, if there is one.  May be called again."""
-        if self.fd is not None:
-            os.close(self.fd)
-            self.fd = None
+        """Close the reader, if there is one.  May be called again."""
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

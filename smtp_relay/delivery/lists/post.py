@@ -20,7 +20,7 @@ from mailserver.routing.local import OurDomains
 from mailserver.routing.relaying import make_schedule
 from mailserver.settings.model import KIB, RouteSettings, Settings
 from mailserver.store.outside import Outsiders
-from mailserver.store.ports.bodies import Spool, read_body
+from mailserver.store.ports.bodies import Spool, body_chunks
 from mailserver.store.ports.lists import MailingList
 from mailserver.store.ports.people import Life
 from mailserver.store.ports.queue import QueuedMessage
@@ -102,13 +102,7 @@ def pieces_of(message: QueuedMessage, begin: int) -> Iterator[bytes]:
     Raises:
         BodyLost, BodyUnreadable: the file is shorter than its row says, or cannot be read.
     """
-    if message.octets is not None:
-        yield message.octets[begin:]
-        return
-    while begin < message.body_octets:
-        piece = read_body(message, PIECE_OCTETS, begin)
-        begin += len(piece)
-        yield piece
+    return body_chunks(message, PIECE_OCTETS, begin=begin)
 
 
 def header_of(message: QueuedMessage) -> bytes:

@@ -36,7 +36,7 @@ from mailserver.routing.rules import match_own, match_rule, next_hop_of
 from mailserver.settings.model import KIB, RouteSettings, Settings
 from mailserver.store.outside import Outsiders
 from mailserver.store.ports.accounts import Account, SignIn
-from mailserver.store.ports.bodies import BodyError, Spool, read_body
+from mailserver.store.ports.bodies import BodyError, Spool, body_chunks
 from mailserver.store.ports.lists import ListLookUps, MailingList
 from mailserver.store.ports.people import Person
 from mailserver.store.ports.queue import OwedReport, QueuedMessage, ReportMade
@@ -347,11 +347,4 @@ def _pieces(message: QueuedMessage, *, end: int) -> Iterator[bytes]:
     Raises:
         BodyLost, BodyUnreadable: the file is shorter than its row says, or cannot be read.
     """
-    if message.octets is not None:
-        yield message.octets[:end]
-        return
-    offset = 0
-    while offset < end:
-        piece = read_body(message, min(PIECE_OCTETS, end - offset), offset)
-        offset += len(piece)
-        yield piece
+    return body_chunks(message, PIECE_OCTETS, end=end)

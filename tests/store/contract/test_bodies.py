@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import closing
+
+import pytest
+
+from mailserver.store.ports.bodies import BodyUnreadable, body_chunks, read_body
 from mailserver.store.ports.store import Store
 from mailserver.values.ids import Uid
 from mailserver.values.message import FiledBody
@@ -66,10 +72,10 @@ def test_a_filed_message_is_closed_twice_without_harm(store: Store) -> None:
     accept(store.writes, letter_to(box, body=spooled(store, b"x")))
     message = store.mail.fetch(box, Uid(1))
     assert message is not None
-    assert message.fd is not None
+    assert message.reader is not None
     message.close()
     message.close()
-    assert message.fd is None
+    assert message.reader is None
 
 
 def test_a_message_being_read_survives_its_reclaim(store: Store) -> None:
@@ -97,3 +103,58 @@ def test_there_is_room_on_the_disk(store: Store) -> None:
     room = store.bodies.disk_room()
     assert 0 < room.free_octets <= room.total_octets
     assert room.reusable_octets >= 0
+
+
+def test_a_body_is_read_in_ranges_and_in_chunks(store: Store) -> None:
+    (box,) = people(store, 1)
+    body = bytes(range(256)) * 40
+    accept(store.writes, letter_to(box, body=spooled(store, body)), letter_to(box, body=body))
+    for uid in (1, 2):
+        message = store.mail.fetch(box, Uid(uid))
+        assert message is not None
+        with closing(message):
+            assert read_body(message, 10, 300) == body[300:310]
+            assert read_body(message, 100, len(body) - 3) == body[-3:]
+            assert read_body(message, 100, len(body)) == b""
+            assert b"".join(body_chunks(message, 1000)) == body
+            assert b"".join(body_chunks(message, 1000, begin=9, end=2500)) == body[9:2500]
+            assert list(body_chunks(message, 1000, begin=7, end=7)) == []
+            assert list(body_chunks(message, 1000, begin=len(body))) == []
+
+
+def test_chunks_of_a_filed_body_are_as_long_as_was_asked(store: Store) -> None:
+    (box,) = people(store, 1)
+    accept(store.writes, letter_to(box, body=spooled(store, b"x" * 2500)))
+    message = store.mail.fetch(box, Uid(1))
+    assert message is not None
+    assert message.reader is not None
+    assert message.reader.size_octets == message.body_octets == 2500
+    with closing(message):
+        assert [len(chunk) for chunk in body_chunks(message, 1000)] == [1000, 1000, 500]
+
+
+def test_what_the_kernel_may_send_is_the_body(store: Store) -> None:
+    """Where a reader has a descriptor: its octets are the body's, from 0 on."""
+    (box,) = people(store, 1)
+    accept(store.writes, letter_to(box, body=spooled(store, b"as it is\r\n")))
+    message = store.mail.fetch(box, Uid(1))
+    assert message is not None
+    assert message.reader is not None
+    with closing(message):
+        fd = message.reader.descriptor()
+        assert fd is None or os.pread(fd, 100, 0) == b"as it is\r\n"
+
+
+def test_a_reader_that_was_closed_gives_nothing_and_says_so(store: Store) -> None:
+    (box,) = people(store, 1)
+    accept(store.writes, letter_to(box, body=spooled(store, b"over\r\n")))
+    message = store.mail.fetch(box, Uid(1))
+    assert message is not None
+    reader = message.reader
+    assert reader is not None
+    message.close()
+    reader.close()
+    with pytest.raises(BodyUnreadable):
+        reader.read(1, 0)
+    with pytest.raises(BodyUnreadable, match="closed before"):
+        read_body(message, 1, 0)

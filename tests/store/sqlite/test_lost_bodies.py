@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from mailserver.store.files.reader import BodySource, FileReader
 from mailserver.store.ports.bodies import (
     BodyError,
     BodyFault,
@@ -20,10 +21,10 @@ from mailserver.store.ports.bodies import (
 )
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.store import Store
-from mailserver.store.sql.counters import faults
 from mailserver.store.sql.mail import bodies as bodies_module
-from mailserver.store.sql.upkeep import CHECK_BODIES_S
+from mailserver.store.sqlite import faults
 from mailserver.store.sqlite.store import SqliteStore
+from mailserver.store.sqlite.upkeep import CHECK_BODIES_S
 from mailserver.values.ids import MailboxId, MessageId, Uid, accept_id_text
 from mailserver.values.message import FiledBody
 from tests.bad_sectors import break_file
@@ -106,14 +107,14 @@ def test_what_was_freed_a_moment_ago_is_gone_and_not_lost(
     """The reclaimer came between the row and the file."""
     body = filed(store)
     accept(store.writes, letter_to(box, body=body))
-    open_file = store._files.open_file
+    open_reader = store._files.open_reader
 
-    def reclaimed_first(name: str) -> int:
+    def reclaimed_first(source: BodySource, size_octets: int) -> FileReader:
         remove(store.writes, box, [1])
         store.upkeep.reclaim(now_s=NOW_S + 10)
-        return open_file(name)
+        return open_reader(source, size_octets)
 
-    monkeypatch.setattr(store._files, "open_file", reclaimed_first)
+    monkeypatch.setattr(store._files, "open_reader", reclaimed_first)
     with capture_logs() as log:
         assert store.mail.fetch(box, Uid(1)) is None
     assert log == []
@@ -148,7 +149,7 @@ def test_a_folder_of_bodies_that_is_gone_is_no_flood(store: SqliteStore, box: Ma
 
 def test_an_hour_later_it_is_said_again() -> None:
     now_s = 0.0
-    notes = faults.SqlFaults(lambda _statement, _values: [], clock_s=lambda: now_s)
+    notes = faults.SqliteFaults(lambda _statement, _values: [], clock_s=lambda: now_s)
     fault = BodyFault(message_id=MessageId(1), name="ab12", why="is not there", is_lost=True)
     with capture_logs() as log:
         for now_s in (0.0, faults.AGAIN_S - 1, faults.AGAIN_S + 1):  # noqa: B007 - the clock's
@@ -209,7 +210,7 @@ def test_the_queue_says_the_same_and_gives_the_envelope_without_it(
         store.queue.open_queued(message_id)
     message = store.queue.open_queued(message_id, without_body=True)
     assert message is not None
-    assert (message.reverse_path, message.octets, message.fd) == (
+    assert (message.reverse_path, message.octets, message.reader) == (
         "jean.petit@ac-exemple.fr",
         b"",
         None,
@@ -305,7 +306,7 @@ def test_what_is_to_be_sent_is_noted_in_the_middle_too(
 
 def test_nobody_reads_a_body_but_by_what_notes_its_faults() -> None:
     """`read_body`, and who opens files: any other pread is of no body."""
-    own = {"mailserver/store/ports/bodies.py", "mailserver/store/sql/mail/bodies.py",
+    own = {"mailserver/store/files/reader.py",
            "mailserver/keys/files.py"}  # fmt: skip
     root = Path(__file__).parents[3]
     readers = {

@@ -6,13 +6,19 @@ moment ago, and then the row says so by now, or the body is lost.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Protocol
 
 from mailserver.store.files.bodies import NO_ROOM, BodyFiles
-from mailserver.store.ports.bodies import BodyFault, BodyFile, BodyLost, BodyUnreadable, FaultyBody
+from mailserver.store.files.reader import BodySource, FileReader
+from mailserver.store.ports.bodies import (
+    BodyFault,
+    BodyLost,
+    BodyReader,
+    BodyUnreadable,
+    FaultyBody,
+)
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.sql.engine import Engine, first
 from mailserver.values.ids import MessageId
@@ -35,7 +41,7 @@ _HOLDERS = """
     ORDER BY account.identifier LIMIT ?"""
 _QUEUED = "SELECT count(*) FROM queue WHERE message_id = ?"
 
-OpenBody = Callable[[MessageId, str, int], tuple[int, BodyFile] | None]
+OpenBody = Callable[[MessageId, str, int], BodyReader | None]
 """`SqlBodies.open`."""
 ReadBeginning = Callable[[MessageId, str, int], bytes]
 """`SqlBodies.read_beginning`."""
@@ -59,8 +65,8 @@ class SqlBodies:
         self._broken_at = faults.broken_at
         self._checked_after = ""
 
-    def open(self, message_id: MessageId, name: str, octets: int) -> tuple[int, BodyFile] | None:
-        """A descriptor for `read_body`, or None if the body was reclaimed a moment ago.
+    def open(self, message_id: MessageId, name: str, octets: int) -> BodyReader | None:
+        """None: the body was reclaimed a moment ago.
 
         octets: what the row says; a file of another size is none.
 
@@ -68,13 +74,11 @@ class SqlBodies:
             BodyLost, BodyUnreadable: see there.
             StoreUnavailable: no descriptor left.
         """
-        fd, fault = self._open(message_id, name, octets)
+        reader, fault = self._open(message_id, name, octets, probed=(0, self._broken_at(name)))
         if fault is not None:
             self._note(fault)
             raise BodyLost(fault) if fault.is_lost else BodyUnreadable(fault)
-        if fd is None:
-            return None
-        return fd, BodyFile(message_id=message_id, name=name, note=self._note)
+        return reader
 
     def read_beginning(self, message_id: MessageId, name: str, octets: int) -> bytes:
         """At most so many of the first ones, for who shows a header: nothing where there are none.
@@ -82,41 +86,34 @@ class SqlBodies:
         Raises:
             StoreUnavailable: no descriptor left.
         """
-        fd, fault = self._open(message_id, name, None)
+        reader, fault = self._open(message_id, name, octets, probed=None)
         if fault is not None:
             self._note(fault)
-        if fd is None:
+        if reader is None:
             return b""
-        try:
-            return os.pread(fd, octets, 0)
-        except OSError as error:
-            self._note(_unreadable(message_id, name, error))
-            return b""
-        finally:
-            os.close(fd)
+        with closing(reader):
+            return reader.beginning(octets)
 
     def _open(
-        self, message_id: MessageId, name: str, octets: int | None, *, probe: bool = True
-    ) -> tuple[int | None, BodyFault | None]:
-        """probe: an octet of it is read, which may have to come from the disk: the first one,
-        and where a reader has failed before.
+        self, message_id: MessageId, name: str, octets: int, *, probed: Sequence[int] | None
+    ) -> tuple[FileReader | None, BodyFault | None]:
+        """probed: octets that are read, which may have to come from the disk: the first one,
+        and where a reader has failed before.  None: not even its size is looked at.
         """
+        source = BodySource(message_id=message_id, name=name, note=self._note)
         try:
-            fd = self._files.open_file(name)
+            reader = self._files.open_reader(source, octets)
         except FileNotFoundError:
             return None, self._missing(message_id, name)
         except OSError as error:
             if error.errno in NO_ROOM:
                 raise StoreUnavailable(f"body file: {error}") from error
-            return None, _unreadable(message_id, name, error)
-        fault = None
-        if octets is not None:
-            probed = (0, self._broken_at(name)) if probe else ()
-            fault = _fault_of(fd, message_id, name, octets, probed=probed)
+            return None, source.unreadable(error)
+        fault = None if probed is None else reader.find_fault(probed)
         if fault is not None:
-            os.close(fd)
+            reader.close()
             return None, fault
-        return fd, None
+        return reader, None
 
     def _missing(self, message_id: MessageId, name: str) -> BodyFault | None:
         """None: the row names it no more."""
@@ -148,9 +145,10 @@ class SqlBodies:
     def _look(
         self, message_id: MessageId, name: str, octets: int, *, probe: bool = False
     ) -> BodyFault | None:
-        fd, fault = self._open(message_id, name, octets, probe=probe)
-        if fd is not None:
-            os.close(fd)
+        probed = (0, self._broken_at(name)) if probe else ()
+        reader, fault = self._open(message_id, name, octets, probed=probed)
+        if reader is not None:
+            reader.close()
         return fault
 
     def describe(self, fault: BodyFault) -> FaultyBody | None:
@@ -166,25 +164,3 @@ class SqlBodies:
             mailboxes=tuple(identifier for (identifier,) in holders),
             queued_count=0 if queued is None else queued[0],
         )
-
-
-def _fault_of(
-    fd: int, message_id: MessageId, name: str, octets: int, *, probed: Iterable[int]
-) -> BodyFault | None:
-    """Size, and some octets: a disk that gives nothing says so before we promise anything."""
-    at_octet = 0
-    try:
-        size = os.fstat(fd).st_size
-        if size == octets:
-            for at_octet in probed:
-                os.pread(fd, 1, at_octet)
-            return None
-    except OSError as error:
-        return replace(_unreadable(message_id, name, error), at_octet=at_octet)
-    why = f"has {size} octets where {octets} were written"
-    return BodyFault(message_id=message_id, name=name, why=why, is_lost=True)
-
-
-def _unreadable(message_id: MessageId, name: str, error: OSError) -> BodyFault:
-    why = f"cannot be read: {error.strerror or error}"
-    return BodyFault(message_id=message_id, name=name, why=why, is_lost=False)

@@ -68,16 +68,14 @@ class SqlMailboxes:
         if row is None:
             return None
         prefix, return_path, head, body, file_name, message_id, body_octets, dotted, flags = row
-        opened = None if file_name is None else self._open_body(message_id, file_name, body_octets)
-        if body is None and opened is None:
+        reader = None if file_name is None else self._open_body(message_id, file_name, body_octets)
+        if body is None and reader is None:
             return None
-        fd, body_file = opened or (None, None)
         return StoredMessage(
             lead=return_path + prefix + head,
             octets=body,
-            fd=fd,
+            reader=reader,
             body_octets=body_octets,
             dotted_line_count=dotted,
             ends_with_crlf=bool(flags & ENDS_WITH_CRLF),
-            body_file=body_file,
         )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mailserver.store.ports.bodies import BodyFile
+from mailserver.store.ports.bodies import BodyReader
 from mailserver.store.ports.queue import (
     SMALL_OCTETS,
     CopyRef,
@@ -111,11 +111,8 @@ class SqlQueueReads:
             return _without_body(_queued_message(row, None))
         if body is not None:
             return _queued_message(row, None)
-        opened = self._open_body(message_id, file_name, body_octets)
-        if opened is None:
-            return None
-        fd, body_file = opened
-        return _queued_message(row, fd, body_file)
+        reader = self._open_body(message_id, file_name, body_octets)
+        return None if reader is None else _queued_message(row, reader)
 
     def read_small(self, message_ids: Sequence[MessageId]) -> list[QueuedMessage]:
         wanted = [(message_id,) for message_id in message_ids]
@@ -126,7 +123,7 @@ class SqlQueueReads:
         return [_overdue(row) for row in self._engine.read(_OVERDUE, (now_s, limit))]
 
 
-def _queued_message(row: Row, fd: int | None, body_file: BodyFile | None = None) -> QueuedMessage:
+def _queued_message(row: Row, reader: BodyReader | None) -> QueuedMessage:
     message_id, accept_id, at_s, reverse_path, account_id, flags, header, longest, dotted, *rest = (
         row
     )
@@ -147,20 +144,19 @@ def _queued_message(row: Row, fd: int | None, body_file: BodyFile | None = None)
         return_content=return_content,
         head=head,
         octets=body,
-        fd=fd,
+        reader=reader,
         body_octets=body_octets,
         door=door,
         has_nul=bool(flags & HAS_NUL),
         is_unvouched=bool(flags & IS_UNVOUCHED),
         is_signed_by_us=bool(flags & IS_SIGNED_BY_US),
         peer=peer,
-        body_file=body_file,
     )
 
 
 def _without_body(message: QueuedMessage) -> QueuedMessage:
     return replace(
-        message, octets=b"", fd=None, body_octets=0, header_octets=0, dotted_line_count=0
+        message, octets=b"", reader=None, body_octets=0, header_octets=0, dotted_line_count=0
     )
 
 

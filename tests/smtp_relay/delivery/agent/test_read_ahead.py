@@ -26,7 +26,7 @@ def make_message(number: int) -> QueuedMessage:
         return_content="",
         head=b"",
         octets=b"%d\r\n" % number,
-        fd=None,
+        reader=None,
         body_octets=3,
     )
 

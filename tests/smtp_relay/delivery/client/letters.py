@@ -36,7 +36,7 @@ def make_message(body: bytes = BODY, /, **changes: Any) -> QueuedMessage:
         "return_content": "",
         "head": HEAD,
         "octets": body,
-        "fd": None,
+        "reader": None,
         "body_octets": len(body),
     }
     return QueuedMessage(**{**fields, **changes})

@@ -17,6 +17,7 @@ from smtp_relay.delivery.verdicts import Kind, LinkFailure, Phase
 from tests.smtp_relay.delivery.client.letters import BODY, HEAD, make_message, make_parcel
 from tests.smtp_relay.delivery.client.live import Listener, connect, contexts, refused, run
 from tests.smtp_relay.delivery.peers import Peer, Wire, take_all
+from tests.store.opened import reader_of
 
 BRIEF = Times(greeting_s=0.05, command_s=0.05, data_s=0.05, block_s=0.05, dot_s=0.05, quit_s=0.05)
 
@@ -47,7 +48,7 @@ def test_a_large_file_streams_through(tmp_path: Path) -> None:
 
     async def play() -> None:
         fd = os.open(path, os.O_RDONLY)
-        message = make_message(body, octets=None, fd=fd)
+        message = make_message(body, octets=None, reader=reader_of(fd))
         async with Peer(take_all) as peer:
             listener = Listener(more=[make_parcel(message=message), make_parcel()])
             link = await connect(peer.port, listener)
@@ -77,7 +78,7 @@ def test_a_peer_that_stops_reading_a_large_message_is_given_up(tmp_path: Path) -
 
     async def play() -> None:
         fd = os.open(path, os.O_RDONLY)
-        message = make_message(b"", octets=None, fd=fd, body_octets=size)
+        message = make_message(b"", octets=None, reader=reader_of(fd, size), body_octets=size)
         async with Peer(script) as peer:
             listener = Listener(more=[make_parcel(message=message)])
             link = await connect(peer.port, listener, times=Times(block_s=0.05))

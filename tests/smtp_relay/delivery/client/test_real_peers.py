@@ -20,6 +20,7 @@ from tests import programs
 from tests.smtp_relay.delivery.client.letters import HEAD, make_message, make_parcel
 from tests.smtp_relay.delivery.client.live import Listener, connect, run
 from tests.smtp_relay.delivery.private_postfix import open_folder, running_postfix
+from tests.store.opened import reader_of
 
 WISHED = TlsDemand(level=TlsLevel.OPPORTUNISTIC, source="default")
 _LINE = b".a line that begins with a dot, \xc3\xa9\r\n"
@@ -52,7 +53,7 @@ def filed(folder: Path, octets: int) -> QueuedMessage:
     body = b"Subject: large\r\n\r\n" + _LINE * (octets // len(_LINE))
     path = folder / "body"
     path.write_bytes(body)
-    return make_message(body, octets=None, fd=os.open(path, os.O_RDONLY))
+    return make_message(body, octets=None, reader=reader_of(os.open(path, os.O_RDONLY)))
 
 
 async def deliver(port: int, *messages: QueuedMessage, tls: TlsDemand = WISHED) -> Listener:

@@ -31,6 +31,7 @@ from smtp_relay.delivery.reports.maker import Sign
 from smtp_relay.delivery.reports.reporter import Reporter
 from tests.lists.fakes import FakeLists
 from tests.one_object import OneObject
+from tests.store.opened import reader_of
 
 NOW_S = 1_795_000_000.0
 DOMAIN = "ac-exemple.fr"
@@ -126,7 +127,7 @@ class FakeStore(OneObject):
             return_content=wants,
             head=HEAD,
             octets=None if is_filed else octets,
-            fd=_filed(octets) if is_filed else None,
+            reader=reader_of(_filed(octets)) if is_filed else None,
             body_octets=len(octets),
         )
         copies = tuple(
@@ -159,7 +160,9 @@ class FakeStore(OneObject):
         if message_id in self.gone:
             return None
         message = self.messages[message_id]
-        again = replace(message, fd=None if message.fd is None else os.dup(message.fd))
+        again = replace(message)
+        if message.reader is not None and (fd := message.reader.descriptor()) is not None:
+            again.reader = reader_of(os.dup(fd), message.body_octets)
         self.opened.append(again)
         return again
 

@@ -195,7 +195,7 @@ def test_every_original_is_closed(office: Office) -> None:
     office.store.owe(is_filed=True)
     office.store.owe(is_filed=True, sender=f"nobody@{DOMAIN}")
     office.reporter.poke()
-    assert [message.fd for message in office.store.opened] == [None, None]
+    assert [message.reader for message in office.store.opened] == [None, None]
 
 
 def test_one_slice_at_a_time_and_what_is_owed_meanwhile_comes_next() -> None:
@@ -304,10 +304,12 @@ def test_a_large_report_is_written_to_a_file_piece_by_piece(office: Office) -> N
 def test_an_original_of_50_mib_is_never_in_memory_whole(office: Office) -> None:
     office.store.owe(body=b"", is_filed=True, wants="FULL")
     message = office.store.messages[MessageId(1)]
-    assert message.fd is not None
+    assert message.reader is not None
+    fd = message.reader.descriptor()
+    assert fd is not None
     line = b"x" * 62 + b"\r\n"
     for at in range(50):
-        os.pwrite(message.fd, line * 16_384, message.body_octets + at * len(line) * 16_384)
+        os.pwrite(fd, line * 16_384, message.body_octets + at * len(line) * 16_384)
     message.body_octets += 50 * len(line) * 16_384
     tracemalloc.start()
     try:

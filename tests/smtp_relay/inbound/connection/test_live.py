@@ -20,6 +20,7 @@ import pytest
 
 from mailserver.settings.model import Settings
 from mailserver.store.open import open_store
+from mailserver.store.ports.bodies import read_body
 from mailserver.store.ports.operators import QueueFilter
 from mailserver.store.ports.queue import Lane
 from mailserver.store.ports.store import Store
@@ -72,8 +73,8 @@ def _messages(store: Store, address: str) -> Iterator[bytes]:
         assert message is not None
         body = message.octets
         if body is None:
-            assert message.fd is not None
-            body = os.pread(message.fd, message.body_octets, 0)
+            assert message.octets is None
+            body = read_body(message, message.body_octets, 0)
         message.close()
         yield message.lead + body
 

@@ -1,1 +1,0 @@
-"""Tests of POP3 sessions, without a socket."""
