@@ -4,7 +4,7 @@ Owns the protocol: lines, states, replies, dot-stuffing, TLS and the worker
 process.  The supervisor calls `pop3_store.worker`; nothing else is called from
 outside.  It opens onto the hall (`mailserver`) and imports no other door.
 
-The core (`session`, `authorization`, `transaction`, `listing`, `stuffing`)
-knows neither sockets nor loops; `protocol`, `transport`, `tls` and `worker`
-are the shell.
+    session/     the rules, without a socket
+    connection/  the shell on Twisted, and who may come in
+    worker       the process
 """

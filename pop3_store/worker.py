@@ -25,7 +25,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from twisted.internet import task
 from twisted.internet.main import CONNECTION_DONE
 from twisted.logger import globalLogBeginner
 
@@ -38,26 +37,26 @@ from mailserver.peers.seats import Seats, says_who
 from mailserver.settings.check.limits import connections_for
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
-from mailserver.store.commit import Committer, Done
+from mailserver.store.commit import Committer, deliver_by
 from mailserver.store.open import open_store
 from mailserver.store.ports.errors import StoreError
 from mailserver.store.ports.store import Store
-from mailserver.store.ports.writes import Outcome
 from mailserver.supervisor.contract import DRAIN_S, Listener, WorkerContext
+from mailserver.supervisor.upkeep import Upkeep
 from mailserver.telemetry.log import Log, get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import CERTIFICATE_REFUSED, NO_DESCRIPTORS
 from mailserver.tls.failures import ALERT
 from mailserver.values.ids import MailboxId
-from pop3_store import reactor as reactor_of_ours
-from pop3_store.desk import Desk, Tally
-from pop3_store.entrance import Entrance
-from pop3_store.lobby import SWEEP_S, Lobby
-from pop3_store.notes import NoteThread
-from pop3_store.texts import Say, speak
-from pop3_store.tls import ServerTls, TlsEntrance, watch_certificate
-from pop3_store.transport import EagerServer
-from pop3_store.waiting import LOOK_S, MaildropQueue
+from pop3_store.connection import reactor as reactor_of_ours
+from pop3_store.connection.connections import SWEEP_S, Connections
+from pop3_store.connection.factory import ConnectionFactory
+from pop3_store.connection.notes import NoteThread
+from pop3_store.connection.tls import ServerTls, TlsFactory, watch_certificate
+from pop3_store.connection.transport import EagerServer
+from pop3_store.connection.waiting import LOOK_S, MaildropQueue
+from pop3_store.session.server import Server, Tally
+from pop3_store.session.texts import Say, speak
 
 BEAT_S = 1.0
 DAY_S = 86_400.0
@@ -148,7 +147,9 @@ class Worker:
         self._log: Log = get_log("pop3")
         self._store: Store = open_store(settings)
         self._committer = Committer(
-            self._store.writes, deliver=self._deliver, on_broken=self._broken_from_thread
+            self._store.writes,
+            deliver=deliver_by(reactor.callFromThread),
+            on_broken=self._broken_from_thread,
         )
         self._notes = NoteThread(self._store.history, log=self._log)
         peers = PeerWatch()
@@ -160,11 +161,11 @@ class Worker:
             wait_s=settings.pop3.lock_wait_s,
             yield_s=settings.pop3.yield_s,
         )
-        self._lobby = Lobby(
-            desk=self._make_desk(settings, queue),
+        self._connections = Connections(
+            server=self._make_server(settings, queue),
             queue=queue,
             seats=self._make_seats(settings),
-            connections=settings.connections,
+            bounds=settings.connections,
             gate=open_gate(
                 self._store,
                 settings,
@@ -193,13 +194,14 @@ class Worker:
         self._renew()
         self._context.beat()
         self._report()
-        self._every(SWEEP_S, self._sweep)
-        self._every(BEAT_S, lambda: self._board.beat(now_s=time.monotonic()))
-        self._every(LOOK_S, self._lobby.look_at_holders)
-        self._every(BEAT_S, self._context.beat)
-        self._every(BEAT_S, self._lobby.look_at_descriptors)
-        self._every(REPORT_S, self._report)
-        self._every(CERTIFICATE_CHECK_S, self._renew)
+        upkeep = Upkeep(self._reactor.callLater, log=self._log, whose="the POP3 worker")
+        upkeep.every(SWEEP_S, self._sweep)
+        upkeep.every(BEAT_S, lambda: self._board.beat(now_s=time.monotonic()))
+        upkeep.every(LOOK_S, self._connections.look_at_holders)
+        upkeep.every(BEAT_S, self._context.beat)
+        upkeep.every(BEAT_S, self._connections.look_at_descriptors)
+        upkeep.every(REPORT_S, self._report)
+        upkeep.every(CERTIFICATE_CHECK_S, self._renew)
         try:
             self._reactor.run(installSignalHandlers=False)
         finally:
@@ -210,9 +212,9 @@ class Worker:
 
     # --- making ------------------------------------------------------------------
 
-    def _make_desk(self, settings: Settings, queue: MaildropQueue) -> Desk:
+    def _make_server(self, settings: Settings, queue: MaildropQueue) -> Server:
         service = settings.service
-        return Desk(
+        return Server(
             store=self._store,
             replies=speak(service.language, hostname=service.hostname),
             max_failures=settings.auth.max_failures_per_session,
@@ -243,26 +245,26 @@ class Worker:
         )
 
     def _unlocked(self, mailbox_id: MailboxId) -> None:
-        self._lobby.unlocked(mailbox_id)
+        self._connections.unlocked(mailbox_id)
 
     def _listen(self, listener: Listener) -> Any:
         sock = listener.sock
         keep_alive(sock, self._context.settings.connections)
         # Accepted sockets inherit it: our writes are whole replies.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        entrance = self._entrance(listener)
-        port = self._reactor.adoptStreamPort(sock.fileno(), sock.family, entrance)
+        factory = self._make_factory(listener)
+        port = self._reactor.adoptStreamPort(sock.fileno(), sock.family, factory)
         port.transport = EagerServer
         sock.close()
         return port
 
-    def _entrance(self, listener: Listener) -> Any:
+    def _make_factory(self, listener: Listener) -> Any:
         settings, is_legacy = self._context.settings, listener.name == LEGACY
         tls = self._prepared.tls
         if is_legacy:
             tls = self._legacy_tls()
-        entrance: Any = Entrance(
-            self._lobby,
+        factory: Any = ConnectionFactory(
+            self._connections,
             door=listener.name,
             bound_host=listener.sock.getsockname()[0],
             tls=tls,
@@ -271,9 +273,9 @@ class Worker:
             networks=settings.legacy.networks if is_legacy else None,
         )
         if listener.name == "pop3":
-            return entrance
-        in_clear = self._lobby.desk.replies[Say.TLS_FROM_THE_START]
-        return TlsEntrance(tls, entrance, self._reactor, in_clear=in_clear)
+            return factory
+        in_clear = self._connections.server.replies[Say.TLS_FROM_THE_START]
+        return TlsFactory(tls, factory, self._reactor, in_clear=in_clear)
 
     def _legacy_tls(self) -> ServerTls:
         legacy = self._context.settings.legacy
@@ -286,36 +288,23 @@ class Worker:
             raise ValueError(f"a listener {LEGACY} although legacy.enabled is false")
         return self._prepared.legacy_tls
 
-    def _every(self, seconds: float, act: Callable[[], None]) -> None:
-        task.LoopingCall(self._watched, act).start(seconds, now=False)
-
-    def _watched(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception as error:  # noqa: BLE001 - the top of a task
-            self._log.error("upkeep of the POP3 worker failed", exc_info=error)
-
     # --- running -----------------------------------------------------------------
 
     def _sweep(self) -> None:
-        self._lobby.sweep(now_s=time.monotonic())
-        if self._lobby.desk.notices is not None:
-            self._lobby.desk.notices.sweep()
-
-    def _deliver(self, batch: list[tuple[Done, Outcome]]) -> None:
-        """In the writer's thread: one hop for the whole batch."""
-        self._reactor.callFromThread(_call_all, batch)
+        self._connections.sweep(now_s=time.monotonic())
+        if self._connections.server.notices is not None:
+            self._connections.server.notices.sweep()
 
     def _report(self) -> None:
         counters: dict[str, float] = {
-            name: float(value) for name, value in asdict(self._lobby.desk.tally).items()
+            name: float(value) for name, value in asdict(self._connections.server.tally).items()
         }
-        counters["open_connections"] = float(len(self._lobby.guests))
-        counters |= self._lobby.peers.counters() | self._lobby.handshakes.counters()
-        counters |= self._lobby.desk.refusals.counters()
-        counters[NO_DESCRIPTORS] = float(self._lobby.refused_for_descriptors)
+        counters["open_connections"] = float(len(self._connections.open))
+        counters |= self._connections.peers.counters() | self._connections.handshakes.counters()
+        counters |= self._connections.server.refusals.counters()
+        counters[NO_DESCRIPTORS] = float(self._connections.refused_for_descriptors)
         counters[CERTIFICATE_REFUSED] = float(bool(self._watch.refusal))
-        if self._lobby.peers.is_news():
+        if self._connections.peers.is_news():
             self._log.warning(GATEWAY_WARNING)
         self._context.tell(counters)
         try:
@@ -335,11 +324,11 @@ class Worker:
     # --- ending ------------------------------------------------------------------
 
     def _drain(self) -> None:
-        if self._lobby.is_draining:
+        if self._connections.is_draining:
             return
         for port in self._ports:
             port.stopListening()
-        self._lobby.drain()
+        self._connections.drain()
         self._reactor.callLater(DRAIN_S, self._stop)
         self._stop_when_empty()
 
@@ -349,7 +338,7 @@ class Worker:
             self._drain()
 
     def _stop_when_empty(self) -> None:
-        if self._lobby.is_empty:
+        if self._connections.is_empty:
             self._stop()
         else:
             self._reactor.callLater(DRAIN_CHECK_S, self._stop_when_empty)
@@ -367,8 +356,3 @@ class Worker:
 
     def _broken_from_thread(self) -> None:
         self._reactor.callFromThread(self._broken)
-
-
-def _call_all(batch: list[tuple[Done, Outcome]]) -> None:
-    for done, outcome in batch:
-        done(outcome)

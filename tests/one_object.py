@@ -47,3 +47,7 @@ class OneObject:
     @property
     def upkeep(self) -> Self:
         return self
+
+    @property
+    def writes(self) -> Self:
+        return self

@@ -18,7 +18,7 @@ import typer
 
 from mailserver.cli.main import app
 from mailserver.settings.template import read_config
-from pop3_store.texts import Say
+from pop3_store.session.texts import Say
 from smtp_relay.inbound.replies import PHRASES
 from webmail import speech as web
 

@@ -17,7 +17,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from email.utils import formatdate
 from typing import Any, Final
@@ -33,6 +32,7 @@ from mailserver.settings.model import Settings
 from mailserver.store.open import open_store
 from mailserver.store.ports.errors import StoreError
 from mailserver.supervisor import contract
+from mailserver.supervisor.upkeep import Upkeep
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import CERTIFICATE_REFUSED, CONNECTIONS, source_name
@@ -114,7 +114,7 @@ class Worker:
         self._contexts = prepared.contexts
         self._log = get_log("web")
         self._stopped = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._upkeep = Upkeep(loop.call_later, log=self._log, whose="the web worker")
         self._receptions: list[asyncio.Task[None]] = []
         self._store = open_store(settings)
         self._executor = BoundedExecutor(loop)
@@ -156,14 +156,13 @@ class Worker:
         ]
         self._context.beat()
         self._report()
-        self._every(SWEEP_S, self._sweep)
-        self._every(BEAT_S, self._context.beat)
-        self._every(REPORT_S, self._report)
-        self._every(CERTIFICATE_CHECK_S, self._renew)
+        self._upkeep.every(SWEEP_S, self._sweep)
+        self._upkeep.every(BEAT_S, self._context.beat)
+        self._upkeep.every(REPORT_S, self._report)
+        self._upkeep.every(CERTIFICATE_CHECK_S, self._renew)
         await self._stopped.wait()
         await self._drain()
-        for task in self._tasks:
-            task.cancel()
+        self._upkeep.stop()
 
     def close(self) -> None:
         """Finish what was begun, then let go of everything."""
@@ -197,17 +196,6 @@ class Worker:
         return block_of(peer, limits.ipv4_bits, limits.ipv6_bits) if says_who else ""
 
     # --- upkeep -------------------------------------------------------------------
-
-    def _every(self, seconds: float, act: Callable[[], None]) -> None:
-        self._tasks.append(self._loop.create_task(self._repeat(seconds, act)))
-
-    async def _repeat(self, seconds: float, act: Callable[[], None]) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                act()
-            except Exception as error:  # noqa: BLE001 - the top of a task
-                self._log.error("upkeep of the web worker failed", exc_info=error)
 
     def _sweep(self) -> None:
         date = formatdate(time.time(), usegmt=True)

@@ -10,6 +10,7 @@ that came in meanwhile, up to a bound that keeps the turn short.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -32,6 +33,25 @@ BATCH_ROWS = 1_000
 """Copies and removals that one batch takes, so that no turn lasts over some 20 ms."""
 BATCH_OCTETS = 4 * 1024 * 1024
 """Octets of small bodies that one batch takes, for the same reason."""
+
+
+Hop = Callable[[Callable[[Settled], None], Settled], object]
+"""A loop's way in from other threads, as asyncio's `call_soon_threadsafe`."""
+
+
+def deliver_by(hop: Hop) -> Callable[[Settled], None]:
+    """For a `Committer`: one hop for the whole batch."""
+
+    def deliver(batch: Settled) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended; the peers are gone
+            hop(_call_all, batch)
+
+    return deliver
+
+
+def _call_all(batch: Settled) -> None:
+    for done, outcome in batch:
+        done(outcome)
 
 
 class Submitter(Protocol):

@@ -6,7 +6,7 @@
                               |- parent of pop3: the same
                               |- parent of keeper: the same, with one worker
 
-Called by the CLI, which execs it.  Doors import `contract` only.  `master/`, `plan`, `orders`,
-`wakeup`, `interpreter`, `limits` and `memory_file` may import nothing but each other and the
-standard library, so that the supervisor stays small; `planning` and `forking/` may import the core.
+Called by the CLI, which execs it.  Doors import `contract` and `upkeep` only.  `master/`, `plan`,
+`orders`, `wakeup`, `interpreter`, `limits` and `memory_file` may import nothing but each other and
+the standard library, so that the supervisor stays small; the others may import the core.
 """

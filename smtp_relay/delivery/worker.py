@@ -17,7 +17,6 @@ The first worker also keeps the time and makes reports.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
 import signal
@@ -33,12 +32,12 @@ from mailserver.dkim.signer import Signer, open_signer, signing_report
 from mailserver.routing.relaying import make_schedule
 from mailserver.settings.model import Settings
 from mailserver.store.clock import ServiceClock
-from mailserver.store.commit import Committer, Done
+from mailserver.store.commit import Committer, deliver_by
 from mailserver.store.open import open_store
 from mailserver.store.ports.errors import StoreBroken
 from mailserver.store.ports.queue import LEASE_S
-from mailserver.store.ports.writes import Outcome
 from mailserver.supervisor import contract
+from mailserver.supervisor.upkeep import Upkeep
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.reports import DANE_STATE, source_name
 from mailserver.values.ids import AgentId, make_accept_id
@@ -128,10 +127,13 @@ class Worker:
         self._context = context
         self._log = get_log("delivery")
         self._stopped = asyncio.Event()
-        self._upkeep: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._upkeep = Upkeep(loop.call_later, log=self._log, whose="the delivery agent")
         self._store = open_store(settings)
         self._committer = Committer(
-            self._store.writes, deliver=self._deliver, on_broken=self._broken_from_thread
+            self._store.writes,
+            deliver=deliver_by(loop.call_soon_threadsafe),
+            on_broken=self._broken_from_thread,
         )
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="agent")
         self._report_pool = ThreadPoolExecutor(1, thread_name_prefix="reports")
@@ -216,7 +218,8 @@ class Worker:
         self._report()
         await self._stopped.wait()
         await self._drain()
-        for task in self._upkeep:
+        self._upkeep.stop()
+        for task in self._tasks:
             task.cancel()
         await self._dns.close()
         await self._wayfinder.close()
@@ -234,31 +237,20 @@ class Worker:
     # --- upkeep -------------------------------------------------------------------
 
     def _begin_upkeep(self) -> None:
-        self._upkeep.append(self._loop.create_task(self._test_resolver()))
-        self._every(BEAT_S, self._context.beat)
-        self._every(REPORT_S, self._report)
-        self._every(LEASE_S / 3, lambda: self._in_pool(self._renew))
-        self._every(LEASE_S / 2, lambda: self._in_pool(self._take_over))
+        self._tasks.append(self._loop.create_task(self._test_resolver()))
+        self._upkeep.every(BEAT_S, self._context.beat)
+        self._upkeep.every(REPORT_S, self._report)
+        self._upkeep.every(LEASE_S / 3, lambda: self._in_pool(self._renew))
+        self._upkeep.every(LEASE_S / 2, lambda: self._in_pool(self._take_over))
         if self._context.index == 0:
-            self._upkeep.append(self._loop.create_task(self._keep_time()))
-            self._every(REPORTER_S, self._reporter.poke)
+            self._tasks.append(self._loop.create_task(self._keep_time()))
+            self._upkeep.every(REPORTER_S, self._reporter.poke)
             self._reporter.poke()
 
     async def _test_resolver(self) -> None:
         """Beside the mail: what goes by a route need not wait for a name server that is silent."""
         await self._wayfinder.test_resolver()
         self._report()
-
-    def _every(self, seconds: float, act: Callable[[], None]) -> None:
-        self._upkeep.append(self._loop.create_task(self._repeat(seconds, act)))
-
-    async def _repeat(self, seconds: float, act: Callable[[], None]) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                act()
-            except Exception as error:  # noqa: BLE001 - the top of a task
-                self._log.error("upkeep of the delivery agent failed", exc_info=error)
 
     def _in_pool(self, act: Callable[[], None]) -> None:
         self._pool.submit(self._guarded, act)
@@ -316,11 +308,6 @@ class Worker:
                 return
             await asyncio.sleep(DRAIN_CHECK_S)
 
-    def _deliver(self, batch: list[tuple[Done, Outcome]]) -> None:
-        """In the writer's thread: one hop for the whole batch."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(_call_all, batch)
-
     def _life_ended(self) -> None:
         if not os.read(self._context.life_fd, 1):
             self._loop.remove_reader(self._context.life_fd)
@@ -349,8 +336,3 @@ def _opener(loop: asyncio.AbstractEventLoop, options: LinkOptions) -> OpenLink:
         )
 
     return opened
-
-
-def _call_all(batch: list[tuple[Done, Outcome]]) -> None:
-    for done, outcome in batch:
-        done(outcome)

@@ -21,7 +21,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -36,10 +35,10 @@ from mailserver.routing.relaying import Role
 from mailserver.routing.srs import Srs, open_srs_key
 from mailserver.settings.gateway import default_gateways
 from mailserver.settings.model import Settings
-from mailserver.store.commit import Committer, Done
+from mailserver.store.commit import Committer, deliver_by
 from mailserver.store.open import open_store
-from mailserver.store.ports.writes import Outcome
 from mailserver.supervisor import contract
+from mailserver.supervisor.upkeep import Upkeep
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import CERTIFICATE_REFUSED, OPEN_RELAY
@@ -138,13 +137,15 @@ class Worker:
         self._log = get_log("smtp")
         self._stopped = asyncio.Event()
         self._servers: list[asyncio.Server] = []
-        self._upkeep: list[asyncio.Task[None]] = []
+        self._upkeep = Upkeep(loop.call_later, log=self._log, whose="the SMTP worker")
         self._store = open_store(settings)
         self._board = Board(settings.store.path / "locks" / "board-smtp", now_s=loop.time())
         peers, gateways = PeerWatch(), default_gateways()
         self._gate = open_gate(self._store, settings, context.auth_secret, gateways=gateways)
         self._committer = Committer(
-            self._store.writes, deliver=self._deliver, on_broken=self._broken_from_thread
+            self._store.writes,
+            deliver=deliver_by(loop.call_soon_threadsafe),
+            on_broken=self._broken_from_thread,
         )
         self._pool = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
         self._watch = watch_certificate(self._contexts, settings)
@@ -188,15 +189,14 @@ class Worker:
             self._servers.append(await self._listen(listener, meaning))
         self._context.beat()
         self._report()
-        self._every(SWEEP_S, self._service.sweep)
-        self._every(BEAT_S, lambda: self._board.beat(now_s=self._loop.time()))
-        self._every(BEAT_S, self._context.beat)
-        self._every(REPORT_S, self._report)
-        self._every(CERTIFICATE_CHECK_S, self._renew)
+        self._upkeep.every(SWEEP_S, self._service.sweep)
+        self._upkeep.every(BEAT_S, lambda: self._board.beat(now_s=self._loop.time()))
+        self._upkeep.every(BEAT_S, self._context.beat)
+        self._upkeep.every(REPORT_S, self._report)
+        self._upkeep.every(CERTIFICATE_CHECK_S, self._renew)
         await self._stopped.wait()
         await self._wait_for_sessions()
-        for task in self._upkeep:
-            task.cancel()
+        self._upkeep.stop()
 
     def close(self) -> None:
         """Commit what waits, then let go of everything."""
@@ -253,17 +253,6 @@ class Worker:
         since_s = time.time() - self._context.settings.auth.known_days * DAY_S
         return self._store.counters.knows_block(peer, since_s=since_s)
 
-    def _every(self, seconds: float, act: Callable[[], None]) -> None:
-        self._upkeep.append(self._loop.create_task(self._repeat(seconds, act)))
-
-    async def _repeat(self, seconds: float, act: Callable[[], None]) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                act()
-            except Exception as error:  # noqa: BLE001 - the top of a task
-                self._log.error("upkeep of the SMTP worker failed", exc_info=error)
-
     def _report(self) -> None:
         self._service.refresh_postmaster()
         peers = self._service.peers
@@ -286,11 +275,6 @@ class Worker:
 
     def _renew(self) -> None:
         self._watch.renew(self._log)
-
-    def _deliver(self, batch: list[tuple[Done, Outcome]]) -> None:
-        """In the writer's thread: one hop for the whole batch."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended; the peers are gone
-            self._loop.call_soon_threadsafe(_call_all, batch)
 
     # --- ending -------------------------------------------------------------------
 
@@ -324,8 +308,3 @@ class Worker:
         for server in self._servers:
             server.close()
         self._loop.call_later(BROKEN_GRACE_S, os._exit, EX_TEMPFAIL)
-
-
-def _call_all(batch: list[tuple[Done, Outcome]]) -> None:
-    for done, outcome in batch:
-        done(outcome)

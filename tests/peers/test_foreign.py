@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.peers.foreign import begins_foreign, is_foreign
-from pop3_store.commands import COMMANDS as POP3_COMMANDS
+from pop3_store.session.commands import COMMANDS as POP3_COMMANDS
 from smtp_relay.inbound.commands.commands import COMMANDS as SMTP_COMMANDS
 
 OURS = [one.word.encode() for one in SMTP_COMMANDS] + list(POP3_COMMANDS)

@@ -24,11 +24,12 @@ from mailserver.store.ports.writes import Failed, Outcome, Removal, Removed, Wri
 from mailserver.texts.catalogue import Language
 from mailserver.values.ids import AccountId, MailboxId, Uid
 from mailserver.values.secret import Secret
-from pop3_store.desk import Circuit, Desk, Tally
-from pop3_store.notes import Collected
-from pop3_store.session import Session
-from pop3_store.states import Authenticate, Remove, Signal
-from pop3_store.texts import speak
+from pop3_store.session.commands import COMMANDS
+from pop3_store.session.listing import Collected
+from pop3_store.session.server import Circuit, Server, Tally
+from pop3_store.session.session import Session
+from pop3_store.session.states import Authenticate, Remove, Signal
+from pop3_store.session.texts import speak
 from tests.one_object import OneObject
 from tests.store.opened import reader_of
 
@@ -256,14 +257,14 @@ class FakeCommitter:
         return Removed(count)
 
 
-def make_desk(
+def make_server(
     store: FakeStore,
     *,
     language: Language = "en",
     on_broken: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = lambda: 1000.0,
-) -> Desk:
-    return Desk(
+) -> Server:
+    return Server(
         store=store,
         replies=speak(language, hostname="mail.ac-exemple.fr"),
         max_failures=MAX_FAILURES,
@@ -297,11 +298,11 @@ class Shell:
         circuit: Circuit | None = None,
         gate: FakeGate | None = None,
         committer: FakeCommitter | None = None,
-        desk: Desk | None = None,
+        server: Server | None = None,
     ) -> None:
         self.gate = gate or FakeGate()
         self.committer = committer or FakeCommitter(store)
-        self.session = Session(desk or make_desk(store), circuit or make_circuit())
+        self.session = Session(server or make_server(store), circuit or make_circuit(), COMMANDS)
         self.said = b""
         self.largest_output = 0
         self.is_closed = False

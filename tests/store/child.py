@@ -35,6 +35,7 @@ class OtherProcess:
             command, stdin=PIPE, stdout=PIPE, cwd=ROOT, env=environment, text=True
         )
         assert self.answer() == "ready"
+        self._place = PLACES[engine](location)
 
     def tell(self, do: str, **arguments: Any) -> None:
         assert self._process.stdin is not None
@@ -53,6 +54,8 @@ class OtherProcess:
         """SIGKILL, then wait until the kernel has cleaned up after it."""
         self._process.kill()
         self.end()
+        self._place.forget(self._process.pid)
+        self._place.close()
 
     def end(self) -> None:
         """Let it come to its end.  May be called again."""

@@ -9,15 +9,15 @@ import pytest
 
 from mailserver.store.ports.store import Store
 from tests.store.child import OtherProcess
-from tests.store.places import PLACES, Place
+from tests.store.places import ENGINES, PLACES, Place
 
 
-@pytest.fixture(params=sorted(PLACES))
+@pytest.fixture(params=ENGINES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """Somewhere for one store, on each engine in turn."""
     place = PLACES[request.param](str(tmp_path / "store"))
     yield place
-    place.close()
+    place.leave()
 
 
 @pytest.fixture

@@ -7,14 +7,22 @@ entry in `PLACES`, and every test of `tests/store/contract` runs on it too.
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
+
+import pytest
 
 from mailserver.store.ports.store import Store
+from mailserver.store.postgres.engine import PostgresEngine
+from mailserver.store.postgres.store import PostgresStore
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import MailboxId, MessageId
+from tests.programs import needs_program
+from tests.store.postgres import cluster, databases
 from tests.store.template import put_new_store
 
 
@@ -23,6 +31,8 @@ class Place(Protocol):
 
     engine: str
     location: str
+    wakes_within_s: float
+    """How long it takes at most until other processes are woken."""
 
     def make(self) -> None:
         """A new store, as one that was opened and closed; copied, as to make one takes longer."""
@@ -40,13 +50,25 @@ class Place(Protocol):
         """Change a row behind the port's back."""
         ...
 
+    def columns(self) -> list[tuple[str, str]]:
+        """(table, column) of all that must survive."""
+        ...
+
+    def forget(self, pid: int) -> None:
+        """A process was killed: until nothing of it is left."""
+        ...
+
     def close(self) -> None: ...
 
-    def copy(self, location: str) -> Place:
+    def leave(self) -> None:
+        """Close everything; nobody needs the store any more."""
+        ...
+
+    def copy(self, location: str) -> Self:
         """What somebody makes who copies the closed store to another place."""
         ...
 
-    def put_back(self, copy: Place) -> None:
+    def put_back(self, copy: Self) -> None:
         """Close everything; the store is that copy from now on."""
         ...
 
@@ -58,6 +80,7 @@ class SqlitePlace:
     """An embedded store in a folder of its own."""
 
     engine = "sqlite"
+    wakes_within_s = 0.0
 
     def __init__(self, location: str) -> None:
         self.location = location
@@ -88,12 +111,25 @@ class SqlitePlace:
         self._opened.clear()
         self._looking = None
 
-    def copy(self, location: str) -> SqlitePlace:
+    def forget(self, pid: int) -> None:
+        """The kernel let go of its locks when it died."""
+
+    def leave(self) -> None:
+        self.close()
+
+    def columns(self) -> list[tuple[str, str]]:
+        return [
+            (table, column)
+            for (table,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+            for (column,) in self.rows(f"SELECT name FROM pragma_table_info('{table}')")
+        ]
+
+    def copy(self, location: str) -> Self:
         self.close()
         shutil.copytree(self.location, location, ignore=_NO_FIFO)
-        return SqlitePlace(location)
+        return type(self)(location)
 
-    def put_back(self, copy: Place) -> None:
+    def put_back(self, copy: Self) -> None:
         self.close()
         shutil.rmtree(self.location)
         shutil.copytree(copy.location, self.location)
@@ -105,7 +141,125 @@ class SqlitePlace:
         return self._looking
 
 
-PLACES: Final[dict[str, Callable[[str], Place]]] = {"sqlite": SqlitePlace}
+class PostgresPlace:
+    """A database of a cluster that the whole run shares, and a folder for large bodies.
+
+    The folder names its database, so that other processes find it.
+    """
+
+    engine = "postgres"
+    wakes_within_s = 10.0
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self._opened: list[PostgresStore] = []
+        self._copies: list[PostgresPlace] = []
+        self._looking: PostgresEngine | None = None
+
+    def make(self) -> None:
+        self._take(databases.new_database())
+
+    def open(self, *, keep_removed_s: float = 0.0, keep_history_s: float = 0.0) -> PostgresStore:
+        store = PostgresStore(
+            self._conninfo(),
+            Path(self.location),
+            keep_removed_s=keep_removed_s,
+            keep_history_s=keep_history_s,
+        )
+        self._opened.append(store)
+        return store
+
+    def rows(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        return self._inspector().read(statement, parameters)
+
+    def write(self, statement: str, parameters: tuple[Any, ...] = ()) -> None:
+        engine = self._inspector()
+        with engine.write_turn(), engine.transaction() as connection:
+            connection.execute(statement, parameters)
+
+    def columns(self) -> list[tuple[str, str]]:
+        return [
+            (table, column)
+            for table, column in self.rows(
+                "SELECT table_name, column_name FROM information_schema.columns"
+                " WHERE table_schema = 'public'"
+            )
+        ]
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.close()
+        self._opened.clear()
+        if self._looking is not None:
+            self._looking.close()
+            self._looking = None
+
+    def forget(self, pid: int) -> None:
+        """The server notices a moment later that a connection has ended."""
+        asked = "SELECT 1 FROM pg_stat_activity WHERE application_name = ?"
+        while self.rows(asked, (f"store-{pid}",)):
+            time.sleep(0.005)
+
+    def leave(self) -> None:
+        self.close()
+        if self._noted().exists():
+            databases.give_back(self._database())
+        for copy in self._copies:
+            copy.leave()
+        shutil.rmtree(self.location, ignore_errors=True)
+
+    def copy(self, location: str) -> Self:
+        self.close()
+        shutil.copytree(self.location, location)
+        copied = type(self)(location)
+        copied._take(databases.copy_database(self._database()))
+        self._copies.append(copied)
+        return copied
+
+    def put_back(self, copy: Self) -> None:
+        self.close()
+        database = self._database()
+        databases.replace_database(database, copy._database())
+        shutil.rmtree(self.location)
+        shutil.copytree(copy.location, self.location)
+        self._take(database)
+
+    def _take(self, database: str) -> None:
+        Path(self.location).mkdir(exist_ok=True)
+        self._noted().write_text(database)
+
+    def _noted(self) -> Path:
+        return Path(self.location) / "database"
+
+    def _database(self) -> str:
+        return self._noted().read_text()
+
+    def _conninfo(self) -> str:
+        if not self._noted().exists():
+            self.make()
+        name = f"dbname={self._database()} application_name=store-{os.getpid()}"
+        return f"{cluster.conninfo()} {name}"
+
+    def _inspector(self) -> PostgresEngine:
+        if self._looking is None:
+            self._looking = PostgresEngine(self._conninfo())
+        return self._looking
+
+
+PLACES: Final[dict[str, Callable[[str], Place]]] = {
+    "postgres": PostgresPlace,
+    "sqlite": SqlitePlace,
+}
+ENGINES: Final = (
+    "sqlite",
+    pytest.param("postgres", marks=needs_program("postgres", place=cluster.find_programs())),
+)
+"""Of the contract suite; one that is not installed is skipped."""
+
+
+def examples_on(engine: str, count: int) -> int:
+    """A commit is a few trips there: so many random examples would take minutes."""
+    return max(1, count // 8) if engine == "postgres" else count
 
 
 def recount(place: Place, mailbox_id: MailboxId) -> tuple[int, int]:

@@ -57,13 +57,15 @@ class PostgresEngine:
 
     dialect = POSTGRES
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, *, may_write: bool = False) -> None:
+        """may_write: so do reads, each a transaction of its own, without the turn."""
         self._conninfo = conninfo
+        self._is_reader = not may_write
         self._turn = threading.Lock()
         self._guard = threading.Lock()
         self._idle: deque[Connected] = deque()
         self._is_closed = False
-        self._writer = connect(conninfo)
+        self._writer: Connected | None = None
 
     def read(self, statement: str, parameters: Parameters = ()) -> list[Row]:
         try:
@@ -76,9 +78,7 @@ class PostgresEngine:
     def write_turn(self) -> Iterator[None]:
         with self._turn:
             with translated():
-                if self._writer.closed and not self._is_closed:
-                    self._writer = connect(self._conninfo)
-                writer = self._writer
+                writer = self._connected()
                 run(writer, "SELECT pg_advisory_lock(?)", (WRITE_TURN,))
             try:
                 yield
@@ -95,20 +95,21 @@ class PostgresEngine:
 
     @contextmanager
     def transaction(self) -> Iterator[WriterConnection]:
+        writer = self._connected()
         with translated():
-            run(self._writer, "BEGIN")
+            run(writer, "BEGIN")
             try:
-                yield WriterConnection(self._writer)
-                run(self._writer, "COMMIT")
+                yield WriterConnection(writer)
+                run(writer, "COMMIT")
             except BaseException:
                 with suppress(psycopg.Error):
-                    run(self._writer, "ROLLBACK")
+                    run(writer, "ROLLBACK")
                 raise
 
     def script(self, statements: str) -> None:
         """Run the statements of a migration, inside the caller's transaction."""
         with translated():
-            self._writer.execute(statements.encode())
+            self._connected().execute(statements.encode())
 
     def close(self) -> None:
         """May be called again."""
@@ -117,7 +118,16 @@ class PostgresEngine:
             connections = [self._writer, *self._idle]
             self._idle.clear()
         for connection in connections:
-            connection.close()
+            if connection is not None:
+                connection.close()
+
+    def _connected(self) -> Connected:
+        """The writer's connection, made anew where it broke."""
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed")
+        if self._writer is None or self._writer.closed:
+            self._writer = connect(self._conninfo)
+        return self._writer
 
     @contextmanager
     def _reader(self) -> Iterator[Connected]:
@@ -126,7 +136,7 @@ class PostgresEngine:
                 raise StoreUnavailable("the store is closed")
             connection = self._idle.pop() if self._idle else None
         if connection is None:
-            connection = connect(self._conninfo, is_reader=True)
+            connection = connect(self._conninfo, is_reader=self._is_reader)
         try:
             yield connection
         finally:

@@ -28,11 +28,11 @@ import apsw
 
 from mailserver.store.files.bodies import BodyFiles
 from mailserver.store.ports.backups import FiledName, Snapshot, Told
-from mailserver.store.ports.bodies import BodyFault, FaultyBody
 from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.sql.counters.faults import SqlFaults
 from mailserver.store.sql.mail.bodies import SqlBodies
+from mailserver.store.sql.mail.care import SqlBackups
 from mailserver.store.sqlite.engine import DATABASE, PAGE_OCTETS, translated
-from mailserver.store.sqlite.faults import SqliteFaults
 from mailserver.values.ids import MessageId
 
 SLICE_OCTETS = 4 * 1024 * 1024
@@ -80,17 +80,14 @@ _BODIES = """
     WHERE file_name IS NOT NULL ORDER BY file_name"""
 
 
-class SqliteBackups:
+class SqliteBackups(SqlBackups):
     """The `Backups` port."""
 
     def __init__(
-        self, folder: Path, files: BodyFiles, bodies: SqlBodies, faults: SqliteFaults
+        self, folder: Path, files: BodyFiles, bodies: SqlBodies, faults: SqlFaults
     ) -> None:
+        super().__init__(files, bodies, faults)
         self._database = folder / DATABASE
-        self._bodies = bodies
-        self._faults = faults
-        self.hold_bodies = files.hold
-        self.body_file = files.path_of
 
     def database_octets(self) -> int:
         total = 0
@@ -102,27 +99,6 @@ class SqliteBackups:
     def copy_database(self, target: Path, told: Told) -> Snapshot:
         with translated(), closing(DatabaseCopy(self._database, target, told)) as copy:
             return copy.run()
-
-    def note_unreadable(self, body: FiledName, error: OSError, *, at_octet: int) -> None:
-        fault = BodyFault(
-            message_id=body.message_id,
-            name=body.name,
-            why=f"cannot be read: {error.strerror} (octet {at_octet} of {body.octets})",
-            is_lost=False,
-            at_octet=at_octet,
-        )
-        self._faults.note(fault)
-
-    def faulty_bodies(self, *, sample: int, shown: int) -> tuple[int, list[FaultyBody]]:
-        found = {fault.name: fault for fault in self._bodies.look_at(sample)}
-        for noted in self._faults.known():
-            fault = self._bodies.look_again(noted.name)
-            if fault is None:
-                self._faults.forget(noted.name)
-            else:
-                found[fault.name] = fault
-        described = map(self._bodies.describe, list(found.values())[:shown])
-        return len(found), [one for one in described if one is not None]
 
 
 class DatabaseCopy:

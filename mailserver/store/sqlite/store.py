@@ -42,12 +42,13 @@ from mailserver.store.sql.mail.writes import SqlWrites
 from mailserver.store.sql.migrations import migrate
 from mailserver.store.sql.people.accounts import SqlDirectory
 from mailserver.store.sql.queue.policies import SqlPolicies
+from mailserver.store.sql.upkeep import Kept
 from mailserver.store.sqlite.engine import DATABASE, SqliteEngine
 from mailserver.store.sqlite.log_index import is_in_use
 from mailserver.store.sqlite.scratch import SqliteScratch
 from mailserver.store.sqlite.snapshot import SqliteBackups
 from mailserver.store.sqlite.trace_index import SqliteTraceIndex
-from mailserver.store.sqlite.upkeep import SqliteBodies, SqliteUpkeep, Terms
+from mailserver.store.sqlite.upkeep import SqliteBodies, SqliteUpkeep
 from mailserver.store.sqlite.wakeup import WakeupPipe
 from mailserver.values.calendar import Calendar
 
@@ -113,25 +114,27 @@ class SqliteStore:
         self._reclaimer = SqlReclaimer(
             engine, lock_maildrop=self.locks.lock_maildrop, unlink_all=self._files.unlink_all
         )
-        terms = Terms(
-            wal_limit_octets=wal_limit_octets,
-            keep_removed_s=keep_removed_s,
-            keep_history_s=keep_history_s,
-            sign_in_lifetime_s=sign_in_lifetime_s,
-            room=room,
+        self.upkeep = self._make_upkeep(
+            Kept(
+                removed_s=keep_removed_s,
+                history_s=keep_history_s,
+                sign_in_lifetime_s=sign_in_lifetime_s,
+                room=room,
+            ),
+            tracing,
         )
-        self.upkeep = self._make_upkeep(terms, tracing)
 
-    def _make_upkeep(self, terms: Terms, tracing: SqlTracing) -> SqliteUpkeep:
+    def _make_upkeep(self, kept: Kept, tracing: SqlTracing) -> SqliteUpkeep:
         return SqliteUpkeep(
             self._engine,
-            terms,
+            kept,
+            wal_limit_octets=self._wal_limit_octets,
+            reserve=self._reserve,
             files=self._files,
             bodies=self._bodies,
-            reserve=self._reserve,
             reclaimer=self._reclaimer,
             tracing=tracing,
-            scratch=self.counters,
+            counters=self.counters,
             disk_room=self.bodies.disk_room,
             removed_room=self.mail.removed_room,
         )

@@ -1,9 +1,7 @@
 """A message as it goes out: head, body, and what DATA makes of them.
 
-RFC 5321 §4.5.2: a line that begins with a dot gets another one in front.  A
-line ends with CRLF and nothing else, since the store takes no bare LF.  Where
-no line begins with a dot, and the receive path has counted them, nothing is
-looked for.  A body in a file is read piece by piece, never whole.
+Where no line begins with a dot (`mailserver.values.dots`), and the receive path has counted
+them, nothing is looked for.  A body in a file is read piece by piece, never whole.
 """
 
 from __future__ import annotations
@@ -13,31 +11,14 @@ from typing import Final
 
 from mailserver.store.ports.bodies import BodyError, body_chunks
 from mailserver.store.ports.queue import QueuedMessage
+from mailserver.values.dots import FINAL_DOT, Stuffer
 from smtp_relay.delivery.client.envelope import is_complete
 
 CHUNK_OCTETS: Final = 64 * 1024
-DOT: Final = b".\r\n"
 
 
 class ContentLost(Exception):
     """The body cannot be read, or is shorter than the store says.  Our fault."""
-
-
-class Stuffer:
-    """Doubles the dot at the beginning of a line; a chunk may end anywhere, in a CRLF too."""
-
-    __slots__ = ("_tail",)
-
-    def __init__(self) -> None:
-        self._tail = b"\r\n"  # the last two octets before the next chunk
-
-    def feed(self, chunk: bytes) -> bytes:
-        window = self._tail + chunk
-        kept = len(self._tail)
-        self._tail = window[-2:]
-        if b"\r\n." not in window:
-            return chunk
-        return window.replace(b"\r\n.", b"\r\n..")[kept:]
 
 
 def needs_stuffing(message: QueuedMessage) -> bool:
@@ -47,7 +28,7 @@ def needs_stuffing(message: QueuedMessage) -> bool:
 
 def ending(message: QueuedMessage) -> bytes:
     """The final dot; a last line that does not end is ended first."""
-    return DOT if is_complete(message) else b"\r\n" + DOT
+    return FINAL_DOT if is_complete(message) else b"\r\n" + FINAL_DOT
 
 
 def small_content(message: QueuedMessage) -> bytes | None:

@@ -23,8 +23,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from mailserver.values.dots import FINAL_DOT
 from smtp_relay.delivery.client.content import (
-    DOT,
     ContentLost,
     ending,
     raw_chunks,
@@ -360,7 +360,7 @@ class Conversation:
         if self._protocol is Protocol.LMTP:
             self._fail("4.5.0", "it wants a message for which it refused every recipient")
         else:
-            self._say(DOT, 1)
+            self._say(FINAL_DOT, 1)
 
     def _finish(self, transaction: Transaction) -> None:
         self.finished.append((transaction.parcel, transaction.final_verdicts()))

@@ -38,7 +38,16 @@ from tests.store.letters import (
     removal,
     unique_ids_of,
 )
-from tests.store.places import PLACES, Place, count, recount, recount_removed, removed_totals
+from tests.store.places import (
+    ENGINES,
+    PLACES,
+    Place,
+    count,
+    examples_on,
+    recount,
+    recount_removed,
+    removed_totals,
+)
 
 KEEP_REMOVED_S = 50.0
 KEEP_HISTORY_S = 200.0
@@ -95,7 +104,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "place"):
-            self.place.close()
+            self.place.leave()
             self.folder.cleanup()
 
     @rule(which=st.integers(0, 1), batch=st.lists(st.tuples(envelopes, bodies), max_size=4))
@@ -325,9 +334,9 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", sorted(PLACES))
+@pytest.mark.parametrize("engine", ENGINES)
 def test_whatever_the_order_of_acts_the_store_is_what_its_model_says(engine: str) -> None:
     machine = type("StoreMachine", (StoreMachine,), {"engine": engine})
-    examples = settings().max_examples // 6
+    examples = examples_on(engine, settings().max_examples // 6)
     steps = settings(max_examples=examples, stateful_step_count=25)
     run_state_machine_as_test(machine, settings=steps)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -301,25 +300,13 @@ def test_what_may_be_lost_is_brought_back_too(store: Store) -> None:
     assert sent.day_messages == 1
 
 
-def _columns(tables: Iterator[tuple[str, list[str]]]) -> set[str]:
-    return {f"{table}.{column}" for table, columns in tables for column in columns}
-
-
 def test_every_column_that_holds_a_moment_is_in_the_inventory(store: Store, place: Place) -> None:
     """A new one fails here until somebody has said what bounds it."""
-    tables = [row[0] for row in place.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    held = _columns(
-        (
-            table,
-            [
-                row[0]
-                for row in place.rows(f"SELECT name FROM pragma_table_info('{table}')")
-                if row[0].endswith("_s") and row[0] != "max_age_s"
-            ],
-        )
-        for table in tables
-        if table != "clock"
-    )
+    held = {
+        f"{table}.{column}"
+        for table, column in place.columns()
+        if table != "clock" and column.endswith("_s") and column != "max_age_s"
+    }
     known = {f"{s.table}.{column}" for s in STAMPED for column in (s.stamp, *s.others)}
     known |= {f"{c.table}.{c.column}" for c in COUNTED}
     known |= set(moments.MAIL) | set(moments.DATES) | moments.SHOWN | moments.OWN

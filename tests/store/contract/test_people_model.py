@@ -25,7 +25,7 @@ from mailserver.store.ports.errors import NameTaken
 from mailserver.store.ports.people import Change, Conflict, PersonDoc
 from mailserver.store.ports.store import Store
 from tests.store.letters import NOW_S
-from tests.store.places import PLACES, Place
+from tests.store.places import ENGINES, PLACES, Place, examples_on
 
 QUARANTINE_S = 100.0
 KEYS = ("", "k1", "k2", "k3")
@@ -64,7 +64,7 @@ class NamesMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "place"):
-            self.place.close()
+            self.place.leave()
             self.folder.cleanup()
 
     @rule(key=keys, identifier=identifiers, wanted=addresses)
@@ -240,9 +240,9 @@ def _names_of(doc: PersonDoc) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("engine", sorted(PLACES))
+@pytest.mark.parametrize("engine", ENGINES)
 def test_no_name_has_two_owners_and_no_number_two_lives(engine: str) -> None:
     machine = type("Machine", (NamesMachine,), {"engine": engine})
-    examples = settings().max_examples // 3
+    examples = examples_on(engine, settings().max_examples // 3)
     steps = settings(max_examples=examples, stateful_step_count=30)
     run_state_machine_as_test(machine, settings=steps)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 from functools import cache
 from itertools import count
+from pathlib import Path
 from typing import Final
 
-from mailserver.store.postgres.engine import PostgresEngine
-from mailserver.store.sql.migrations import migrate
+from mailserver.store.postgres.store import PostgresStore
 from tests.store.postgres.cluster import FOLDER, connect, conninfo
 
 TEMPLATE: Final = "template_of_stores"
@@ -22,23 +23,28 @@ _numbers = count(1)
 
 _KEEP: Final = """
     CREATE SCHEMA kept;
-    DO $$ DECLARE one text; BEGIN
+    DO $$ DECLARE one text; is_used boolean; BEGIN
         FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-            EXECUTE format('CREATE TABLE kept.%1$I AS TABLE public.%1$I', one);
+            EXECUTE format('SELECT EXISTS (SELECT FROM public.%I)', one) INTO is_used;
+            IF is_used THEN
+                EXECUTE format('CREATE TABLE kept.%1$I AS TABLE public.%1$I', one);
+            END IF;
         END LOOP;
     END $$;
     CREATE FUNCTION kept.empty() RETURNS void LANGUAGE plpgsql AS $$
-    DECLARE one text; is_used boolean; BEGIN
-        FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-            EXECUTE format('SELECT EXISTS (SELECT FROM public.%I)', one) INTO is_used;
-            IF pg_relation_size(format('public.%I', one)) > 65536 THEN
-                EXECUTE format('TRUNCATE public.%I', one);
+    DECLARE one record; is_used boolean; BEGIN
+        FOR one IN SELECT schemaname AS place, tablename AS name FROM pg_tables
+            WHERE schemaname IN ('public', 'aside')
+        LOOP
+            EXECUTE format('SELECT EXISTS (SELECT FROM %I.%I)', one.place, one.name) INTO is_used;
+            IF pg_relation_size(format('%I.%I', one.place, one.name)) > 65536 THEN
+                EXECUTE format('TRUNCATE %I.%I', one.place, one.name);
             ELSIF is_used THEN
-                EXECUTE format('DELETE FROM public.%I', one);
+                EXECUTE format('DELETE FROM %I.%I', one.place, one.name);
             END IF;
-            IF is_used THEN
-                EXECUTE format('INSERT INTO public.%1$I SELECT * FROM kept.%1$I', one);
-            END IF;
+        END LOOP;
+        FOR one IN SELECT tablename AS name FROM pg_tables WHERE schemaname = 'kept' LOOP
+            EXECUTE format('INSERT INTO public.%1$I SELECT * FROM kept.%1$I', one.name);
         END LOOP;
         PERFORM setval(format('public.%I', sequencename)::regclass, 1, false)
             FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL;
@@ -93,9 +99,9 @@ def _template() -> str:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,))
         if found.fetchone() is None:
             connection.execute("CREATE DATABASE unfinished")
-            engine = PostgresEngine(f"{server} dbname=unfinished")
-            migrate(engine)
-            engine.script(_KEEP)
-            engine.close()
+            with tempfile.TemporaryDirectory() as folder:
+                PostgresStore(f"{server} dbname=unfinished", Path(folder) / "store").close()
+            with connect("unfinished") as made:
+                made.execute(_KEEP.encode())
             connection.execute(f"ALTER DATABASE unfinished RENAME TO {TEMPLATE}".encode())
     return TEMPLATE

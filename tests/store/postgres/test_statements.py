@@ -7,11 +7,14 @@ used stands in `MADE`, put together; a new one that does not is found here.
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import apsw.ext
@@ -23,6 +26,7 @@ from mailserver.store.ports.operators import QueueFilter
 from mailserver.store.ports.people import Search
 from mailserver.store.ports.queue import Lane
 from mailserver.store.sql import moments
+from mailserver.store.sql.counters import counters
 from mailserver.store.sql.dialect import POSTGRES, SQLITE, Dialect
 from mailserver.store.sql.mail import listing, removed
 from mailserver.store.sql.people import outside, recovery
@@ -35,7 +39,7 @@ from tests.store.postgres import cluster
 from tests.store.postgres.databases import give_back, new_database
 from tests.store.template import put_new_store
 
-_BEGINS: Final = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
+_BEGINS: Final = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\b")
 _OPEN: Final = re.compile(r"\{\w*\}|WHERE\s*$")
 BEGINNINGS: Final = frozenset(
     {
@@ -115,7 +119,9 @@ def _statements() -> dict[str, str]:
     made, found = _made(), {}
     for module in pkgutil.walk_packages(mailserver.store.sql.__path__, "mailserver.store.sql."):
         short = module.name.removeprefix("mailserver.store.sql.")
-        for name, value in vars(importlib.import_module(module.name)).items():
+        loaded = importlib.import_module(module.name)
+        found.update({f"{short}:{line}": text for line, text in _inside(loaded)})
+        for name, value in vars(loaded).items():
             texts = value if isinstance(value, tuple) else (value,)
             for n, text in enumerate(texts):
                 key = f"{short}.{name}"
@@ -126,6 +132,23 @@ def _statements() -> dict[str, str]:
                 else:
                     found[f"{key}[{n}]" if len(texts) > 1 else key] = text
     return found
+
+
+def _inside(module: ModuleType) -> Iterator[tuple[int, str]]:
+    """(line, text) of those that stand whole inside a function."""
+    for function in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Constant) and _is_whole(function, node):
+                    yield node.lineno, str(node.value)
+
+
+def _is_whole(function: ast.FunctionDef, node: ast.Constant) -> bool:
+    """A statement, and no piece of an f-string."""
+    if not isinstance(node.value, str) or _BEGINS.match(node.value) is None:
+        return False
+    made = (one for one in ast.walk(function) if isinstance(one, ast.JoinedStr))
+    return not any(node in one.values for one in made)
 
 
 STATEMENTS: Final = _statements()
@@ -148,6 +171,7 @@ def test_no_statement_is_left_with_a_hole() -> None:
 
 def test_sqlite_prepares_every_statement(tmp_path: Path) -> None:
     connection = apsw.Connection(str(put_new_store(tmp_path / "store") / "mail.db"))
+    connection.execute(SQLITE.schema(counters.SCHEMA))
     refused = {}
     for key, text in STATEMENTS.items():
         try:
@@ -163,6 +187,7 @@ def test_postgresql_prepares_every_statement() -> None:
     name = new_database()
     refused = {}
     with cluster.connect(name) as connection:
+        connection.execute("SET search_path = public, aside")
         for key, text in STATEMENTS.items():
             statement = POSTGRES.translate(_whole(text, POSTGRES))
             try:

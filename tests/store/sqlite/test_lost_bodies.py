@@ -21,10 +21,10 @@ from mailserver.store.ports.bodies import (
 )
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.store import Store
+from mailserver.store.sql.counters import faults
 from mailserver.store.sql.mail import bodies as bodies_module
-from mailserver.store.sqlite import faults
+from mailserver.store.sql.upkeep import CHECK_BODIES_S
 from mailserver.store.sqlite.store import SqliteStore
-from mailserver.store.sqlite.upkeep import CHECK_BODIES_S
 from mailserver.values.ids import MailboxId, MessageId, Uid, accept_id_text
 from mailserver.values.message import FiledBody
 from tests.bad_sectors import break_file
@@ -149,7 +149,7 @@ def test_a_folder_of_bodies_that_is_gone_is_no_flood(store: SqliteStore, box: Ma
 
 def test_an_hour_later_it_is_said_again() -> None:
     now_s = 0.0
-    notes = faults.SqliteFaults(lambda _statement, _values: [], clock_s=lambda: now_s)
+    notes = faults.SqlFaults(lambda _statement, _values: [], clock_s=lambda: now_s)
     fault = BodyFault(message_id=MessageId(1), name="ab12", why="is not there", is_lost=True)
     with capture_logs() as log:
         for now_s in (0.0, faults.AGAIN_S - 1, faults.AGAIN_S + 1):  # noqa: B007 - the clock's

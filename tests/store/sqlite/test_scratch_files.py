@@ -79,7 +79,7 @@ def test_a_scratch_that_cannot_be_is_never_an_error(tmp_path: Path) -> None:
 
 def test_figures_that_are_not_json_are_none(tmp_path: Path) -> None:
     scratch = SqliteScratch(tmp_path / "scratch.db")
-    scratch._run("INSERT INTO report VALUES ('a', 1.0, '{'), ('b', 1.0, '[1]')", ())
+    scratch.execute("INSERT INTO report VALUES ('a', 1.0, '{'), ('b', 1.0, '[1]')")
     assert scratch.read_reports() == {"a": (1.0, {}), "b": (1.0, {})}
     scratch.close()
 

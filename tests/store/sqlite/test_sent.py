@@ -17,18 +17,32 @@ from mailserver.store.ports.shared.sending import (
     TEN_MINUTES_S,
     Sent,
 )
+from mailserver.store.sql.counters.sent import SCHEMA, SqlSent
+from mailserver.store.sql.dialect import SQLITE
+from mailserver.store.sql.engine import Parameters, Row
 from mailserver.store.sqlite.scratch import SqliteScratch
-from mailserver.store.sqlite.sent import SCHEMA, SqliteSent
 from mailserver.values.ids import AccountId
 
 JEAN, MARIE = AccountId(1), AccountId(2)
 START_S = 1_795_000_200.0  # the beginning of a slot
 
 
-def counts() -> SqliteSent:
-    connection = apsw.Connection(":memory:")
-    connection.execute(SCHEMA)
-    return SqliteSent(lambda statement, values: connection.execute(statement, values).fetchall())
+class Rows:
+    """Tables of their own; or none, and then nothing answers."""
+
+    dialect = SQLITE
+
+    def __init__(self, *, answers: bool = True) -> None:
+        self.connection = apsw.Connection(":memory:")
+        self.connection.execute(SQLITE.schema(SCHEMA))
+        self._answers = answers
+
+    def execute(self, statement: str, parameters: Parameters = ()) -> list[Row]:
+        return self.connection.execute(statement, parameters).fetchall() if self._answers else []
+
+
+def counts() -> SqlSent:
+    return SqlSent(Rows())
 
 
 @given(st.lists(st.integers(0, int(DAY_S)), min_size=1, max_size=30).map(sorted))
@@ -73,12 +87,11 @@ def test_all_workers_count_together(tmp_path: Path) -> None:
 
 
 def test_slots_that_are_over_go(tmp_path: Path) -> None:
-    connection = apsw.Connection(":memory:")
-    connection.execute(SCHEMA)
-    sent = SqliteSent(lambda statement, values: connection.execute(statement, values).fetchall())
+    rows = Rows()
+    sent = SqlSent(rows)
     for day in range(3):
         sent.count_sent(JEAN, ["a"], meets=False, now_s=START_S + day * DAY_S)
-    assert connection.execute("SELECT count(*) FROM sent").fetchall() == [(1,)]
+    assert rows.execute("SELECT count(*) FROM sent") == [(1,)]
 
 
 def test_it_is_over_its_limit_once_until_it_is_forgotten() -> None:
@@ -91,7 +104,7 @@ def test_it_is_over_its_limit_once_until_it_is_forgotten() -> None:
 
 
 def test_a_scratch_that_does_not_answer_counts_nothing() -> None:
-    silent = SqliteSent(lambda _statement, _values: [])
+    silent = SqlSent(Rows(answers=False))
     assert silent.count_sent(JEAN, ["a"], meets=True, now_s=START_S) == Sent()
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from smtp_relay.delivery.client.content import (
     CHUNK_OCTETS,
     ContentLost,
-    Stuffer,
     ending,
     raw_chunks,
     small_content,
@@ -44,17 +43,6 @@ def test_what_goes_out_comes_in_again(lines: list[bytes], head: bytes, *, ends: 
     closed = whole if whole.endswith(b"\r\n") or not body else whole + b"\r\n"
     if whole:
         assert take(content + ending(message)) == closed
-
-
-@given(octets=st.binary(max_size=60), cuts=st.lists(st.integers(0, 9), max_size=30))
-def test_a_chunk_may_end_anywhere(octets: bytes, cuts: list[int]) -> None:
-    octets = octets.replace(b"\x00", b"\r\n.").replace(b"\x01", b"\r\n")
-    stuffer, start, out = Stuffer(), 0, []
-    for size in cuts:
-        out.append(stuffer.feed(octets[start : start + size]))
-        start += size
-    out.append(stuffer.feed(octets[start:]))
-    assert b"".join(out) == Stuffer().feed(octets)
 
 
 @pytest.mark.parametrize("shift", range(-4, 3))

@@ -1,0 +1,1 @@
+"""Tests of the shell around POP3 sessions."""

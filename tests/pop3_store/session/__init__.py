@@ -1,0 +1,1 @@
+"""Tests of POP3 sessions, without a socket."""
