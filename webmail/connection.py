@@ -13,7 +13,6 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any, Final
 
 import h11
@@ -28,6 +27,7 @@ from mailserver.telemetry.log import get_log
 from mailserver.tls.contexts import alert_of
 from mailserver.tls.failures import FailedHandshakes, Reason, is_tls_record, reason_of
 from mailserver.tls.parting import LastWords, is_silent, spare_socket
+from mailserver.values.ip import is_in_networks, is_loopback
 from webmail.connection_limit import ConnectionLimit
 from webmail.guard import HEADERS
 
@@ -283,10 +283,7 @@ class Reception:
 
 def is_proxy(peer: str, proxies: tuple[Network, ...]) -> bool:
     """May this address speak http without TLS?  This machine, and the proxies that are named."""
-    ip = ip_address(peer.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)
-    known = mapped or ip
-    return known.is_loopback or any(known in network for network in proxies)
+    return is_loopback(peer) or is_in_networks(peer, proxies)
 
 
 def hush_libraries() -> None:

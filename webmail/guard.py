@@ -15,9 +15,9 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mailserver.peers.blocks import parse_address
 from mailserver.telemetry.peers import PeerWatch
 from mailserver.texts.catalogue import Language
+from mailserver.values.ip import parse_ip
 from webmail.pages import POLICY, Pages
 from webmail.rate_limiter import RateLimiter
 from webmail.speech import choose_language
@@ -80,7 +80,7 @@ class Entry:
         """The status of a refusal; None: come in.  Header fields as they came, or empty."""
         self._peers.note(client)
         is_paced = self._rate_limiter.allows(client, now_s=self._clock_s())
-        if not is_paced and parse_address(client) not in self._gateways:
+        if not is_paced and parse_ip(client) not in self._gateways:
             return 429
         if host_name(host) not in self._names:
             return 421

@@ -7,8 +7,10 @@ clients are counted in one minute, the rest share one count.
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import Final
+
+from mailserver.values.ip import parse_ip
 
 WINDOW_S: Final = 60.0
 MAX_CLIENTS: Final = 10_000
@@ -39,12 +41,9 @@ class RateLimiter:
 
 def block_of(client: str) -> str:
     """Whom an address stands for; empty where it is none."""
-    try:
-        ip = ip_address(client.partition("%")[0])
-    except ValueError:
+    ip = parse_ip(client)
+    if ip is None:
         return ""
     if not isinstance(ip, IPv6Address):
         return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
     return str(IPv6Address(int(ip) >> (128 - IPV6_BITS) << (128 - IPV6_BITS)))

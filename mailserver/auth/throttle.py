@@ -31,11 +31,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from mailserver.peers.blocks import block_of, parse_address
+from mailserver.peers.blocks import block_of
 from mailserver.settings.model import AuthSettings, Network
 from mailserver.store.ports.accounts import SignIn
 from mailserver.store.ports.shared.attempts import Attempts, Failures, LogIn
 from mailserver.values.ids import AccountId
+from mailserver.values.ip import parse_ip
 
 ANYWHERE = ""
 """The block that stands for all addresses together: of accounts, for administrators."""
@@ -321,7 +322,7 @@ class Throttle:
             return ANYWHERE
         if not self._limits.trusted and not self._gateways:
             return block
-        address = parse_address(peer)
+        address = parse_ip(peer)
         is_nobodys = address in self._gateways or any(
             address in network for network in self._limits.trusted
         )

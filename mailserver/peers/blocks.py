@@ -9,19 +9,9 @@ import ipaddress
 from functools import lru_cache
 from typing import Final
 
+from mailserver.values.ip import parse_ip
+
 KNOWN_BITS: Final = (24, 64)
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-@lru_cache(maxsize=8192)
-def parse_address(peer: str) -> IpAddress | None:
-    """None for what is no address."""
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
 
 
 def known_block_of(peer: str) -> str:
@@ -32,7 +22,7 @@ def known_block_of(peer: str) -> str:
 @lru_cache(maxsize=8192)
 def block_of(peer: str, ipv4_bits: int, ipv6_bits: int) -> str:
     """`198.51.100.0/24`; empty for what is no address."""
-    address = parse_address(peer)
+    address = parse_ip(peer)
     if address is None:
         return ""
     bits = ipv4_bits if address.version == 4 else ipv6_bits

@@ -25,10 +25,11 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final, Protocol
 
-from mailserver.peers.blocks import block_of, parse_address
+from mailserver.peers.blocks import block_of
 from mailserver.peers.board import Board
 from mailserver.settings.model import ConnectionsSettings, Network
 from mailserver.values.ids import AccountId
+from mailserver.values.ip import parse_ip
 
 LISTENER_SHARE: Final = 10
 KNOWN_SHARE: Final = 5
@@ -83,7 +84,7 @@ def says_who(
 
     @lru_cache(maxsize=8192)  # asked for each message
     def ask(peer: str) -> bool:
-        address = parse_address(peer)
+        address = parse_ip(peer)
         return address not in gateways and not any(address in network for network in trusted)
 
     return ask

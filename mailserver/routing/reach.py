@@ -19,11 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-Ip = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+from mailserver.values.ip import IpAddress, IpNetwork, unmapped
+
+Ip = IpAddress
+Network = IpNetwork
 
 _NOWHERE: Final = tuple(
     ip_network(text)
@@ -69,10 +71,10 @@ def plain(address: str | Ip) -> Ip:
     Raises:
         ValueError: no address.
     """
-    ip = ip_address(address)
+    ip = unmapped(ip_address(address))
     if isinstance(ip, IPv4Address):
         return ip
-    wrapped = ip.ipv4_mapped or ip.sixtofour
+    wrapped = ip.sixtofour
     if wrapped is None and ip in _NAT64:
         wrapped = IPv4Address(int(ip) & _LOW_32)
     return wrapped or ip

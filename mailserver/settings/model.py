@@ -7,7 +7,6 @@ looks at the machine.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,12 +21,13 @@ from mailserver.settings.names import (
     check_web_address,
 )
 from mailserver.values.address import fold_domain
+from mailserver.values.ip import IpAddress, IpNetwork
 
 SRS_KEY_FILE = "srs.key"  # in the folder of the store
 MIB = 1024 * 1024
 KIB = 1024
 
-Network = IPv4Network | IPv6Network
+Network = IpNetwork
 Binds = tuple[Annotated[str, AfterValidator(check_bind)], ...]
 Domain = Annotated[str, AfterValidator(check_domain)]
 # Banners, trace headers and certificates take A-labels only (RFC 5890 §2.3.2.1).
@@ -122,7 +122,7 @@ class ConnectionsSettings(Section):
     keepalive_probe_s: float = Field(default=15, ge=1)  # between two questions
     keepalive_probes: int = Field(default=4, ge=1)
     unacknowledged_s: float = Field(default=300, ge=300)  # shorter would end living peers
-    gateways: tuple[IPv4Address | IPv6Address, ...] = ()  # that may stand for anybody
+    gateways: tuple[IpAddress, ...] = ()  # that may stand for anybody
     per_block: int = Field(default=100, ge=1)  # of strangers, at all processes of one door
     per_known_block: int = Field(default=1000, ge=1)  # where people signed in within known_days
     per_account: int = Field(default=50, ge=1)  # signed in; more count as strangers'
@@ -187,8 +187,8 @@ class DeliverySettings(Section):
     processes: int = Field(default=1, ge=0, le=64)
     port: int = Field(default=25, ge=1, le=65535)  # of the hosts that MX records name
     ip: Literal["both", "ipv4", "ipv6"] = "both"
-    source_addresses: tuple[IPv4Address | IPv6Address, ...] = ()
-    own_addresses: tuple[IPv4Address | IPv6Address, ...] = ()  # that a gateway translates to us
+    source_addresses: tuple[IpAddress, ...] = ()
+    own_addresses: tuple[IpAddress, ...] = ()  # that a gateway translates to us
     internal_networks: tuple[Network, ...] = ()  # not public, and mail may go there
     max_connections: int = Field(default=200, ge=1)  # of one process
     destination_connections: int = Field(default=20, ge=1)  # to one set of hosts

@@ -8,12 +8,11 @@ counters out; memory is bounded.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import deque
-from functools import lru_cache
 from typing import Final
 
 from mailserver.telemetry.reports import PEERS_DISTINCT, PEERS_PRIVATE, PEERS_RECENT
+from mailserver.values.ip import is_loopback, parse_ip
 
 WINDOW_COUNT: Final = 200
 ENOUGH_COUNT: Final = 20
@@ -29,7 +28,7 @@ class PeerWatch:
 
     def note(self, peer: str) -> None:
         """One more connection; loopback peers (health checks) are left out."""
-        if not _is_loopback(peer):
+        if not is_loopback(peer):
             self._recent.append(peer)
 
     def counters(self) -> dict[str, float]:
@@ -74,21 +73,6 @@ def reports_show_a_gateway(reports: list[dict[str, float]]) -> bool:
     return enough and all(report.get(PEERS_PRIVATE) for report in seen)
 
 
-@lru_cache(maxsize=1024)
-def _is_loopback(peer: str) -> bool:
-    address = _parse(peer)
-    return address is not None and address.is_loopback
-
-
 def _is_private(peer: str) -> bool:
-    address = _parse(peer)
-    return address is not None and address.is_private
-
-
-def _parse(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped or address
+    ip = parse_ip(peer)
+    return ip is not None and ip.is_private

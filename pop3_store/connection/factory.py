@@ -11,30 +11,19 @@ legacy-pop3s  from the first octet, old   the networks of `[legacy]` only
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
 
 from mailserver.peers.refusals import Why
 from mailserver.settings.model import Network
+from mailserver.values.ip import is_in_networks
 from pop3_store.connection.connections import Connections
 from pop3_store.connection.protocol import Pop3Protocol
 from pop3_store.connection.tls import OneReply, ServerTls
 from pop3_store.session.authorization import is_clear_allowed
 from pop3_store.session.server import Circuit
 from pop3_store.session.texts import Say
-
-
-def is_within(host: str, networks: Sequence[Network]) -> bool:
-    """Is `host` an address of one of them?  `::ffff:192.0.2.1` counts as 192.0.2.1."""
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return any(address in network for network in networks)
 
 
 class ConnectionFactory(Factory):
@@ -69,7 +58,7 @@ class ConnectionFactory(Factory):
         peer: str = addr.host
         connections = self._connections
         connections.peers.note(peer)
-        if self._networks is not None and not is_within(peer, self._networks):
+        if self._networks is not None and not is_in_networks(peer, self._networks):
             connections.server.note("peer outside the legacy networks", door=self._door, peer=peer)
             connections.server.refusals.note(Why.CONNECTION, peer)
             return None

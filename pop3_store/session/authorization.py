@@ -7,10 +7,8 @@ business.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
-
 from mailserver.peers.patience import ERROR, TRIFLE
+from mailserver.values.ip import is_loopback
 from mailserver.values.secret import Secret
 from pop3_store.session.session import Session
 from pop3_store.session.states import Action, Authenticate, Signal, State
@@ -20,18 +18,6 @@ _CAPABILITIES = (
     b"TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
     b"EXPIRE NEVER\r\nIMPLEMENTATION Mel-ouvert\r\n"
 )
-
-
-@lru_cache(maxsize=4096)
-def is_loopback(host: str) -> bool:
-    """`::ffff:127.0.0.1` is loopback too; what is no address is not."""
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped.is_loopback
-    return address.is_loopback
 
 
 def is_clear_allowed(*, allow_on_loopback: bool, bound_host: str, peer_host: str) -> bool:

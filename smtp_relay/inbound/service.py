@@ -7,7 +7,6 @@ here is used on the loop's thread, but for what says otherwise.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import ssl
 from collections.abc import Callable
@@ -46,6 +45,7 @@ from mailserver.tls.failures import FailedHandshakes
 from mailserver.tls.parting import LastWords
 from mailserver.values.address import fold_domain
 from mailserver.values.ids import AcceptId, AccountId, make_accept_id
+from mailserver.values.ip import IpAddress, is_in_networks, parse_ip
 from smtp_relay.inbound.authors.authorship import OwnAuthors
 from smtp_relay.inbound.message.cleaning import Cleaning
 from smtp_relay.inbound.message.trace import DateText
@@ -58,16 +58,6 @@ LOOK_AGAIN_S = 15.0
 """How often TCP is asked whether a silent peer lives."""
 _RANDOM_OCTETS = 9
 _RANDOM_DRAW = _RANDOM_OCTETS * 256
-
-
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def read_address(peer: str) -> IpAddress:
-    """A peer's address without its zone; IPv4 where it is mapped into IPv6."""
-    address = ipaddress.ip_address(peer.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
 
 
 class Watched(Protocol):
@@ -96,10 +86,7 @@ class Listener:
     is_shut: bool = False  # 421 to everybody: it would relay for strangers
 
     def admits(self, peer: str) -> bool:
-        if self.networks is None:
-            return True
-        address = read_address(peer)
-        return any(address in network for network in self.networks)
+        return self.networks is None or is_in_networks(peer, self.networks)
 
 
 @dataclass(slots=True)
@@ -292,11 +279,7 @@ class Service:
 
     def is_trusted(self, peer: str) -> bool:
         """Is it in a network that may relay without signing in?"""
-        networks = self.settings.relay.trusted_networks
-        if not networks or not peer:
-            return False
-        address = read_address(peer)
-        return any(address in network for network in networks)
+        return is_in_networks(peer, self.settings.relay.trusted_networks)
 
     def may_guess(self, peer: str) -> bool:
         """Is it an address whose unknown recipients are counted?"""
@@ -304,9 +287,9 @@ class Service:
 
     def is_gateway(self, peer: str) -> bool:
         """May anybody stand behind this address?"""
-        if not peer:
+        address = parse_ip(peer)
+        if address is None:
             return False
-        address = read_address(peer)
         is_named = address in self.gateways or address in self.settings.connections.gateways
         return is_named or self.peers.is_gateway(peer)
 

@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 import signal
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -44,6 +42,7 @@ from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import CERTIFICATE_REFUSED, OPEN_RELAY
 from mailserver.tls.contexts import Contexts, make_contexts, watch_certificate
 from mailserver.tls.failures import ALERT
+from mailserver.values.ip import is_loopback
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.door import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
@@ -107,7 +106,7 @@ def make_listener(listener: contract.Listener, settings: Settings, contexts: Con
     is_mx = listener.name == "mx"
     is_legacy = listener.name == LEGACY
     is_tls = is_legacy or listener.name == "submissions"
-    bound_to_loopback = _is_loopback(listener.sock)
+    bound_to_loopback = is_loopback(listener.sock.getsockname()[0])
     return Listener(
         name=listener.name,
         role=Role.MX if is_mx else Role.SUBMISSION,
@@ -117,11 +116,6 @@ def make_listener(listener: contract.Listener, settings: Settings, contexts: Con
         allows_plaintext=settings.auth.allow_plaintext_on_loopback and bound_to_loopback,
         networks=settings.legacy.networks if is_legacy else None,
     )
-
-
-def _is_loopback(sock: socket.socket) -> bool:
-    host = sock.getsockname()[0]
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 
 
 class Worker:

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 
 from mailserver.settings.bind import Bind
 from mailserver.settings.check.finding import Finding, error, note, warning
 from mailserver.settings.listeners import WantedListener
+from mailserver.values.ip import unmapped
 
 SUPERVISOR_MODULE = b"mailserver.supervisor"
 _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp
@@ -163,14 +164,10 @@ def overlaps(one: Bind, other: Bind, *, v6_only: bool = False) -> bool:
     """
     if one.port != other.port:
         return False
-    ips = [_unmapped(bind.ip) for bind in (one, other)]
+    ips = [unmapped(bind.ip) for bind in (one, other)]
     if ips[0].version == ips[1].version:
         return ips[0] == ips[1] or any(ip.is_unspecified for ip in ips)
     return not v6_only and any(ip.version == 6 and ip.is_unspecified for ip in ips)
-
-
-def _unmapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    return (ip.ipv4_mapped if isinstance(ip, IPv6Address) else None) or ip
 
 
 def _overlapping(bind: Bind) -> Iterator[tuple[Bind, str]]:

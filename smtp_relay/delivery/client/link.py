@@ -15,9 +15,9 @@ import asyncio
 import ssl
 from datetime import UTC, datetime
 from enum import Enum
-from ipaddress import ip_address
 from typing import Any, Protocol, cast
 
+from mailserver.values.ip import is_loopback
 from smtp_relay.delivery.client.conversation import Conversation
 from smtp_relay.delivery.client.failures import (
     chain_of,
@@ -327,7 +327,7 @@ async def open_link(
         protocol=protocol,
         demand=hop.tls,
         login=login,
-        may_log_in_clear=ip_address(address).is_loopback,
+        may_log_in_clear=is_loopback(address),
         may_pipeline=may_pipeline,
         may_be_ourselves=may_be_ourselves,
     )

@@ -5,7 +5,6 @@ aiosmtpd's session, with what our commands decide.  RFC 5321 §4.1.1, RFC 3207, 
 
 from __future__ import annotations
 
-import ipaddress
 from enum import IntFlag
 from typing import Any
 
@@ -15,6 +14,7 @@ from mailserver.auth.gate import Granted, is_over
 from mailserver.peers.seats import Seat
 from mailserver.routing.relaying import Asker, Role
 from mailserver.values.ids import accept_id_text
+from mailserver.values.ip import is_loopback
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.authors.ownership import Ownership
 from smtp_relay.inbound.connection.connection import Connection
@@ -178,12 +178,8 @@ class Session(aiosmtpd.smtp.Session):
         return may_sign_in(
             role=self.listener.role,
             has_tls=self.connection.is_over_tls,
-            plaintext_allowed=self.listener.allows_plaintext and self._is_peer_loopback(),
+            plaintext_allowed=self.listener.allows_plaintext and is_loopback(self.connection.peer),
         )
-
-    def _is_peer_loopback(self) -> bool:
-        peer = self.connection.peer
-        return bool(peer) and ipaddress.ip_address(peer.partition("%")[0]).is_loopback
 
     def _fix_arrival(self) -> Arrival:
         assert self.host_name is not None  # MAIL needs it

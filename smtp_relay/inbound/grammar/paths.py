@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mailserver.values.address import Address
+from mailserver.values.ip import parse_ip
 
 MAX_PATH_OCTETS = 900  # a line of Received or Delivered-To has 998 (RFC 5322 §2.1.1)
 MAX_DOMAIN_OCTETS = 255  # RFC 5321 §4.5.3.1.2
@@ -129,10 +130,10 @@ def is_domain(text: str) -> bool:
 
 def is_literal_of(domain: str, own: str) -> bool:
     """Is this literal, in its brackets, the address `own`, or one that only ever means here?"""
-    address = ipaddress.ip_address(domain[1:-1].lower().removeprefix("ipv6:"))
-    if address.is_loopback or address.is_unspecified:
-        return True
-    return own != "" and address == ipaddress.ip_address(own.partition("%")[0])
+    address = parse_ip(domain[1:-1].lower().removeprefix("ipv6:"))
+    if address is None:
+        return False
+    return address.is_loopback or address.is_unspecified or address == parse_ip(own)
 
 
 _ASCII_LABEL = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*"

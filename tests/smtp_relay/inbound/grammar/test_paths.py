@@ -288,6 +288,8 @@ def test_any_text_is_wishes_of_rcpt_or_refused(text: str, smtputf8: bool) -> Non
         ("[0.0.0.0]", "192.0.2.1", True),
         ("[IPv6:::1]", "192.0.2.1", True),
         ("[IPv6:fe80::1]", "fe80::1%eth0", True),
+        ("[IPv6:::ffff:192.0.2.1]", "192.0.2.1", True),
+        ("[192.0.2.1]", "::ffff:192.0.2.1", True),
     ],
 )
 def test_a_literal_of_the_address_that_was_reached_is_ours(
