@@ -27,6 +27,7 @@ from mailserver.queue.turns import Turns
 from mailserver.quota.classes import Classes
 from mailserver.routing.local import OurDomains, always_open
 from mailserver.routing.relaying import Role, make_schedule
+from mailserver.routing.rules import ask_who_sends
 from mailserver.routing.srs import Srs
 from mailserver.settings.check.limits import connections_for
 from mailserver.settings.model import KIB, MIB, Network, Settings
@@ -47,7 +48,7 @@ from mailserver.values.address import fold_domain
 from mailserver.values.ids import AcceptId, AccountId, make_accept_id
 from mailserver.values.ip import IpAddress, is_in_networks, parse_ip
 from smtp_relay.inbound.authors.authorship import OwnAuthors
-from smtp_relay.inbound.message.cleaning import Cleaning
+from smtp_relay.inbound.message.header import Cleaning
 from smtp_relay.inbound.message.trace import DateText
 from smtp_relay.inbound.message.upload import Memory, Spooling
 from smtp_relay.inbound.store import DoorStore
@@ -193,6 +194,7 @@ class Service:
     classes: Classes = field(init=False)
     size_offer: str = field(init=False)  # as EHLO says it
     schedule: Schedule = field(init=False)
+    rules_ask_who_sends: bool = field(init=False)
     _cleanings: dict[bool, Cleaning] = field(init=False, repr=False)
     _process: int = field(default_factory=os.getpid)
     _session_count: int = 0
@@ -241,6 +243,7 @@ class Service:
         self.refused_authors = OwnAuthors(map(fold_domain, settings.smtp.refuse_own_domains))
         self.classes = Classes(settings.classes, grace_percent=settings.quota.grace_percent)
         self.schedule = make_schedule(settings.delivery)
+        self.rules_ask_who_sends = ask_who_sends(settings.routes)
         self.spooling = Spooling(
             loop=self.loop,
             bodies=self.store.bodies,

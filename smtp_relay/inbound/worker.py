@@ -21,6 +21,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import uvloop
 
@@ -227,7 +228,6 @@ class Worker:
         return list(zip(listeners, shut, strict=True))
 
     async def _listen(self, listener: contract.Listener, meaning: Listener) -> asyncio.Server:
-        service = self._service
         if listener.name == LEGACY:
             legacy = self._context.settings.legacy
             self._log.warning(
@@ -238,7 +238,7 @@ class Worker:
         keep_alive(listener.sock, self._context.settings.connections)
         # In clear, TLS from the first octet too: a connection counts before its handshake.
         return await self._loop.create_server(
-            lambda: SmtpDoor(service, meaning), sock=listener.sock, backlog=BACKLOG
+            partial(SmtpDoor, self._service, meaning), sock=listener.sock, backlog=BACKLOG
         )
 
     # --- upkeep -------------------------------------------------------------------

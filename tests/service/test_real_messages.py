@@ -12,7 +12,7 @@ import pytest
 
 from mailserver.demo.academy import DemoService
 from mailserver.settings.listeners import wanted_listeners
-from smtp_relay.inbound.message.opening import FIELD_OF_SEPARATOR, read_opening
+from smtp_relay.inbound.message.body import FIELD_OF_SEPARATOR, read_opening
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 

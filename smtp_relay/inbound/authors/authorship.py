@@ -23,7 +23,7 @@ from mailserver.dkim.own import is_signed_by
 from mailserver.dkim.signer import Signer
 from mailserver.values.address import Address, fold_domain
 from mailserver.values.header_text import decode_octets, read_words
-from smtp_relay.inbound.message.headers import HeaderBlock
+from smtp_relay.inbound.message.header import HeaderBlock
 
 _FROM = b"\nfrom:"
 _LINES = rb"[^\n]*+(?:\n[ \t][^\n]*+)*+"  # of one field, folded

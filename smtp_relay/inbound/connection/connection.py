@@ -126,7 +126,7 @@ class Connection:
             return
         self.transport = None
         self.is_closing = True
-        self._lines.clear()
+        self._lines.octets.clear()
         if self._task is not None and not self.is_shaking_hands:
             self._task.cancel()  # a handshake that fails still says why
         self.voice.part()

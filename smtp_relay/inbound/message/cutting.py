@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from smtp_relay.inbound.message.headers import HeaderBlock
+from smtp_relay.inbound.message.header import HeaderBlock
 
 MOST_REPORT_OCTETS: Final = 32 * 1024
 

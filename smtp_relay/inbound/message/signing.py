@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mailserver.dkim.body_hash import BodyHash
 from mailserver.dkim.signer import Signer
-from smtp_relay.inbound.message.headers import HeaderBlock
+from smtp_relay.inbound.message.header import HeaderBlock
 
 
 class Signing:

@@ -28,10 +28,15 @@ from mailserver.values.address import Address
 from mailserver.values.ids import AccountId
 from mailserver.values.message import Deposit
 from smtp_relay.inbound import replies
-from smtp_relay.inbound.authors.strictly import names_another, read_strictly
+from smtp_relay.inbound.authors.fields import (
+    MAX_AUTHORS_OCTETS,
+    BadAddressList,
+    SubmittedFields,
+    names_another,
+    read_strictly,
+)
 from smtp_relay.inbound.grammar.parameters import MailParameters
 from smtp_relay.inbound.grammar.paths import Path
-from smtp_relay.inbound.message.headers import MAX_AUTHORS_OCTETS, BadAddressList, SubmittedFields
 from smtp_relay.inbound.replies import Phrase
 
 OwnsAddress = Callable[[Address], bool]

@@ -29,11 +29,10 @@ from mailserver.values.message import (
 )
 from smtp_relay.inbound import replies
 from smtp_relay.inbound.authors.authorship import Authorship
+from smtp_relay.inbound.authors.fields import SubmittedFields, find_fields
 from smtp_relay.inbound.grammar.parameters import NO_RCPT_PARAMETERS, RcptParameters
-from smtp_relay.inbound.message.body import DataReader
+from smtp_relay.inbound.message.body import FIELD_OF_SEPARATOR, DataReader
 from smtp_relay.inbound.message.cutting import Cut
-from smtp_relay.inbound.message.headers import SubmittedFields, find_fields
-from smtp_relay.inbound.message.opening import FIELD_OF_SEPARATOR
 from smtp_relay.inbound.message.signing import Signing
 from smtp_relay.inbound.message.trace import (
     Arrival,

@@ -32,7 +32,6 @@ from mailserver.routing.local import (
     find_local,
 )
 from mailserver.routing.relaying import Asker, Place, Relaying, decide_relaying
-from mailserver.routing.rules import ask_who_sends
 from mailserver.routing.srs import is_rewritten
 from mailserver.store.ports.people import Life
 from mailserver.store.ports.targets import Target
@@ -43,8 +42,7 @@ from smtp_relay.inbound import replies
 from smtp_relay.inbound.grammar.paths import Path
 from smtp_relay.inbound.replies import Phrase
 from smtp_relay.inbound.service import Service
-from smtp_relay.inbound.transaction.forward_budget import ForwardBudget
-from smtp_relay.inbound.transaction.list_budget import ListBudget
+from smtp_relay.inbound.transaction.budgets import ForwardBudget, ListBudget
 from smtp_relay.inbound.transaction.policy import Onward, RefusedByRule, Sending, decide_rcpt
 from smtp_relay.inbound.transaction.staying import Stay
 from smtp_relay.inbound.transaction.transaction import Forwarding, Transaction
@@ -70,11 +68,11 @@ class Recipients:
         self._account = account
         # By domain elsewhere; what was decided for `_sender` only, where rules ask who sends.
         self._decided: dict[str, Onward | RefusedByRule | Phrase] = {}
-        self._is_for_sender = ask_who_sends(service.settings.routes)
+        self._is_for_sender = service.rules_ask_who_sends
         self._sender: Address | None = None
         self.is_known = asker.is_known
-        self.budget = ForwardBudget(service, peer=peer)
-        self.list_budget = None if self.is_known else ListBudget(service, peer=peer)
+        self.budget = ForwardBudget(service, peer)
+        self.list_budget = None if self.is_known else ListBudget(service, peer)
         self.may_deposit = decide_relaying(asker, Place.OURS) is Relaying.ACCEPT
 
     def decide(self, transaction: Transaction, path: Path, address: Address) -> Decision:

@@ -1,5 +1,5 @@
 """The same message for the same address outside, within an hour: sent on once; and no more of
-others than the budget has (`forward_budget`).
+others than the budget has (`budgets`).
 
 Of mail that is forwarded only; other mail costs nothing here.  What comes again stays in
 the mailbox of who forwards, whether or not it keeps copies, so nothing is lost; who has
@@ -24,8 +24,8 @@ from mailserver.lists.sameness import Sameness
 from mailserver.quota.staying import StayReason
 from mailserver.store.ports.shared.repeats import DAY_S, RepeatMemory
 from mailserver.values.message import NewCopy, Relay
-from smtp_relay.inbound.message.headers import HeaderBlock
-from smtp_relay.inbound.transaction.forward_budget import ForwardBudget
+from smtp_relay.inbound.message.header import HeaderBlock
+from smtp_relay.inbound.transaction.budgets import ForwardBudget
 from smtp_relay.inbound.transaction.policy import Onward
 from smtp_relay.inbound.transaction.transaction import Transaction
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtp_relay.inbound import replies
+from smtp_relay.inbound.authors.fields import BadAddressList, find_fields, parse_authors
 from smtp_relay.inbound.connection.eager import FINISHED, begin, proceed
 from smtp_relay.inbound.grammar.sasl import BadResponse, Cancelled, decode_response, parse_plain
-from smtp_relay.inbound.message.headers import BadAddressList, find_fields, parse_authors
 from smtp_relay.inbound.message.trace import (
     Arrival,
     DateText,

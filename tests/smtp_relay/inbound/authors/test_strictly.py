@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smtp_relay.inbound.authors.strictly import read_strictly
-from smtp_relay.inbound.message.headers import MAX_AUTHORS_OCTETS, BadAddressList
+from smtp_relay.inbound.authors.fields import MAX_AUTHORS_OCTETS, BadAddressList, read_strictly
 
 
 @pytest.mark.parametrize(

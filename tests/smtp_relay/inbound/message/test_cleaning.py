@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_relay.inbound.message.cleaning import Cleaning, FieldFilter
+from smtp_relay.inbound.message.header import Cleaning, FieldFilter
 from tests.dkim.verifier import make_signer, verdicts, zone_of
 from tests.smtp_relay.inbound.fakes import DOMAIN, MX, SUBMISSION, Hall, make_settings
 from tests.smtp_relay.inbound.wire import AUTH, DATA, ENVELOPE, HELLO, SIZES, SUBMIT_ENVELOPE, say

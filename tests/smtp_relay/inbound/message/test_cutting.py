@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtp_relay.inbound.message.cutting import MOST_REPORT_OCTETS, Cut
-from smtp_relay.inbound.message.headers import HeaderBlock
+from smtp_relay.inbound.message.header import HeaderBlock
 
 HEAD = b"From: a@b.fr\r\nSubject: x\r\n\r\n"
 MOST = 20

@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_relay.inbound.message.cleaning import Cleaning
-from smtp_relay.inbound.message.headers import (
+from smtp_relay.inbound.authors.fields import (
     MAX_AUTHORS,
     MAX_AUTHORS_OCTETS,
     BadAddressList,
-    HeaderBlock,
     find_fields,
     parse_authors,
 )
+from smtp_relay.inbound.message.header import Cleaning, HeaderBlock
 
 SUBMITTED = Cleaning(frozenset({"ac-exemple.fr"}), is_submission=True)
 BLOCK = b"From: a@b.fr\r\nBcc: c@d.fr\r\n e@f.fr\r\nTo: g@h.fr\r\n\r\n"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_relay.inbound.message.opening import MAX_OPENING_OCTETS, Opening, read_opening
+from smtp_relay.inbound.message.body import MAX_OPENING_OCTETS, Opening, read_opening
 from tests.smtp_relay.inbound.fakes import MX, SUBMISSION, Hall, make_settings
 from tests.smtp_relay.inbound.wire import ENVELOPE, SIZES, SUBMIT_ENVELOPE, say
 

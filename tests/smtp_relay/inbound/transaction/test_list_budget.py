@@ -6,7 +6,7 @@ import pytest
 
 from mailserver.lists.addresses import Purpose, address_for
 from mailserver.store.ports.lists import Posting
-from smtp_relay.inbound.transaction.list_budget import MOST_LETTERS, MOST_OF_BLOCK, MOST_WAITING
+from smtp_relay.inbound.transaction.budgets import MOST_LETTERS, MOST_OF_BLOCK, MOST_WAITING
 from tests.smtp_relay.inbound.fakes import MARIE, SUBMISSION, Hall
 from tests.smtp_relay.inbound.transaction.test_recipients import (
     SIGNED_IN,

@@ -16,7 +16,7 @@ from mailserver.values.address import Address
 from mailserver.values.message import InlineBody
 from smtp_relay.inbound.message.cutting import MOST_REPORT_OCTETS, Cut
 from smtp_relay.inbound.message.foreign_report import read_foreign
-from smtp_relay.inbound.message.headers import HeaderBlock
+from smtp_relay.inbound.message.header import HeaderBlock
 from smtp_relay.inbound.transaction.recipients import MOST_REPORTS_A_DAY
 from tests.dkim.verifier import make_signer, verdicts, zone_of
 from tests.smtp_relay.inbound.fakes import DOMAIN, Hall, make_target

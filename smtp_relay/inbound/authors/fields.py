@@ -1,4 +1,6 @@
-"""From and Sender of what people submit: read so strictly that every program reads the same.
+"""From and Sender of what people submit: found, and read so strictly that all read the same.
+
+`find_fields` reads a kept header block once, by lines, and decodes nothing.  Then:
 
 A program shows the address, or only the name, or whatever it makes of what is
 malformed.  So a field passes where there is one way to read it:
@@ -17,10 +19,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from mailserver.values.address import Address, fold_domain
 from mailserver.values.header_text import decode_octets, read_words
-from smtp_relay.inbound.message.headers import MAX_AUTHORS_OCTETS, BadAddressList, parse_authors
+from smtp_relay.inbound.grammar.paths import BadPath, parse_reverse_path
+
+MAX_AUTHORS = 100
+MAX_AUTHORS_OCTETS = 64 * 1024  # of one field: reading it must not keep the others waiting
 
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _TURNED = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -40,6 +46,141 @@ _SHOWN = re.compile(
 )
 _ANGLED = re.compile(r"<([^<>]*+)>")
 _UNSEEN = {"Cf", "Cc"}  # what takes no room, as a soft hyphen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmittedFields:
+    """What submission wants to know of a header block; values without their field name."""
+
+    authors: tuple[bytes, ...]  # each From field
+    senders: tuple[bytes, ...]  # each Sender field
+    resenders: tuple[bytes, ...]  # each Resent-From and Resent-Sender field
+    has_date: bool
+    has_message_id: bool
+    has_bad_line: bool  # neither a field nor folded; or with controls, which some read as line ends
+
+
+_WANTED = (b"from", b"sender", b"resent-from", b"resent-sender", b"date", b"message-id")
+_FIELD = re.compile(rb"[!-9;-~]++:[^\x00-\x08\x0a-\x1a\x1c-\x1f]*+")  # RFC 5322 §2.2
+_FOLDED = re.compile(rb"[ \t][^\x00-\x08\x0a-\x1a\x1c-\x1f]*+")
+
+
+def find_fields(block: bytes) -> SubmittedFields:
+    """Read the block by lines; folded lines are joined to their field."""
+    values: dict[bytes, list[list[bytes]]] = {name: [] for name in _WANTED}
+    current: list[bytes] | None = None  # the lines of the field that may be folded
+    has_bad_line = False
+    for line in block.split(b"\r\n"):
+        if not line:
+            break
+        if line[:1] in b" \t":
+            has_bad_line = has_bad_line or _FOLDED.fullmatch(line) is None
+            if current is not None:
+                has_bad_line = has_bad_line or not line.strip()  # some end the header here
+                current.append(line)
+            continue
+        has_bad_line = has_bad_line or _FIELD.fullmatch(line) is None
+        name, _, value = line.partition(b":")
+        fields = values.get(name.rstrip(b" \t").lower())
+        current = None if fields is None else [value]
+        if fields is not None and current is not None:
+            fields.append(current)
+    joined = {name: tuple(b"".join(lines) for lines in found) for name, found in values.items()}
+    return SubmittedFields(
+        authors=joined[b"from"],
+        senders=joined[b"sender"],
+        resenders=joined[b"resent-from"] + joined[b"resent-sender"],
+        has_date=bool(joined[b"date"]),
+        has_message_id=bool(joined[b"message-id"]),
+        has_bad_line=has_bad_line,
+    )
+
+
+class BadAddressList(ValueError):
+    """A From or Sender that we cannot read without guessing."""
+
+
+_LOOSE_TOKEN = re.compile(
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*"'  # quoted-string
+    rb"|<[^<>]*+>"  # route-addr
+    rb"|[()]|[,:;]"
+    rb'|[^"<>(),:;\\]++'
+    rb"|\\.",
+    re.DOTALL,
+)
+
+
+def parse_authors(value: bytes) -> list[Address]:
+    """The addresses of a From or Sender field, in order; names and comments are dropped.
+
+        mailbox      = [display-name] "<" addr-spec ">" / addr-spec
+        address-list = mailbox *("," mailbox), groups allowed      ; RFC 5322 §3.4
+
+    Raises:
+        BadAddressList: no address, too many, or octets that are no address list.
+    """
+    if len(value) > MAX_AUTHORS_OCTETS:
+        raise BadAddressList("too long")
+    authors: list[Address] = []
+    for words in _unquoted_mailboxes(value):
+        angled = [word for word in words if word.startswith(b"<")]
+        if len(angled) > 1:
+            raise BadAddressList("two addresses in one mailbox")
+        if angled:
+            # `boss@b.fr <me@b.fr>`: some programs show the first one, so it counts too.
+            authors.extend(map(_address, _bare_addresses(words)))
+        spec = angled[0][1:-1] if angled else b"".join(words)
+        authors.append(_address(spec))
+        if len(authors) > MAX_AUTHORS:
+            raise BadAddressList("too many authors")
+    if not authors:
+        raise BadAddressList("no author")
+    return authors
+
+
+def _bare_addresses(words: list[bytes]) -> list[bytes]:
+    """What looks like an address in a display name, or behind the angle brackets, unquoted."""
+    unquoted = (word for word in words if word[:1] not in b'<"')
+    return [part for word in unquoted for part in word.split() if b"@" in part.strip(b"@")]
+
+
+def _unquoted_mailboxes(value: bytes) -> list[list[bytes]]:
+    """Split at commas and group marks; comments fall out (they nest, RFC 5322 §3.2.2)."""
+    mailboxes: list[list[bytes]] = [[]]
+    depth = position = 0
+    while position < len(value):
+        token = _COMMENT.match(value, position) if depth else _LOOSE_TOKEN.match(value, position)
+        if token is None:
+            raise BadAddressList("unexpected octet")
+        position = token.end()
+        text = token[0]
+        if text == b"(":
+            depth += 1
+        elif text == b")":
+            depth -= 1
+            if depth < 0:
+                raise BadAddressList("unbalanced comment")
+        elif depth:
+            continue
+        elif text == b":":
+            mailboxes[-1] = []  # a group's name
+        elif text in {b",", b";"}:
+            mailboxes.append([])
+        elif text.strip():
+            mailboxes[-1].append(text.strip())
+    if depth:
+        raise BadAddressList("unbalanced comment")
+    return [words for words in mailboxes if words]
+
+
+def _address(spec: bytes) -> Address:
+    try:
+        path, rest = parse_reverse_path(f"<{spec.decode('utf-8').strip()}>")
+    except (BadPath, UnicodeDecodeError):
+        raise BadAddressList("not an address") from None
+    if path.address is None or rest:
+        raise BadAddressList("not an address")
+    return path.address
 
 
 def read_strictly(value: bytes) -> list[Address]:

@@ -1,4 +1,9 @@
-"""Fields that do not go on: taken out of a header block while it streams by.
+"""The header block: found while the message streams by, cleaned, kept only when wanted, bounded.
+
+The block ends with the first empty line (RFC 5322 §2.1); a message without one
+is all header, but one whose first line is no header field has none (`body.read_opening`).
+
+Fields that do not go on are taken out meanwhile:
 
 | field                   | where       | why                                                     |
 | ----------------------- | ----------- | ------------------------------------------------------- |
@@ -25,6 +30,78 @@ _WSP: Final = (b" ", b"\t")
 _CFWS = re.compile(rb"(?:[ \t\r\n]|\((?:[^()\\]|\\.|\([^()]*\))*\))*")
 _LINES = re.compile(rb"[^\n]*\n|[^\n]+")
 _SERVER_ID = re.compile(rb'"((?:[^"\\]|\\.)*)"|([^\s;()"]+)')
+_EMPTY_LINE = b"\r\n\r\n"
+_RECEIVED = b"\nreceived:"
+_TAIL_OCTETS = len(_RECEIVED) - 1  # what a piece may hold of a mark that the next one ends
+
+
+class HeaderBlock:
+    """Looks for the end of the header block, and takes out what does not go on.
+
+    octets: the length of what stays, empty line included.  received_count: its Received
+        fields, one for each server that the message has passed.
+    is_complete: set from outside where there is none at all.
+    """
+
+    __slots__ = ("_cleaning", "_filter", "_keep", "_kept", "_max_octets", "_tail", "is_complete",
+                 "is_too_large", "octets", "received_count")  # fmt: skip
+
+    def __init__(self, *, max_octets: int, keep: bool, cleaning: Cleaning | None = None) -> None:
+        self._max_octets = max_octets
+        self._keep = keep
+        self._cleaning = cleaning
+        self._filter: FieldFilter | None = None
+        self._kept: list[bytes] = []
+        self._tail = b"\r\n"  # an empty first line ends the block too
+        self.octets = 0
+        self.received_count = 0
+        self.is_complete = False
+        self.is_too_large = False
+
+    def feed(self, piece: bytes, *, is_last: bool = False) -> bytes:
+        """Take the next octets of the message, dot-unstuffed; what stays of them.
+
+        Not called once complete.  is_last: nothing follows.
+        """
+        window = self._tail + piece
+        text = b""
+        found = window.find(_EMPTY_LINE)
+        if found >= 0:
+            taken = found + len(_EMPTY_LINE) - len(self._tail)
+            self.is_complete = True
+            piece, text = piece[:taken], piece[taken:]
+            window = window[:found]
+        else:
+            self._tail = window[-_TAIL_OCTETS:]
+        lowered = window.lower()
+        self.received_count += lowered.count(_RECEIVED)
+        if self._cleaning is not None:
+            piece = self._clean(piece, lowered, is_last=is_last or self.is_complete)
+        self.octets += len(piece)
+        if self.octets > self._max_octets:
+            self.is_too_large = True
+            self._kept = []
+        elif self._keep:
+            self._kept.append(piece)
+        return piece + text if text else piece
+
+    def _clean(self, piece: bytes, lowered: bytes, *, is_last: bool) -> bytes:
+        """Nearly always the first piece holds the block, and nothing that goes."""
+        assert self._cleaning is not None
+        if self._filter is None:
+            if is_last and not self._cleaning.may_be_in(lowered):
+                return piece
+            self._filter = FieldFilter(self._cleaning)
+        return self._filter.feed(piece, is_last=is_last)
+
+    def kept(self) -> bytes:
+        """The kept block as far as it has come."""
+        return b"".join(self._kept)
+
+    def take(self) -> bytes:
+        """The kept block; forgets it."""
+        block, self._kept = b"".join(self._kept), []
+        return block
 
 
 class Cleaning:
