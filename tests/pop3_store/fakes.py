@@ -53,7 +53,9 @@ class FakeLock:
         self._mailbox_id = mailbox_id
 
     def release(self) -> None:
+        """Once more, and it is no longer ours to release."""
         self._held.discard(self._mailbox_id)
+        self._held = set()
 
 
 @dataclass

@@ -23,9 +23,8 @@ from mailserver.store.ports.accounts import Account, AccountState, Credential
 from mailserver.store.ports.bodies import DiskRoom, Spool
 from mailserver.store.ports.people import Event, Life
 from mailserver.store.ports.recovery import Subject
-from mailserver.store.ports.shared.repeats import WINDOW_S
+from mailserver.store.ports.shared.repeats import RepeatMemory
 from mailserver.store.ports.shared.scratch import LastSeen
-from mailserver.store.ports.shared.sending import Sent
 from mailserver.store.ports.targets import Target
 from mailserver.store.ports.writes import Accepted, Outcome, Write
 from mailserver.values.clock import Belief
@@ -36,6 +35,7 @@ from smtp_relay.inbound.door import SmtpDoor
 from smtp_relay.inbound.service import Listener, Service
 from tests.lists.fakes import FakeLists
 from tests.one_object import OneObject
+from tests.store.in_memory import CountersInMemory
 
 DOMAIN = "ac-exemple.fr"
 GIB = 1024**3
@@ -69,38 +69,6 @@ class FakeSpool:
         self.state = "discarded"
 
 
-class FakeSent:
-    """Counts for ever."""
-
-    def __init__(self) -> None:
-        self.messages: dict[AccountId, int] = {}
-        self.recipients: dict[AccountId, list[str]] = {}
-        self.over: set[AccountId] = set()
-        self.reports: dict[str, int] = {}
-
-    def count_sent(
-        self, account_id: AccountId, recipients: Sequence[str], *, meets: bool, now_s: float
-    ) -> Sent:
-        known = self.recipients.setdefault(account_id, [])
-        known += recipients
-        count = self.messages[account_id] = self.messages.get(account_id, 0) + 1
-        return Sent(
-            hour_messages=count,
-            day_messages=count,
-            day_recipients=len(known),
-            day_new_recipients=len(set(known)) if meets else 0,
-        )
-
-    def count_report(self, rewritten: str, *, now_s: float) -> int:
-        self.reports[rewritten] = self.reports.get(rewritten, 0) + 1
-        return self.reports[rewritten]
-
-    def begin_over_limit(self, account_id: AccountId, *, now_s: float) -> bool:
-        is_first = account_id not in self.over
-        self.over.add(account_id)
-        return is_first
-
-
 def make_target(mailbox_id: int | None = None, **facts: Any) -> Target:
     """Somebody who is there and has no limits, but for what is said."""
     plain = Target(
@@ -115,28 +83,6 @@ def make_target(mailbox_id: int | None = None, **facts: Any) -> Target:
         keeps_copy=True,
     )
     return replace(plain, **facts)
-
-
-class FakeRepeats:
-    def __init__(self) -> None:
-        self._held: dict[bytes, tuple[str, float]] = {}
-
-    def claim(self, key: bytes, source: str, *, now_s: float) -> str:
-        first = self.recall(key, now_s=now_s)
-        if not first:
-            self.take(key, source, now_s=now_s)
-        return first or source
-
-    def release(self, key: bytes, source: str) -> None:
-        if self._held.get(key, ("", 0.0))[0] == source:
-            del self._held[key]
-
-    def take(self, key: bytes, source: str, *, now_s: float) -> None:
-        self._held[key] = (source, now_s)
-
-    def recall(self, key: bytes, *, now_s: float, window_s: float = WINDOW_S) -> str:
-        source, at_s = self._held.get(key, ("", 0.0))
-        return source if at_s >= now_s - window_s else ""
 
 
 class FakeStore(OneObject):
@@ -159,8 +105,9 @@ class FakeStore(OneObject):
         self.lists = FakeLists()
         self.targets: dict[str, Target] = {}  # those with more than a mailbox
         self.class_name = ""  # of everybody
-        self.sent = FakeSent()
-        self.repeats = FakeRepeats()
+        self.counted = CountersInMemory()
+        self.sent = self.counted.sent
+        self.repeats: RepeatMemory = self.counted.repeats
         self.spools: list[FakeSpool] = []
         self.files: dict[str, bytes] = {}
         self.free = 100 * GIB

@@ -1,26 +1,19 @@
-"""What was brought before within an hour: the memory in the scratch, and the fake of the doors."""
+"""What was brought before within an hour: the memory in the scratch, over every engine."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 
 from mailserver.store.ports.shared.repeats import DAY_S, WINDOW_S, RepeatMemory
 from mailserver.store.ports.store import Store
-from tests.smtp_relay.inbound.fakes import FakeRepeats
 from tests.store.letters import NOW_S
 
 KEY, OTHER = b"k" * 32, b"o" * 32
-OPEN: dict[str, Callable[[Store], RepeatMemory]] = {
-    "store": lambda store: store.counters.repeats,
-    "fake": lambda _store: FakeRepeats(),
-}
 
 
-@pytest.fixture(params=list(OPEN))
-def memory(request: pytest.FixtureRequest, store: Store) -> RepeatMemory:
-    return OPEN[request.param](store)
+@pytest.fixture
+def memory(store: Store) -> RepeatMemory:
+    return store.counters.repeats
 
 
 def test_the_first_one_holds_it_for_an_hour(memory: RepeatMemory) -> None:

@@ -24,13 +24,13 @@ from tests.smtp_relay.inbound.fakes import (
     PIERRE_INBOX,
     SUBMISSION,
     WALL_S,
-    FakeRepeats,
     Hall,
     Stage,
     make_settings,
     make_target,
 )
 from tests.smtp_relay.inbound.wire import AUTH, DATA, HELLO, MAIL, codes, say
+from tests.store.in_memory import CountersInMemory
 
 MIB = 1024 * 1024
 TEXT = b"From: a@example.org\r\nSubject: x\r\n\r\nhello\r\n.\r\n"
@@ -449,7 +449,7 @@ def test_mail_between_our_mailboxes_is_not_counted(loop: asyncio.AbstractEventLo
     hall = hall_with(loop, sections=LIMITED)
     for _ in range(4):
         send(hall, rcpt(f"pierre@{DOMAIN}"))
-    assert hall.store.sent.messages == {}
+    assert hall.store.counted.sent_messages() == {}
 
 
 def test_what_our_people_have_sent_on_is_neither_counted_nor_held(
@@ -459,10 +459,10 @@ def test_what_our_people_have_sent_on_is_neither_counted_nor_held(
     hall.store.targets[SOMEBODY] = make_target(7, forward_to="home@provider.example")
     for _ in range(4):
         send(hall, rcpt(SOMEBODY))
-    assert hall.store.sent.messages == {}
+    assert hall.store.counted.sent_messages() == {}
     both = rcpt(SOMEBODY) + rcpt("x@elsewhere.org")
     for _ in range(3):
-        hall.store.repeats = FakeRepeats()  # each is a message of its own
+        hall.store.repeats = CountersInMemory().repeats  # each is a message of its own
         copies = send(hall, both)
     reasons = {one.recipient: one.route.held_for for one in copies if isinstance(one.route, Relay)}
     assert reasons == {

@@ -1,0 +1,131 @@
+"""The fakes of other rooms, held to the store's own contract: each test runs on both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
+
+from mailserver.store.ports.bodies import Spool, body_chunks
+from mailserver.store.ports.mail import Mailboxes
+from mailserver.store.ports.shared.locks import MaildropLocks
+from mailserver.store.ports.store import Store
+from mailserver.values.ids import MailboxId, Uid
+from mailserver.values.message import FiledBody
+from tests.pop3_store import fakes as pop3
+from tests.smtp_relay.delivery.reports import report_house
+from tests.smtp_relay.inbound import fakes as inbound
+from tests.store.letters import accept, letter_to, people
+
+BODIES = (b"Subject: un\r\n\r\n.dot\r\n", b"Subject: deux\r\n\r\nno end", b"")
+
+
+# --- spools ---------------------------------------------------------------------------
+
+
+@dataclass
+class Written:
+    open_spool: Callable[[], Spool]
+    read: Callable[[FiledBody], bytes]
+
+
+def written_in_store(store: Store) -> Written:
+    def read(body: FiledBody) -> bytes:
+        (box,) = people(store, 1)
+        accept(store.writes, letter_to(box, body=body))
+        message = store.mail.fetch(box, Uid(1))
+        assert message is not None
+        with closing(message):
+            return b"".join(body_chunks(message, 1000))
+
+    return Written(store.bodies.open_spool, read)
+
+
+def written_at_the_door(_store: Store) -> Written:
+    fake = inbound.FakeStore()
+    return Written(fake.open_spool, lambda body: fake.files[body.name])
+
+
+def written_by_the_reporter(_store: Store) -> Written:
+    fake = report_house.FakeStore()
+    return Written(fake.open_spool, lambda body: fake.files[body.name])
+
+
+@pytest.fixture(params=[written_in_store, written_at_the_door, written_by_the_reporter])
+def written(request: pytest.FixtureRequest, store: Store) -> Written:
+    found: Written = request.param(store)
+    return found
+
+
+def test_a_spool_holds_what_was_written_in_order(written: Written) -> None:
+    spool, other = written.open_spool(), written.open_spool()
+    for octets in (b"one", b"", bytes(3000), b"two\r\n"):
+        spool.write(octets)
+        other.write(b"other")
+    body, second = spool.commit(), other.commit()
+    assert body.size_octets == 3 + 3000 + 5
+    assert body.name != second.name
+    spool.discard()  # harmless after `commit`
+    assert written.read(body) == b"one" + bytes(3000) + b"two\r\n"
+
+
+# --- maildrops --------------------------------------------------------------------------
+
+
+@dataclass
+class Mailbox:
+    mail: Mailboxes
+    locks: MaildropLocks
+    mailbox_id: MailboxId
+
+
+def mailbox_in_store(store: Store) -> Mailbox:
+    (box,) = people(store, 1)
+    for body in BODIES:
+        accept(store.writes, letter_to(box, body=body))
+    return Mailbox(store.mail, store.locks, box)
+
+
+def mailbox_of_pop3(_store: Store) -> Mailbox:
+    fake = pop3.store_of(*BODIES)
+    return Mailbox(fake.mail, fake.locks, pop3.INBOX)
+
+
+@pytest.fixture(params=[mailbox_in_store, mailbox_of_pop3])
+def mailbox(request: pytest.FixtureRequest, store: Store) -> Mailbox:
+    found: Mailbox = request.param(store)
+    return found
+
+
+def test_a_maildrops_listing_is_what_fetch_gives(mailbox: Mailbox) -> None:
+    maildrop = mailbox.mail.open_maildrop(mailbox.mailbox_id)
+    listing = mailbox.mail.list_maildrop(maildrop)
+    assert maildrop.mailbox_id == mailbox.mailbox_id
+    assert maildrop.count == len(listing) == len(BODIES)
+    assert maildrop.octets == sum(listing.sizes_octets)
+    assert list(listing.uids) == sorted(set(listing.uids))
+    assert all(uid < maildrop.next_uid for uid in listing.uids)
+    for uid, size, body in zip(listing.uids, listing.sizes_octets, BODIES, strict=True):
+        message = mailbox.mail.fetch(mailbox.mailbox_id, Uid(uid))
+        assert message is not None
+        assert message.size_octets == size
+        assert message.body_octets == len(body)
+        assert message.lead.endswith(b"\r\n")
+        assert b"".join(body_chunks(message, 7)) == body
+        message.close()
+        message.close()
+    assert mailbox.mail.fetch(mailbox.mailbox_id, Uid(999)) is None
+
+
+def test_a_maildrops_lock_is_one_sessions(mailbox: Mailbox) -> None:
+    lock = mailbox.locks.lock_maildrop(mailbox.mailbox_id)
+    assert lock is not None
+    assert mailbox.locks.lock_maildrop(mailbox.mailbox_id) is None
+    lock.release()
+    lock.release()
+    again = mailbox.locks.lock_maildrop(mailbox.mailbox_id)
+    assert again is not None
+    lock.release()  # once more, and it is no longer ours to release
+    assert mailbox.locks.lock_maildrop(mailbox.mailbox_id) is None
