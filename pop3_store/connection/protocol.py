@@ -129,7 +129,7 @@ class Pop3Protocol(Protocol):
 
     @property
     def maildrop_id(self) -> MailboxId | None:
-        return self._session.maildrop_id
+        return self._session.access.mailbox_id
 
     def vitals(self) -> Vitals | None:
         return read_vitals(socket_of(self.transport))
@@ -159,7 +159,7 @@ class Pop3Protocol(Protocol):
         self._pump()
 
     def _note_sign_in(self) -> None:
-        account_id = self._session.account_id
+        account_id = self._session.access.account_id
         if self.seat is not None and account_id is not None and self._connections.seats is not None:
             self._connections.seats.sign_in(self.seat, account_id)
 
@@ -185,7 +185,7 @@ class Pop3Protocol(Protocol):
             "pop3 connection aborted",
             session=self._circuit.session_id,
             peer=self._circuit.peer,
-            identifier=self._session.identifier,
+            identifier=self._session.access.identifier,
             reason=reason,
         )
         self._session.lose()
@@ -308,19 +308,19 @@ class Pop3Protocol(Protocol):
 
     def _note_end(self) -> None:
         circuit, log = self._circuit, self._connections.server.log
-        retrieved_count = self._session.retrieved_count
-        collected = self._session.take_collected()
+        retrieved_count = self._session.access.retrieved_count
+        collected = self._session.access.take_collected()
         if collected is not None:
             self._connections.notebook.note(collected)
         # A health check looks in every few seconds: nobody signed in, nothing to tell.
-        note = log.info if self._session.identifier else log.debug
+        note = log.info if self._session.access.identifier else log.debug
         note(
             "pop3 session ended",
             session=circuit.session_id,
             door=circuit.door,
             peer=circuit.peer,
             tls=circuit.is_tls,
-            identifier=self._session.identifier,
+            identifier=self._session.access.identifier,
             commands=self._session.line_count,
             retrieved=retrieved_count,
             removed=self._session.removed_count,

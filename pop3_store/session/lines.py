@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 MAX_LINE_OCTETS = 255  # RFC 2449 §4, the CRLF included
 MAX_PASSWORD_LINE_OCTETS = 1024  # for pass phrases; our own limit
 
@@ -54,12 +56,13 @@ class Lines:
 
 
 class Output:
-    """What was said and not yet handed to the shell."""
+    """What was said and not yet handed to the shell; and what follows it, piece by piece."""
 
-    __slots__ = ("_pieces", "octets")
+    __slots__ = ("_pieces", "octets", "stream")
 
     def __init__(self) -> None:
         self.octets = 0
+        self.stream: Iterator[bytes] | None = None
         self._pieces: list[bytes] = []
 
     def send(self, octets: bytes) -> None:
@@ -80,3 +83,19 @@ class Output:
         """Forget a reply that was begun since."""
         count, self.octets = mark
         del self._pieces[count:]
+
+    def pull(self) -> None:
+        """The stream's next piece."""
+        assert self.stream is not None
+        piece = next(self.stream, None)
+        if piece is None:
+            self.stream = None
+        elif piece:
+            self.send(piece)
+
+    def end_stream(self) -> None:
+        """A generator's `finally` closes its file."""
+        stream, self.stream = self.stream, None
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()

@@ -13,7 +13,6 @@ fault of ours is `-ERR [SYS/TEMP]` and a log entry, never its text.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -27,19 +26,15 @@ from mailserver.auth.gate import (
 )
 from mailserver.peers.foreign import begins_foreign, is_foreign
 from mailserver.peers.patience import ERROR, Patience
-from mailserver.store.ports.errors import StoreBroken
-from mailserver.store.ports.history import Collection
-from mailserver.store.ports.mail import RemovedBy
+from mailserver.store.ports.errors import StoreBroken, StoreError
 from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.store.ports.writes import Outcome, Removed
-from mailserver.values.ids import AccountId, MailboxId, Uid
-from pop3_store.session.entering import Entering
+from pop3_store.session.access import Access, Entry
 from pop3_store.session.lines import MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Lines, Output
-from pop3_store.session.listing import Collected, OpenMaildrop
+from pop3_store.session.listing import OpenMaildrop
 from pop3_store.session.server import Circuit, Server
-from pop3_store.session.signed_in import SignedIn
-from pop3_store.session.states import Action, Signal, State
-from pop3_store.session.texts import WHY, Say
+from pop3_store.session.states import Action, Signal, State, WaitForMaildrop
+from pop3_store.session.texts import WHY, Say, counted_messages
 
 BATCH_OCTETS = 64 * 1024
 """Replies to pipelined commands are sent together until they reach this."""
@@ -66,21 +61,23 @@ Commands = Mapping[bytes, CommandRow]
 """By their words in capitals."""
 
 
-class Session(Entering):
+class Session:
     """See the module."""
 
     __slots__ = (
         "_commands",
         "_failures",
         "_lines",
+        "_next",
         "_out",
         "_patience",
-        "_retrieved",
-        "_stream",
+        "_waits",
+        "access",
         "circuit",
         "is_draining",
         "removed_count",
         "server",
+        "state",
         "tally",
         "user_name",
     )
@@ -91,21 +88,15 @@ class Session(Entering):
         self.tally = server.tally
         self.state = State.AUTHORIZATION
         self.user_name = b""
-        self.identifier = ""  # whose maildrop it is, once known
         self.removed_count = 0
         self.is_draining = False  # close as soon as nothing received is left to do
         self._commands = commands
         self._lines = Lines()
         self._failures = 0
         self._patience = Patience(server.max_errors)
-        self._signed_in: SignedIn | None = None
-        self._lock: MaildropLock | None = None
-        self._maildrop: OpenMaildrop | None = None
-        self._stream: Iterator[bytes] | None = None
+        self.access = Access(server, circuit, self._note_fault)
         self._waits = False  # for a verdict, an outcome or a handshake
         self._next: Action | None = None  # to be returned by the next `advance`
-        self._applicant: Granted | None = None  # who waits for a maildrop in use
-        self._retrieved: Collected | None = None
         self._out = Output()
         self.say(Say.GREETING)
 
@@ -120,11 +111,6 @@ class Session(Entering):
         """Nobody has signed in, and nothing of ours is under way."""
         return self.state is State.AUTHORIZATION and not self._waits
 
-    @property
-    def account_id(self) -> AccountId | None:
-        """Who has signed in."""
-        return None if self._signed_in is None else self._signed_in.account_id
-
     def turn_out(self) -> None:
         """Somebody else needs the place."""
         self.server.note(
@@ -132,11 +118,6 @@ class Session(Entering):
         )
         self.say(Say.MAKE_ROOM)
         self._next = self.end(Signal.CLOSE)
-
-    @property
-    def maildrop_id(self) -> MailboxId | None:
-        """Whose lock it has."""
-        return None if self._maildrop is None else self._maildrop.maildrop.mailbox_id
 
     @property
     def held_octets(self) -> int:
@@ -151,16 +132,6 @@ class Session(Entering):
     @property
     def takes_passwords(self) -> bool:
         return self.circuit.is_tls or self.circuit.is_clear_allowed
-
-    @property
-    def retrieved_count(self) -> int:
-        """Messages that were handed out in full."""
-        return 0 if self._retrieved is None else len(self._retrieved.uids)
-
-    def take_collected(self) -> Collected | None:
-        """What this session retrieved, once, at its end; None: nothing."""
-        collected, self._retrieved = self._retrieved, None
-        return collected
 
     def receive(self, octets: bytes) -> None:
         """Keep what came.  Ignored once the session has ended."""
@@ -187,7 +158,7 @@ class Session(Entering):
         if self.state is not State.AUTHORIZATION:
             return  # the peer has gone meanwhile
         if isinstance(verdict, Granted):
-            self._guard(lambda: self._enter(verdict))
+            self._guard(lambda: self._come_in(self.access.enter(verdict)))
         elif isinstance(verdict, Denied):
             ended = isinstance(verdict, FirstPasswordEnded)
             self._refuse(Say.FIRST_PASSWORD_ENDED if ended else Say.WRONG_PASSWORD)
@@ -199,10 +170,16 @@ class Session(Entering):
                 self.say(Say.TRY_LATER)
                 self.spend(ERROR)
 
+    def conclude_waiting(self, lock: MaildropLock | StoreError | None) -> None:
+        """The answer to `WaitForMaildrop`.  None: it is still in use."""
+        self._waits = False
+        is_gone = self.state is not State.AUTHORIZATION
+        self._guard(lambda: self._come_in(self.access.enter_late(lock, is_gone=is_gone)))
+
     def conclude_removal(self, outcome: Outcome) -> None:
         """The committer's answer to `Remove`.  The lock is free before anything is said."""
         self._waits = False
-        self.unlock()
+        self.access.leave()
         if isinstance(outcome, Removed):
             self.removed_count = outcome.count
             self.tally.removed_count += outcome.count
@@ -223,8 +200,7 @@ class Session(Entering):
 
     def lose(self) -> None:
         """The connection is gone.  A removal already handed over keeps the lock until it ends."""
-        if self._stream is not None:
-            self._close_stream()
+        self._out.end_stream()
         if self.state is State.UPDATE:
             return
         self.end(Signal.CLOSE)
@@ -242,47 +218,24 @@ class Session(Entering):
 
     def stream(self, chunks: Iterator[bytes]) -> None:
         """Send these after what was said, as fast as the peer reads."""
-        self._stream = chunks
+        self._out.stream = chunks
 
     def wait_for(self, action: Action) -> Action:
         """No further command until the shell has answered `action`."""
         self._waits = True
         return action
 
-    def note_retrieved(self, uid: Uid) -> None:
-        """All octets of this entry are on their way."""
-        if self._retrieved is None:
-            circuit = self.circuit
-            at = Collection(at_s=self.server.clock(), door=circuit.door, peer=circuit.peer)
-            self._retrieved = Collected(self.maildrop().maildrop.mailbox_id, array("Q"), at)
-        self._retrieved.uids.append(uid)
-
     def maildrop(self) -> OpenMaildrop:
         """Only in TRANSACTION."""
-        assert self._maildrop is not None
-        return self._maildrop
-
-    def as_remover(self) -> RemovedBy | None:
-        """Who removes what this session has marked."""
-        if self._signed_in is None:
-            return None
-        return self._signed_in.as_remover(door=self.circuit.door, peer=self.circuit.peer)
-
-    def unlock(self) -> None:
-        lock, self._lock = self._lock, None
-        drop, self._maildrop = self._maildrop, None
-        if lock is not None:
-            lock.release()
-            if drop is not None and self.server.on_unlock is not None:
-                self.server.on_unlock(drop.maildrop.mailbox_id)
+        assert self.access.maildrop is not None
+        return self.access.maildrop
 
     def end(self, signal: Signal) -> Signal:
         """Nothing more is read or said; the lock is free."""
         self.state = State.ENDED
         self._lines.forget()
-        if self._stream is not None:
-            self._close_stream()
-        self.unlock()
+        self._out.end_stream()
+        self.access.leave()
         return signal
 
     # --- within -----------------------------------------------------------------
@@ -292,8 +245,8 @@ class Session(Entering):
             if (due := self._next) is not None:
                 self._next = None
                 return due
-            if self._stream is not None:
-                self._pull()
+            if self._out.stream is not None:
+                self._out.pull()
             elif self._waits or self.state is State.ENDED:
                 return None
             elif (line := self._next_line()) is not None:
@@ -311,20 +264,6 @@ class Session(Entering):
 
     def _has_more(self) -> bool:
         return self._next is not None
-
-    def _pull(self) -> None:
-        assert self._stream is not None
-        chunk = next(self._stream, None)
-        if chunk is None:
-            self._stream = None
-        elif chunk:
-            self.send(chunk)
-
-    def _close_stream(self) -> None:
-        stream, self._stream = self._stream, None
-        close = getattr(stream, "close", None)  # a generator's `finally` closes the file
-        if close is not None:
-            close()
 
     def _next_line(self) -> bytes | None:
         """The next line without its LF; None: there is no whole line."""
@@ -383,7 +322,7 @@ class Session(Entering):
                 "pop3 session ended for its errors",
                 session=self.circuit.session_id,
                 peer=self.circuit.peer,
-                identifier=self.identifier,
+                identifier=self.access.identifier,
             )
             self.say(Say.TOO_MANY_ERRORS)
             self._next = self.end(Signal.CLOSE)
@@ -394,12 +333,28 @@ class Session(Entering):
 
     def _carry_out(self, row: CommandRow, args: list[bytes]) -> Action | None:
         """Unless what opened the maildrop holds no more."""
-        signed_in = self._signed_in
-        if signed_in and signed_in.has_ended(now_s=self.server.clock(), is_last=row.is_last):
+        if self.access.has_ended(is_last=row.is_last):
             self.say(Say.SIGNED_OUT)
             self._next = self.end(Signal.CLOSE)
             return None
         return row.handler(self, args)
+
+    def _come_in(self, entry: Entry | WaitForMaildrop) -> None:
+        """Say what a granted sign-in came to."""
+        if isinstance(entry, WaitForMaildrop):
+            self._waits, self._next = True, entry
+        elif entry is Entry.IN_USE:
+            self.tally.in_use_count += 1
+            self.say(Say.MAILDROP_IN_USE)
+            self.spend(ERROR)
+        elif entry is Entry.OVER:
+            self._refuse(Say.SIGNED_OUT)
+        elif entry is Entry.OPEN:
+            drop = self.maildrop()
+            self.state = State.TRANSACTION
+            self.renew_patience()
+            self.tally.sign_in_count += 1
+            self.send(b"+OK %s (%d octets)\r\n" % (counted_messages(drop.count), drop.octets))
 
     def _guard(self, act: Callable[[], Action | None]) -> Action | None:
         """Run one command's work; a fault of ours answers [SYS/TEMP] in its place."""
@@ -412,7 +367,7 @@ class Session(Entering):
             if self.state is State.UPDATE:
                 self.state = State.TRANSACTION
             if self.state is State.AUTHORIZATION:
-                self.unlock()
+                self.access.leave()
             self._note_fault("command failed", error)
             self.say(Say.TRY_LATER)
             self.spend(ERROR)
@@ -431,7 +386,7 @@ class Session(Entering):
         self.server.log.error(
             event,
             session=self.circuit.session_id,
-            identifier=self.identifier,
+            identifier=self.access.identifier,
             peer=self.circuit.peer,
             exc_info=error,
         )

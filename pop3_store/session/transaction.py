@@ -59,7 +59,7 @@ def retrieve(session: Session, args: list[bytes]) -> Action | None:
     octets = small_reply(message)
     if octets is not None:
         session.send(octets)
-        session.note_retrieved(uid)
+        session.access.note_retrieved(uid)
     else:
         session.stream(_noted(session, uid, whole_lines(message)))
     return None
@@ -68,7 +68,7 @@ def retrieve(session: Session, args: list[bytes]) -> Action | None:
 def _noted(session: Session, uid: Uid, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same chunks; the last one makes it a retrieval."""
     yield from chunks
-    session.note_retrieved(uid)
+    session.access.note_retrieved(uid)
 
 
 def retrieve_top(session: Session, args: list[bytes]) -> Action | None:
@@ -111,11 +111,11 @@ def quit_session(session: Session, _args: list[bytes]) -> Action | None:
     """Deletions are on disk and the lock is free before `+OK` is said (RFC 1939 §6)."""
     if session.state is State.TRANSACTION:
         now_s = session.server.clock()
-        removal = session.maildrop().removal(now_s=now_s, by=session.as_remover())
+        removal = session.maildrop().removal(now_s=now_s, by=session.access.as_remover())
         if removal is not None:
             session.state = State.UPDATE
             return session.wait_for(Remove(removal))
-        session.unlock()
+        session.access.leave()
     session.say(Say.GOODBYE)
     return session.end(Signal.CLOSE)
 

@@ -23,16 +23,16 @@ LONG = b"x" * 70 + b"\r\n"
 def collected(store: FakeStore, commands: bytes) -> Collected | None:
     shell = Shell(store)
     shell.feed(SIGN_IN + commands)
-    return shell.session.take_collected()
+    return shell.session.access.take_collected()
 
 
 def test_what_was_retrieved_is_told_once_with_when_and_from_where() -> None:
     shell = Shell(store_of(b"a\r\n", b"b\r\n", b"c\r\n"))
     shell.feed(SIGN_IN + b"RETR 1\r\nRETR 3\r\nQUIT\r\n")
-    found = shell.session.take_collected()
+    found = shell.session.access.take_collected()
     assert found is not None
     assert (found.mailbox_id, list(found.uids), found.collection) == (INBOX, [11, 13], AT)
-    assert shell.session.take_collected() is None
+    assert shell.session.access.take_collected() is None
 
 
 def test_top_and_list_collect_nothing() -> None:
@@ -51,7 +51,7 @@ def test_a_message_whose_reader_left_half_way_was_not_collected() -> None:
     shell.session.receive(b"RETR 2\r\n")
     assert shell.session.advance() is Signal.FLUSH
     shell.lose()
-    found = shell.session.take_collected()
+    found = shell.session.access.take_collected()
     assert found is not None
     assert list(found.uids) == [11]
 

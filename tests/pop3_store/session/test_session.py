@@ -10,10 +10,10 @@ from mailserver.store.ports.errors import StoreBroken, StoreUnavailable
 from mailserver.store.ports.mail import RemovedBy
 from mailserver.store.ports.writes import Removal
 from mailserver.values.ids import MessageId, Uid
+from pop3_store.session.access import CHECK_AGAIN_S
 from pop3_store.session.commands import COMMANDS
 from pop3_store.session.lines import MAX_PASSWORD_LINE_OCTETS
 from pop3_store.session.session import BATCH_OCTETS
-from pop3_store.session.signed_in import CHECK_AGAIN_S
 from pop3_store.session.states import State
 from pop3_store.session.stuffing import CHUNK_OCTETS
 from tests.pop3_store.fakes import (

@@ -57,4 +57,4 @@ def test_a_file_that_is_going_out_is_closed_when_the_session_ends(how: str) -> N
     assert shell.session.state is State.ENDED
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(store.open_fds[0])
-    assert shell.session.retrieved_count == 0
+    assert shell.session.access.retrieved_count == 0
