@@ -11,8 +11,8 @@ import pytest
 from mailserver.store.commit import Committer, Settled
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.writes import Accepted, Failed, Outcome, Removed, Write
+from mailserver.store.sql import writes
 from mailserver.store.sql.engine import Connection
-from mailserver.store.sql.mail import writes
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.message import Acceptance
 from tests.store.letters import accept, letter, letter_to, people, removal, uids_of

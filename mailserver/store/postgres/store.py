@@ -34,11 +34,11 @@ from mailserver.store.sql.lists.lists import SqlLists
 from mailserver.store.sql.mail.bodies import SqlBodies
 from mailserver.store.sql.mail.care import SqlBackups
 from mailserver.store.sql.mail.reclaim import SqlReclaimer
-from mailserver.store.sql.mail.writes import SqlWrites
 from mailserver.store.sql.migrations import migrate
 from mailserver.store.sql.people.accounts import SqlDirectory
 from mailserver.store.sql.queue.policies import SqlPolicies
 from mailserver.store.sql.upkeep import Kept, SqlUpkeep
+from mailserver.store.sql.writes import SqlWrites
 from mailserver.values.calendar import Calendar
 
 ASIDE: Final = "aside"

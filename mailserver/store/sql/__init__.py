@@ -1,5 +1,7 @@
 """All statements of the store, over the small `engine` port; what differs, each engine says itself.
 
+    writes     where each kind of write begins: it alone knows all folders
+    deposits   what one transaction puts into mailboxes and into the queue
     mail/      messages, entries, mailboxes, bodies, what is removed and reclaimed
     queue/     copies that must leave: accepted, leased, settled, searched
     people/    accounts, the directory, imports, recovery, targets of addresses

@@ -38,11 +38,11 @@ from mailserver.store.sql.history.tracing import SqlTracing
 from mailserver.store.sql.lists.lists import SqlLists
 from mailserver.store.sql.mail.bodies import SqlBodies
 from mailserver.store.sql.mail.reclaim import SqlReclaimer
-from mailserver.store.sql.mail.writes import SqlWrites
 from mailserver.store.sql.migrations import migrate
 from mailserver.store.sql.people.accounts import SqlDirectory
 from mailserver.store.sql.queue.policies import SqlPolicies
 from mailserver.store.sql.upkeep import Kept
+from mailserver.store.sql.writes import SqlWrites
 from mailserver.store.sqlite.engine import DATABASE, SqliteEngine
 from mailserver.store.sqlite.log_index import is_in_use
 from mailserver.store.sqlite.scratch import SqliteScratch

@@ -11,8 +11,7 @@ from mailserver.store.ports.lists import START, AddCopies, BeginPost, HoldPost
 from mailserver.store.ports.queue import CopyRef, Settled
 from mailserver.store.ports.writes import Accepted
 from mailserver.store.sql.bulk import select
-from mailserver.store.sql.engine import Connection, first
-from mailserver.store.sql.mail.deposits import (
+from mailserver.store.sql.deposits import (
     Rows,
     add_copies,
     add_entries,
@@ -20,6 +19,7 @@ from mailserver.store.sql.mail.deposits import (
     grow_mailboxes,
     write_deposits,
 )
+from mailserver.store.sql.engine import Connection, first
 from mailserver.values.ids import MailboxId, MessageId
 from mailserver.values.message import Acceptance
 

@@ -1,5 +1,5 @@
 """What lies in mailboxes: messages with their bodies, entries, maildrops, removal and reclaiming.
 
-In: a write of `ports`, or a question about a mailbox.  Out: rows.  `writes` is where each kind
-of write of the whole store begins, so it alone knows the neighbours `queue`, `lists`, `history`.
+In: a question about a mailbox, or what is to be removed from it.  Out: rows.
+May not know its neighbours; what is written into mailboxes and queue at once stands in `deposits`.
 """

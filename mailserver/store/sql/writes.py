@@ -21,10 +21,7 @@ from mailserver.store.ports.lists import AddCopies, BeginPost, HoldPost
 from mailserver.store.ports.queue import HopNote, Lease, ReportMade, Settled, Settlement
 from mailserver.store.ports.writes import Accepted, Failed, Outcome, Removal, Removed, Write
 from mailserver.store.sql.bulk import insert
-from mailserver.store.sql.engine import Connection, Engine, first
-from mailserver.store.sql.lists import expand as lists_expand
-from mailserver.store.sql.mail import removed
-from mailserver.store.sql.mail.deposits import (
+from mailserver.store.sql.deposits import (
     Rows,
     add_copies,
     add_entries,
@@ -32,6 +29,9 @@ from mailserver.store.sql.mail.deposits import (
     grow_mailboxes,
     write_deposits,
 )
+from mailserver.store.sql.engine import Connection, Engine, first
+from mailserver.store.sql.lists import expand as lists_expand
+from mailserver.store.sql.mail import removed
 from mailserver.store.sql.mail.flags import (
     ENDS_WITH_CRLF,
     HAS_NUL,
