@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mailserver.keys.files import read_key
+from mailserver.keys.making import PRIVATE_MODE, publish_new
 from mailserver.texts.plurals import counted
 from mailserver.values.secret import Secret
 
@@ -80,7 +81,9 @@ def ensure_key(path: Path) -> NumenKey:
         OSError: the folder cannot be written.
     """
     if not path.exists():
-        _make(path)
+        text = secrets.token_hex(KEY_OCTETS) + "\n"
+        with suppress(FileExistsError):
+            publish_new(path, text.encode("ascii"), mode=PRIVATE_MODE)
     return load_key(path)
 
 
@@ -119,26 +122,6 @@ def open_key(path: Path, store: KeepsNumens) -> NumenKey:
         NumenKeyMissing: it is lost, or what is there is no key.
     """
     return load_key(path) if store.has_numens() else ensure_key(path)
-
-
-def _make(path: Path) -> None:
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(fd, secrets.token_hex(KEY_OCTETS).encode("ascii") + b"\n")
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    try:
-        with suppress(FileExistsError):
-            path.hardlink_to(draft)
-    finally:
-        draft.unlink()
-    folder_fd = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder_fd)
-    finally:
-        os.close(folder_fd)
 
 
 def _derived(secret: Secret[bytes], label: bytes) -> bytes:

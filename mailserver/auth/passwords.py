@@ -8,6 +8,7 @@ read as Latin-1.  Both are brought to Unicode form C before hashing (RFC 8265
 
 from __future__ import annotations
 
+import secrets
 import unicodedata
 from typing import Final
 
@@ -27,6 +28,20 @@ CONTEXT: Final = CryptContext(
     argon2__parallelism=1,
 )
 MAX_PASSWORD_OCTETS = 1024
+_DIGEST_OCTETS: Final = 32
+
+
+def stand_in(context: CryptContext) -> str:
+    """A verifier that no password is known to fit: its digest was drawn, nothing was hashed.
+
+    So the first name that nobody has costs a process no more than the second.
+    """
+    drawn = secrets.token_bytes(_DIGEST_OCTETS)
+    verifier: str = context.handler()(use_defaults=True, checksum=drawn).to_string()
+    return verifier
+
+
+_NOBODY: Final = stand_in(CONTEXT)
 
 
 def hash_password(password: Secret[str]) -> str:
@@ -92,7 +107,7 @@ def _verify_numen(octets: bytes, verifier: str, key: NumenKey | None) -> tuple[b
         digits = _numen_digits(text, key)
         if is_quick and numens.is_same(digits, kept):
             return True, slow_numen(digits, key.name)
-        is_right, better = CONTEXT.verify_and_update(digits, _nobody() if is_quick else kept)
+        is_right, better = CONTEXT.verify_and_update(digits, _NOBODY if is_quick else kept)
         if is_right:
             return True, better and numens.slow_form(key.name, better)
     return False, None
@@ -108,19 +123,4 @@ def _numen_digits(text: str, key: NumenKey) -> str:
 def verify_nobody(octets: bytes) -> None:
     """The same work as `verify` of a wrong password, for a name that nobody has."""
     for text in candidates(octets):
-        CONTEXT.verify(text, _nobody())
-
-
-_NOBODY: list[str] = []
-
-
-def _nobody() -> str:
-    """A verifier that no password fits, made once per process."""
-    if not _NOBODY:
-        _NOBODY.append(hash_password(Secret("nobody signs in with this")))
-    return _NOBODY[0]
-
-
-def warm_up() -> None:
-    """Load the hash's code and make the stand-in verifier; call before the fork."""
-    _nobody()
+        CONTEXT.verify(text, _NOBODY)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from mailserver.backup.manifest import Kept
+from mailserver.keys.making import sync_folder
 
 PIECE_OCTETS: Final = 1024 * 1024
 PAUSE_OCTETS: Final = 4 * 1024 * 1024
@@ -191,7 +192,7 @@ class PrivateTree:
         """All names below, and the folder's own."""
         for folder, _, _ in os.walk(self.folder):
             sync_folder(folder)
-        sync_folder(str(self.folder.parent))
+        sync_folder(self.folder.parent)
 
     def discard(self) -> None:
         """Leave it as it was found."""
@@ -228,11 +229,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def sync_folder(folder: str) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

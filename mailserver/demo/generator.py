@@ -22,7 +22,6 @@ from mailserver.people.uai import key_letter
 
 MAX_ESTABLISHMENTS: Final = 2_000
 PEOPLE_PER_ESTABLISHMENT: Final = 25
-MAX_PEOPLE: Final = 1_000_000
 UNIT_HEADER: Final = (
     "uai", "type", "nature", "rattachement", "nom", "adresse", "code postal", "commune",
     "telephone", "site web",

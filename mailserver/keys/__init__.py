@@ -2,5 +2,6 @@
 
 A service that was started as root reads them there and hands each kind of process
 only its own, in memory; every other process reads the files.  `files` is what all
-readers of keys call and imports nothing of ours; `table` says who needs what.
+readers of keys call and `making` what all makers call; both import nothing of ours.
+`table` says who needs what.
 """

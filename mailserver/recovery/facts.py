@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mailserver.auth.rules import NOBODY, Owner
+from mailserver.auth.rules import Owner
 from mailserver.store.ports.recovery import Subject
 from mailserver.values.ids import AccountId
 
 
 class Subjects(Protocol):
     def read_subject(self, account_id: AccountId) -> Subject | None: ...
-
-
-def owner_of(store: Subjects, account_id: AccountId) -> Owner:
-    subject = store.read_subject(account_id)
-    return NOBODY if subject is None else owner_from(subject)
 
 
 def owner_from(subject: Subject) -> Owner:

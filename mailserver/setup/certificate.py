@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from mailserver.setup.files import PRIVATE_MODE, PUBLIC_MODE, make_folder, publish_new
+from mailserver.keys.making import PRIVATE_MODE, PUBLIC_MODE, publish_new
+from mailserver.setup.files import make_folder
 
 VALID_DAYS = 825  # the longest that current systems take from an authority of one's own
 _BACKDATED = timedelta(hours=1)  # clocks differ

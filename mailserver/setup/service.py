@@ -25,22 +25,21 @@ from mailserver.dkim.keys import (
     make_key,
 )
 from mailserver.dkim.record import record_name, zone_text
+from mailserver.keys.making import (
+    PRIVATE_MODE,
+    PUBLIC_MODE,
+    draft_of,
+    publish_new,
+    sync_folder,
+    write_new,
+)
 from mailserver.quota.classes import DEFAULT as DEFAULT_CLASS
 from mailserver.settings.load import FILE_NAME, HALF_RESTORED, load_settings
 from mailserver.settings.model import Settings
 from mailserver.settings.service_user import service_user
 from mailserver.settings.template import Value, fill_in, read_config
 from mailserver.setup.certificate import BadServerKey, issue, read_server_key
-from mailserver.setup.files import (
-    PRIVATE_MODE,
-    PUBLIC_MODE,
-    draft_of,
-    make_folder,
-    publish_new,
-    refuse_link,
-    sync_folder,
-    write_new,
-)
+from mailserver.setup.files import make_folder, refuse_link
 from mailserver.store.open import open_store
 from mailserver.store.ports.accounts import Account, Directory
 from mailserver.store.ports.errors import NameTaken
@@ -54,7 +53,6 @@ HIGH_PORTS = {
     "pop3.pop3": 2110,
     "pop3.pop3s": 2995,
 }
-_HEX = "[0-9a-f]"
 QUOTA_MIB = 2048
 """Of every account of a new service: a mailbox without end is a disk that fills."""
 ROLE_NAMES = ("postmaster", "abuse")  # RFC 5321 §4.5.1, RFC 2142 §4
@@ -194,12 +192,9 @@ def make_certificate(settings: Settings) -> bool:
 
 def sweep_drafts(settings: Settings) -> None:
     """What an interrupted `init` left beside files that are whole."""
-    numen_key = settings.auth.numen_key
     keys = [key_file(settings.dkim.folder, name) for name in settings.dkim.selectors]
-    for path in (settings.tls.certificate, settings.tls.key, *keys):
+    for path in (settings.tls.certificate, settings.tls.key, settings.auth.numen_key, *keys):
         draft_of(path).unlink(missing_ok=True)
-    for draft in numen_key.parent.glob(f"{numen_key.name}.{_HEX * 8}"):
-        draft.unlink()
 
 
 def make_dkim_keys(settings: Settings, selectors: Sequence[str] = ()) -> list[Path]:

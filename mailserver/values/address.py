@@ -50,10 +50,6 @@ class Address:
         """
         return f"{self.local}@{self.domain}" if is_loose_dot_string(self.local) else str(self)
 
-    @property
-    def is_ascii(self) -> bool:
-        return self.local.isascii() and self.domain.isascii()
-
 
 def key_of(text: str) -> str:
     """The key of an address that is written as `local@domain`, unquoted."""

@@ -23,10 +23,6 @@ class Reply:
     def is_positive(self) -> bool:
         return self.code < 400
 
-    @property
-    def is_temporary(self) -> bool:
-        return 400 <= self.code < 500
-
     def encode(self) -> bytes:
         """The line with its CRLF, cut at 512 octets; line breaks in the text become spaces."""
         lead = f"{self.code} {self.enhanced} " if self.enhanced else f"{self.code} "

@@ -63,7 +63,6 @@ CANNOT_VERIFY = _phrase(
     "Addresses are not verified here; send your message",
 )
 HELP = _phrase(214, "2.0.0", "Commandes : {words}", "Commands: {words}")
-CHALLENGE = _phrase(334, "", "{challenge}", "{challenge}")
 SEND_DATA = _phrase(
     354,
     "",

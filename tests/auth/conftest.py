@@ -60,8 +60,7 @@ class Work:
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     work = Work()
     monkeypatch.setattr(passwords, "CONTEXT", work)
-    monkeypatch.setattr(passwords, "_NOBODY", [])
-    passwords.warm_up()
+    monkeypatch.setattr(passwords, "_NOBODY", passwords.stand_in(work.context))
     return work
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
+import argon2
 import pytest
 from passlib.context import CryptContext
 
+from mailserver.auth import passwords
 from mailserver.auth.accounts import set_numen
 from mailserver.auth.backend import name_of_both
 from mailserver.store.ports.accounts import AccountState
@@ -191,6 +193,24 @@ def test_no_and_nobody_cost_the_same_work(setting: Setting, work: Work, password
     expected = 2 if password == NUMEN.lower() else 1
     assert [unknown, without_password, wrong, suspended] == [expected] * 4
     assert suspended_and_right == 1
+
+
+def test_what_stands_in_for_nobodys_verifier_is_like_any_other_and_costs_no_hash(
+    monkeypatch: pytest.MonkeyPatch, work: Work
+) -> None:
+    def hash_nothing(*_arguments: object) -> bytes:
+        raise AssertionError("a hash")
+
+    context: CryptContext = work.context
+    real = context.hash(PASSWORD)
+    with monkeypatch.context() as patch:
+        patch.setattr(argon2.low_level, "hash_secret", hash_nothing)
+        made = passwords.stand_in(context)
+    assert not context.needs_update(made)
+    assert [len(part) for part in made.split("$")] == [len(part) for part in real.split("$")]
+    assert made.split("$")[:4] == real.split("$")[:4]
+    assert made != passwords.stand_in(context)
+    assert not context.verify(PASSWORD, made)
 
 
 def test_looking_a_name_up_costs_no_hash(setting: Setting, work: Work) -> None:

@@ -149,8 +149,7 @@ def town(tmp_path: Path, peopled: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     """No secret of the tests may be in the log."""
     work, clock, log = Work(), Clock(), io.StringIO()
     monkeypatch.setattr(passwords, "CONTEXT", work)
-    monkeypatch.setattr(passwords, "_NOBODY", [])
-    passwords.warm_up()
+    monkeypatch.setattr(passwords, "_NOBODY", passwords.stand_in(work.context))
     configure(level="debug", log_format="json", stream=log)
     store = SqliteStore(shutil.copytree(peopled, tmp_path / "store"))
     town = _town_over(store, clock, work, log)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mailserver.keys.making import PRIVATE_MODE, write_new
 from mailserver.setup.certificate import Issued, issue, make_authority
-from mailserver.setup.files import PRIVATE_MODE, write_new
 
 
 def handshake(folder: Path, issued: Issued, trusted_pem: bytes, name: str) -> str | None:

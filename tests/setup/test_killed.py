@@ -82,8 +82,8 @@ def test_a_key_alone_stays_and_gets_its_certificate(tmp_path: Path) -> None:
 
 def test_drafts_of_others_are_not_swept_away(service: Path, run: Run) -> None:
     folder = half_made(service)
-    for name in ("numen.key.bak", "numen.key.0123abcd"):
+    for name in ("numen.key.bak", "numen.key.new"):
         (folder / name).write_text("x")
     assert run("init", folder, *WORDS).status == 0
     assert (folder / "numen.key.bak").exists()
-    assert not (folder / "numen.key.0123abcd").exists()
+    assert not (folder / "numen.key.new").exists()

@@ -121,12 +121,6 @@ def test_the_bare_postmaster_has_no_at_sign() -> None:
     assert str(Address("Postmaster", "")) == "Postmaster"
 
 
-def test_an_address_knows_whether_it_needs_smtputf8() -> None:
-    assert Address("jean", "d.fr").is_ascii
-    assert not Address("élodie", "d.fr").is_ascii
-    assert not Address("jean", "académie.fr").is_ascii
-
-
 @pytest.mark.parametrize(
     ("local", "parts"),
     [

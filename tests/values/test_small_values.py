@@ -59,8 +59,7 @@ def test_whatever_the_text_a_reply_is_one_line(code: int, enhanced: str, text: s
 def test_a_reply_says_its_class() -> None:
     assert Reply(250, "2.0.0", "ok").is_positive
     assert Reply(354, "", "go").is_positive
-    assert Reply(451, "4.3.0", "later").is_temporary
-    assert not Reply(550, "5.1.1", "no").is_temporary
+    assert not Reply(451, "4.3.0", "later").is_positive
     assert not Reply(550, "5.1.1", "no").is_positive
     assert Reply(250, "2.1.5", "ok").encode() == b"250 2.1.5 ok\r\n"
     assert Reply(354, "", "go on").encode() == b"354 go on\r\n"

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 DAY_S: Final = 86_400.0
 YEAR_S: Final = 365.25 * DAY_S
 
-CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="Code of a unit, as 0170705Z.")]
 UnitOption = Annotated[str, typer.Option("--unit", metavar="CODE", help="Code of a unit.")]
 UntilOption = Annotated[
     str, typer.Option("--until", metavar="DATE", help="The last day, as 2026-12-31.")

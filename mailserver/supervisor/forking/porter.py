@@ -30,7 +30,6 @@ class Porter:
     def __init__(self, words: Words) -> None:
         self._words = words
         self._last_words = LastWords()
-        self.answered_count = 0
 
     def answer(self, listeners: list[Listener], *, now_s: float) -> None:
         """Everybody who waits there now, up to MOST_AT_ONCE."""
@@ -42,5 +41,4 @@ class Porter:
                     self._turn_away(visitor, listener.name, now_s)
 
     def _turn_away(self, visitor: socket.socket, listener: str, now_s: float) -> None:
-        self.answered_count += 1
         self._last_words.say(visitor, self._words(listener), now_s=now_s)

@@ -1,7 +1,7 @@
 """Where the octets of a message go while they arrive: memory first, then a file.
 
 A body stays in memory up to the store's inline limit, and only while the
-process has memory for it (`MemoryBudget`); beyond either it goes to the
+process has memory for it (`Memory`); beyond either it goes to the
 store's spool, written by a small pool of threads.  `waiting_octets` is what
 the disk has not taken yet: whoever reads the socket pauses while
 `is_behind`, so a fast peer cannot fill the memory.
