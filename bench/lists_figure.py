@@ -22,7 +22,7 @@ from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import AcceptId, AccountId, ListId, make_accept_id
 from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy, Relay
 from smtp_relay.delivery.lists.expander import Expander
-from smtp_relay.delivery.lists.post import Workshop
+from smtp_relay.delivery.lists.post import ListContext
 
 MAX_S = 60.0
 DOMAIN = "ac-exemple.fr"
@@ -128,7 +128,7 @@ def _open_expander(store: SqliteStore, committer: Committer, pool: ThreadPoolExe
         submit=committer.submit,
         agent_id=store.queue.register_agent(now_s=now_s, until_s=now_s + 600),
         pool=pool,
-        shop=Workshop(
+        context=ListContext(
             hostname=f"mail.{DOMAIN}",
             ours=OurDomains(frozenset({DOMAIN}), DOMAIN),
             rules=(),

@@ -1,8 +1,8 @@
 """The delivery agent: moves each queued copy along its best route, and tells what became of it.
 
     worker     the process: `prepare` before the fork, `serve` after it
-    agent/     leases copies, keeps links busy, settles               (the shell, on the loop)
-    schedule/  which destination, how many links, when; what follows  (pure)
+    agent/     leases copies, keeps connections busy, settles         (the shell, on the loop)
+    schedule/  which destination, how many connections, what follows  (pure)
     resolve/   from a next hop to hosts, addresses and TLS            (asks `dns`, decides purely)
     dns/       questions and answers, cached                          (shell on dnspython)
     security/  DANE, MTA-STS, opportunistic TLS

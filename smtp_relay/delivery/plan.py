@@ -73,8 +73,8 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Itinerary:
-    """The way to one next hop.
+class DeliveryPlan:
+    """The delivery plan of one next hop: its hosts, and what binds the connections to them.
 
     site: connections and limits are shared by whatever has the same site: the
         set of hosts, and everything that binds a policy to them.
@@ -97,7 +97,7 @@ class Itinerary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unroutable:
-    """No way there: for good (NXDOMAIN, null MX, nothing at all) or for now.
+    """No plan: for good (NXDOMAIN, null MX, nothing at all) or for now.
 
     status: enhanced code (RFC 3463).
         5.1.2   no such domain, or nothing there that could take mail
@@ -129,4 +129,4 @@ class Diverted:
     steps: tuple[str, ...] = ()
 
 
-Way = Itinerary | Unroutable | Diverted
+Resolution = DeliveryPlan | Unroutable | Diverted

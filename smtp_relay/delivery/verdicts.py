@@ -83,7 +83,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Transaction:
     """One message for some recipients of one destination: one transaction.
 
     max_recipients is kept by who makes it, and the message is closed by them.
@@ -94,8 +94,8 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkFacts:
-    """Of an open link, for the journey."""
+class ConnectionFacts:
+    """Of an open connection, for the journey."""
 
     hop: Hop
     address: str  # IP address and port, as [192.0.2.1]:25
@@ -103,8 +103,8 @@ class LinkFacts:
 
 
 @dataclass(eq=False, kw_only=True)
-class LinkFailure(Exception):
-    """A link that could not be opened, or was refused as a whole, before any transaction.
+class ConnectionFailure(Exception):
+    """A connection that could not be opened, or was refused as a whole, before any transaction.
 
     is_permanent: the host said 5yz to the greeting or EHLO; another host may say better.
     is_policy: a TLS demand was not met; never to be tried in clear.

@@ -3,7 +3,7 @@
 See `mailserver.supervisor.contract`.  It runs until:
 
     told by               what happens
-    SIGTERM, SIGINT       no new lease; what is on links is finished, for at most DRAIN_S;
+    SIGTERM, SIGINT       no new lease; what is on connections is finished, for at most DRAIN_S;
                           settled, and the rest of the leases is given back
     `life_fd` at its end  the parent is gone: the same; what remotes have answered must be
                           written down, or it would be sent again
@@ -42,19 +42,19 @@ from mailserver.telemetry.log import get_log
 from mailserver.telemetry.reports import DANE_STATE, source_name
 from mailserver.values.ids import AgentId, make_accept_id
 from smtp_relay.delivery.agent.agent import Agent, Means
-from smtp_relay.delivery.agent.links import OpenLink
+from smtp_relay.delivery.agent.connections import OpenConnection
 from smtp_relay.delivery.agent.tenure import Tenure
 from smtp_relay.delivery.agent.timekeeper import SLICE_COPIES, Timekeeper
-from smtp_relay.delivery.client.link import Link, LinkListener, open_link
-from smtp_relay.delivery.client.options import LinkOptions, make_times
+from smtp_relay.delivery.client.connection import Connection, ConnectionListener, open_connection
+from smtp_relay.delivery.client.options import ConnectionOptions, make_times
 from smtp_relay.delivery.client.trust import Contexts, make_contexts
 from smtp_relay.delivery.dns.resolver import CachingResolver
 from smtp_relay.delivery.lists.dmarc import AuthorPolicies
 from smtp_relay.delivery.lists.expander import Expander
 from smtp_relay.delivery.lists.one_click import open_one_click
-from smtp_relay.delivery.lists.post import make_workshop
+from smtp_relay.delivery.lists.post import make_list_context
 from smtp_relay.delivery.reports.reporter import Reporter
-from smtp_relay.delivery.resolve.finder import open_wayfinder
+from smtp_relay.delivery.resolve.hop_resolver import open_hop_resolver
 from smtp_relay.delivery.schedule.dispatch import Dispatch
 from smtp_relay.delivery.schedule.orders import Limits, Open
 from smtp_relay.delivery.schedule.outcomes import Judge
@@ -105,8 +105,8 @@ def serve(prepared: Prepared, context: contract.WorkerContext) -> None:
 def make_limits(settings: Settings) -> Limits:
     delivery = settings.delivery
     return Limits(
-        max_links=delivery.max_connections,
-        site_links=delivery.destination_connections,
+        max_connections=delivery.max_connections,
+        site_connections=delivery.destination_connections,
         site_pause_s=delivery.destination_pause_s,
         max_recipients=delivery.max_recipients,
         max_messages=delivery.max_messages,
@@ -139,7 +139,7 @@ class Worker:
         self._report_pool = ThreadPoolExecutor(1, thread_name_prefix="reports")
         self._schedule = make_schedule(settings.delivery)
         self._tenure = Tenure(self._store.queue, wall_s=time.time, clock_s=time.monotonic)
-        self._wayfinder = open_wayfinder(settings, self._store.policies)
+        self._hop_resolver = open_hop_resolver(settings, self._store.policies)
         self._reporter = Reporter(
             settings=settings,
             store=self._store,
@@ -153,7 +153,7 @@ class Worker:
             self._store.queue,
             self._schedule,
             submit=self._committer.submit,
-            told=lambda _outcome: self._reporter.poke(),
+            told=lambda _outcome: self._reporter.notify(),
             wall_s=time.time,
             ends_s=ServiceClock(self._store.clock).ends_s,
         )
@@ -171,20 +171,20 @@ class Worker:
             submit=self._committer.submit,
             agent_id=agent_id,
             pool=self._list_pool,
-            shop=make_workshop(
+            context=make_list_context(
                 settings, open_spool=store.bodies.open_spool, signer=signer, outsiders=store.people
             ),
             is_strict=AuthorPolicies(self._loop, self._dns).is_strict,
             make_id=lambda: make_accept_id(time.time(), os.urandom(9)),
             wall_s=time.time,
             ends_s=ServiceClock(store.clock).ends_s,
-            told=self._reporter.poke,
+            told=self._reporter.notify,
             on_broken=self._broken_from_thread,
         )
 
     def _make_agent(self, agent_id: AgentId, prepared: Prepared) -> Agent:
         settings = self._context.settings
-        options = LinkOptions(
+        options = ConnectionOptions(
             hostname=settings.service.hostname,
             contexts=prepared.contexts,
             is_still_ours=self._tenure.is_still_ours,
@@ -194,11 +194,11 @@ class Worker:
         means = Means(
             store=self._store.queue,
             writer=self._committer,
-            ways=self._wayfinder,
-            open_link=_opener(self._loop, options),
+            resolutions=self._hop_resolver,
+            open_connection=_opener(self._loop, options),
             judge=Judge(self._schedule, random.random),
             wall_s=time.time,
-            told=self._reporter.poke,
+            told=self._reporter.notify,
             expand=self._expander.due,
             head_for=open_one_click(settings, self._store.lists, prepared.signer, time.time),
         )
@@ -222,7 +222,7 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await self._dns.close()
-        await self._wayfinder.close()
+        await self._hop_resolver.close()
 
     def close(self) -> None:
         """Write what waits, give back what is left, then let go of everything."""
@@ -244,12 +244,12 @@ class Worker:
         self._upkeep.every(LEASE_S / 2, lambda: self._in_pool(self._take_over))
         if self._context.index == 0:
             self._tasks.append(self._loop.create_task(self._keep_time()))
-            self._upkeep.every(REPORTER_S, self._reporter.poke)
-            self._reporter.poke()
+            self._upkeep.every(REPORTER_S, self._reporter.notify)
+            self._reporter.notify()
 
     async def _test_resolver(self) -> None:
         """Beside the mail: what goes by a route need not wait for a name server that is silent."""
-        await self._wayfinder.test_resolver()
+        await self._hop_resolver.test_resolver()
         self._report()
 
     def _in_pool(self, act: Callable[[], None]) -> None:
@@ -283,8 +283,8 @@ class Worker:
 
     def _report(self) -> None:
         counters = {name: float(value) for name, value in self._agent.counters.items()}
-        counters |= {"links": self._agent.link_count, "leased": self._agent.held_count}
-        counters[DANE_STATE] = self._wayfinder.dane_state
+        counters |= {"links": self._agent.connection_count, "leased": self._agent.held_count}
+        counters[DANE_STATE] = self._hop_resolver.dane_state
         counters |= self._signing
         source = source_name(DOOR, self._context.index)
         self._context.tell(counters)
@@ -293,7 +293,7 @@ class Worker:
     # --- ending -------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        """What is on links comes through, for at most DRAIN_S; the rest is cut off."""
+        """What is on connections comes through, for at most DRAIN_S; the rest is cut off."""
         deadline_s = self._loop.time() + contract.DRAIN_S - SETTLE_S
         self._agent.drain()
         self._expander.stop()
@@ -321,18 +321,18 @@ class Worker:
         os._exit(EX_TEMPFAIL)  # nothing that this process believes is safe to act on
 
 
-def _opener(loop: asyncio.AbstractEventLoop, options: LinkOptions) -> OpenLink:
-    async def opened(order: Open, listener: LinkListener) -> Link:
-        return await open_link(
+def _opener(loop: asyncio.AbstractEventLoop, options: ConnectionOptions) -> OpenConnection:
+    async def opened(order: Open, listener: ConnectionListener) -> Connection:
+        return await open_connection(
             order.hop,
             order.address,
-            protocol=order.itinerary.protocol,
-            login=order.itinerary.login,
+            protocol=order.plan.protocol,
+            login=order.plan.login,
             options=options,
             loop=loop,
             listener=listener,
             may_pipeline=order.may_pipeline,
-            may_be_ourselves=not order.itinerary.is_by_dns,
+            may_be_ourselves=not order.plan.is_by_dns,
         )
 
     return opened

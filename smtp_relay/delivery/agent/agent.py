@@ -1,6 +1,6 @@
 """The delivery agent: carries out what `dispatch` decides, on the loop.
 
-    wake-up, timers --> Dispatch --orders--> leases, links, settlements
+    wake-up, timers --> Dispatch --orders--> leases, connections, settlements
                            ^                        |
                            +------- facts ----------+
 
@@ -36,21 +36,21 @@ from mailserver.store.ports.writes import Outcome
 from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AgentId, DestinationId
 from mailserver.values.message import HOLDS_NUL
-from smtp_relay.delivery.agent.links import Carrier, OpenLink
+from smtp_relay.delivery.agent.connections import AgentConnection, OpenConnection
 from smtp_relay.delivery.agent.read_ahead import ReadAhead
 from smtp_relay.delivery.agent.settling import Settler
 from smtp_relay.delivery.lists.one_click import HeadFor
-from smtp_relay.delivery.plan import Unroutable, Way
+from smtp_relay.delivery.plan import Resolution, Unroutable
 from smtp_relay.delivery.schedule.dispatch import Dispatch
 from smtp_relay.delivery.schedule.orders import (
     Ask,
-    Bundle,
     Close,
     Fate,
     Give,
     Note,
     Open,
     Order,
+    RecipientBatch,
     Resolve,
     Result,
     Settle,
@@ -69,7 +69,7 @@ from smtp_relay.delivery.schedule.outcomes import (
     trouble_of,
     unroutable,
 )
-from smtp_relay.delivery.verdicts import LinkFailure, Parcel, Verdict
+from smtp_relay.delivery.verdicts import ConnectionFailure, Transaction, Verdict
 
 LOOK_AT_MOST_S: Final = 0.02  # each commit of the receiving side wakes us
 POLL_S: Final = 1.0
@@ -84,10 +84,10 @@ _BUG = Unroutable(
 )
 
 
-class Ways(Protocol):
-    """What the agent asks of the way-finder."""
+class Resolutions(Protocol):
+    """What the agent asks of the resolver."""
 
-    async def find(self, next_hop: str) -> Way: ...
+    async def find(self, next_hop: str) -> Resolution: ...
 
     def forget(self, next_hop: str) -> None:
         """Look again at the next `find`."""
@@ -99,14 +99,14 @@ class Means:
     """What the agent works with.
 
     wall_s: Unix time.  told: reports may be owed now, by a settlement or by whoever woke us.
-    expand: gets the destinations that are lists; they have no way to be found.
+    expand: gets the destinations that are lists; they have no hosts to be found.
     head_for: of a copy that leaves under a sender of its own; None: as it is kept.
     """
 
     store: Queue
     writer: Submitter
-    ways: Ways
-    open_link: OpenLink
+    resolutions: Resolutions
+    open_connection: OpenConnection
     judge: Judge
     wall_s: Callable[[], float]
     told: Callable[[], None]
@@ -129,7 +129,7 @@ class Agent:
         self._dispatch = dispatch
         self._means = means
         self._log = get_log("delivery")
-        self._carriers: dict[int, Carrier] = {}
+        self._connections: dict[int, AgentConnection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._settler = Settler(
             loop,
@@ -153,33 +153,33 @@ class Agent:
         self._tick()
 
     def drain(self) -> None:
-        """Lease nothing more; finish what is on links."""
+        """Lease nothing more; finish what is on connections."""
         if self._is_draining:
             return
         self._is_draining = True
         self._loop.remove_reader(self._means.store.wakeup_fd())
         self._dispatch.drain()
-        for carrier in self._carriers.values():
-            carrier.stop_opening()
+        for connection in self._connections.values():
+            connection.stop_opening()
         self._run()
 
     def abort(self) -> None:
-        """Cut every link; what was on the wire is deferred."""
-        for carrier in tuple(self._carriers.values()):
-            carrier.abort()
+        """Cut every connection; what was on the wire is deferred."""
+        for connection in tuple(self._connections.values()):
+            connection.abort()
 
     @property
     def is_done(self) -> bool:
         """After `drain`: nothing is on the way any more, neither out nor to the disk."""
-        return not (self._carriers or self._open_writes) and self._settler.is_done
+        return not (self._connections or self._open_writes) and self._settler.is_done
 
     @property
     def counters(self) -> Counter[str]:
         return self._settler.counters
 
     @property
-    def link_count(self) -> int:
-        return len(self._carriers)
+    def connection_count(self) -> int:
+        return len(self._connections)
 
     @property
     def held_count(self) -> int:
@@ -245,14 +245,16 @@ class Agent:
     def _carry_out(self, order: Order) -> None:
         match order:
             case Give():
-                self._give(order.number, order.bundle)
+                self._give(order.number, order.batch)
             case Ask():
                 self._ask(order.destination_id, order.limit)
             case Open():
-                self._carriers[order.number] = Carrier(self, self._means.open_link, order)
-                self._spawn(self._carriers[order.number].open())
+                self._connections[order.number] = AgentConnection(
+                    self, self._means.open_connection, order
+                )
+                self._spawn(self._connections[order.number].open())
             case Close():
-                self._carriers[order.number].close()
+                self._connections[order.number].close()
             case Resolve():
                 self._spawn(self._find(order))
             case Settle():
@@ -270,12 +272,12 @@ class Agent:
         task.add_done_callback(self._tasks.discard)
 
     async def _find(self, order: Resolve) -> None:
-        way: Way = _BUG
+        resolution: Resolution = _BUG
         try:
-            way = await self._means.ways.find(order.next_hop)
+            resolution = await self._means.resolutions.find(order.next_hop)
         except Exception as error:  # noqa: BLE001 - the top of a task
-            self._log.error("way not found", next_hop=order.next_hop, exc_info=error)
-        self._dispatch.way_found(order.destination_id, way, self._loop.time())
+            self._log.error("next hop not resolved", next_hop=order.next_hop, exc_info=error)
+        self._dispatch.resolved(order.destination_id, resolution, self._loop.time())
         self._run()
 
     def _ask(self, destination_id: DestinationId, limit: int) -> None:
@@ -311,78 +313,85 @@ class Agent:
             at_s=now_s,
         )
         if failed:
-            self._means.ways.forget(order.next_hop)
+            self._means.resolutions.forget(order.next_hop)
             self._log.info("next hop rests", next_hop=order.next_hop, error=order.error)
         self._write(note, lambda _outcome: self._dispatch.hop_noted(order.destination_id))
 
-    # --- parcels ------------------------------------------------------------------------------
+    # --- transactions -------------------------------------------------------------------------
 
-    def _give(self, number: int, bundle: Bundle) -> None:
-        message = self._opened(bundle)
+    def _give(self, number: int, batch: RecipientBatch) -> None:
+        message = self._opened(batch)
         if message is None:
-            self._dispatch.parcel_done(number, bundle, Result.OURS, self._loop.time())
+            self._dispatch.transaction_done(number, batch, Result.OURS, self._loop.time())
             return
-        sender = bundle.copies[0].sender
+        sender = batch.copies[0].sender
         if sender is not None and self._means.head_for is not None:
             message.head = self._means.head_for(message, sender)
-        self._carriers[number].offer(Parcel(message=message, copies=bundle.copies), bundle)
+        self._connections[number].offer(Transaction(message=message, copies=batch.copies), batch)
 
-    def _opened(self, bundle: Bundle) -> QueuedMessage | None:
+    def _opened(self, batch: RecipientBatch) -> QueuedMessage | None:
         """None: our store does not give it, or no server has to take it; that is settled."""
         trouble, message = _NO_BODY, None
         try:
-            message = self._messages.open(bundle.message_id)
+            message = self._messages.open(batch.message_id)
         except BodyLost as error:  # the store has said so in the log
-            self._settler.add(lost(bundle.copies, error.fault, self._means.wall_s()))
+            self._settler.add(lost(batch.copies, error.fault, self._means.wall_s()))
             return None
         except StoreError as error:
             trouble = replace(_NO_BODY, words=f"{_NO_BODY.words}: {error}")
-            self._log.error("message not read", message=bundle.message_id, error=str(error))
+            self._log.error("message not read", message=batch.message_id, error=str(error))
         wall_s = self._means.wall_s()
         if message is None:
-            self._settler.add(self._means.judge.unsent(bundle.copies, trouble, wall_s))
+            self._settler.add(self._means.judge.unsent(batch.copies, trouble, wall_s))
         elif message.has_nul:
             message.close()
-            self._settler.add(unroutable(bundle.copies, _HAS_NUL, message.reverse_path, wall_s))
+            self._settler.add(unroutable(batch.copies, _HAS_NUL, message.reverse_path, wall_s))
             return None
         return message
 
-    def parcel_done(
-        self, carrier: Carrier, parcel: Parcel, bundle: Bundle, verdicts: Sequence[Verdict]
+    def transaction_done(
+        self,
+        connection: AgentConnection,
+        transaction: Transaction,
+        batch: RecipientBatch,
+        verdicts: Sequence[Verdict],
     ) -> None:
-        """Called by a carrier; the parcel's message is closed here."""
-        parcel.message.close()
-        now_s, wall_s, facts = self._loop.time(), self._means.wall_s(), carrier.facts
+        """Called by a connection; the transaction's message is closed here."""
+        transaction.message.close()
+        now_s, wall_s, facts = self._loop.time(), self._means.wall_s(), connection.facts
         goes_on = may_any_go_on(verdicts) and self._dispatch.has_next_host(
-            carrier.number, bundle, now_s
+            connection.number, batch, now_s
         )
         relayed, others = self._means.judge.outcomes(
-            parcel, verdicts, facts, wall_s, goes_on=goes_on
+            transaction, verdicts, facts, wall_s, goes_on=goes_on
         )
         self._settler.add(others, relayed)
-        self._dispatch.parcel_done(
-            carrier.number,
-            bundle,
+        self._dispatch.transaction_done(
+            connection.number,
+            batch,
             result_of(verdicts),
             now_s,
-            excess=excess_of(parcel, verdicts),
-            onward=onward_of(parcel, verdicts, facts, wall_s) if goes_on else (),
+            excess=excess_of(transaction, verdicts),
+            onward=onward_of(transaction, verdicts, facts, wall_s) if goes_on else (),
             trouble=trouble_of(verdicts, facts),
         )
         self._run()
 
-    def parcel_not_taken(self, carrier: Carrier, bundle: Bundle) -> None:
-        self._dispatch.parcel_not_taken(carrier.number, bundle)
+    def transaction_not_taken(self, connection: AgentConnection, batch: RecipientBatch) -> None:
+        self._dispatch.transaction_not_taken(connection.number, batch)
 
-    def link_opened(self, carrier: Carrier) -> None:
-        self._dispatch.link_opened(carrier.number, self._loop.time())
+    def connection_opened(self, connection: AgentConnection) -> None:
+        self._dispatch.connection_opened(connection.number, self._loop.time())
         self._run()
 
-    def link_lost(
-        self, carrier: Carrier, failure: LinkFailure | None, untouched: Sequence[Bundle]
+    def connection_ended(
+        self,
+        connection: AgentConnection,
+        failure: ConnectionFailure | None,
+        untouched: Sequence[RecipientBatch],
     ) -> None:
-        del self._carriers[carrier.number]
-        self._dispatch.link_lost(carrier.number, failure, untouched, self._loop.time())
+        del self._connections[connection.number]
+        self._dispatch.connection_ended(connection.number, failure, untouched, self._loop.time())
         self._run()
 
     # --- what is written --------------------------------------------------------------------

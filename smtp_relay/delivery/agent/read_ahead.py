@@ -1,4 +1,4 @@
-"""Messages that links will want next, read many at a time.
+"""Messages that connections will want next, read many at a time.
 
 A look into the store costs nearly the same for one small message as for many.
 So what was leased is remembered in its order, and whoever opens a message gets

@@ -1,20 +1,20 @@
 """One connection without its socket: octets in, octets out, verdicts.
 
-    opening -> open <-> one parcel on the wire, one behind it -> QUIT -> over
+    opening -> open <-> one transaction on the wire, one behind it -> QUIT -> over
 
-With PIPELINING (RFC 2920 §3.1) the envelope of the next parcel travels behind
+With PIPELINING (RFC 2920 §3.1) the envelope of the next transaction travels behind
 the final dot of the one before, so that a message costs one write and one
-read; without it, one command at a time.  At most two parcels are here, so a
+read; without it, one command at a time.  At most two transactions are here, so a
 lost connection loses little.
 
 A peer must read on behind a dot (RFC 2920 §3.2).  Where the dot is answered and
 what followed it is not, or out of step, the peer or a proxy before it has lost
-it: that parcel is untouched, and the failure says why (`lost_past_dot`).  The
+it: that transaction is untouched, and the failure says why (`lost_past_dot`).  The
 same holds where it answers MAIL and not all of what was sent with it, or none of
-it (`lost_behind_mail`): whoever opens the next link asks for no pipelining.
+it (`lost_behind_mail`): whoever opens the next connection asks for no pipelining.
 
 Whatever the peer says, nothing here raises: nonsense ends the conversation in
-words, each parcel gets its verdicts exactly once or is handed back untouched,
+words, each transaction gets its verdicts exactly once or is handed back untouched,
 and memory is bounded by `ReplyReader` and by one chunk of content.
 """
 
@@ -33,9 +33,9 @@ from smtp_relay.delivery.client.content import (
 )
 from smtp_relay.delivery.client.opening import Opening, Step
 from smtp_relay.delivery.client.replies import CLOSING, Reply, ReplyReader, readable
-from smtp_relay.delivery.client.transaction import Next, Senseless, Stage, Transaction
+from smtp_relay.delivery.client.transaction import Next, Senseless, Stage, TransactionState
 from smtp_relay.delivery.plan import Protocol
-from smtp_relay.delivery.verdicts import Kind, LinkFailure, Parcel, Phase, Scope, Verdict
+from smtp_relay.delivery.verdicts import ConnectionFailure, Kind, Phase, Scope, Transaction, Verdict
 
 _QUIT: Final = b"QUIT\r\n"
 _AWAITED: Final = {
@@ -50,7 +50,7 @@ class Conversation:
     """
     is_still_ours: asked right before content and before its end; False ends the
         conversation, and the peer never sees the final dot.
-    finished: parcels with their verdicts, for the shell to take away.
+    finished: transactions with their verdicts, for the shell to take away.
     is_over, failure, untouched: how it ended.  failure is None at a clean end.
     progress_count: changes whenever the peer has moved on; the time-outs rest on it.
     """
@@ -88,18 +88,18 @@ class Conversation:
         self._awaited_count = 1  # answers to what the peer has surely got: first its greeting
         self._asked_count = 0  # and to what is said since the last octets came
         self._output: list[bytes] = []
-        self._now: Transaction | None = None
-        self._next: Transaction | None = None
+        self._now: TransactionState | None = None
+        self._next: TransactionState | None = None
         self._content: Iterator[bytes] | None = None
         self._held = b""  # a chunk of BDAT, until it is known whether another one follows
         self._needs_reset = False
         self._begun_count = 0
         self._is_closing = False
         self._has_said_quit = False
-        self.finished: list[tuple[Parcel, list[Verdict]]] = []
+        self.finished: list[tuple[Transaction, list[Verdict]]] = []
         self.is_over = False
-        self.failure: LinkFailure | None = None
-        self.untouched: list[Parcel] = []
+        self.failure: ConnectionFailure | None = None
+        self.untouched: list[Transaction] = []
         self.progress_count = 0
 
     # --- what the shell asks ---------------------------------------------------------
@@ -168,25 +168,25 @@ class Conversation:
         """The handshake is done and what it proved is enough."""
         self._say(self._opening.be_encrypted(), 1)
 
-    def refuse(self, failure: LinkFailure) -> None:
+    def refuse(self, failure: ConnectionFailure) -> None:
         """The handshake proved too little."""
         self._end(failure)
 
-    def offer(self, parcel: Parcel) -> None:
-        """Take one more parcel; only while `has_room`."""
-        transaction = Transaction(parcel, self._opening.offers, self._protocol)
-        if transaction.stage is Stage.DONE:
-            self.finished.append((parcel, transaction.final_verdicts()))
+    def offer(self, transaction: Transaction) -> None:
+        """Take one more transaction; only while `has_room`."""
+        state = TransactionState(transaction, self._opening.offers, self._protocol)
+        if state.stage is Stage.DONE:
+            self.finished.append((transaction, state.final_verdicts()))
             return
         self._begun_count += 1
         self.progress_count += 1
         if self._now is None:
-            self._now = transaction
-            self._begin(transaction)
+            self._now = state
+            self._begin(state)
             return
-        self._next = transaction
+        self._next = state
         if self._now.stage is Stage.DOT and self._opening.offers.pipelining:
-            self._begin(transaction)
+            self._begin(state)
 
     def next_chunk(self) -> bytes | None:
         """More content of a large message; None: there is none to send now."""
@@ -260,32 +260,32 @@ class Conversation:
     def _hear_opening(self, reply: Reply) -> None:
         try:
             command = self._opening.answer(reply)
-        except LinkFailure as failure:
+        except ConnectionFailure as failure:
             self._end(failure)
             return
         if command:
             self._say(command, 1)
 
-    def _hear_about(self, transaction: Transaction, reply: Reply) -> None:
+    def _hear_about(self, state: TransactionState, reply: Reply) -> None:
         if reply.code == CLOSING:
             self._break_off(Kind.LATER, reply.status, reply.words)
             return
-        if transaction.is_out_of_step(reply):
+        if state.is_out_of_step(reply):
             what = "a final dot" if self._is_unanswered_past_dot() else "MAIL in one packet"
             self._fail("4.5.0", f"it lost what followed {what}: {reply.words}")
             return
         try:
-            wanted = transaction.answer(reply)
+            wanted = state.answer(reply)
         except Senseless:
             words = f"an answer that makes no sense here: {reply.words}"
             self._fail("4.5.0", words)
             return
         if wanted is Next.CONTENT:
-            self._send_content(transaction)
+            self._send_content(state)
         elif wanted is Next.DONE:
-            self._finish(transaction)
+            self._finish(state)
         elif wanted is Next.COMMAND:
-            self._say(transaction.next_command(), 1)
+            self._say(state.next_command(), 1)
         elif wanted is Next.EMPTY_DOT:
             self._send_nothing()
 
@@ -304,29 +304,29 @@ class Conversation:
             now.refuse_early(reply)
             self._fail(reply.status, f"it stopped the message: {reply.words}")
 
-    def _is_unsent(self, transaction: Transaction) -> bool:
+    def _is_unsent(self, state: TransactionState) -> bool:
         """The final dot has not left: not said yet, or said since the octets came that we read."""
-        is_said_just_now = transaction.stage is Stage.DOT and self._asked_count > 0
-        return transaction.stage is Stage.BODY or is_said_just_now
+        is_said_just_now = state.stage is Stage.DOT and self._asked_count > 0
+        return state.stage is Stage.BODY or is_said_just_now
 
     def _fail_before_handshake(self) -> None:
         """What comes here in clear would pose as an answer over TLS (command injection)."""
         self._fail("4.7.0", "it sent more than its answer to STARTTLS before it")
 
-    # --- parcels -------------------------------------------------------------------------
+    # --- transactions -------------------------------------------------------------------------
 
-    def _begin(self, transaction: Transaction) -> None:
-        transaction.is_past_dot = transaction is self._next
-        octets, count = transaction.begin(with_reset=self._needs_reset)
+    def _begin(self, state: TransactionState) -> None:
+        state.is_past_dot = state is self._next
+        octets, count = state.begin(with_reset=self._needs_reset)
         self._needs_reset = False
         self._say(octets, count)
 
-    def _send_content(self, transaction: Transaction) -> None:
-        message = transaction.parcel.message
+    def _send_content(self, state: TransactionState) -> None:
+        message = state.transaction.message
         if not self._is_still_ours():
             self._fail_lease()
             return
-        if transaction.has_chunking:
+        if state.has_chunking:
             self._output.append(b"BDAT %d LAST\r\n" % message.size_octets)
             self._held = b""
             self._content = raw_chunks(message)
@@ -336,19 +336,19 @@ class Conversation:
             self._content = stuffed_chunks(message)
             return
         self._output.append(content)
-        self._say(ending(message), transaction.content_answer_count)
-        self._content_sent(transaction)
+        self._say(ending(message), state.content_answer_count)
+        self._content_sent(state)
 
-    def _end_content(self, transaction: Transaction) -> None:
+    def _end_content(self, state: TransactionState) -> None:
         if not self._is_still_ours():
             self._fail_lease()
             return
-        octets = self._held if transaction.has_chunking else ending(transaction.parcel.message)
-        self._say(octets, transaction.content_answer_count)
-        self._content_sent(transaction)
+        octets = self._held if state.has_chunking else ending(state.transaction.message)
+        self._say(octets, state.content_answer_count)
+        self._content_sent(state)
 
-    def _content_sent(self, transaction: Transaction) -> None:
-        transaction.content_sent()
+    def _content_sent(self, state: TransactionState) -> None:
+        state.content_sent()
         if self._next is not None and self._opening.offers.pipelining:
             self._begin(self._next)
 
@@ -362,9 +362,9 @@ class Conversation:
         else:
             self._say(FINAL_DOT, 1)
 
-    def _finish(self, transaction: Transaction) -> None:
-        self.finished.append((transaction.parcel, transaction.final_verdicts()))
-        self._needs_reset = transaction.needs_reset
+    def _finish(self, state: TransactionState) -> None:
+        self.finished.append((state.transaction, state.final_verdicts()))
+        self._needs_reset = state.needs_reset
         self._now, self._next = self._next, None
         if self._now is not None and self._now.stage is Stage.WAITING:
             self._begin(self._now)
@@ -385,7 +385,7 @@ class Conversation:
         self._break_off(Kind.BROKEN, "4.3.0", words, Scope.OURS)
 
     def _break_off(self, kind: Kind, status: str, words: str, scope: Scope = Scope.HOST) -> None:
-        """The failure of a link is temporary, whatever the peer called it."""
+        """The failure of a connection is temporary, whatever the peer called it."""
         phase = self.phase or Phase.MAIL
         words = readable(words.encode("utf-8"))
         if self.wants_handshake:
@@ -398,10 +398,10 @@ class Conversation:
         if self._now is not None and not is_untouched:
             self._now.break_off(kind, status, words, scope)
             self._needs_reset = True
-            self.finished.append((self._now.parcel, self._now.final_verdicts()))
+            self.finished.append((self._now.transaction, self._now.final_verdicts()))
             self._now = None
         self._end(
-            LinkFailure(
+            ConnectionFailure(
                 phase=phase,
                 status=f"4{status[1:]}",
                 words=words,
@@ -410,26 +410,26 @@ class Conversation:
             )
         )
 
-    def _is_untouched(self, transaction: Transaction | None) -> bool:
+    def _is_untouched(self, state: TransactionState | None) -> bool:
         """It may go elsewhere at once: nothing of its content was sent.
 
         Also the first one after others that nobody answered: a server may close a
         connection that was idle just when we write.  On a new connection it
         counts as an attempt, or a server that always does this would be asked for ever.
         """
-        if transaction is None or transaction.stage is Stage.WAITING:
+        if state is None or state.stage is Stage.WAITING:
             return True
         is_first = self._begun_count <= 1 + (self._next is not None)
-        return not is_first and not transaction.has_answer
+        return not is_first and not state.has_answer
 
     def _is_unanswered_past_dot(self) -> bool:
         """The dot before it was answered, or it would not be the one on the wire."""
         now = self._now
         return now is not None and now.is_past_dot and not now.has_answer
 
-    def _end(self, failure: LinkFailure | None) -> None:
+    def _end(self, failure: ConnectionFailure | None) -> None:
         waiting = (self._now, self._next)
-        self.untouched = [one.parcel for one in waiting if one is not None]
+        self.untouched = [one.transaction for one in waiting if one is not None]
         self._now = self._next = self._content = None
         self._held = b""
         self._output = []

@@ -1,4 +1,4 @@
-"""MAIL and RCPT for one parcel, and what this hop cannot take at all.
+"""MAIL and RCPT for one transaction, and what this hop cannot take at all.
 
 Nothing is ever rewritten for a hop that lacks an extension: such a copy is
 REFUSED here, with the code of the extension's own RFC.  The one liberty: the
@@ -17,7 +17,7 @@ from mailserver.store.ports.queue import LeasedCopy, QueuedMessage
 from mailserver.values.address import fold_domain
 from mailserver.values.message import Notify
 from smtp_relay.delivery.client.offers import Offers
-from smtp_relay.delivery.verdicts import Kind, Parcel, Phase, Scope, Verdict
+from smtp_relay.delivery.verdicts import Kind, Phase, Scope, Transaction, Verdict
 
 _UNSAFE = re.compile(rb"[\x00-\x1f\x7f]")
 _XTEXT = re.compile(r"[!-~]+")
@@ -28,7 +28,7 @@ _NOTIFY_WORDS = ((Notify.SUCCESS, "SUCCESS"), (Notify.FAILURE, "FAILURE"), (Noti
 class Envelope:
     """mail, rcpts: whole commands with CRLF.
 
-    copy_nos: to which place in `Parcel.copies` each of `rcpts` belongs.
+    copy_nos: to which place in `Transaction.copies` each of `rcpts` belongs.
     verdicts: one for each copy; None where only the peer can tell.
     has_chunking: BDAT instead of DATA.
     """
@@ -40,10 +40,10 @@ class Envelope:
     has_chunking: bool = False
 
 
-def write_envelope(parcel: Parcel, offers: Offers) -> Envelope:
+def write_envelope(transaction: Transaction, offers: Offers) -> Envelope:
     """The commands for what this hop can take, and verdicts for what it cannot."""
-    message = parcel.message
-    own = parcel.copies[0].sender
+    message = transaction.message
+    own = transaction.copies[0].sender
     sender = encode_address(message.reverse_path if own is None else own)
     try:
         needs_utf8 = not sender.isascii() or _has_utf8_header(message)
@@ -55,13 +55,13 @@ def write_envelope(parcel: Parcel, offers: Offers) -> Envelope:
             words=str(error),
             scope=Scope.OURS,
         )
-        return Envelope(verdicts=[ours] * len(parcel.copies))
+        return Envelope(verdicts=[ours] * len(transaction.copies))
     refusal = _refusal_of_message(message, sender, offers, needs_utf8=needs_utf8)
-    envelope = Envelope(verdicts=[refusal] * len(parcel.copies))
+    envelope = Envelope(verdicts=[refusal] * len(transaction.copies))
     if refusal is not None:
         return envelope
     may_be_limited = offers.max_recipients is not None
-    for copy_no, copy in enumerate(parcel.copies):
+    for copy_no, copy in enumerate(transaction.copies):
         has_wishes = offers.dsn and (copy.notify or copy.original_recipient)
         command = None if has_wishes or may_be_limited else _plain_rcpt(copy.recipient)
         if command is not None:

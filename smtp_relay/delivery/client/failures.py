@@ -6,14 +6,14 @@ import ssl
 from collections.abc import Sequence
 
 from smtp_relay.delivery.plan import TlsDemand, TlsLevel
-from smtp_relay.delivery.verdicts import LinkFailure, Phase
+from smtp_relay.delivery.verdicts import ConnectionFailure, Phase
 
 
-def handshake_failure(tls: TlsDemand, error: BaseException) -> LinkFailure:
+def handshake_failure(tls: TlsDemand, error: BaseException) -> ConnectionFailure:
     """Wished for: another try in clear.  Demanded: never."""
     is_demanded = tls.level > TlsLevel.OPPORTUNISTIC
     words = f"the TLS handshake failed: {reason_of(error)}"
-    return LinkFailure(
+    return ConnectionFailure(
         phase=Phase.TLS,
         status="4.7.5",
         words=f"{tls.source} demands TLS, but {words}" if is_demanded else words,
@@ -22,9 +22,9 @@ def handshake_failure(tls: TlsDemand, error: BaseException) -> LinkFailure:
     )
 
 
-def trust_failure(tls: TlsDemand, why: str) -> LinkFailure:
+def trust_failure(tls: TlsDemand, why: str) -> ConnectionFailure:
     words = f"{tls.source} demands a certificate that can be trusted: {why}"
-    return LinkFailure(phase=Phase.TLS, status="4.7.5", words=words, is_policy=True)
+    return ConnectionFailure(phase=Phase.TLS, status="4.7.5", words=words, is_policy=True)
 
 
 def reason_of(error: BaseException) -> str:

@@ -5,7 +5,7 @@
 HELLO is EHLO (LHLO for LMTP); HELO follows where EHLO is refused and nothing
 that only EHLO could offer is demanded (RFC 5321 §3.2).  What was said before a
 handshake is forgotten (RFC 3207 §4.2).  Every answer that leads no further is
-a `LinkFailure`: permanent only where the host said 5yz to the greeting or to
+a `ConnectionFailure`: permanent only where the host said 5yz to the greeting or to
 every hello.
 """
 
@@ -21,7 +21,7 @@ from smtp_relay.delivery.client.failures import handshake_failure
 from smtp_relay.delivery.client.offers import NO_OFFERS, parse_offers
 from smtp_relay.delivery.client.replies import Reply
 from smtp_relay.delivery.plan import Login, Protocol, TlsDemand, TlsLevel
-from smtp_relay.delivery.verdicts import LinkFailure, Phase
+from smtp_relay.delivery.verdicts import ConnectionFailure, Phase
 
 
 class Step(Enum):
@@ -91,7 +91,7 @@ class Opening:
         """What to say next; nothing in the steps HANDSHAKE and OPEN.
 
         Raises:
-            LinkFailure: it leads no further.
+            ConnectionFailure: it leads no further.
         """
         return self._ANSWERS[self.step](self, reply)
 
@@ -101,7 +101,7 @@ class Opening:
         self.offers = NO_OFFERS
         return self._say_hello()
 
-    def handshake_failed(self, words: str) -> LinkFailure:
+    def handshake_failed(self, words: str) -> ConnectionFailure:
         """Before it began: as it would be a moment later, so that no race decides what is done."""
         return handshake_failure(self._demand, EOFError(words))
 
@@ -137,7 +137,7 @@ class Opening:
         name = reply.lines[0].split(b" ", 1)[0].rstrip(b".").lower()
         if not self._may_be_ourselves and name == self._hostname.lower():
             words = f"it answers with our own name, {name.decode('ascii')}: it is this server"
-            raise LinkFailure(phase=Phase.HELLO, status="4.4.6", words=words)
+            raise ConnectionFailure(phase=Phase.HELLO, status="4.4.6", words=words)
 
     def _secure(self) -> bytes:
         """STARTTLS where it is wished for or demanded, else on."""
@@ -158,7 +158,7 @@ class Opening:
 
     def _go_on_in_clear(self, why: str) -> bytes:
         if self._demand.level > TlsLevel.OPPORTUNISTIC:
-            raise LinkFailure(
+            raise ConnectionFailure(
                 phase=Phase.TLS,
                 status="4.7.4",
                 words=f"{self._demand.source} demands TLS: {why}",
@@ -173,7 +173,7 @@ class Opening:
             return b""
         if not self._is_encrypted and not self._may_log_in_clear:
             words = f"no password is sent in clear ({self.clear_note})"
-            raise LinkFailure(phase=Phase.AUTH, status="4.7.4", words=words, is_policy=True)
+            raise ConnectionFailure(phase=Phase.AUTH, status="4.7.4", words=words, is_policy=True)
         return self._begin_auth(self._login)
 
     def _begin_auth(self, login: Login) -> bytes:
@@ -186,7 +186,7 @@ class Opening:
             self.step = Step.USER
             return b"AUTH LOGIN\r\n"
         words = "it offers neither AUTH PLAIN nor AUTH LOGIN, and this route has a password"
-        raise LinkFailure(phase=Phase.AUTH, status="4.7.4", words=words)
+        raise ConnectionFailure(phase=Phase.AUTH, status="4.7.4", words=words)
 
     def _on_challenge(self, reply: Reply) -> bytes:
         """LOGIN asks for two things in words that nobody checks: the name, then the password."""
@@ -206,21 +206,21 @@ class Opening:
         if reply.code not in {535, 534, 538}:
             raise self._failure(reply, is_final=False)
         words = f"the user name or the password of this route is refused: {reply.words}"
-        raise LinkFailure(phase=Phase.AUTH, status="4.7.8", words=words[:1000])
+        raise ConnectionFailure(phase=Phase.AUTH, status="4.7.8", words=words[:1000])
 
     def _on_nothing(self, reply: Reply) -> bytes:
-        raise LinkFailure(
+        raise ConnectionFailure(
             phase=self.phase, status="4.5.0", words=f"an answer to nothing: {reply.words}"[:1000]
         )
 
-    def _failure(self, reply: Reply, *, is_final: bool = True) -> LinkFailure:
+    def _failure(self, reply: Reply, *, is_final: bool = True) -> ConnectionFailure:
         """A refusal in the peer's words; 2yz and 3yz where they make no sense are temporary."""
         if reply.code < 400:
             words = f"an answer that makes no sense here: {reply.words}"[:1000]
-            return LinkFailure(phase=self.phase, status="4.5.0", words=words)
+            return ConnectionFailure(phase=self.phase, status="4.5.0", words=words)
         is_permanent = reply.is_permanent and is_final
         status = reply.status if is_permanent else f"4{reply.status[1:]}"
-        return LinkFailure(
+        return ConnectionFailure(
             phase=self.phase, status=status, words=reply.words, is_permanent=is_permanent
         )
 

@@ -1,4 +1,4 @@
-"""What every link of an agent is opened with."""
+"""What every connection of an agent is opened with."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Times:
 
     @property
     def tick_s(self) -> float:
-        """How often a link looks at its clock: a quarter of the shortest, at most 15 s."""
+        """How often a connection looks at its clock: a quarter of the shortest, at most 15 s."""
         shortest = min(self.greeting_s, self.command_s, self.data_s, self.block_s, self.dot_s)
         return min(shortest / 4, 15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkOptions:
+class ConnectionOptions:
     """
     hostname: what we call ourselves in EHLO.
     is_still_ours: asked right before the content of a message and before its

@@ -1,4 +1,4 @@
-"""One parcel on the wire: each answer in turn, and what it means for each copy.
+"""One transaction on the wire: each answer in turn, and what it means for each copy.
 
     WAITING -> [RSET] -> MAIL -> RCPT... -> [DATA] -> BODY -> DOT -> DONE
                                                +---> DISCARD ------> DONE
@@ -20,7 +20,7 @@ from smtp_relay.delivery.client.envelope import Envelope, write_envelope
 from smtp_relay.delivery.client.offers import Offers
 from smtp_relay.delivery.client.replies import CLOSING, Reply
 from smtp_relay.delivery.plan import Protocol
-from smtp_relay.delivery.verdicts import Kind, Parcel, Phase, Scope, Verdict
+from smtp_relay.delivery.verdicts import Kind, Phase, Scope, Transaction, Verdict
 
 _RSET = b"RSET\r\n"
 _DATA = b"DATA\r\n"
@@ -72,7 +72,7 @@ PHASES = {
 }
 
 
-class Transaction:
+class TransactionState:
     """
     needs_reset: the peer may still hold something of it when it is DONE.
     is_past_dot: it was begun behind the final dot of the one before, unanswered then.
@@ -91,14 +91,14 @@ class Transaction:
         "has_chunking",
         "is_past_dot",
         "needs_reset",
-        "parcel",
         "stage",
+        "transaction",
         "verdicts",
     )
 
-    def __init__(self, parcel: Parcel, offers: Offers, protocol: Protocol) -> None:
-        envelope = write_envelope(parcel, offers)
-        self.parcel = parcel
+    def __init__(self, transaction: Transaction, offers: Offers, protocol: Protocol) -> None:
+        envelope = write_envelope(transaction, offers)
+        self.transaction = transaction
         self.verdicts = envelope.verdicts
         self.has_chunking = envelope.has_chunking
         self.stage = Stage.WAITING if envelope.rcpts else Stage.DONE
@@ -205,7 +205,7 @@ class Transaction:
         self._decide_rest(verdict)
 
     def final_verdicts(self) -> list[Verdict]:
-        """One for each of `parcel.copies`, once the stage is DONE."""
+        """One for each of `transaction.copies`, once the stage is DONE."""
         return [verdict for verdict in self.verdicts if verdict is not None]
 
     def _on_rset(self, _: Reply) -> Next:
@@ -284,7 +284,7 @@ class Transaction:
         if is_done:
             self.stage = Stage.DONE
 
-    _ANSWERS: ClassVar[dict[Stage, Callable[[Transaction, Reply], Next]]] = {
+    _ANSWERS: ClassVar[dict[Stage, Callable[[TransactionState, Reply], Next]]] = {
         Stage.RSET: _on_rset,
         Stage.MAIL: _on_mail,
         Stage.RCPT: _on_rcpt,

@@ -2,7 +2,7 @@
 
 | answer     | rcode and content                              | for mail           |
 | ---------- | ---------------------------------------------- | ------------------ |
-| Found      | NOERROR with records                           | a way              |
+| Found      | NOERROR with records                           | a plan             |
 | NoData     | NOERROR without a record of this type          | look further       |
 | NoSuchName | NXDOMAIN                                       | permanent          |
 | Unanswered | SERVFAIL, REFUSED, nonsense, silence, a loop   | temporary, always  |

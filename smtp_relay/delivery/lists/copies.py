@@ -29,7 +29,7 @@ from mailserver.store.ports.targets import Target
 from mailserver.values.address import Address
 from mailserver.values.ids import MailboxId
 from mailserver.values.message import Deposit, NewCopy, Notify, Relay
-from smtp_relay.delivery.lists.post import Workshop
+from smtp_relay.delivery.lists.post import ListContext
 
 _GETS_MAIL = frozenset({Life.PRESENT, Life.ON_LEAVE, Life.LEAVING})
 
@@ -39,14 +39,14 @@ class Copies:
 
     def __init__(
         self,
-        shop: Workshop,
+        context: ListContext,
         which: MailingList,
         *,
         find: Callable[[str], Target | None],
         size_octets: int = 0,
     ) -> None:
         """find: by the key of an address.  size_octets: of the message, about."""
-        self._shop = shop
+        self._context = context
         self._which = which
         self._find = find
         self._size_octets = size_octets
@@ -62,7 +62,7 @@ class Copies:
         if reader.mailbox_id is None:
             return self._onward(reader.address, self._named(reader), now_s)
         copies: list[NewCopy] = []
-        goes_on = reader.forward_to and self._shop.forwards
+        goes_on = reader.forward_to and self._context.forwards
         if goes_on and reader.life not in (Life.EXPECTED, Life.GONE):
             copies += self._onward(reader.forward_to, self._named(reader), now_s)
         if reader.life in _GETS_MAIL and (reader.keeps_copy or not copies):
@@ -72,7 +72,7 @@ class Copies:
     def _deposited(
         self, recipient: str, mailbox_id: MailboxId, owner: Reader | Target
     ) -> list[NewCopy]:
-        limits = self._shop.classes.of(owner.class_name)
+        limits = self._context.classes.of(owner.class_name)
         if limits.has_quota:
             room = decide_room(
                 limits,
@@ -90,14 +90,14 @@ class Copies:
         """Whom the sender of a copy names; None: nobody."""
         if reader.member_id is not None:
             return ByHand(reader.member_id)
-        if not self._shop.offers_one_click or reader.account_id is None:
+        if not self._context.offers_one_click or reader.account_id is None:
             return None
         return ByRule(reader.account_id)
 
     def _onward(self, text: str, who: Subscriber | None, now_s: float) -> list[NewCopy]:
         local, _, domain = text.rpartition("@")
         address = Address(local, domain)
-        looked = find_local(address, ours=self._shop.ours, find=self._find, postmaster=None)
+        looked = find_local(address, ours=self._context.ours, find=self._find, postmaster=None)
         found = at_home(looked)
         if isinstance(found, Target):
             if found.mailbox_id is None or found.life not in _GETS_MAIL:
@@ -105,7 +105,9 @@ class Copies:
             return self._deposited(text, found.mailbox_id, found)
         if isinstance(found, Unknown):
             return []
-        rule = routes.match_rule(self._shop.rules, recipient=address, sender=None, identifier=None)
+        rule = routes.match_rule(
+            self._context.rules, recipient=address, sender=None, identifier=None
+        )
         if rule is not None and rule.via == "refuse":
             return []
         hop = routes.next_hop_of(rule, address)
@@ -119,7 +121,7 @@ class Copies:
             route=Relay(
                 next_hop=hop,
                 turn_at_s=self._turns.take(self._which.address, now_s=now_s),
-                tell_at_s=self._shop.expires_at(now_s),  # nobody hears of its delays
+                tell_at_s=self._context.expires_at(now_s),  # nobody hears of its delays
                 held_for=reason,
             ),
             notify=Notify.FAILURE,

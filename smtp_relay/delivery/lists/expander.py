@@ -54,7 +54,7 @@ from smtp_relay.delivery.lists.budgets import Budgets
 from smtp_relay.delivery.lists.copies import Copies
 from smtp_relay.delivery.lists.dmarc import IsStrict, wants_rewriting
 from smtp_relay.delivery.lists.notes import Notes
-from smtp_relay.delivery.lists.post import DOOR, Workshop, derive, header_of, why_held
+from smtp_relay.delivery.lists.post import DOOR, ListContext, derive, header_of, why_held
 from smtp_relay.delivery.lists.repeats import Repeats
 from smtp_relay.delivery.lists.replays import message_ids, why_replay
 from smtp_relay.delivery.lists.requests import Requests
@@ -80,7 +80,7 @@ class Expander:
         submit: Submit,
         agent_id: AgentId,
         pool: Executor,
-        shop: Workshop,
+        context: ListContext,
         is_strict: IsStrict,
         make_id: Callable[[], AcceptId],
         wall_s: Callable[[], float],
@@ -93,7 +93,7 @@ class Expander:
         self._submit = submit
         self._agent_id = agent_id
         self._pool = pool
-        self._shop = shop
+        self._context = context
         self._is_strict = is_strict
         self._make_id = make_id
         self._wall_s = wall_s
@@ -103,7 +103,7 @@ class Expander:
             lists=store.lists,
             find=store.people.find_target,
             write=self.write,
-            shop=shop,
+            context=context,
             make_id=make_id,
             wall_s=wall_s,
         )
@@ -115,7 +115,7 @@ class Expander:
             notes=self._notes,
             budgets=self._budgets,
             write=self.write,
-            shop=shop,
+            context=context,
             wall_s=wall_s,
             ends_s=ends_s,
         )
@@ -246,7 +246,7 @@ class Expander:
             if refusal is not None:
                 return refusal
             authors = find_authors(fields)
-            domains = {author.domain for author in authors} - {"", *self._shop.domains}
+            domains = {author.domain for author in authors} - {"", *self._context.domains}
             # A moderator lets the list say it; nobody has said that its author did.
             strict = message.is_unvouched or wants_rewriting(
                 self._is_strict, domains, copy.attempt_count
@@ -255,7 +255,7 @@ class Expander:
                 return self._deferred(copy, "4.4.3", "the author's DMARC policy is not known yet")
             how = Rewriting(
                 which=which,
-                own_domains=self._shop.domains,
+                own_domains=self._context.domains,
                 author=", ".join(author.address for author in authors) if strict else "",
                 author_name=authors[0].name if authors else "",
             )
@@ -273,7 +273,7 @@ class Expander:
     ) -> CopyOutcome | None:
         """None: it goes out."""
         why = why_not(
-            which, fields, reverse_path=message.reverse_path, max_hops=self._shop.max_hops
+            which, fields, reverse_path=message.reverse_path, max_hops=self._context.max_hops
         )
         if why:
             return self._settled(copy, CopyState.EXPANDED, "2.0.0", f"to nobody: {why}")
@@ -291,7 +291,7 @@ class Expander:
                 address_key=key_of(message.reverse_path),
             ),
         )
-        is_ours = fold_domain(message.reverse_path.rpartition("@")[2]) in self._shop.domains
+        is_ours = fold_domain(message.reverse_path.rpartition("@")[2]) in self._context.domains
         permission = decide_post(which, sender)
         is_uninvited = permission is Permission.NO
         if is_uninvited and not is_asked_of_a_moderator(which, sender, is_ours=is_ours):
@@ -336,7 +336,7 @@ class Expander:
                 return self._had(copy, message, again)
             if not self._budgets.allow_letter(which, message):
                 return self._deferred(copy, "4.7.1", "strangers write too much to the owners")
-            how = Rewriting(which=which, own_domains=self._shop.domains)
+            how = Rewriting(which=which, own_domains=self._context.domains)
             progress = self._begin(copy, message, how, seen=None)
         copies_of = self._copies(which, message)
         if progress.cursor != DONE:
@@ -360,7 +360,7 @@ class Expander:
     ) -> Progress:
         """seen: a post's `message_ids`; None: it is for the owners, and stays as it is."""
         acceptance = derive(
-            self._shop,
+            self._context,
             message,
             how,
             accept_id=self._make_id(),
@@ -375,7 +375,7 @@ class Expander:
 
     def _copies(self, which: MailingList, message: QueuedMessage) -> Copies:
         find = self._store.people.find_target
-        return Copies(self._shop, which, find=find, size_octets=message.size_octets)
+        return Copies(self._context, which, find=find, size_octets=message.size_octets)
 
     # --- outcomes ---------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from mailserver.values.ids import AcceptId, AccountId, accept_id_text
 from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy, Notify
 from mailserver.values.moments import mail_date
 from smtp_relay.delivery.lists.copies import Copies
-from smtp_relay.delivery.lists.post import DOOR, Workshop, longest_of, with_copies
+from smtp_relay.delivery.lists.post import DOOR, ListContext, longest_of, with_copies
 
 
 class Notes:
@@ -28,14 +28,14 @@ class Notes:
         lists: Lists,
         find: Callable[[str], Target | None],
         write: Callable[[Write], Outcome],
-        shop: Workshop,
+        context: ListContext,
         make_id: Callable[[], AcceptId],
         wall_s: Callable[[], float],
     ) -> None:
         self._lists = lists
         self._find = find
         self._write = write
-        self._shop = shop
+        self._context = context
         self._make_id = make_id
         self._wall_s = wall_s
 
@@ -70,13 +70,13 @@ class Notes:
         facts = NoteFacts(
             to=reader.address,
             id_text=accept_id_text(accept_id),
-            date=mail_date(now_s, self._shop.time_zone),
+            date=mail_date(now_s, self._context.time_zone),
             author=author,
             subject=subject,
             member=member,
             reply_to=reply_to,
         )
-        copies = Copies(self._shop, which, find=self._find)
+        copies = Copies(self._context, which, find=self._find)
         octets = compose_note(note, which, facts, post=post)
         accepted = self._accepted(octets, facts, accept_id, now_s)
         return with_copies(accepted, *map(_unsent_by_list, copies.of(reader, now_s)))
@@ -101,13 +101,13 @@ class Notes:
         self, octets: bytes, facts: NoteFacts, accept_id: AcceptId, now_s: float
     ) -> Acceptance:
         date = mail_date(now_s, "UTC")
-        head = f"Received: by {self._shop.hostname} id {facts.id_text}; {date}\r\n".encode()
+        head = f"Received: by {self._context.hostname} id {facts.id_text}; {date}\r\n".encode()
         header, _, text = octets.partition(b"\r\n\r\n")
-        if self._shop.sign is not None:
+        if self._context.sign is not None:
             body_hash = BodyHash()
             body_hash.feed(text)
             digest = body_hash.digest()
-            head = self._shop.sign(head + header, body_hash=digest, now_s=now_s) + head
+            head = self._context.sign(head + header, body_hash=digest, now_s=now_s) + head
         return Acceptance(
             accept_id=accept_id,
             accepted_at_s=now_s,

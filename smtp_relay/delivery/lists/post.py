@@ -50,7 +50,7 @@ class Sign(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class ListContext:
     """What making messages needs, the same for all lists."""
 
     hostname: str
@@ -72,15 +72,15 @@ class Workshop:
         return self.ours.names
 
 
-def make_workshop(
+def make_list_context(
     settings: Settings,
     *,
     open_spool: Callable[[], Spool],
     signer: Signer | None,
     outsiders: Outsiders | None = None,
-) -> Workshop:
+) -> ListContext:
     """outsiders: the store, which is read once; see `OurDomains.of`."""
-    return Workshop(
+    return ListContext(
         hostname=settings.service.hostname,
         ours=OurDomains.of(settings, outsiders),
         rules=tuple(settings.routes),
@@ -117,7 +117,7 @@ def header_of(message: QueuedMessage) -> bytes:
 
 
 def derive(
-    shop: Workshop,
+    context: ListContext,
     message: QueuedMessage,
     how: Rewriting,
     *,
@@ -131,12 +131,12 @@ def derive(
     """
     before = header_of(message)
     block = rewrite(before, how) if is_post else before
-    body, body_hash, has_nul = _keep(shop, message, block)
-    head = _received(shop, how.which, accept_id, now_s)
+    body, body_hash, has_nul = _keep(context, message, block)
+    head = _received(context, how.which, accept_id, now_s)
     if is_post:
         head += b"".join(list_fields(how.which))
-    if shop.sign is not None:
-        head = shop.sign(head + block, body_hash=body_hash, now_s=now_s) + head
+    if context.sign is not None:
+        head = context.sign(head + block, body_hash=body_hash, now_s=now_s) + head
     reverse_path = bounces_address(how.which)
     dotted = message.dotted_line_count - _dotted(before[len(message.head) :]) + _dotted(block)
     return Acceptance(
@@ -161,16 +161,16 @@ def derive(
     )
 
 
-def _keep(shop: Workshop, message: QueuedMessage, block: bytes) -> tuple[Body, bytes, bool]:
+def _keep(context: ListContext, message: QueuedMessage, block: bytes) -> tuple[Body, bytes, bool]:
     """(the new body, the hash of what follows its header, has it a NUL?)."""
     rest_octets = message.body_octets - message.header_octets
     body_hash = BodyHash()
     has_nul = b"\0" in block
-    if len(block) + rest_octets <= shop.inline_limit_octets:
+    if len(block) + rest_octets <= context.inline_limit_octets:
         rest = b"".join(pieces_of(message, message.header_octets))
         body_hash.feed(rest)
         return InlineBody(block + rest), body_hash.digest(), has_nul or b"\0" in rest
-    spool = shop.open_spool()
+    spool = context.open_spool()
     try:
         spool.write(block)
         for piece in pieces_of(message, message.header_octets):
@@ -184,9 +184,10 @@ def _keep(shop: Workshop, message: QueuedMessage, block: bytes) -> tuple[Body, b
     return filed, body_hash.digest(), has_nul
 
 
-def _received(shop: Workshop, which: MailingList, accept_id: AcceptId, now_s: float) -> bytes:
+def _received(context: ListContext, which: MailingList, accept_id: AcceptId, now_s: float) -> bytes:
     date = formatdate(int(now_s))[:-5] + _DATE_ZONE
-    by = f"Received: by {shop.hostname} (list {which.address})\r\n\tid {accept_id_text(accept_id)}"
+    by = f"Received: by {context.hostname} (list {which.address})"
+    by += f"\r\n\tid {accept_id_text(accept_id)}"
     return f"{by}; {date}\r\n".encode()
 
 

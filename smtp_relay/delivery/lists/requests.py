@@ -55,7 +55,7 @@ from mailserver.texts.plurals import counted
 from mailserver.values.address import fold_domain, key_of
 from smtp_relay.delivery.lists.budgets import ASKING, LEAVING, Budgets
 from smtp_relay.delivery.lists.notes import Notes
-from smtp_relay.delivery.lists.post import Workshop, header_of, pieces_of
+from smtp_relay.delivery.lists.post import ListContext, header_of, pieces_of
 from smtp_relay.delivery.reports.maker import DOOR as REPORTS_DOOR
 
 MAX_BOUNCES = 3
@@ -75,7 +75,7 @@ class Requests:
         notes: Notes,
         budgets: Budgets,
         write: Callable[[Write], Outcome],
-        shop: Workshop,
+        context: ListContext,
         wall_s: Callable[[], float],
         ends_s: Callable[[], float],
         draw: Callable[[int], bytes] = os.urandom,
@@ -84,7 +84,7 @@ class Requests:
         self._notes = notes
         self._budgets = budgets
         self._write = write
-        self._shop = shop
+        self._context = context
         self._wall_s = wall_s
         self._ends_s = ends_s
         self._draw = draw
@@ -96,7 +96,7 @@ class Requests:
         if purpose is Purpose.BOUNCES:
             return self._bounced(which, detail, message)
         fields, _ = split_fields(header_of(message))
-        max_hops = self._shop.max_hops
+        max_hops = self._context.max_hops
         why = why_not(which, fields, reverse_path=message.reverse_path, max_hops=max_hops)
         if why:
             return f"nothing done: {why}"
@@ -220,7 +220,7 @@ class Requests:
     def _ask(self, which: MailingList, message: QueuedMessage, *, joins: bool) -> str:
         path = message.reverse_path
         local, _, domain = path.rpartition("@")
-        if fold_domain(domain) in self._shop.domains:
+        if fold_domain(domain) in self._context.domains:
             return "nothing done: somebody of ours must sign in"
         if not self._budgets.allow(which, ASKING if joins else LEAVING, message):
             return _TOO_MUCH

@@ -1,10 +1,10 @@
 """Makes the reports that are owed, a slice at a time, until none is left.
 
-    poke --> slice: read what is owed, make each in the pool, submit each
+    notify --> slice: read what is owed, make each in the pool, submit each
                 |                                             |
                 +---- the last outcome has come <-------------+
                 |
-         something was owed: next slice    nothing: rest until the next poke
+         something was owed: next slice    nothing: rest until the next notify
 
 An owed report and the report are one transaction (`ReportMade`): after a crash
 it is owed still, or made.  Two processes may make the same one; the second is
@@ -41,7 +41,7 @@ _Key = tuple[MessageId, ReportKind]
 
 
 class Reporter:
-    """`poke` it after settlements that owe reports, at the start, and every minute."""
+    """`notify` it after settlements that owe reports, at the start, and every minute."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Reporter:
         self._log = get_log("reports")
         self._lock = threading.Lock()
         self._is_running = False
-        self._is_poked = False
+        self._is_notified = False
         self._is_stopped = False
         self._stuck: set[_Key] = set()
         self._put_off: dict[_Key, tuple[float, int]] = {}  # until when, and its lines
@@ -77,10 +77,10 @@ class Reporter:
         self._has_failed = False
         self._has_found = False
 
-    def poke(self) -> None:
+    def notify(self) -> None:
         """Something may be owed.  Cheap, may be called too often."""
         with self._lock:
-            self._is_poked = True
+            self._is_notified = True
             if self._is_running or self._is_stopped:
                 return
             self._is_running = True
@@ -95,7 +95,7 @@ class Reporter:
         return not self._is_running
 
     def _start_slice(self) -> None:
-        self._is_poked = self._has_failed = self._has_found = False
+        self._is_notified = self._has_failed = self._has_found = False
         self._open_count = 1  # the making itself
         self._pool.submit(self._make_slice)
 
@@ -145,7 +145,7 @@ class Reporter:
     def _heard(self, owed: OwedReport, made: ReportMade, outcome: object) -> None:
         """In whatever thread outcomes come."""
         if isinstance(outcome, Failed):
-            # Most failures pass; the next poke tries again.
+            # Most failures pass; the next notify tries again.
             self._fail("report not stored", outcome.error)
         elif isinstance(outcome, Accepted):
             acceptance = made.acceptance
@@ -170,7 +170,7 @@ class Reporter:
             self._open_count -= 1
             if self._open_count:
                 return
-            goes_on = self._has_found or self._is_poked
+            goes_on = self._has_found or self._is_notified
             if self._is_stopped or self._has_failed or not goes_on:
                 self._is_running = False
                 return

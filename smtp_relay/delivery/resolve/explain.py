@@ -1,4 +1,4 @@
-"""The way to a next hop in words, for `mailserver route`: every look-up, nothing sent.
+"""The resolution of a next hop in words, for `mailserver route`: every look-up, nothing sent.
 
 The hall's command line loads this module by name and gets plain values back,
 as it may not know the door's types.
@@ -14,8 +14,8 @@ import structlog
 from mailserver.settings.model import Settings
 from mailserver.store.ports.policies import Policies, StsPolicy
 from mailserver.telemetry.log import Log
-from smtp_relay.delivery.plan import Diverted, Hop, Itinerary, Unroutable, Way
-from smtp_relay.delivery.resolve.finder import open_wayfinder
+from smtp_relay.delivery.plan import DeliveryPlan, Diverted, Hop, Resolution, Unroutable
+from smtp_relay.delivery.resolve.hop_resolver import open_hop_resolver
 
 Explanation = dict[str, Any]
 
@@ -37,28 +37,28 @@ class _Peek:
 
 
 def explain(settings: Settings, next_hop: str, policies: Policies) -> Explanation:
-    """Find the way as the delivery agent would, now; blocks for `dns.lifetime_s` and a fetch.
+    """Resolve it as the delivery agent would, now; blocks for `dns.lifetime_s` and a fetch.
 
     Returns:
         outcome: "relay", "hold", "refuse" (for good) or "defer" (for now); next_hop; dane;
-        steps, a list of sentences; status and words, where there is no way; and where there
+        steps, a list of sentences; status and words, where there is no plan; and where there
         is one: protocol, site, user_name, hosts (host, addresses, port, tls).
     """
     return asyncio.run(_explain(settings, next_hop, _Peek(policies)))
 
 
 async def _explain(settings: Settings, next_hop: str, policies: Policies) -> Explanation:
-    wayfinder = open_wayfinder(settings, policies, log=_silence())
+    hop_resolver = open_hop_resolver(settings, policies, log=_silence())
     try:
-        await wayfinder.test_resolver()
-        way = await wayfinder.find(next_hop)
-        told = tell(way)
-        told["dane"] = wayfinder.dane_words
-        if settings.delivery.fallback and isinstance(way, Itinerary):
+        await hop_resolver.test_resolver()
+        resolution = await hop_resolver.find(next_hop)
+        told = tell(resolution)
+        told["dane"] = hop_resolver.dane_words
+        if settings.delivery.fallback and isinstance(resolution, DeliveryPlan):
             told["fallback"] = settings.delivery.fallback
         return told
     finally:
-        await wayfinder.close()
+        await hop_resolver.close()
 
 
 def _silence() -> Log:
@@ -71,24 +71,28 @@ def _drop(*_event: object) -> NoReturn:
     raise structlog.DropEvent
 
 
-def tell(way: Way) -> Explanation:
-    told: Explanation = {"next_hop": way.next_hop, "steps": list(way.steps)}
-    match way:
-        case Itinerary():
+def tell(resolution: Resolution) -> Explanation:
+    told: Explanation = {"next_hop": resolution.next_hop, "steps": list(resolution.steps)}
+    match resolution:
+        case DeliveryPlan():
             return told | {
                 "outcome": "relay",
-                "protocol": way.protocol.value,
-                "site": way.site,
-                "user_name": way.login.user_name if way.login else None,
-                "hosts": [_tell_hop(hop) for hop in way.hops],
+                "protocol": resolution.protocol.value,
+                "site": resolution.site,
+                "user_name": resolution.login.user_name if resolution.login else None,
+                "hosts": [_tell_hop(hop) for hop in resolution.hops],
             }
         case Unroutable():
-            outcome = "refuse" if way.is_permanent else "defer"
-            return told | {"outcome": outcome, "status": way.status, "words": way.words}
+            outcome = "refuse" if resolution.is_permanent else "defer"
+            return told | {
+                "outcome": outcome,
+                "status": resolution.status,
+                "words": resolution.words,
+            }
         case Diverted():
-            return told | {"outcome": "hold", "rule": way.rule, "words": way.reason}
+            return told | {"outcome": "hold", "rule": resolution.rule, "words": resolution.reason}
         case _:
-            assert_never(way)
+            assert_never(resolution)
 
 
 def _tell_hop(hop: Hop) -> Explanation:

@@ -1,4 +1,4 @@
-"""The way to a domain by its MX records (RFC 5321 §5.1), or to an address literal.
+"""The delivery plan of a domain by its MX records (RFC 5321 §5.1), or of an address literal.
 
 | what the name servers say                  | comes to                     |
 | ------------------------------------------ | ---------------------------- |
@@ -40,14 +40,14 @@ from smtp_relay.delivery.dns.answers import (
 from smtp_relay.delivery.dns.inquiry import Inquiry, lapse_words
 from smtp_relay.delivery.dns.validation import Validation
 from smtp_relay.delivery.plan import (
+    DeliveryPlan,
     Diverted,
     Hop,
-    Itinerary,
     Protocol,
+    Resolution,
     TlsDemand,
     TlsLevel,
     Unroutable,
-    Way,
 )
 from smtp_relay.delivery.resolve.connection_key import site_of
 from smtp_relay.delivery.resolve.hosts import Located, find_dane, locate_all
@@ -64,7 +64,7 @@ _UNUSABLE = {
 }
 
 
-class _NoWay(Exception):
+class _Unresolved(Exception):
     """Ends the search: the arguments of the `Unroutable`."""
 
     def __init__(self, status: str, words: str, *, is_permanent: bool = False) -> None:
@@ -92,11 +92,11 @@ class MxFinder:
         self._is_ours = is_ours
         self._chance = chance
 
-    async def find(self, next_hop: str, inquiry: Inquiry) -> Way:
+    async def find(self, next_hop: str, inquiry: Inquiry) -> Resolution:
         """next_hop: a domain, folded, or an address literal."""
         try:
             return await self._find(next_hop, inquiry)
-        except _NoWay as error:
+        except _Unresolved as error:
             return Unroutable(
                 next_hop=next_hop,
                 is_permanent=error.is_permanent,
@@ -105,7 +105,7 @@ class MxFinder:
                 steps=tuple(inquiry.steps),
             )
 
-    async def _find(self, next_hop: str, inquiry: Inquiry) -> Way:
+    async def _find(self, next_hop: str, inquiry: Inquiry) -> Resolution:
         literal = _parse_literal(next_hop)
         if literal is not None:
             return self._to_literal(next_hop, literal, inquiry)
@@ -123,7 +123,7 @@ class MxFinder:
             _refuse_emptiness(next_hop, located[0])
         usable = self._usable(next_hop, records, located, inquiry)
         hops = await self._secure(next_hop, usable, sts, rule, inquiry, is_signed=is_signed)
-        return self._itinerary(next_hop, hops, rule, inquiry)
+        return self._plan(next_hop, hops, rule, inquiry)
 
     async def _ask_mx(
         self, domain: str, inquiry: Inquiry
@@ -136,20 +136,22 @@ class MxFinder:
                 pairs = [(r.preference, str(r.exchange)) for r in records if isinstance(r, MX)]
                 hosts = order_hosts(pairs, shuffle=self._chance.shuffle)
                 if isinstance(hosts, NullMx):
-                    raise _NoWay("5.1.10", f"{domain} takes no mail (null MX)", is_permanent=True)
+                    raise _Unresolved(
+                        "5.1.10", f"{domain} takes no mail (null MX)", is_permanent=True
+                    )
                 return hosts, is_authentic, False
             case NoData(is_authentic=is_authentic):
                 inquiry.say(f"{domain} has no MX: its own addresses count (RFC 5321 §5.1)")
                 return (MxRecord(0, domain),), is_authentic, True
             case NoSuchName():
-                raise _NoWay("5.1.2", f"the domain {domain} does not exist", is_permanent=True)
+                raise _Unresolved("5.1.2", f"the domain {domain} does not exist", is_permanent=True)
             case Unanswered():
                 words = f"{_UNUSABLE[answer.lapse in _HEARD]} {domain}: {lapse_words(answer)}"
-                raise _NoWay("4.4.3", words)
+                raise _Unresolved("4.4.3", words)
             case _:
                 assert_never(answer)
 
-    async def _divert(self, domain: str, rule: RouteSettings, inquiry: Inquiry) -> Way:
+    async def _divert(self, domain: str, rule: RouteSettings, inquiry: Inquiry) -> Resolution:
         """Where a rule that matches by MX host takes the domain's mail."""
         match rule.via:
             case "smarthost" | "lmtp":
@@ -161,9 +163,9 @@ class MxFinder:
                 )
             case "refuse":
                 words = rule.text or f"refused by rule {rule.name}"
-                raise _NoWay("5.7.1", words, is_permanent=True)
+                raise _Unresolved("5.7.1", words, is_permanent=True)
             case "mx":
-                raise AssertionError("it leaves the way alone")
+                raise AssertionError("it leaves the hosts alone")
             case _:
                 assert_never(rule.via)
 
@@ -182,7 +184,7 @@ class MxFinder:
                 inquiry.say(f"{record.host}: left out, it is no nearer than this server")
         if not kept:
             words = f"mail for {domain} loops back to this server"
-            raise _NoWay("5.4.6", words, is_permanent=True)
+            raise _Unresolved("5.4.6", words, is_permanent=True)
         pairs = [(r, one) for r, one in zip(records, located, strict=True) if r in kept]
         refused: list[tuple[str, Reach]] = []
         usable = []
@@ -198,8 +200,8 @@ class MxFinder:
         if any(one.is_unanswered for _, one in pairs):
             silent = next(one for _, one in pairs if one.is_unanswered)
             words = f"name servers did not answer for the mail hosts of {domain}"
-            raise _NoWay("4.4.3", f"{words}: {silent.host}: {silent.why}")
-        raise _NoWay("4.4.4", f"no mail host of {domain} has an address that we may use")
+            raise _Unresolved("4.4.3", f"{words}: {silent.host}: {silent.why}")
+        raise _Unresolved("4.4.4", f"no mail host of {domain} has an address that we may use")
 
     def _reached(
         self, located: Located, refused: list[tuple[str, Reach]], inquiry: Inquiry
@@ -260,7 +262,7 @@ class MxFinder:
             inquiry.say(f"{one.host}: TLS {_words(demand)}")
             hops.append(self._hop(one, demand, record.preference))
         if not hops:
-            raise _NoWay("4.7.5", f"no mail host of {domain} meets its TLS policy")
+            raise _Unresolved("4.7.5", f"no mail host of {domain} meets its TLS policy")
         return hops
 
     async def _demand(
@@ -298,12 +300,12 @@ class MxFinder:
             preference=preference,
         )
 
-    def _itinerary(
+    def _plan(
         self, next_hop: str, hops: list[Hop], rule: RouteSettings | None, inquiry: Inquiry
-    ) -> Itinerary:
+    ) -> DeliveryPlan:
         has_limits = rule is not None and (rule.max_connections or rule.pause_s)
         name = rule.name if rule is not None and has_limits else ""
-        return Itinerary(
+        return DeliveryPlan(
             next_hop=next_hop,
             site=site_of(hops, protocol=Protocol.SMTP, login=None, rule=name),
             hops=tuple(hops),
@@ -313,15 +315,15 @@ class MxFinder:
             steps=tuple(inquiry.steps),
         )
 
-    def _to_literal(self, next_hop: str, address: str, inquiry: Inquiry) -> Itinerary:
+    def _to_literal(self, next_hop: str, address: str, inquiry: Inquiry) -> DeliveryPlan:
         if self._is_ours(address, self._settings.delivery.port):
-            raise _NoWay("5.4.6", f"{next_hop} is this server", is_permanent=True)
+            raise _Unresolved("5.4.6", f"{next_hop} is this server", is_permanent=True)
         if refused := list(self._out_of_reach((address,))):
             raise _out_of_reach(f"{next_hop} is", refused, has_all=True, is_literal=True)
         located = Located(host=address, addresses=(address,), all_addresses=(address,))
         demand = settings_demand(self._settings.delivery, None, host=address)
         inquiry.say(f"{address}: an address literal; TLS {_words(demand)}")
-        return self._itinerary(next_hop, [self._hop(located, demand, 0)], None, inquiry)
+        return self._plan(next_hop, [self._hop(located, demand, 0)], None, inquiry)
 
 
 _NOT_PUBLIC = {
@@ -332,7 +334,7 @@ _NOT_PUBLIC = {
 
 def _out_of_reach(
     what: str, refused: Sequence[tuple[str, Reach]], *, has_all: bool, is_literal: bool = False
-) -> _NoWay:
+) -> _Unresolved:
     """For good, unless a host may still get an address, or the network is one of ours."""
     is_private = any(reach is Reach.PRIVATE for _, reach in refused)
     addresses = ", ".join(address for address, _ in refused[:_SHOWN_ADDRESSES])
@@ -342,8 +344,8 @@ def _out_of_reach(
     else:
         words = f"{what} {kind} only ({addresses})"
     if has_all and (is_literal or not is_private):
-        return _NoWay("5.4.4", f"{words}: no mail goes there", is_permanent=True)
-    return _NoWay("4.4.4", f"{words}: no mail goes there")
+        return _Unresolved("5.4.4", f"{words}: no mail goes there", is_permanent=True)
+    return _Unresolved("4.4.4", f"{words}: no mail goes there")
 
 
 def _parse_literal(next_hop: str) -> str | None:
@@ -351,14 +353,14 @@ def _parse_literal(next_hop: str) -> str | None:
         return parse_literal(next_hop)
     except ValueError as error:
         words = f"{next_hop} is no address literal: {error}"
-        raise _NoWay("5.1.3", words, is_permanent=True) from None
+        raise _Unresolved("5.1.3", words, is_permanent=True) from None
 
 
 def _refuse_emptiness(domain: str, located: Located) -> None:
     """No MX, no A and no AAAA: nothing there could ever take mail."""
     if located.is_unanswered or located.all_addresses:
         return
-    raise _NoWay("5.1.2", f"{domain} has neither MX nor address records", is_permanent=True)
+    raise _Unresolved("5.1.2", f"{domain} has neither MX nor address records", is_permanent=True)
 
 
 def _say_rule(rule: RouteSettings, records: Sequence[MxRecord], inquiry: Inquiry) -> None:

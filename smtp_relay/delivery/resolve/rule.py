@@ -1,4 +1,4 @@
-"""The way to the host that a rule of the settings names: a smarthost or an LMTP server.
+"""The plan for the host that a rule of the settings names: a smarthost or an LMTP server.
 
 What goes wrong here is ours or the administrator's, never the recipient's: it
 is temporary, whatever the name servers say.
@@ -17,7 +17,7 @@ from mailserver.telemetry.log import Log
 from mailserver.values.address import fold_domain
 from mailserver.values.secret import Secret
 from smtp_relay.delivery.dns.inquiry import Inquiry
-from smtp_relay.delivery.plan import Hop, Itinerary, Login, Protocol, TlsDemand, Unroutable
+from smtp_relay.delivery.plan import DeliveryPlan, Hop, Login, Protocol, TlsDemand, Unroutable
 from smtp_relay.delivery.resolve.connection_key import site_of
 from smtp_relay.delivery.resolve.hosts import Located, locate
 from smtp_relay.delivery.security.demand import settings_demand
@@ -36,7 +36,7 @@ class RouteFinder:
         self._is_ours = is_ours
         self._log = log
 
-    async def find(self, next_hop: str, inquiry: Inquiry) -> Itinerary | Unroutable:
+    async def find(self, next_hop: str, inquiry: Inquiry) -> DeliveryPlan | Unroutable:
         """next_hop: `route:NAME`."""
         name = next_hop.removeprefix(ROUTE_PREFIX)
         rule = find_route(self._settings.routes, name)
@@ -48,7 +48,7 @@ class RouteFinder:
 
     async def follow(
         self, rule: RouteSettings, next_hop: str, inquiry: Inquiry
-    ) -> Itinerary | Unroutable:
+    ) -> DeliveryPlan | Unroutable:
         """Through the host of this rule, whatever the next hop is called."""
         inquiry.say(f"route {rule.name}: {rule.via} {rule.host}")
         try:
@@ -66,9 +66,7 @@ class RouteFinder:
             self._settings.delivery, rule, host=located.host, has_login=login is not None
         )
         inquiry.say(f"{located.host}: TLS {demand.level.name.lower()} ({demand.source})")
-        return _itinerary(
-            rule, next_hop, located=located, demand=demand, login=login, inquiry=inquiry
-        )
+        return _plan(rule, next_hop, located=located, demand=demand, login=login, inquiry=inquiry)
 
     def _fault_of(self, rule: RouteSettings, located: Located, port: int) -> tuple[str, str] | None:
         """Why the rule's host cannot be used: a status and words."""
@@ -105,7 +103,7 @@ def _read_password(path: Path) -> Secret[str]:
     return Secret(text)
 
 
-def _itinerary(
+def _plan(
     rule: RouteSettings,
     next_hop: str,
     *,
@@ -113,10 +111,10 @@ def _itinerary(
     demand: TlsDemand,
     login: Login | None,
     inquiry: Inquiry,
-) -> Itinerary:
+) -> DeliveryPlan:
     protocol = Protocol.LMTP if rule.via == "lmtp" else Protocol.SMTP
     hop = Hop(host=located.host, addresses=located.addresses, port=port_of(rule), tls=demand)
-    return Itinerary(
+    return DeliveryPlan(
         next_hop=next_hop,
         site=site_of((hop,), protocol=protocol, login=login, rule=rule.name),
         hops=(hop,),

@@ -1,16 +1,16 @@
-"""Which destination, how many links, when: the delivery agent's decisions, without sockets.
+"""Which destination, how many connections, when: the delivery agent's decisions, without sockets.
 
 Facts come in as calls, each with `now_s` (monotonic); orders go out through
 `take_orders`.  Invariants:
 
-    a copy that was leased is given to one link at a time, and settles once
-    links of a site never exceed its width, all links never exceed `max_links`
-    destinations with one site share its links in turn; sites get links in turn
+    a copy that was leased is given to one connection at a time, and settles once
+    connections of a site never exceed its width, all connections never exceed `max_connections`
+    destinations with one site share its connections in turn; sites get connections in turn
     what is leased and not settled is at most `max_leased` copies
 
-    due -> resolve -> ask for a lease -> open links -> give bundles -> parcel done
-                  \\-> no way: ask once, return or defer, note the hop
-    parcel done, "not now" for some copies: these go on to the next host (`schedule.onward`)
+    due -> resolve -> ask for a lease -> open connections -> give batches -> transaction done
+                  \\-> no plan: ask once, return or defer, note the hop
+    transaction done, "not now" for some copies: these go on to the next host (`schedule.onward`)
     every host failed: give back with that attempt what is leased, and lease it for the
         fall-back relay; else defer it, note the hop
 """
@@ -22,27 +22,32 @@ from dataclasses import replace
 
 from mailserver.store.ports.queue import DueDestination, LeasedCopy
 from mailserver.values.ids import DestinationId
-from smtp_relay.delivery.plan import Diverted, Itinerary, Unroutable, Way
-from smtp_relay.delivery.schedule.destination import LEASE_COPIES, Destination, Line, Site
+from smtp_relay.delivery.plan import DeliveryPlan, Diverted, Resolution, Unroutable
+from smtp_relay.delivery.schedule.destination import (
+    LEASE_COPIES,
+    ConnectionState,
+    Destination,
+    Site,
+)
 from smtp_relay.delivery.schedule.fleet import Fleet
 from smtp_relay.delivery.schedule.holdings import Holdings
 from smtp_relay.delivery.schedule.onward import Onward
 from smtp_relay.delivery.schedule.orders import (
     Ask,
-    Bundle,
     Fate,
     Give,
     Limits,
     Order,
+    RecipientBatch,
     Resolve,
     Result,
     Trouble,
-    make_bundles,
+    make_batches,
 )
 from smtp_relay.delivery.schedule.unsent import Unsent
-from smtp_relay.delivery.verdicts import LinkFailure, Phase
+from smtp_relay.delivery.verdicts import ConnectionFailure, Phase
 
-_ENDED_AT_ONCE = LinkFailure(
+_ENDED_AT_ONCE = ConnectionFailure(
     phase=Phase.MAIL, status="4.4.2", words="the host ended the connection before any message"
 )
 
@@ -73,14 +78,14 @@ class Dispatch:
     @property
     def is_at_rest(self) -> bool:
         """Nothing here needs a tick."""
-        return not self._fleet.lines and not any(
+        return not self._fleet.connections and not any(
             site.waiting_count for site in self._fleet.sites.values()
         )
 
-    def has_next_host(self, number: int, bundle: Bundle, now_s: float) -> bool:
-        """May copies of this bundle, which this link carried, go on to another host now?"""
-        line = self._fleet.lines[number]
-        return not self._is_draining and self._onward.has_next(line, bundle, now_s)
+    def has_next_host(self, number: int, batch: RecipientBatch, now_s: float) -> bool:
+        """May copies of this batch, which this connection carried, go on to another host now?"""
+        connection = self._fleet.connections[number]
+        return not self._is_draining and self._onward.has_next(connection, batch, now_s)
 
     # --- facts about destinations ---------------------------------------------------
 
@@ -99,14 +104,14 @@ class Dispatch:
             destination.has_more = True
             self._advance(destination, now_s)
 
-    def way_found(self, destination_id: DestinationId, way: Way, now_s: float) -> None:
+    def resolved(self, destination_id: DestinationId, resolution: Resolution, now_s: float) -> None:
         destination = self._destinations[destination_id]
         destination.is_resolving = False
-        match way:
-            case Itinerary():
-                self._attach(destination, way, now_s)
+        match resolution:
+            case DeliveryPlan():
+                self._attach(destination, resolution, now_s)
             case Unroutable() | Diverted():
-                self._unsent.doom(destination, way)
+                self._unsent.fail(destination, resolution)
         self._advance(destination, now_s)
 
     def leased(
@@ -124,14 +129,14 @@ class Dispatch:
         destination.slow_down(now_s)
         destination.has_more = has_more and bool(copies)
         destination.has_plenty = has_more and len(copies) == limit
-        if self._is_draining or (destination.is_noting and destination.doom is None):
+        if self._is_draining or (destination.is_noting and destination.failure is None):
             self._unsent.settle(copies, Fate.GIVE_BACK)
-        elif destination.doom is not None:
-            self._unsent.meet_doom(destination, copies)
+        elif destination.failure is not None:
+            self._unsent.settle_failed(destination, copies)
         else:
-            bundles = list(make_bundles(destination_id, copies, self._limits.max_recipients))
-            destination.take_in(bundles)
-            self._queue_up(destination, len(bundles))
+            batches = list(make_batches(destination_id, copies, self._limits.max_recipients))
+            destination.take_in(batches)
+            destination.wait(len(batches))
         self._advance(destination, now_s)
 
     def lease_failed(self, destination_id: DestinationId) -> None:
@@ -150,15 +155,15 @@ class Dispatch:
         """Its note is on disk; the store names it again when its back-off is over."""
         self._destinations[destination_id].is_noting = False
 
-    # --- facts about links ----------------------------------------------------------
+    # --- facts about connections ----------------------------------------------------------
 
-    def link_opened(self, number: int, now_s: float) -> None:
+    def connection_opened(self, number: int, now_s: float) -> None:
         self._serve(self._fleet.opened(number, now_s).site, now_s)
 
-    def parcel_done(
+    def transaction_done(
         self,
         number: int,
-        bundle: Bundle,
+        batch: RecipientBatch,
         result: Result,
         now_s: float,
         *,
@@ -168,47 +173,49 @@ class Dispatch:
     ) -> None:
         """Each of its copies has its verdict, but for some.
 
-        excess: for which the transaction had no room; fewer than the bundle has.  They go in
+        excess: for which the transaction had no room; fewer than the batch has.  They go in
             the next transactions.
         onward: that go on to the next host; only where `has_next_host`.
         trouble: why it is BUSY or BROKEN.
         """
-        line = self._fleet.lines[number]
-        site = line.site
-        line.load -= 1
-        line.done_count += 1
-        line.idle_since_s = now_s
-        destination = self._landed(bundle)
+        connection = self._fleet.connections[number]
+        site = connection.site
+        connection.load -= 1
+        connection.done_count += 1
+        connection.idle_since_s = now_s
+        destination = self._landed(batch)
         if excess:
-            site.max_recipients = len(bundle.copies) - len(excess)
-            self._take_back(destination, replace(bundle, copies=excess))
-        self._learn(line, result, trouble, now_s)
+            site.max_recipients = len(batch.copies) - len(excess)
+            self._take_back(destination, replace(batch, copies=excess))
+        self._learn(connection, result, trouble, now_s)
         if site.pause_s:
             site.give_not_before_s = now_s + site.pause_s
         if result is Result.SERVED:
-            self._hop_works(bundle.destination_id)
+            self._hop_works(batch.destination_id)
         if onward:
-            self._move_on(line, bundle, onward, now_s)
-        if not line.load and not site.waiting_count and destination.is_leasing:
+            self._move_on(connection, batch, onward, now_s)
+        if not connection.load and not site.waiting_count and destination.is_leasing:
             destination.starve()
-        self._hunt(destination, now_s)
-        self._serve(site, now_s, None if excess else line)
+        self._lease_more(destination, now_s)
+        self._serve(site, now_s, None if excess else connection)
 
-    def _learn(self, line: Line, result: Result, why: Trouble | None, now_s: float) -> None:
-        """What the answers to a parcel say about its hosts."""
+    def _learn(
+        self, connection: ConnectionState, result: Result, why: Trouble | None, now_s: float
+    ) -> None:
+        """What the answers to a transaction say about its hosts."""
         rests = False
         match result:
             case Result.SERVED:
-                line.has_served = True
-                line.site.served()
+                connection.has_served = True
+                connection.site.served()
             case Result.BUSY:
-                rests = line.site.refused(line, why, now_s)
+                rests = connection.site.refused(connection, why, now_s)
             case Result.BROKEN:
-                rests = line.site.broke(line, why, now_s)
+                rests = connection.site.broke(connection, why, now_s)
             case Result.OURS:
                 return
         if rests:
-            self._fleet.leave(line.endpoint)
+            self._fleet.leave(connection.endpoint)
 
     def _hop_works(self, destination_id: DestinationId) -> None:
         destination = self._destinations.get(destination_id)
@@ -216,36 +223,44 @@ class Dispatch:
             self._unsent.note_works(destination)
 
     def _move_on(
-        self, line: Line, bundle: Bundle, copies: tuple[LeasedCopy, ...], now_s: float
+        self,
+        connection: ConnectionState,
+        batch: RecipientBatch,
+        copies: tuple[LeasedCopy, ...],
+        now_s: float,
     ) -> None:
-        destination, moved = self._onward.move(line, bundle, copies, now_s)
+        destination, moved = self._onward.move(connection, batch, copies, now_s)
         self._take_back(destination, moved)
         self._advance(destination, now_s)
 
-    def parcel_not_taken(self, number: int, bundle: Bundle) -> None:
-        """The link takes no more (it is ending, or its peer said how many): another one will."""
-        line = self._fleet.lines[number]
-        line.load -= 1
-        self._fleet.close(line)
-        self._landed_untouched(bundle)
+    def transaction_not_taken(self, number: int, batch: RecipientBatch) -> None:
+        """It takes no more (it is ending, or its peer said how many): another one will."""
+        connection = self._fleet.connections[number]
+        connection.load -= 1
+        self._fleet.close(connection)
+        self._landed_untouched(batch)
 
-    def link_lost(
-        self, number: int, failure: LinkFailure | None, untouched: Sequence[Bundle], now_s: float
+    def connection_ended(
+        self,
+        number: int,
+        failure: ConnectionFailure | None,
+        untouched: Sequence[RecipientBatch],
+        now_s: float,
     ) -> None:
         """It is gone: never opened, ended by its peer, or closed as was ordered.
 
-        untouched: parcels of which nothing was said to the peer; in order.
+        untouched: transactions of which nothing was said to the peer; in order.
         """
-        line = self._fleet.lost(number, failure, now_s)
-        site = line.site
+        connection = self._fleet.lost(number, failure, now_s)
+        site = connection.site
         may_try_plainly = failure is not None and failure.lost_behind_mail
-        is_used = line.done_count or line.is_closing or may_try_plainly
+        is_used = connection.done_count or connection.is_closing or may_try_plainly
         if not is_used and (failure is not None or untouched):
-            site.failed_to_open(line, failure or _ENDED_AT_ONCE, now_s)
-        for bundle in reversed(untouched):
-            self._landed_untouched(bundle)
-        for bundle in untouched:
-            self._advance(self._home(bundle), now_s)
+            site.failed_to_open(connection, failure or _ENDED_AT_ONCE, now_s)
+        for batch in reversed(untouched):
+            self._landed_untouched(batch)
+        for batch in untouched:
+            self._advance(self._home(batch), now_s)
         self._serve(site, now_s)
         self._fleet.open_hungry(now_s)
 
@@ -264,10 +279,10 @@ class Dispatch:
             if destination.is_quiet:
                 self._forget(destination, now_s)
             elif destination.backlog and destination.site is None:
-                self._advance(destination, now_s)  # it came back after the way was lost
+                self._advance(destination, now_s)  # it came back after the plan was lost
 
     def drain(self) -> None:
-        """No lease and no parcel any more; what is on links comes through."""
+        """No lease and no transaction any more; what is on connections comes through."""
         self._is_draining = True
         self._fleet.drain()
 
@@ -279,49 +294,28 @@ class Dispatch:
     def _advance(self, destination: Destination, now_s: float) -> None:
         if self._is_draining or destination.is_noting or destination.is_resolving:
             return
-        if destination.doom is not None:
+        if destination.failure is not None:
             if destination.has_more:
                 self._ask(destination, LEASE_COPIES)
-        elif destination.site is None or destination.way_until_s <= now_s:
+        elif destination.site is None or destination.plan_until_s <= now_s:
             if destination.has_more or destination.backlog:
                 self._resolve(destination, destination.next_hop)
         else:
-            self._hunt(destination, now_s)
+            self._lease_more(destination, now_s)
             self._serve(destination.site, now_s)
 
     def _resolve(self, destination: Destination, next_hop: str) -> None:
-        self._detach(destination)
+        destination.leave_site()
         destination.is_resolving = True
         destination.is_detoured = next_hop != destination.next_hop
         self._order(Resolve(destination.destination_id, next_hop))
 
-    def _attach(self, destination: Destination, way: Itinerary, now_s: float) -> None:
-        site = self._fleet.find_site(way, now_s)
-        destination.site, destination.way_until_s = site, way.valid_until_s
-        if destination.backlog:
-            self._queue_up(destination, len(destination.backlog))
+    def _attach(self, destination: Destination, resolution: DeliveryPlan, now_s: float) -> None:
+        site = self._fleet.find_site(resolution, now_s)
+        destination.site, destination.plan_until_s = site, resolution.valid_until_s
+        destination.wait(len(destination.backlog))
 
-    def _detach(self, destination: Destination) -> None:
-        self._drop_waiting(destination)
-        destination.site = None
-
-    def _drop_waiting(self, destination: Destination) -> None:
-        """Its bundles do not wait for links of its site any more."""
-        site = destination.site
-        if site is not None and destination.backlog:
-            site.waiting_count -= len(destination.backlog)
-            site.turns.remove(destination)
-
-    def _queue_up(self, destination: Destination, bundle_count: int) -> None:
-        """Its new bundles wait for links of its site, in turn with others."""
-        site = destination.site
-        if site is None or not bundle_count:
-            return
-        if len(destination.backlog) == bundle_count:
-            site.turns.append(destination)
-        site.waiting_count += bundle_count
-
-    def _hunt(self, destination: Destination, now_s: float) -> None:
+    def _lease_more(self, destination: Destination, now_s: float) -> None:
         """Ask for the next lease early enough."""
         site = destination.site
         if (
@@ -332,7 +326,7 @@ class Dispatch:
             or self._is_draining
         ):
             return
-        if destination.way_until_s <= now_s:
+        if destination.plan_until_s <= now_s:
             if not destination.backlog and not destination.is_resolving:
                 self._resolve(destination, destination.next_hop)
             return
@@ -357,13 +351,13 @@ class Dispatch:
 
     def _forget(self, destination: Destination, now_s: float) -> None:
         is_full = len(self._destinations) * 2 > self._limits.max_destinations
-        if is_full or destination.site is None or destination.way_until_s <= now_s:
+        if is_full or destination.site is None or destination.plan_until_s <= now_s:
             del self._destinations[destination.destination_id]
 
     # --- sites ----------------------------------------------------------------------------
 
-    def _serve(self, site: Site, now_s: float, only: Line | None = None) -> None:
-        """Give what waits to links that have room, and see whether it needs more of them.
+    def _serve(self, site: Site, now_s: float, only: ConnectionState | None = None) -> None:
+        """Give what waits to connections that have room, and see whether it needs more of them.
 
         only: the one where there is room now and was none; None: any.
         """
@@ -372,29 +366,29 @@ class Dispatch:
             return
         if self._is_draining or not site.waiting_count:
             return
-        for line in tuple(site.lines.values()) if only is None else (only,):
-            if site.has_better(line, now_s):
-                self._fleet.close(line)
-            while site.waiting_count and site.may_give(line, now_s):
-                self._give(line, now_s)
+        for connection in tuple(site.connections.values()) if only is None else (only,):
+            if site.has_better(connection, now_s):
+                self._fleet.close(connection)
+            while site.waiting_count and site.may_give(connection, now_s):
+                self._give(connection, now_s)
         self._fleet.feed(site, now_s)
 
-    def _give(self, line: Line, now_s: float) -> None:
-        site = line.site
+    def _give(self, connection: ConnectionState, now_s: float) -> None:
+        site = connection.site
         destination = site.turns.popleft()
         before = len(destination.backlog)
-        bundle = destination.take_out(site.max_recipients)
+        batch = destination.take_out(site.max_recipients)
         site.waiting_count += len(destination.backlog) - before
         if destination.backlog:
             site.turns.append(destination)
-        destination.flying_count += len(bundle.copies)
-        line.load += 1
-        line.given_count += 1
-        self._order(Give(line.number, bundle))
-        if line.given_count >= self._limits.max_messages:
-            self._fleet.close(line)
+        destination.flying_count += len(batch.copies)
+        connection.load += 1
+        connection.given_count += 1
+        self._order(Give(connection.number, batch))
+        if connection.given_count >= self._limits.max_messages:
+            self._fleet.close(connection)
         if not destination.is_leasing:
-            self._hunt(destination, now_s)
+            self._lease_more(destination, now_s)
 
     def _fail(self, site: Site, now_s: float) -> None:
         """Every host failed: the fall-back relay, else what is leased is deferred."""
@@ -402,12 +396,12 @@ class Dispatch:
         may_detour = bool(self._limits.fallback) and not site.policy_failed
         site.end_round(now_s)
         for branch in self._onward.of_site(site):
-            self._drop_waiting(branch)
+            branch.stop_waiting()
             self._unsent.settle_backlog(branch, Fate.DEFER, trouble)
         for destination in tuple(self._destinations.values()):
             if destination.site is not site or destination.is_quiet:
                 continue
-            self._detach(destination)
+            destination.leave_site()
             if may_detour and destination.may_detour:
                 self._detour(destination, trouble)
                 continue
@@ -422,28 +416,28 @@ class Dispatch:
         self._order(destination.note(trouble.error))
         self._resolve(destination, "route:" + self._limits.fallback)
 
-    # --- bundles that come back --------------------------------------------------------------
+    # --- batches that come back --------------------------------------------------------------
 
-    def _landed(self, bundle: Bundle) -> Destination:
-        destination = self._home(bundle)
-        destination.flying_count -= len(bundle.copies)
+    def _landed(self, batch: RecipientBatch) -> Destination:
+        destination = self._home(batch)
+        destination.flying_count -= len(batch.copies)
         return destination
 
-    def _home(self, bundle: Bundle) -> Destination:
-        if bundle.branch:
-            return self._onward.destinations[bundle.destination_id, bundle.branch]
-        return self._destinations[bundle.destination_id]
+    def _home(self, batch: RecipientBatch) -> Destination:
+        if batch.branch:
+            return self._onward.destinations[batch.destination_id, batch.branch]
+        return self._destinations[batch.destination_id]
 
-    def _landed_untouched(self, bundle: Bundle) -> None:
-        self._take_back(self._landed(bundle), bundle)
+    def _landed_untouched(self, batch: RecipientBatch) -> None:
+        self._take_back(self._landed(batch), batch)
 
-    def _take_back(self, destination: Destination, bundle: Bundle) -> None:
-        """To be given again, unless its hop rests or has no way, or we are about to end."""
+    def _take_back(self, destination: Destination, batch: RecipientBatch) -> None:
+        """To be given again, unless its hop rests or has no plan, or we are about to end."""
         if destination.is_noting or self._is_draining:
-            self._unsent.settle(bundle.copies, Fate.GIVE_BACK)
+            self._unsent.settle(batch.copies, Fate.GIVE_BACK)
             return
-        if destination.doom is not None:
-            self._unsent.settle(bundle.copies, destination.fate, destination.doom)
+        if destination.failure is not None:
+            self._unsent.settle(batch.copies, destination.fate, destination.failure)
             return
-        destination.put_back(bundle)
-        self._queue_up(destination, 1)
+        destination.put_back(batch)
+        destination.wait(1)

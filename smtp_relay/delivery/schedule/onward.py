@@ -3,7 +3,7 @@
 Pure.  What a host says of some recipients (4yz to RCPT, DATA or the end of the
 message) is no reason to leave it: one greylisted mailbox would take everybody's
 mail to the backup.  So these copies alone leave for a *branch*: a site of the
-same hosts without those that they have asked, with links of its own.
+same hosts without those that they have asked, with connections of its own.
 
     given to a host -> 4yz -> branch {that host} -> 4yz -> branch {both} -> ... -> deferred
 
@@ -22,9 +22,9 @@ from typing import Final
 
 from mailserver.store.ports.queue import LeasedCopy
 from mailserver.values.ids import DestinationId
-from smtp_relay.delivery.schedule.destination import Destination, Endpoint, Line, Site
+from smtp_relay.delivery.schedule.destination import ConnectionState, Destination, Endpoint, Site
 from smtp_relay.delivery.schedule.fleet import Fleet
-from smtp_relay.delivery.schedule.orders import Bundle, EndpointKey, Limits
+from smtp_relay.delivery.schedule.orders import EndpointKey, Limits, RecipientBatch
 
 TRY_S: Final = 1800.0
 """A try that has lasted longer asks no further host: what waits is told of, and expires."""
@@ -38,32 +38,36 @@ class Onward:
         self._limits = limits
         self.destinations: dict[tuple[DestinationId, str], Destination] = {}
 
-    def has_next(self, line: Line, bundle: Bundle, now_s: float) -> bool:
+    def has_next(self, connection: ConnectionState, batch: RecipientBatch, now_s: float) -> bool:
         """Is there a host that it has not asked, and that does not rest?"""
-        tried = {*bundle.tried, line.endpoint.key}
+        tried = {*batch.tried, connection.endpoint.key}
         if len(tried) >= self._limits.max_hosts:
             return False
-        if bundle.since_s and now_s - bundle.since_s > TRY_S:
+        if batch.since_s and now_s - batch.since_s > TRY_S:
             return False
-        return any(one.avoid_until_s <= now_s for one in _left(line.site, tried))
+        return any(one.avoid_until_s <= now_s for one in _left(connection.site, tried))
 
     def move(
-        self, line: Line, bundle: Bundle, copies: tuple[LeasedCopy, ...], now_s: float
-    ) -> tuple[Destination, Bundle]:
+        self,
+        connection: ConnectionState,
+        batch: RecipientBatch,
+        copies: tuple[LeasedCopy, ...],
+        now_s: float,
+    ) -> tuple[Destination, RecipientBatch]:
         """Those of its copies go on: where to, and as what."""
-        tried = (*bundle.tried, line.endpoint.key)
-        site = self._fleet.find_branch(line.site, _left(line.site, set(tried)), tried)
-        key = bundle.destination_id, site.itinerary.site
+        tried = (*batch.tried, connection.endpoint.key)
+        site = self._fleet.find_branch(connection.site, _left(connection.site, set(tried)), tried)
+        key = batch.destination_id, site.plan.site
         destination = self.destinations.get(key)
         if destination is None:
-            hop = line.site.itinerary.next_hop
-            destination = Destination(bundle.destination_id, hop, 0, has_more=False)
-            destination.is_branch, destination.way_until_s = True, float("inf")
+            hop = connection.site.plan.next_hop
+            destination = Destination(batch.destination_id, hop, 0, has_more=False)
+            destination.is_branch, destination.plan_until_s = True, float("inf")
             self.destinations[key] = destination
         destination.site = site
-        since_s = bundle.since_s or now_s
+        since_s = batch.since_s or now_s
         return destination, replace(
-            bundle, copies=copies, branch=key[1], tried=tried, since_s=since_s
+            batch, copies=copies, branch=key[1], tried=tried, since_s=since_s
         )
 
     def of_site(self, site: Site) -> Iterator[Destination]:

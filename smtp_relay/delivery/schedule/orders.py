@@ -1,15 +1,15 @@
 """What `dispatch` is told and what it decides: values only.
 
-| order   | the shell does                                     | and tells                 |
-| ------- | -------------------------------------------------- | ------------------------- |
-| Resolve | asks the way-finder                                | `way_found`               |
-| Ask     | writes a `Lease`                                   | `leased`, `lease_failed`  |
-| Open    | opens a link                                       | `link_opened`, `link_lost`|
-| Give    | opens the body, offers the parcel                  | `parcel_done`             |
-| Close   | closes the link when what it carries is through    | `link_lost`               |
-| Settle  | writes the outcome of copies that never left       | nothing                   |
-| Note    | writes the `HopNote`                               | `hop_noted`               |
-| Warn    | writes a line of the log                           | nothing                   |
+| order   | the shell does                             | and tells                               |
+| ------- | ------------------------------------------ | --------------------------------------- |
+| Resolve | asks the resolver                          | `resolved`                              |
+| Ask     | writes a `Lease`                           | `leased`, `lease_failed`                |
+| Open    | opens a connection                         | `connection_opened`, `connection_ended` |
+| Give    | opens the body, offers the transaction     | `transaction_done`                      |
+| Close   | closes the connection when it carries none | `connection_ended`                      |
+| Settle  | writes the outcome of copies that stayed   | nothing                                 |
+| Note    | writes the `HopNote`                       | `hop_noted`                             |
+| Warn    | writes a line of the log                   | nothing                                 |
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from enum import Enum
 
 from mailserver.store.ports.queue import LeasedCopy
 from mailserver.values.ids import DestinationId, MessageId
-from smtp_relay.delivery.plan import Hop, Itinerary
+from smtp_relay.delivery.plan import DeliveryPlan, Hop
 
 EndpointKey = tuple[str, str, int]
 """(host, address, port)"""
@@ -30,14 +30,14 @@ EndpointKey = tuple[str, str, int]
 class Limits:
     """Bounds of one process, from the settings, with units.
 
-    max_links: open connections.  site_links: to one set of hosts.
+    max_connections: open ones.  site_connections: to one set of hosts.
     max_hosts: asked in one try, where each says "not now".
     max_leased: copies held at once.  max_destinations: looked after at once.
     fallback: the route for what no host of its own takes; empty: none.
     """
 
-    max_links: int = 200
-    site_links: int = 20
+    max_connections: int = 200
+    site_connections: int = 20
     site_pause_s: float = 0.0
     max_recipients: int = 100
     max_messages: int = 1000
@@ -49,7 +49,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Bundle:
+class RecipientBatch:
     """Copies of one message that go in one transaction; its body is not open yet.
 
     branch, tried, since_s: of what a host said "not now" to, and goes on to the next one
@@ -87,11 +87,11 @@ class Fate(Enum):
     DEFER = "defer"  # an attempt, then the next one by the schedule
     RETURN = "return"  # for good; the report is owed
     HOLD = "hold"  # for a person; the words say why
-    GIVE_BACK = "give back"  # to be leased again: untried, or, with a trouble, for another way
+    GIVE_BACK = "give back"  # to be leased again: untried, or, with a trouble, for another plan
 
 
 class Result(Enum):
-    """What one parcel says about the link and the hosts; each copy has a verdict of its own."""
+    """What one transaction says of connection and hosts; each copy has a verdict of its own."""
 
     SERVED = "served"  # answered, whatever it answered
     BUSY = "busy"  # 421, or 4yz to MAIL: it takes nothing from us now
@@ -113,14 +113,14 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """number: under which the link is spoken of from now on.
+    """number: under which the connection is spoken of from now on.
 
-    hop: of the itinerary; in clear where a handshake that nobody demanded failed.
+    hop: of the plan; in clear where a handshake that nobody demanded failed.
     may_pipeline: the host has not lost what was pipelined.
     """
 
     number: int
-    itinerary: Itinerary
+    plan: DeliveryPlan
     hop: Hop
     address: str
     may_pipeline: bool = True
@@ -129,7 +129,7 @@ class Open:
 @dataclass(frozen=True, slots=True)
 class Give:
     number: int
-    bundle: Bundle
+    batch: RecipientBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +169,9 @@ def temporary(status: str) -> str:
     return f"4{status[1:]}" if status.startswith("5") else status
 
 
-def make_bundles(
+def make_batches(
     destination_id: DestinationId, copies: Sequence[LeasedCopy], max_recipients: int
-) -> Iterator[Bundle]:
+) -> Iterator[RecipientBatch]:
     """Copies of one message and sender that stand together, `max_recipients` at most."""
     start = 0
     while start < len(copies):
@@ -184,5 +184,5 @@ def make_bundles(
             and copies[end].sender == copies[start].sender
         ):
             end += 1
-        yield Bundle(destination_id, message_id, tuple(copies[start:end]))
+        yield RecipientBatch(destination_id, message_id, tuple(copies[start:end]))
         start = end

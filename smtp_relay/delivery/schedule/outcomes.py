@@ -25,7 +25,7 @@ from mailserver.queue.schedule import Schedule
 from mailserver.store.ports.bodies import BodyFault
 from mailserver.store.ports.queue import Attempt, CopyOutcome, LeasedCopy, Relayed
 from smtp_relay.delivery.schedule.orders import Result, Trouble
-from smtp_relay.delivery.verdicts import Kind, LinkFacts, Parcel, Scope, Verdict
+from smtp_relay.delivery.verdicts import ConnectionFacts, Kind, Scope, Transaction, Verdict
 
 MAY_HAVE_ARRIVED = " (the whole message was sent: it may have been taken all the same)"
 
@@ -39,9 +39,9 @@ class Judge:
 
     def outcomes(
         self,
-        parcel: Parcel,
+        transaction: Transaction,
         verdicts: Sequence[Verdict],
-        facts: LinkFacts,
+        facts: ConnectionFacts,
         now_s: float,
         *,
         goes_on: bool = False,
@@ -52,8 +52,8 @@ class Judge:
         """
         relayed: list[Relayed] = []
         others: list[CopyOutcome] = []
-        reverse_path = parcel.message.reverse_path
-        for copies, verdict in _alike(parcel.copies, verdicts):
+        reverse_path = transaction.message.reverse_path
+        for copies, verdict in _alike(transaction.copies, verdicts):
             if _is_plain(copies[0], verdict, reverse_path):
                 relayed.append(_relayed_together(copies, _attempt(verdict, facts, now_s)))
             elif not (verdict.is_over_limit or (goes_on and verdict.may_go_on)):
@@ -73,7 +73,7 @@ class Judge:
         self,
         copy: LeasedCopy,
         verdict: Verdict,
-        facts: LinkFacts,
+        facts: ConnectionFacts,
         reverse_path: str,
         now_s: float,
     ) -> CopyOutcome:
@@ -98,7 +98,7 @@ class Judge:
 def unroutable(
     copies: Iterable[LeasedCopy], trouble: Trouble, reverse_path: str, now_s: float
 ) -> list[CopyOutcome]:
-    """Returned for good: there is no way to their domain.  Copies of one message."""
+    """Returned for good: nothing leads to their domain.  Copies of one message."""
     attempt, before = _attempts_of(trouble, now_s)
     return [_returned(_with(copy, before), attempt, reverse_path) for copy in copies]
 
@@ -126,7 +126,7 @@ def held(copies: Iterable[LeasedCopy], reason: str) -> list[CopyOutcome]:
 def given_back(
     copies: Iterable[LeasedCopy], trouble: Trouble | None, now_s: float
 ) -> list[CopyOutcome]:
-    """To be leased again, at once.  trouble: of one way; another one is tried next."""
+    """To be leased again, at once.  trouble: of one plan; another one is tried next."""
     before: tuple[Attempt, ...] = ()
     attempt = None
     if trouble is not None:
@@ -140,7 +140,7 @@ def given_back(
 
 
 def result_of(verdicts: Sequence[Verdict]) -> Result:
-    """What a parcel's answers say about its hosts."""
+    """What a transaction's answers say about its hosts."""
     scope, kind = _worst_of(verdicts)
     if scope is Scope.COPY:
         return Result.SERVED
@@ -149,7 +149,7 @@ def result_of(verdicts: Sequence[Verdict]) -> Result:
     return Result.BROKEN if kind is Kind.BROKEN else Result.BUSY
 
 
-def trouble_of(verdicts: Sequence[Verdict], facts: LinkFacts) -> Trouble | None:
+def trouble_of(verdicts: Sequence[Verdict], facts: ConnectionFacts) -> Trouble | None:
     """Why the host takes nothing, in its words; None: it does."""
     if are_all_alike(verdicts) and verdicts[0].scope is Scope.COPY:
         return None
@@ -163,12 +163,12 @@ def trouble_of(verdicts: Sequence[Verdict], facts: LinkFacts) -> Trouble | None:
 
 
 def onward_of(
-    parcel: Parcel, verdicts: Sequence[Verdict], facts: LinkFacts, now_s: float
+    transaction: Transaction, verdicts: Sequence[Verdict], facts: ConnectionFacts, now_s: float
 ) -> tuple[LeasedCopy, ...]:
     """The copies that the next host may take, each with what this one said."""
     return tuple(
         _with(copy, (_attempt(verdict, facts, now_s),))
-        for copy, verdict in zip(parcel.copies, verdicts, strict=True)
+        for copy, verdict in zip(transaction.copies, verdicts, strict=True)
         if verdict.may_go_on
     )
 
@@ -194,9 +194,9 @@ def _worst_of(verdicts: Sequence[Verdict]) -> tuple[Scope, Kind]:
     return Scope.COPY, first.kind
 
 
-def excess_of(parcel: Parcel, verdicts: Sequence[Verdict]) -> tuple[LeasedCopy, ...]:
+def excess_of(transaction: Transaction, verdicts: Sequence[Verdict]) -> tuple[LeasedCopy, ...]:
     """The copies for which another transaction has room."""
-    pairs = zip(parcel.copies, verdicts, strict=True)
+    pairs = zip(transaction.copies, verdicts, strict=True)
     return tuple(copy for copy, verdict in pairs if verdict.is_over_limit)
 
 
@@ -265,7 +265,7 @@ def _returned(copy: LeasedCopy, attempt: Attempt, reverse_path: str) -> CopyOutc
     )
 
 
-def _attempt(verdict: Verdict, facts: LinkFacts, now_s: float) -> Attempt:
+def _attempt(verdict: Verdict, facts: ConnectionFacts, now_s: float) -> Attempt:
     words = verdict.words + (MAY_HAVE_ARRIVED if _is_in_doubt(verdict) else "")
     return Attempt(
         at_s=now_s,

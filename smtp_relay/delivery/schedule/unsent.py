@@ -1,6 +1,6 @@
-"""Copies that no link takes: returned, deferred, held or given back; and notes about their hops.
+"""Copies that no connection takes: returned, deferred, held, given back; and notes on their hops.
 
-Pure.  A hop without a way has a doom: why all that is leased of it is settled at
+Pure.  A hop without a plan has a failure: why all that is leased of it is settled at
 once.  For good, that goes on lease by lease until nothing is left; for now, it
 is one lease, and then the hop rests.
 """
@@ -21,31 +21,34 @@ class Unsent:
     def __init__(self, order: Callable[[Order], None]) -> None:
         self._order = order
 
-    def doom(self, destination: Destination, way: Unroutable | Diverted) -> None:
+    def fail(self, destination: Destination, resolution: Unroutable | Diverted) -> None:
         """Nothing is for good of what only the fall-back relay lacks."""
-        if isinstance(way, Diverted):
-            fate, trouble = Fate.HOLD, Trouble(status="4.7.0", words=way.reason)
-        elif way.is_permanent and not destination.is_detoured:
-            fate, trouble = Fate.RETURN, Trouble(status=way.status, words=way.words)
+        if isinstance(resolution, Diverted):
+            fate, trouble = Fate.HOLD, Trouble(status="4.7.0", words=resolution.reason)
+        elif resolution.is_permanent and not destination.is_detoured:
+            fate, trouble = Fate.RETURN, Trouble(status=resolution.status, words=resolution.words)
         else:
-            fate, trouble = Fate.DEFER, Trouble(status=temporary(way.status), words=way.words)
-        destination.doom, destination.fate = trouble, fate
+            fate, trouble = (
+                Fate.DEFER,
+                Trouble(status=temporary(resolution.status), words=resolution.words),
+            )
+        destination.failure, destination.fate = trouble, fate
         self.settle_backlog(destination, fate, trouble)
         if not destination.has_more:
-            self._end_doom(destination, trouble)
+            self._end_failure(destination, trouble)
 
-    def meet_doom(self, destination: Destination, copies: Sequence[LeasedCopy]) -> None:
+    def settle_failed(self, destination: Destination, copies: Sequence[LeasedCopy]) -> None:
         """What was just leased."""
-        trouble = destination.doom
+        trouble = destination.failure
         self.settle(copies, destination.fate, trouble)
         if trouble is not None and (destination.fate is Fate.DEFER or not destination.has_more):
-            self._end_doom(destination, trouble)
+            self._end_failure(destination, trouble)
 
-    def _end_doom(self, destination: Destination, trouble: Trouble) -> None:
+    def _end_failure(self, destination: Destination, trouble: Trouble) -> None:
         if destination.fate is Fate.DEFER:
             self.note_failed(destination, trouble)
         else:
-            destination.doom = None  # the way is asked for again when something new is due
+            destination.failure = None  # it is resolved again when something new is due
 
     def settle_backlog(self, destination: Destination, fate: Fate, trouble: Trouble) -> None:
         self.settle(destination.drop_backlog(), fate, trouble)
@@ -59,7 +62,7 @@ class Unsent:
     def note_failed(self, destination: Destination, trouble: Trouble) -> None:
         """The hop rests; nothing of it is leased until its note is on disk."""
         destination.failure_count += 1
-        destination.is_noting, destination.has_more, destination.doom = True, False, None
+        destination.is_noting, destination.has_more, destination.failure = True, False, None
         self._order(destination.note(trouble.error))
 
     def note_works(self, destination: Destination) -> None:

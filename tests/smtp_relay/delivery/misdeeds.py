@@ -21,10 +21,10 @@ from mailserver.queue.copies import CopyState
 from mailserver.store.ports.history import CopyStep, Journey
 from mailserver.store.ports.store import Store
 from mailserver.values.message import Acceptance
-from smtp_relay.delivery.agent.agent import Ways
+from smtp_relay.delivery.agent.agent import Resolutions
 from smtp_relay.delivery.client.options import Times
 from smtp_relay.delivery.client.trust import Contexts
-from smtp_relay.delivery.plan import Itinerary, Way
+from smtp_relay.delivery.plan import DeliveryPlan, Resolution
 from smtp_relay.delivery.verdicts import Phase
 from tests.smtp_relay.delivery.agent.agency import Agency, open_agency, way_to
 from tests.smtp_relay.delivery.peers import Peer, Wire, take_all
@@ -139,7 +139,7 @@ async def live_through(
     folder: Path,
     cases: Iterable[Case],
     *,
-    others: Callable[[Mapping[str, int]], Ways] | None = None,
+    others: Callable[[Mapping[str, int]], Resolutions] | None = None,
     trust: Contexts | None = None,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> dict[str, Story]:
@@ -155,13 +155,13 @@ async def live_through(
         peers = {case.domain: await _open_peer(stack, case, gate) for case in every if case.deed}
         ports = {domain: peer.port for domain, peer in peers.items()}
         patience = {ports[one.domain]: one.times for one in every if one.domain in ports}
-        ways = [way_to(HEALTHY, good.port)]
+        resolutions = [way_to(HEALTHY, good.port)]
         if others is None:
-            ways += [way_to(one.domain, ports.get(one.domain, 1)) for one in every]
+            resolutions += [way_to(one.domain, ports.get(one.domain, 1)) for one in every]
         agency = await stack.enter_async_context(
             open_agency(
                 folder,
-                *ways,
+                *resolutions,
                 others=others(ports) if others else None,
                 times_of=lambda hop: patience.get(hop.port, PATIENT),
                 trust=trust,
@@ -227,15 +227,15 @@ def _journey(agency: Agency, one: Acceptance) -> Journey:
 class Ported:
     """The ways that `finder` finds, with the port at which each domain's peer listens here."""
 
-    finder: Ways
+    finder: Resolutions
     ports: Mapping[str, int]
 
-    async def find(self, next_hop: str) -> Way:
-        way = await self.finder.find(next_hop)
-        if not isinstance(way, Itinerary) or next_hop not in self.ports:
-            return way
-        hops = tuple(replace(hop, port=self.ports[next_hop]) for hop in way.hops)
-        return replace(way, hops=hops)
+    async def find(self, next_hop: str) -> Resolution:
+        resolution = await self.finder.find(next_hop)
+        if not isinstance(resolution, DeliveryPlan) or next_hop not in self.ports:
+            return resolution
+        hops = tuple(replace(hop, port=self.ports[next_hop]) for hop in resolution.hops)
+        return replace(resolution, hops=hops)
 
     def forget(self, next_hop: str) -> None:
         self.finder.forget(next_hop)

@@ -13,8 +13,8 @@ import pytest
 
 from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
-from smtp_relay.delivery.plan import Way
-from smtp_relay.delivery.resolve.finder import Wayfinder, open_wayfinder
+from smtp_relay.delivery.plan import Resolution
+from smtp_relay.delivery.resolve.hop_resolver import HopResolver, open_hop_resolver
 from tests.smtp_relay.delivery.client.live import run
 from tests.smtp_relay.delivery.dns import liar
 from tests.smtp_relay.delivery.dns.table import settings_with
@@ -73,10 +73,10 @@ RETURNED = {
 
 @dataclass(frozen=True, slots=True)
 class TwoFinders:
-    patient: Wayfinder
-    hasty: Wayfinder
+    patient: HopResolver
+    hasty: HopResolver
 
-    async def find(self, next_hop: str) -> Way:
+    async def find(self, next_hop: str) -> Resolution:
         is_unheard = next_hop.removesuffix(".test") in UNHEARD
         return await (self.hasty if is_unheard else self.patient).find(next_hop)
 
@@ -85,9 +85,9 @@ class TwoFinders:
         self.hasty.forget(next_hop)
 
 
-def finder(server: liar.Server, timeout_s: float) -> Wayfinder:
+def finder(server: liar.Server, timeout_s: float) -> HopResolver:
     dns = {"servers": (str(server.bind),), "validates": "no", "timeout_s": timeout_s}
-    return open_wayfinder(settings_with(dns=dns), KeptPolicies())
+    return open_hop_resolver(settings_with(dns=dns), KeptPolicies())
 
 
 async def ask_the_liar(folder: Path) -> dict[str, Story]:

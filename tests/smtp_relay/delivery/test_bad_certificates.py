@@ -1,6 +1,6 @@
 """Certificates that prove too little, and peers that lose TLS on the way, under each policy.
 
-From the name servers and the settings to the journey: a real way-finder finds
+From the name servers and the settings to the journey: a real resolver finds
 the policy, a real handshake meets it or not, and where a policy demands TLS a
 downgrade is a deferral, never a delivery in clear.  One run of
 `misdeeds.live_through` for the whole table: PEER.POLICY.test.
@@ -24,7 +24,7 @@ from smtp_relay.delivery.client.options import Times
 from smtp_relay.delivery.client.trust import make_contexts
 from smtp_relay.delivery.dns.answers import Answer
 from smtp_relay.delivery.dns.validation import Validation
-from smtp_relay.delivery.resolve.finder import Wayfinder
+from smtp_relay.delivery.resolve.hop_resolver import HopResolver
 from smtp_relay.delivery.security.sts_keeper import StsKeeper
 from tests.smtp_relay.delivery.client.live import run
 from tests.smtp_relay.delivery.client.test_trust import der, leaf
@@ -196,7 +196,7 @@ def policy_of(peer: str, policy: str) -> StsPolicy | None:
 
 
 def open_finder(ports: Mapping[str, int]) -> Ported:
-    """The way-finder as the agent has it, over name servers that are a table."""
+    """The resolver as the agent has it, over name servers that are a table."""
     rules = tuple(
         RouteSettings.model_validate(
             {"name": name, "recipient_domains": [f".{name}.test"], "tls": name}
@@ -207,7 +207,7 @@ def open_finder(ports: Mapping[str, int]) -> Ported:
     resolver = TableResolver(zone())
     policies = KeptPolicies(*(policy_of(peer, policy) for peer, policy in TABLE))
     return Ported(
-        Wayfinder(
+        HopResolver(
             settings,
             resolver,
             validation=Validation(

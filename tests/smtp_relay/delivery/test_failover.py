@@ -1,4 +1,4 @@
-"""A host that says "not now", over real links: who takes the copy, who rests, what is written."""
+"""A host that says "not now", over real sockets: who takes the copy, who rests, what is written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.ports.history import CopyStep
 from mailserver.values.message import Acceptance, Notify
-from smtp_relay.delivery.plan import Itinerary
+from smtp_relay.delivery.plan import DeliveryPlan
 from smtp_relay.delivery.schedule.orders import Limits
 from smtp_relay.delivery.schedule.outcomes import MAY_HAVE_ARRIVED
 from tests import programs
@@ -64,7 +64,7 @@ async def _play(wire: Wire, at: str, answer: str) -> None:
             await wire.say("250 2.1.0 ok")
 
 
-def way(*ports: int) -> Itinerary:
+def resolution(*ports: int) -> DeliveryPlan:
     """MX 10, MX 20, ..."""
     straight = way_to(HOP, *ports)
     hops = [replace(hop, preference=10 * n + 10) for n, hop in enumerate(straight.hops)]
@@ -76,7 +76,7 @@ def meet(tmp_path: Path, first: Script, second: Script, told: Told, **more: obje
         async with (
             Peer(first) as one,
             Peer(second) as two,
-            open_agency(tmp_path, way(one.port, two.port), **more) as agency,  # type: ignore[arg-type]
+            open_agency(tmp_path, resolution(one.port, two.port), **more) as agency,  # type: ignore[arg-type]
         ):
             await told(agency, one, two)
 
@@ -265,10 +265,10 @@ def test_a_refusal_for_good_asks_no_other_host(tmp_path: Path) -> None:
 def test_a_host_alone_that_refuses_each_mail_rests_with_its_words(tmp_path: Path) -> None:
     async def story() -> None:
         refuses = says("MAIL", "451 4.3.0 later")
-        limits = Limits(site_links=1, idle_s=0.05)
+        limits = Limits(site_connections=1, idle_s=0.05)
         async with (
             Peer(refuses) as peer,
-            open_agency(tmp_path, way(peer.port), limits=limits) as agency,
+            open_agency(tmp_path, resolution(peer.port), limits=limits) as agency,
         ):
             agency.accept(*letters(8))
             await agency.until(lambda: agency.store.queue.list_destinations()[0].failure_count == 1)
@@ -308,7 +308,7 @@ def test_a_host_that_loses_what_is_pipelined_gets_one_command_at_a_time(
             Peer(loses, says("nothing", "", "PIPELINING")) as peer,
             Peer(take_all) as backup,
             open_agency(
-                tmp_path, way(peer.port, backup.port), times_of=lambda _hop: times
+                tmp_path, resolution(peer.port, backup.port), times_of=lambda _hop: times
             ) as agency,
         ):
             (one,) = letters(1)
@@ -347,8 +347,8 @@ async def _be_us(wire: Wire) -> None:
 def test_a_host_that_is_this_service_behind_a_gateway_gets_nothing(tmp_path: Path) -> None:
     async def story() -> None:
         async with Peer(_be_us) as us, Peer(take_all) as other:
-            ways = replace(way(us.port, other.port), is_by_dns=True)
-            async with open_agency(tmp_path, ways) as agency:
+            resolutions = replace(resolution(us.port, other.port), is_by_dns=True)
+            async with open_agency(tmp_path, resolutions) as agency:
                 agency.accept(*letters(1))
                 await agency.until_empty()
                 assert len(other.messages) == 1
@@ -397,8 +397,8 @@ def test_what_a_postfix_does_not_take_now_its_backup_does(tmp_path: Path, answer
     rules = _GREYLISTS.format(answer=answer)
 
     async def story() -> None:
-        ways = replace(way(first, second), next_hop="b.test")
-        async with open_agency(tmp_path, ways) as agency:
+        resolutions = replace(resolution(first, second), next_hop="b.test")
+        async with open_agency(tmp_path, resolutions) as agency:
             (one,) = letters(1, "jean@b.test", hop="b.test")
             agency.accept(one)
             await agency.until_empty()

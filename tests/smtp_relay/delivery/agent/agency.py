@@ -1,4 +1,4 @@
-"""An agent over a real store and real links; name servers are a table."""
+"""An agent over a real store and real connections; name servers are a table."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Outcome
 from mailserver.values.ids import AgentId
 from mailserver.values.message import Acceptance
-from smtp_relay.delivery.agent.agent import Agent, Means, Ways
-from smtp_relay.delivery.agent.links import OpenLink
-from smtp_relay.delivery.client.link import Link, LinkListener, open_link
-from smtp_relay.delivery.client.options import LinkOptions, Times
+from smtp_relay.delivery.agent.agent import Agent, Means, Resolutions
+from smtp_relay.delivery.agent.connections import OpenConnection
+from smtp_relay.delivery.client.connection import Connection, ConnectionListener, open_connection
+from smtp_relay.delivery.client.options import ConnectionOptions, Times
 from smtp_relay.delivery.client.trust import Contexts, make_contexts
 from smtp_relay.delivery.lists.one_click import HeadFor
-from smtp_relay.delivery.plan import Hop, Itinerary, TlsDemand, TlsLevel, Unroutable, Way
+from smtp_relay.delivery.plan import DeliveryPlan, Hop, Resolution, TlsDemand, TlsLevel, Unroutable
 from smtp_relay.delivery.schedule.dispatch import Dispatch
 from smtp_relay.delivery.schedule.orders import Limits, Open
 from smtp_relay.delivery.schedule.outcomes import Judge
@@ -37,30 +37,30 @@ PATIENCE_S = 20.0
 TIMES = Times(greeting_s=5, command_s=5, data_s=5, block_s=5, dot_s=5, quit_s=0.05)
 
 
-def way_to(next_hop: str, *ports: int) -> Itinerary:
+def way_to(next_hop: str, *ports: int) -> DeliveryPlan:
     """Hosts on loopback, in order."""
     tls = TlsDemand(level=TlsLevel.OPPORTUNISTIC, source="opportunistic")
     hops = tuple(
         Hop(host=f"mx{port}.test", addresses=(LOOPBACK,), port=port, tls=tls) for port in ports
     )
-    return Itinerary(next_hop=next_hop, site=str(ports), hops=hops, valid_until_s=1e12)
+    return DeliveryPlan(next_hop=next_hop, site=str(ports), hops=hops, valid_until_s=1e12)
 
 
 class Table:
-    """The way-finder: a table; what is not in it is for `others`, else nowhere."""
+    """The resolver: a table; what is not in it is for `others`, else nowhere."""
 
-    def __init__(self, *ways: Way, others: Ways | None = None) -> None:
-        self.ways = {way.next_hop: way for way in ways}
+    def __init__(self, *resolutions: Resolution, others: Resolutions | None = None) -> None:
+        self.resolutions = {resolution.next_hop: resolution for resolution in resolutions}
         self.forgotten: list[str] = []
         self._others = others
 
-    async def find(self, next_hop: str) -> Way:
-        if next_hop not in self.ways and self._others is not None:
+    async def find(self, next_hop: str) -> Resolution:
+        if next_hop not in self.resolutions and self._others is not None:
             return await self._others.find(next_hop)
         nowhere = Unroutable(
             next_hop=next_hop, is_permanent=True, status="5.1.2", words="no such domain"
         )
-        return self.ways.get(next_hop, nowhere)
+        return self.resolutions.get(next_hop, nowhere)
 
     def forget(self, next_hop: str) -> None:
         self.forgotten.append(next_hop)
@@ -120,16 +120,16 @@ class Agency:
 @contextlib.asynccontextmanager
 async def open_agency(
     folder: Path,
-    *ways: Way,
+    *resolutions: Resolution,
     limits: Limits | None = None,
     clock: Clock | None = None,
     is_still_ours: Callable[[], bool] = lambda: True,
-    others: Ways | None = None,
+    others: Resolutions | None = None,
     times_of: Callable[[Hop], Times] = lambda _hop: TIMES,
     trust: Contexts | None = None,
     head_for: HeadFor | None = None,
 ) -> AsyncIterator[Agency]:
-    """Everything but the process.  others: finds the ways that are not in `ways`."""
+    """Everything but the process.  others: finds the ways that are not in `resolutions`."""
     loop = asyncio.get_running_loop()
     clock = clock or Clock()
     settings = make_settings(folder, {})
@@ -141,16 +141,16 @@ async def open_agency(
 
     committer = Committer(store.writes, deliver=deliver, on_broken=lambda: None)
     committer.start()
-    options = LinkOptions(
+    options = ConnectionOptions(
         hostname="us.test", contexts=trust or make_contexts(), is_still_ours=is_still_ours
     )
-    table = Table(*ways, others=others)
+    table = Table(*resolutions, others=others)
     told: list[int] = []
     means = Means(
         store=store.queue,
         writer=committer,
-        ways=table,
-        open_link=_opener(loop, options, times_of),
+        resolutions=table,
+        open_connection=_opener(loop, options, times_of),
         judge=Judge(SCHEDULE, lambda: 0.5),
         wall_s=clock,
         told=lambda: told.append(1),
@@ -176,19 +176,19 @@ async def open_agency(
 
 
 def _opener(
-    loop: asyncio.AbstractEventLoop, options: LinkOptions, times_of: Callable[[Hop], Times]
-) -> OpenLink:
-    async def opened(order: Open, listener: LinkListener) -> Link:
-        return await open_link(
+    loop: asyncio.AbstractEventLoop, options: ConnectionOptions, times_of: Callable[[Hop], Times]
+) -> OpenConnection:
+    async def opened(order: Open, listener: ConnectionListener) -> Connection:
+        return await open_connection(
             order.hop,
             order.address,
-            protocol=order.itinerary.protocol,
-            login=order.itinerary.login,
+            protocol=order.plan.protocol,
+            login=order.plan.login,
             options=replace(options, times=times_of(order.hop)),
             loop=loop,
             listener=listener,
             may_pipeline=order.may_pipeline,
-            may_be_ourselves=not order.itinerary.is_by_dns,
+            may_be_ourselves=not order.plan.is_by_dns,
         )
 
     return opened

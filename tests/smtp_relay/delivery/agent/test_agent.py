@@ -74,7 +74,7 @@ def test_a_letter_arrives_and_is_relayed(tmp_path: Path) -> None:
     run(story)
 
 
-def test_many_letters_arrive_once_each_over_few_links(tmp_path: Path) -> None:
+def test_many_letters_arrive_once_each_over_few_connections(tmp_path: Path) -> None:
     async def story() -> None:
         async with Peer(take_all) as peer, open_agency(tmp_path, way_to(HOP, peer.port)) as agency:
             agency.accept(*letters(200))
@@ -178,9 +178,9 @@ async def _refuse_one(wire: Wire) -> None:
 
 def test_what_is_refused_is_returned_and_its_report_is_owed(tmp_path: Path) -> None:
     async def story() -> None:
-        way = way_to(HOP, 0)
-        async with Peer(_refuse_one) as peer, open_agency(tmp_path, way) as agency:
-            agency.table.ways[HOP] = way_to(HOP, peer.port)
+        resolution = way_to(HOP, 0)
+        async with Peer(_refuse_one) as peer, open_agency(tmp_path, resolution) as agency:
+            agency.table.resolutions[HOP] = way_to(HOP, peer.port)
             (one,) = letters(1)
             agency.accept(one)
             await agency.until_empty()
@@ -260,7 +260,7 @@ async def _lose_what_follows_a_dot(wire: Wire) -> None:
 
 def test_a_peer_that_loses_what_follows_a_dot_does_so_once(tmp_path: Path) -> None:
     async def story() -> None:
-        limits = Limits(site_links=1, idle_s=0.05)
+        limits = Limits(site_connections=1, idle_s=0.05)
         times = replace(TIMES, command_s=0.05)
         async with (
             Peer(_lose_what_follows_a_dot) as peer,
@@ -302,8 +302,8 @@ def test_what_no_host_takes_goes_by_the_fallback_relay_and_why_is_kept(tmp_path:
     async def story() -> None:
         limits = Limits(fallback="help", idle_s=0.05)
         async with Peer(_refuse_to_greet) as bad, Peer(take_all) as relay:
-            ways = (way_to(HOP, bad.port), way_to("route:help", relay.port))
-            async with open_agency(tmp_path, *ways, limits=limits) as agency:
+            resolutions = (way_to(HOP, bad.port), way_to("route:help", relay.port))
+            async with open_agency(tmp_path, *resolutions, limits=limits) as agency:
                 (one,) = letters(1)
                 agency.accept(one)
                 await agency.until_empty()
@@ -326,8 +326,8 @@ def test_where_the_fallback_relay_fails_too_each_attempt_has_its_line(tmp_path: 
     async def story() -> None:
         limits = Limits(fallback="help", idle_s=0.05)
         async with Peer(_refuse_to_greet) as bad, Peer(_refuse_to_greet) as relay:
-            ways = (way_to(HOP, bad.port), way_to("route:help", relay.port))
-            async with open_agency(tmp_path, *ways, limits=limits) as agency:
+            resolutions = (way_to(HOP, bad.port), way_to("route:help", relay.port))
+            async with open_agency(tmp_path, *resolutions, limits=limits) as agency:
                 (one,) = letters(1)
                 agency.accept(one)
                 await agency.until_settled()
@@ -392,8 +392,8 @@ def test_a_domain_that_does_not_exist_is_returned(tmp_path: Path) -> None:
 def test_a_lost_lease_never_sends_the_dot(tmp_path: Path) -> None:
     async def story() -> None:
         async with Peer(take_all) as peer:
-            way = way_to(HOP, peer.port)
-            async with open_agency(tmp_path, way, is_still_ours=lambda: False) as agency:
+            resolution = way_to(HOP, peer.port)
+            async with open_agency(tmp_path, resolution, is_still_ours=lambda: False) as agency:
                 agency.accept(*letters(1))
                 await agency.until_settled()
                 assert not peer.messages
@@ -412,7 +412,7 @@ def test_what_a_late_agent_held_is_delivered_by_another(tmp_path: Path) -> None:
                 agent_id=late, destination_id=due.destination_id, limit=100, now_s=clock()
             )
             store.writes.apply([lease])
-            agency.table.ways[HOP] = way_to(HOP, peer.port)
+            agency.table.resolutions[HOP] = way_to(HOP, peer.port)
             assert store.queue.take_over(now_s=clock(), clock_s=0) == 0
             assert store.queue.renew_agent(agency.agent_id, until_s=clock() + 61)
             assert store.queue.take_over(now_s=clock(), clock_s=LEASE_S) == 3
@@ -430,12 +430,12 @@ def test_what_was_under_way_at_the_end_is_delivered_by_the_next(tmp_path: Path) 
 
     async def story() -> None:
         async with Peer(stalls, take_all) as peer:
-            way = way_to(HOP, peer.port)
-            async with open_agency(tmp_path, way) as first:
+            resolution = way_to(HOP, peer.port)
+            async with open_agency(tmp_path, resolution) as first:
                 first.accept(*letters(1))
                 await first.until(lambda: any("MAIL" in line for line in peer.heard))
             clock = Clock(now_s=Clock().now_s + 400)
-            async with open_agency(tmp_path, way, clock=clock) as second:
+            async with open_agency(tmp_path, resolution, clock=clock) as second:
                 await second.until_empty()
                 assert len(peer.messages) == 1
 
@@ -449,9 +449,9 @@ def test_a_slow_destination_does_not_stop_the_others(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with Peer(never) as slow, Peer(take_all) as quick:
-            ways = (way_to("slow.test", slow.port), way_to(HOP, quick.port))
-            limits = Limits(max_links=8, site_links=8, idle_s=0.05)
-            async with open_agency(tmp_path, *ways, limits=limits) as agency:
+            resolutions = (way_to("slow.test", slow.port), way_to(HOP, quick.port))
+            limits = Limits(max_connections=8, site_connections=8, idle_s=0.05)
+            async with open_agency(tmp_path, *resolutions, limits=limits) as agency:
                 agency.accept(*letters(400, hop="slow.test"))
                 await agency.until(lambda: len(slow.wires) == 4)
                 agency.accept(*letters(100))

@@ -1,4 +1,4 @@
-"""Messages that are read before links want them."""
+"""Messages that are read before connections want them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_large_ones_are_opened_when_they_are_wanted_and_gone_ones_are_none() -> 
 
 
 def test_each_caller_has_a_message_of_its_own() -> None:
-    """Its head is changed for some copies; several bundles may be of one message."""
+    """Its head is changed for some copies; several batches may be of one message."""
     ahead = ReadAhead(FakeMessages())
     expect(ahead, [1, 1, 1, 2])
     first, second = ahead.open(MessageId(1)), ahead.open(MessageId(1))

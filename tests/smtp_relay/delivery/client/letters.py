@@ -1,4 +1,4 @@
-"""Messages and parcels for the client's tests, and the client's side of a conversation."""
+"""Messages and transactions for the client's tests, and the client's side of a conversation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mailserver.values.message import Notify
 from smtp_relay.delivery.client.conversation import Conversation
 from smtp_relay.delivery.client.opening import Opening
 from smtp_relay.delivery.plan import Login, Protocol, TlsDemand, TlsLevel
-from smtp_relay.delivery.verdicts import Kind, Parcel, Verdict
+from smtp_relay.delivery.verdicts import Kind, Transaction, Verdict
 
 HEAD = b"Received: from here by there; now\r\n"
 BODY = b"From: marie@a.test\r\n\r\nBonjour\r\n"
@@ -54,12 +54,12 @@ def make_copy(recipient: str, *, number: int = 0, **changes: Any) -> LeasedCopy:
     return LeasedCopy(**{**fields, **changes})
 
 
-def make_parcel(
+def make_transaction(
     *recipients: str, message: QueuedMessage | None = None, copies: Sequence[LeasedCopy] = ()
-) -> Parcel:
+) -> Transaction:
     named = recipients or ("jean@b.test",)
     made = tuple(make_copy(one, number=number) for number, one in enumerate(named))
-    return Parcel(message=message or make_message(), copies=tuple(copies) or made)
+    return Transaction(message=message or make_message(), copies=tuple(copies) or made)
 
 
 class Side:
@@ -87,7 +87,7 @@ class Side:
         )
         self.is_ours = True
         self.talk = Conversation(opening, protocol, is_still_ours=lambda: self.is_ours)
-        self.done: list[tuple[Parcel, list[Verdict]]] = []
+        self.done: list[tuple[Transaction, list[Verdict]]] = []
 
     def hear(self, *lines: str) -> bytes:
         """What the client says after these lines, which came in one packet."""
@@ -97,8 +97,8 @@ class Side:
         self.talk.receive(octets)
         return self.said()
 
-    def offer(self, parcel: Parcel) -> bytes:
-        self.talk.offer(parcel)
+    def offer(self, transaction: Transaction) -> bytes:
+        self.talk.offer(transaction)
         return self.said()
 
     def said(self) -> bytes:

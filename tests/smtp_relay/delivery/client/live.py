@@ -1,4 +1,4 @@
-"""Real links over loopback, on uvloop, for tests."""
+"""Real connections over loopback, on uvloop, for tests."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import uvloop
 
-from smtp_relay.delivery.client.link import Link, open_link
-from smtp_relay.delivery.client.options import LinkOptions, Times
+from smtp_relay.delivery.client.connection import Connection, open_connection
+from smtp_relay.delivery.client.options import ConnectionOptions, Times
 from smtp_relay.delivery.client.trust import Contexts, make_contexts
 from smtp_relay.delivery.plan import Hop, Login, Protocol, TlsDemand
-from smtp_relay.delivery.verdicts import Kind, LinkFailure, Parcel, Verdict
+from smtp_relay.delivery.verdicts import ConnectionFailure, Kind, Transaction, Verdict
 from tests.smtp_relay.delivery.client.letters import IN_CLEAR
 from tests.smtp_relay.delivery.peers import LOOPBACK
 
@@ -28,25 +28,32 @@ def run(play: Coroutine[Any, Any, None]) -> None:
 class Listener:
     """Remembers what it is told; `more` is offered as soon as there is room."""
 
-    more: list[Parcel] = field(default_factory=list)
-    done: list[tuple[Parcel, list[Verdict]]] = field(default_factory=list)
-    lost: list[tuple[LinkFailure | None, list[Parcel]]] = field(default_factory=list)
+    more: list[Transaction] = field(default_factory=list)
+    done: list[tuple[Transaction, list[Verdict]]] = field(default_factory=list)
+    lost: list[tuple[ConnectionFailure | None, list[Transaction]]] = field(default_factory=list)
     _change: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def parcel_done(self, link: Link, parcel: Parcel, verdicts: list[Verdict]) -> None:
+    def transaction_done(
+        self, connection: Connection, transaction: Transaction, verdicts: list[Verdict]
+    ) -> None:
         assert not self.lost
-        self.done.append((parcel, verdicts))
-        self.feed(link)
+        self.done.append((transaction, verdicts))
+        self.feed(connection)
         self._change.set()
 
-    def link_lost(self, link: Link, failure: LinkFailure | None, untouched: list[Parcel]) -> None:
-        assert not link.has_room
+    def connection_ended(
+        self,
+        connection: Connection,
+        failure: ConnectionFailure | None,
+        untouched: list[Transaction],
+    ) -> None:
+        assert not connection.has_room
         self.lost.append((failure, untouched))
         self._change.set()
 
-    def feed(self, link: Link) -> None:
-        while self.more and link.has_room:
-            link.offer(self.more.pop(0))
+    def feed(self, connection: Connection) -> None:
+        while self.more and connection.has_room:
+            connection.offer(self.more.pop(0))
 
     def kinds(self) -> list[Kind]:
         return [verdict.kind for _, verdicts in self.done for verdict in verdicts]
@@ -59,7 +66,7 @@ class Listener:
             self._change.clear()
             await self._change.wait()
 
-    async def until_lost(self) -> LinkFailure | None:
+    async def until_lost(self) -> ConnectionFailure | None:
         while not self.lost:
             self._change.clear()
             await self._change.wait()
@@ -82,13 +89,13 @@ async def connect(
     login: Login | None = None,
     trust: Contexts | None = None,
     times: Times | None = None,
-) -> Link:
-    return await open_link(
+) -> Connection:
+    return await open_connection(
         Hop(host=host, addresses=(LOOPBACK,), port=port, tls=tls),
         LOOPBACK,
         protocol=protocol,
         login=login,
-        options=LinkOptions(
+        options=ConnectionOptions(
             hostname="us.test",
             contexts=trust or contexts(),
             is_still_ours=lambda: True,
@@ -99,11 +106,11 @@ async def connect(
     )
 
 
-async def refused(port: int, **how: Any) -> LinkFailure:
+async def refused(port: int, **how: Any) -> ConnectionFailure:
     """How the opening failed."""
     try:
-        link = await connect(port, **how)
-    except LinkFailure as failure:
+        connection = await connect(port, **how)
+    except ConnectionFailure as failure:
         return failure
-    link.abort()
-    raise AssertionError("the link was opened")
+    connection.abort()
+    raise AssertionError("the connection was opened")

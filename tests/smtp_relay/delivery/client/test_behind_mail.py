@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smtp_relay.delivery.verdicts import Kind, Scope
-from tests.smtp_relay.delivery.client.letters import make_parcel, open_side
+from tests.smtp_relay.delivery.client.letters import make_transaction, open_side
 
 OK = "250 2.1.0 ok"
 
@@ -18,8 +18,8 @@ def test_what_was_lost_with_mail_is_untouched_and_the_failure_says_why(
     if how == "out of step" and not answered:
         return  # a first MAIL that gets 503 is refused
     side = open_side("PIPELINING")
-    parcel = make_parcel("a@b.test", "c@b.test")
-    side.offer(parcel)
+    transaction = make_transaction("a@b.test", "c@b.test")
+    side.offer(transaction)
     if answered:
         side.hear(*answered)
     if how == "closes":
@@ -29,14 +29,14 @@ def test_what_was_lost_with_mail_is_untouched_and_the_failure_says_why(
     else:
         side.hear("503 5.5.1 RCPT first")
     assert side.kinds() == []
-    assert side.talk.untouched == [parcel]
+    assert side.talk.untouched == [transaction]
     assert side.talk.failure is not None
     assert side.talk.failure.lost_behind_mail
 
 
 def test_an_answer_too_few_shows_where_354_comes_for_a_recipient() -> None:
     side = open_side("PIPELINING")
-    side.offer(make_parcel("a@b.test", "c@b.test"))
+    side.offer(make_transaction("a@b.test", "c@b.test"))
     side.hear(OK, OK, "354 go")
     assert side.talk.failure is not None
     assert side.talk.failure.lost_behind_mail
@@ -45,7 +45,7 @@ def test_an_answer_too_few_shows_where_354_comes_for_a_recipient() -> None:
 @pytest.mark.parametrize("words", ["450 4.2.0 grey", "550 5.1.1 nobody"])
 def test_503_to_data_without_a_recipient_is_its_right_answer(words: str) -> None:
     side = open_side("PIPELINING")
-    side.offer(make_parcel())
+    side.offer(make_transaction())
     side.hear(OK, words, "503 5.5.1 no recipients")
     assert side.kinds() == [Kind.LATER if words[0] == "4" else Kind.REFUSED]
     assert side.talk.is_open
@@ -53,7 +53,7 @@ def test_503_to_data_without_a_recipient_is_its_right_answer(words: str) -> None
 
 def test_503_to_recipients_of_a_refused_mail_is_their_right_answer() -> None:
     side = open_side("PIPELINING")
-    side.offer(make_parcel())
+    side.offer(make_transaction())
     side.hear("451 4.3.0 later", "503 MAIL first", "503 MAIL first")
     assert side.kinds() == [Kind.LATER]
     assert side.last()[0].scope is Scope.HOST
@@ -63,7 +63,7 @@ def test_503_to_recipients_of_a_refused_mail_is_their_right_answer() -> None:
 @pytest.mark.parametrize("answered", [(OK,), (OK, OK)])
 def test_421_is_an_answer_and_loses_nothing(answered: tuple[str, ...]) -> None:
     side = open_side("PIPELINING")
-    side.offer(make_parcel())
+    side.offer(make_transaction())
     side.hear(*answered, "421 4.3.2 bye")
     assert side.kinds() == [Kind.LATER]
     assert side.talk.failure is not None
@@ -72,7 +72,7 @@ def test_421_is_an_answer_and_loses_nothing(answered: tuple[str, ...]) -> None:
 
 def test_one_command_at_a_time_nothing_is_lost_behind_mail() -> None:
     side = open_side()
-    side.offer(make_parcel())
+    side.offer(make_transaction())
     side.hear(OK)
     side.talk.time_out(300)
     side.take_finished()
@@ -94,7 +94,7 @@ def test_4yz_to_mail_is_about_the_host_unless_it_names_the_sender(
     answer: str, scope: Scope
 ) -> None:
     side = open_side("PIPELINING")
-    side.offer(make_parcel())
+    side.offer(make_transaction())
     side.hear(answer, "503 no", "503 no")
     assert side.last()[0].scope is scope
 
@@ -117,10 +117,10 @@ def test_4yz_to_mail_is_about_the_host_unless_it_names_the_sender(
 )
 def test_too_many_recipients_go_in_a_transaction_of_their_own(answer: str, is_over: bool) -> None:
     side = open_side("PIPELINING")
-    side.offer(make_parcel("a@b.test", "c@b.test"))
+    side.offer(make_transaction("a@b.test", "c@b.test"))
     side.hear(OK, OK, answer, "354 go")
     side.hear(OK)
     assert side.last()[1].is_over_limit is is_over
-    side.offer(make_parcel("c@b.test"))
+    side.offer(make_transaction("c@b.test"))
     side.hear(OK, OK, answer, "503 no")
     assert not side.last()[0].is_over_limit

@@ -1,4 +1,4 @@
-"""Whatever octets a peer sends, in whatever pieces: no exception, each parcel ends exactly once."""
+"""Whatever octets a peer sends, in whatever pieces: each transaction ends once, nothing raises."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtp_relay.delivery.plan import Protocol, TlsDemand, TlsLevel
-from smtp_relay.delivery.verdicts import Kind, Parcel, Verdict
-from tests.smtp_relay.delivery.client.letters import Side, make_message, make_parcel
+from smtp_relay.delivery.verdicts import Kind, Transaction, Verdict
+from tests.smtp_relay.delivery.client.letters import Side, make_message, make_transaction
 
 EHLO = b"250-peer\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
 ANSWERS = st.sampled_from(
@@ -35,43 +35,43 @@ USUAL = [b"220 peer\r\n", EHLO]
 
 
 class Ledger:
-    """Every parcel that was offered, what was said, and how it ended."""
+    """Every transaction that was offered, what was said, and how it ended."""
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self.offered: list[Parcel] = []
+        self.offered: list[Transaction] = []
         self._said = b""
 
     def hear(self, octets: bytes) -> None:
         self._said += self.side.hear_octets(octets)
 
     def feed(self, kinds: int) -> None:
-        """Offer what there is room for; the number says what kind of parcel."""
+        """Offer what there is room for; the number says what kind of transaction."""
         while self.side.talk.has_room and len(self.offered) < 40:
             recipients = ["jean@b.test", "anne@b.test"][: 1 + kinds % 2]
             letter = b"letter %d;" % len(self.offered)
             body = b".dot " + letter if kinds % 3 == 0 else b"S: x\r\n\r\n" + letter + b"\r\n"
-            parcel = make_parcel(*recipients, message=make_message(body))
-            self.offered.append(parcel)
-            self._said += self.side.offer(parcel)
+            transaction = make_transaction(*recipients, message=make_message(body))
+            self.offered.append(transaction)
+            self._said += self.side.offer(transaction)
 
     def check(self) -> None:
-        ended = [id(parcel) for parcel, _ in self.side.done]
-        ended += [id(parcel) for parcel in self.side.talk.untouched]
+        ended = [id(transaction) for transaction, _ in self.side.done]
+        ended += [id(transaction) for transaction in self.side.talk.untouched]
         assert sorted(ended) == sorted(map(id, self.offered))
-        for parcel, verdicts in self.side.done:
-            assert len(verdicts) == len(parcel.copies)
+        for transaction, verdicts in self.side.done:
+            assert len(verdicts) == len(transaction.copies)
             assert all(isinstance(verdict, Verdict) for verdict in verdicts)
             if any(verdict.kind is Kind.TAKEN for verdict in verdicts):
-                assert self._is_said(parcel)
+                assert self._is_said(transaction)
         assert not any(map(self._is_said, self.side.talk.untouched))
         failure = self.side.talk.failure
         if failure is not None and failure.lost_past_dot:
             assert self.side.talk.untouched
             assert all(verdict.kind is not Kind.BROKEN for verdict in self.side.last())
 
-    def _is_said(self, parcel: Parcel) -> bool:
-        number = next(n for n, one in enumerate(self.offered) if one is parcel)
+    def _is_said(self, transaction: Transaction) -> bool:
+        number = next(n for n, one in enumerate(self.offered) if one is transaction)
         return b"letter %d;" % number in self._said
 
 
@@ -84,7 +84,7 @@ class Ledger:
     is_silent=st.booleans(),
     level=st.sampled_from([TlsLevel.NONE, TlsLevel.OPPORTUNISTIC, TlsLevel.DANE]),
 )
-def test_whatever_a_peer_says_each_parcel_ends_once(
+def test_whatever_a_peer_says_each_transaction_ends_once(
     talk: list[bytes],
     cuts: list[int],
     kinds: int,
@@ -155,13 +155,13 @@ def test_many_replies_in_one_read_mean_what_they_mean_one_by_one(
     replies: list[bytes], missing: int, rest: list[bytes]
 ) -> None:
     recipients = [f"r{number}@b.test" for number in range(len(replies) + missing)]
-    parcel = make_parcel(*recipients, message=make_message(b"S: x\r\n\r\ny\r\n"))
+    transaction = make_transaction(*recipients, message=make_message(b"S: x\r\n\r\ny\r\n"))
     octets = b"250 sender ok\r\n" + b"".join(replies)
     ends = []
     for size in (len(octets), 1):
         side = Side()
         said = [side.hear_octets(one) for one in USUAL]
-        said.append(side.offer(parcel))
+        said.append(side.offer(transaction))
         pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
         said += [side.hear_octets(one) for one in [*pieces, *rest]]
         side.talk.end_of_stream()

@@ -12,7 +12,7 @@ from tests.smtp_relay.delivery.client.letters import (
     HEAD,
     make_copy,
     make_message,
-    make_parcel,
+    make_transaction,
     open_side,
 )
 
@@ -38,7 +38,7 @@ def test_all_that_is_offered_is_used() -> None:
         original_recipient="rfc822;ren@b.test",
     )
     said = side.offer(
-        make_parcel(message=message, copies=[copy, make_copy("x@\u00e9t\u00e9.test")])
+        make_transaction(message=message, copies=[copy, make_copy("x@\u00e9t\u00e9.test")])
     )
     mail, first, second, data, _ = said.split(b"\r\n")
     size = message.size_octets
@@ -61,7 +61,7 @@ def test_all_that_is_offered_is_used() -> None:
 def test_an_address_goes_out_as_it_was_typed(address: str) -> None:
     side = open_side(*ALL)
     message = make_message(reverse_path=address)
-    said = side.offer(make_parcel(message=message, copies=[make_copy(address)]))
+    said = side.offer(make_transaction(message=message, copies=[make_copy(address)]))
     mail, recipient, *_ = said.split(b"\r\n")
     assert mail.startswith(f"MAIL FROM:<{address}> SIZE=".encode())
     assert recipient == f"RCPT TO:<{address}>".encode()
@@ -71,9 +71,9 @@ def test_never_is_alone_and_nothing_is_said_where_nothing_is_offered() -> None:
     copy = make_copy("a@b.test", notify=Notify.NEVER, original_recipient="rfc822;a@b.test")
     message = make_message(envelope_id="id", return_content="FULL")
     side = open_side("PIPELINING", "DSN")
-    assert b" NOTIFY=NEVER ORCPT=" in side.offer(make_parcel(message=message, copies=[copy]))
+    assert b" NOTIFY=NEVER ORCPT=" in side.offer(make_transaction(message=message, copies=[copy]))
     side = open_side("PIPELINING")
-    said = side.offer(make_parcel(message=message, copies=[copy]))
+    said = side.offer(make_transaction(message=message, copies=[copy]))
     assert said == MAIL + b"RCPT TO:<a@b.test>\r\nDATA\r\n"
 
 
@@ -98,16 +98,16 @@ def test_what_a_hop_cannot_take_is_refused_without_a_word(
     message: QueuedMessage, recipient: str, offers: list[str], status: str
 ) -> None:
     side = open_side("PIPELINING", *offers)
-    assert side.offer(make_parcel(recipient, message=message)) == b""
+    assert side.offer(make_transaction(recipient, message=message)) == b""
     (verdict,) = side.last()
     assert (verdict.kind, verdict.status) == (REFUSED, status)
     assert side.talk.has_room
-    assert side.offer(make_parcel()).startswith(b"MAIL FROM:")
+    assert side.offer(make_transaction()).startswith(b"MAIL FROM:")
 
 
 def test_one_recipient_that_a_hop_cannot_take_leaves_the_others() -> None:
     side = open_side("PIPELINING")
-    assert side.offer(make_parcel("\u00e9@b.test", "jean@b.test")) == GROUP
+    assert side.offer(make_transaction("\u00e9@b.test", "jean@b.test")) == GROUP
     side.hear("250 ok", "250 ok", "354 go")
     side.hear("250 ok")
     assert side.kinds() == [REFUSED, TAKEN]
@@ -115,13 +115,13 @@ def test_one_recipient_that_a_hop_cannot_take_leaves_the_others() -> None:
 
 def test_smtputf8_is_not_asked_for_where_only_its_declaration_was() -> None:
     side = open_side("PIPELINING")
-    assert side.offer(make_parcel(message=make_message(smtputf8=True))) == GROUP
+    assert side.offer(make_transaction(message=make_message(smtputf8=True))) == GROUP
 
 
 def test_limits_are_respected() -> None:
     side = open_side("PIPELINING", "LIMITS RCPTMAX=1 MAILMAX=2")
-    assert side.offer(make_parcel("jean@b.test", "b@b.test")) == GROUP
-    side.offer(make_parcel())
+    assert side.offer(make_transaction("jean@b.test", "b@b.test")) == GROUP
+    side.offer(make_transaction())
     side.hear("250 ok", "250 ok", "354 go")
     side.hear("250 ok", "250 ok", "250 ok", "354 go")
     assert side.kinds() == [TAKEN, LATER]
@@ -136,26 +136,26 @@ def test_limits_are_respected() -> None:
 def test_bdat_carries_what_data_would_have_to_change() -> None:
     body = b"S: x\r\n\r\n.dot\r\nno end"
     side = open_side("PIPELINING", "CHUNKING")
-    said = side.offer(make_parcel("jean@b.test", "b@b.test", message=make_message(body)))
+    said = side.offer(make_transaction("jean@b.test", "b@b.test", message=make_message(body)))
     assert b"DATA" not in said
     said = side.hear("250 ok", "550 no", "250 ok")
     assert said == b"BDAT %d LAST\r\n" % len(HEAD + body) + HEAD + body
     side.hear("250 ok")
     assert side.kinds() == [REFUSED, TAKEN]
-    assert side.offer(make_parcel()) == GROUP
+    assert side.offer(make_transaction()) == GROUP
 
 
 def test_bdat_is_not_said_for_nobody() -> None:
     side = open_side("PIPELINING", "CHUNKING")
-    side.offer(make_parcel(message=make_message(b"no end")))
+    side.offer(make_transaction(message=make_message(b"no end")))
     assert side.hear("250 ok", "550 no") == b""
-    assert side.offer(make_parcel()) == b"RSET\r\n" + GROUP
+    assert side.offer(make_transaction()) == b"RSET\r\n" + GROUP
 
 
 def test_an_original_recipient_outside_ascii_travels_where_the_peer_takes_it() -> None:
     copy = make_copy("jorg@b.test", original_recipient="utf-8;jörg@b.test")
     said = [
-        open_side("PIPELINING", "DSN", *more).offer(make_parcel(copies=[copy]))
+        open_side("PIPELINING", "DSN", *more).offer(make_transaction(copies=[copy]))
         for more in ((), ("SMTPUTF8",))
     ]
     assert b"ORCPT" not in said[0]

@@ -9,7 +9,7 @@ import pytest
 
 from mailserver.values.secret import Secret
 from smtp_relay.delivery.plan import Login, Protocol, TlsDemand, TlsLevel
-from smtp_relay.delivery.verdicts import LinkFailure, Phase
+from smtp_relay.delivery.verdicts import ConnectionFailure, Phase
 from tests.smtp_relay.delivery.client.letters import Side
 
 LOGIN = Login(user_name="us", password=Secret("p\u00e9"))
@@ -17,7 +17,7 @@ WISHED = TlsDemand(level=TlsLevel.OPPORTUNISTIC, source="default")
 DEMANDED = TlsDemand(level=TlsLevel.ENCRYPT, source="route north")
 
 
-def failure_of(side: Side) -> LinkFailure:
+def failure_of(side: Side) -> ConnectionFailure:
     assert side.talk.is_over
     assert side.talk.failure is not None
     return side.talk.failure

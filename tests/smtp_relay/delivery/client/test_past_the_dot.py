@@ -1,17 +1,17 @@
-"""The next envelope behind a final dot, in one write: what happens to each of the two parcels."""
+"""The next envelope behind a final dot, in one write: what becomes of the two transactions."""
 
 from __future__ import annotations
 
 import pytest
 
 from smtp_relay.delivery.plan import Protocol
-from smtp_relay.delivery.verdicts import Kind, Parcel
+from smtp_relay.delivery.verdicts import Kind, Transaction
 from tests.smtp_relay.delivery.client.letters import (
     BODY,
     HEAD,
     Side,
     make_message,
-    make_parcel,
+    make_transaction,
     open_side,
 )
 
@@ -22,11 +22,11 @@ CLOSES, IS_SILENT, BREAKS = "closes", "is silent", "breaks"
 OK = "250 2.0.0 ok"
 
 
-def past_the_dot(*recipients: str, protocol: Protocol = Protocol.SMTP) -> tuple[Side, Parcel]:
-    """One message is sent, and the envelope of the second parcel stands behind its dot."""
+def past_the_dot(*recipients: str, protocol: Protocol = Protocol.SMTP) -> tuple[Side, Transaction]:
+    """One message is sent, and the envelope of the second transaction stands behind its dot."""
     side = open_side("PIPELINING", protocol=protocol)
-    first = make_parcel(*recipients)
-    second = make_parcel()
+    first = make_transaction(*recipients)
+    second = make_transaction()
     side.offer(first)
     side.offer(second)
     assert side.hear(*[OK] * (1 + len(first.copies)), "354 go") == CONTENT + GROUP
@@ -99,7 +99,9 @@ def test_421_with_or_after_the_dot_loses_nothing(answers: list[str]) -> None:
         (OK, [OK, "550 no", "503 no"], [TAKEN, REFUSED]),
     ],
 )
-def test_what_is_answered_is_each_parcels_own(dot: str, rest: list[str], kinds: list[Kind]) -> None:
+def test_what_is_answered_is_each_transactions_own(
+    dot: str, rest: list[str], kinds: list[Kind]
+) -> None:
     side, _ = past_the_dot()
     for answer in (dot, *rest):
         side.hear(answer)
@@ -143,9 +145,9 @@ def test_lmtp_has_lost_what_follows_only_after_its_last_answer(
 
 def test_what_is_offered_while_the_dot_waits_goes_out_at_once() -> None:
     side = open_side("PIPELINING")
-    side.offer(make_parcel())
+    side.offer(make_transaction())
     assert side.hear(OK, OK, "354 go") == CONTENT
-    assert side.offer(make_parcel()) == GROUP
+    assert side.offer(make_transaction()) == GROUP
     side.hear(OK)
     end(side, IS_SILENT)
     assert side.kinds() == [TAKEN]
@@ -156,8 +158,8 @@ def test_what_is_offered_while_the_dot_waits_goes_out_at_once() -> None:
 def test_the_last_octets_of_bdat_are_followed_like_a_dot() -> None:
     side = open_side("PIPELINING", "CHUNKING")
     body = b"S: x\r\n\r\nno end"
-    side.offer(make_parcel(message=make_message(body)))
-    side.offer(make_parcel())
+    side.offer(make_transaction(message=make_message(body)))
+    side.offer(make_transaction())
     said = side.hear(OK, OK)
     assert said == b"BDAT %d LAST\r\n" % len(HEAD + body) + HEAD + body + GROUP
     side.hear(OK)
@@ -178,11 +180,11 @@ def test_what_was_not_said_past_a_dot_is_not_lost_there(
     offers: tuple[str, ...], answers: list[str]
 ) -> None:
     side = open_side(*offers)
-    side.offer(make_parcel())
+    side.offer(make_transaction())
     for answer in (OK, OK, "354 go"):
         side.hear(answer)
     side.hear(*answers)
-    second = make_parcel()
+    second = make_transaction()
     side.offer(second)
     end(side, CLOSES)
     assert side.talk.untouched == [second]
@@ -192,6 +194,6 @@ def test_what_was_not_said_past_a_dot_is_not_lost_there(
 
 def test_a_first_mail_out_of_order_is_refused_as_said() -> None:
     side = open_side("PIPELINING")
-    side.offer(make_parcel())
+    side.offer(make_transaction())
     side.hear("503 5.5.1 say EHLO first", "503 no", "503 no")
     assert side.kinds() == [REFUSED]

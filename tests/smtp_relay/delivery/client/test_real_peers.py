@@ -17,7 +17,7 @@ from mailserver.store.ports.queue import QueuedMessage
 from smtp_relay.delivery.plan import Protocol, TlsDemand, TlsLevel
 from smtp_relay.delivery.verdicts import Kind
 from tests import programs
-from tests.smtp_relay.delivery.client.letters import HEAD, make_message, make_parcel
+from tests.smtp_relay.delivery.client.letters import HEAD, make_message, make_transaction
 from tests.smtp_relay.delivery.client.live import Listener, connect, run
 from tests.smtp_relay.delivery.private_postfix import open_folder, running_postfix
 from tests.store.opened import reader_of
@@ -57,12 +57,12 @@ def filed(folder: Path, octets: int) -> QueuedMessage:
 
 
 async def deliver(port: int, *messages: QueuedMessage, tls: TlsDemand = WISHED) -> Listener:
-    """All of them over one link."""
-    listener = Listener(more=[make_parcel(message=message) for message in messages])
-    link = await connect(port, listener, tls=tls)
-    listener.feed(link)
+    """All of them over one connection."""
+    listener = Listener(more=[make_transaction(message=message) for message in messages])
+    connection = await connect(port, listener, tls=tls)
+    listener.feed(connection)
     await listener.until_done(len(messages))
-    link.close()
+    connection.close()
     assert await listener.until_lost() is None
     return listener
 
@@ -110,14 +110,14 @@ def test_postfix_takes_a_large_message_octet_for_octet(
 ) -> None:
     port, mailbox = postfix
     message = filed(tmp_path, 30 * 1024 * 1024)
-    mixed = make_parcel("nobody@b.test", "x@elsewhere.test")
+    mixed = make_transaction("nobody@b.test", "x@elsewhere.test")
 
     async def play() -> None:
-        listener = Listener(more=[make_parcel(message=message), mixed])
-        link = await connect(port, listener, tls=WISHED)
-        listener.feed(link)
+        listener = Listener(more=[make_transaction(message=message), mixed])
+        connection = await connect(port, listener, tls=WISHED)
+        listener.feed(connection)
         await listener.until_done(2)
-        link.close()
+        connection.close()
         await listener.until_lost()
         assert listener.kinds() == [Kind.TAKEN, Kind.REFUSED, Kind.REFUSED]
         assert "queued as" in listener.done[0][1][0].words
@@ -147,11 +147,13 @@ def test_aiosmtpd_keeps_what_was_sent(protocol: Protocol) -> None:
         )
         async with server:
             port = server.sockets[0].getsockname()[1]
-            listener = Listener(more=[make_parcel(message=make_message(b"\r\n.x")) for _ in "abc"])
-            link = await connect(port, listener, protocol=protocol)
-            listener.feed(link)
+            listener = Listener(
+                more=[make_transaction(message=make_message(b"\r\n.x")) for _ in "abc"]
+            )
+            connection = await connect(port, listener, protocol=protocol)
+            listener.feed(connection)
             await listener.until_done(3)
-            link.close()
+            connection.close()
             await listener.until_lost()
         assert listener.kinds() == [Kind.TAKEN] * 3
         assert keeper.contents == [HEAD + b"\r\n.x\r\n"] * 3

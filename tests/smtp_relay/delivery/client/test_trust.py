@@ -20,7 +20,7 @@ from smtp_relay.delivery.client.options import Times
 from smtp_relay.delivery.client.trust import Contexts, Untrusted, check_chain, make_contexts
 from smtp_relay.delivery.plan import Login, Tlsa, TlsDemand, TlsLevel
 from smtp_relay.delivery.verdicts import Kind, Phase
-from tests.smtp_relay.delivery.client.letters import make_parcel
+from tests.smtp_relay.delivery.client.letters import make_transaction
 from tests.smtp_relay.delivery.client.live import Listener, connect, refused, run
 from tests.smtp_relay.delivery.peers import Peer, Wire, server_context
 
@@ -194,12 +194,12 @@ def test_each_certificate_under_each_level(
                 assert not failure.may_try_in_clear
                 assert not any("MAIL" in line or "AUTH" in line for line in peer.heard)
                 return
-            listener = Listener(more=[make_parcel()])
-            link = await connect(peer.port, listener, host=HOST, tls=demand, trust=trust)
-            assert link.facts.tls.startswith("TLSv1.3 TLS_")
-            listener.feed(link)
+            listener = Listener(more=[make_transaction()])
+            connection = await connect(peer.port, listener, host=HOST, tls=demand, trust=trust)
+            assert connection.facts.tls.startswith("TLSv1.3 TLS_")
+            listener.feed(connection)
             await listener.until_done(1)
-            link.close()
+            connection.close()
             await listener.until_lost()
             assert listener.kinds() == [Kind.TAKEN]
 
@@ -231,9 +231,9 @@ def test_tls_from_the_first_octet(
                 assert not any("AUTH" in line for line in peer.heard)
                 return
             listener = Listener()
-            link = await connect(peer.port, listener, **how)  # type: ignore[arg-type]
-            assert link.facts.tls.endswith("certificate verified (MTA-STS enforce)")
-            link.close()
+            connection = await connect(peer.port, listener, **how)  # type: ignore[arg-type]
+            assert connection.facts.tls.endswith("certificate verified (MTA-STS enforce)")
+            connection.close()
             await listener.until_lost()
 
     run(play())
@@ -301,8 +301,8 @@ def test_the_server_hears_which_name_is_wanted(trust: Contexts) -> None:
         async with Peer(lambda wire: wire.greet(), tls=context) as peer:
             demand = replace(at(TlsLevel.ENCRYPT), is_implicit=True)
             for host in (HOST, "127.0.0.1"):
-                link = await connect(peer.port, host=host, tls=demand, trust=trust)
-                link.abort()
+                connection = await connect(peer.port, host=host, tls=demand, trust=trust)
+                connection.abort()
 
     run(play())
     assert names == [HOST, None]

@@ -38,7 +38,7 @@ from mailserver.values.ids import (
 from mailserver.values.message import Acceptance, BodyFacts, FiledBody, InlineBody, NewCopy, Relay
 from smtp_relay.delivery.lists.dmarc import IsStrict
 from smtp_relay.delivery.lists.expander import Expander
-from smtp_relay.delivery.lists.post import Sign, Workshop
+from smtp_relay.delivery.lists.post import ListContext, Sign
 from tests.store.letters import NOW_S, fetch, new_accept_id, uids_of
 from tests.store.template import put_new_store
 
@@ -94,7 +94,7 @@ class ListHouse:
         found = self.store.lists.find_list(LIST)
         assert found is not None
         self.which = found
-        self.shop = Workshop(
+        self.context = ListContext(
             hostname=f"mail.{DOMAIN}",
             ours=ours or OurDomains(frozenset({DOMAIN}), DOMAIN),
             rules=(),
@@ -115,7 +115,7 @@ class ListHouse:
             submit=self._submit,
             agent_id=self.agent_id,
             pool=Inline(),
-            shop=self.shop,
+            context=self.context,
             is_strict=is_strict,
             make_id=self._make_id,
             wall_s=lambda: self.now_s,

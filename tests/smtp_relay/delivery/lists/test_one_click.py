@@ -17,7 +17,7 @@ from mailserver.store.ports.lists import ListRule, Posting
 from mailserver.store.ports.people import PostDoc
 from mailserver.store.ports.queue import Lease, Leased, LeasedCopy
 from smtp_relay.delivery.lists.one_click import OneClick, open_one_click
-from smtp_relay.delivery.lists.post import Sign, make_workshop, pieces_of
+from smtp_relay.delivery.lists.post import Sign, make_list_context, pieces_of
 from tests.dkim.verifier import NOW_S as SIGNED_AT_S
 from tests.dkim.verifier import make_signer, verdicts, zone_of
 from tests.smtp_relay.delivery.agent.agency import Clock, open_agency, way_to
@@ -338,10 +338,10 @@ def test_one_click_wants_a_web_door_and_a_key(
 ) -> None:
     settings = make_settings(tmp_path, {"web.url": url})
     store = open_store(settings)
-    shop = make_workshop(settings, open_spool=store.bodies.open_spool, signer=signer)
+    context = make_list_context(settings, open_spool=store.bodies.open_spool, signer=signer)
     head_for = open_one_click(settings, store.lists, signer, lambda: NOW_S)
     store.close()
-    assert (shop.offers_one_click, head_for is not None) == (is_offered, is_offered)
+    assert (context.offers_one_click, head_for is not None) == (is_offered, is_offered)
 
 
 # --- on the wire --------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def main(folder: Path) -> int:
             on_broken=lambda: os._exit(3),
         )
         print("ready", flush=True)
-        reporter.poke()
+        reporter.notify()
         while not reporter.is_resting:
             is_told.wait(0.01)
             is_told.clear()

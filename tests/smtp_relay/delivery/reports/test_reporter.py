@@ -66,7 +66,7 @@ def test_a_report_about_a_lists_member_goes_to_the_list(
     which = mailing_list(f"tous@{DOMAIN}")
     office.store.lists.lists[bounces_address(which)] = which
     office.store.owe(sender=bounces_address(which))
-    office.reporter.poke()
+    office.reporter.notify()
     (copy,) = office.committer.accepted[-1].copies
     assert isinstance(copy.route, Relay)
     assert copy.route.next_hop == next_hop_of(which.list_id)
@@ -74,7 +74,7 @@ def test_a_report_about_a_lists_member_goes_to_the_list(
 
 def test_a_report_to_one_of_ours_is_deposited_in_the_language_of_the_house(office: Office) -> None:
     office.store.owe()
-    office.reporter.poke()
+    office.reporter.notify()
     (accepted,) = office.committer.accepted
     assert accepted.reverse_path == ""
     assert accepted.return_path == b"Return-Path: <>\r\n"
@@ -97,7 +97,7 @@ def test_a_report_to_one_of_ours_is_in_the_language_that_they_have_said(
 ) -> None:
     office.store.language = "en"
     office.store.owe(sender=sender)
-    office.reporter.poke()
+    office.reporter.notify()
     assert "could not be delivered" in text(office)
     assert "n'a pas pu" not in text(office)
     assert read(office)["Content-Language"] == "en"
@@ -109,14 +109,14 @@ def test_a_report_to_one_of_ours_stays_here_when_the_domain_was_changed(office: 
     settings = office.settings.model_copy(update={"service": service})
     moved = Office(NowExecutor(), settings=settings, store=office.store)
     moved.store.owe()
-    moved.reporter.poke()
+    moved.reporter.notify()
     (copy,) = moved.committer.accepted[-1].copies
     assert copy.route == Deposit(mailbox_id=MARIE_BOX)
 
 
 def test_a_report_to_elsewhere_waits_for_the_agent_in_both_languages(office: Office) -> None:
     office.store.owe(sender="jean@example.org")
-    office.reporter.poke()
+    office.reporter.notify()
     (copy,) = office.committer.accepted[0].copies
     assert copy.route == Relay(
         next_hop="example.org", turn_at_s=NOW_S, tell_at_s=NOW_S + 120 * 3600
@@ -134,7 +134,7 @@ def test_a_report_to_elsewhere_goes_by_the_rules() -> None:
     office = Office(NowExecutor(), settings=make_settings(routes=rules))
     for sender in ("a@held.example", "b@other.example", "c@example.org"):
         office.store.owe(sender=sender)
-    office.reporter.poke()
+    office.reporter.notify()
     held, out = (accepted.copies[0].route for accepted in office.committer.accepted)
     assert isinstance(held, Relay)
     assert isinstance(out, Relay)
@@ -148,7 +148,7 @@ def test_a_sender_that_does_not_exist_is_never_told_and_nothing_is_owed_to_it(
     office: Office, sender: str
 ) -> None:
     office.store.owe(sender=sender)
-    office.reporter.poke()
+    office.reporter.notify()
     assert office.committer.accepted == []
     assert office.store.owed == {}
     assert office.reporter.is_resting
@@ -156,7 +156,7 @@ def test_a_sender_that_does_not_exist_is_never_told_and_nothing_is_owed_to_it(
 
 def test_postmaster_is_always_told(office: Office) -> None:
     office.store.owe(sender=f"postmaster@{DOMAIN}")
-    office.reporter.poke()
+    office.reporter.notify()
     (copy,) = office.committer.accepted[0].copies
     assert copy.route == Deposit(mailbox_id=POSTMASTER_BOX)
 
@@ -165,7 +165,7 @@ def test_one_of_ours_who_is_hosted_elsewhere_is_told_there() -> None:
     rule = {"name": "old", "recipient_domains": [DOMAIN], "via": "lmtp", "host": "old.lan"}
     office = Office(NowExecutor(), settings=make_settings(routes=[rule]))
     office.store.owe(sender=f"nobody@{DOMAIN}")
-    office.reporter.poke()
+    office.reporter.notify()
     (copy,) = office.committer.accepted[0].copies
     assert isinstance(copy.route, Relay)
     assert copy.route.next_hop == "route:old"
@@ -174,7 +174,7 @@ def test_one_of_ours_who_is_hosted_elsewhere_is_told_there() -> None:
 
 def test_a_utf8_sender_gets_an_smtputf8_report(office: Office) -> None:
     office.store.owe(sender="zoé@exemple.fr")
-    office.reporter.poke()
+    office.reporter.notify()
     (accepted,) = office.committer.accepted
     assert accepted.smtputf8
     assert accepted.facts.is_8bit
@@ -184,7 +184,7 @@ def test_many_slices_make_all_that_is_owed(office: Office) -> None:
     count = 3 * SLICE_REPORTS + 1
     for _ in range(count):
         office.store.owe()
-    office.reporter.poke()
+    office.reporter.notify()
     assert len(office.committer.accepted) == count
     assert office.store.owed == {}
     assert office.reporter.is_resting
@@ -194,7 +194,7 @@ def test_many_slices_make_all_that_is_owed(office: Office) -> None:
 def test_every_original_is_closed(office: Office) -> None:
     office.store.owe(is_filed=True)
     office.store.owe(is_filed=True, sender=f"nobody@{DOMAIN}")
-    office.reporter.poke()
+    office.reporter.notify()
     assert [message.reader for message in office.store.opened] == [None, None]
 
 
@@ -204,11 +204,11 @@ def test_one_slice_at_a_time_and_what_is_owed_meanwhile_comes_next() -> None:
     office.committer.answers = False
     office.store.owe()
     for _ in range(3):
-        office.reporter.poke()
+        office.reporter.notify()
     assert len(pool.jobs) == 1
     pool.work()
     office.store.owe()
-    office.reporter.poke()
+    office.reporter.notify()
     assert pool.jobs == []  # the first one's outcome has not come
     office.committer.waiting.pop()()
     assert len(pool.jobs) == 1
@@ -227,7 +227,7 @@ def test_a_report_that_somebody_else_made_is_not_made_again(office: Office) -> N
         return Settled((CopyRef(MessageId(1), 0),))
 
     office.committer.outcome = lost
-    office.reporter.poke()
+    office.reporter.notify()
     assert office.committer.accepted == []
     assert office.reporter.is_resting
 
@@ -235,15 +235,15 @@ def test_a_report_that_somebody_else_made_is_not_made_again(office: Office) -> N
 def test_a_store_that_cannot_answer_is_asked_again_at_the_next_poke(office: Office) -> None:
     office.store.owe()
     office.store.error = StoreUnavailable("busy")
-    office.reporter.poke()
+    office.reporter.notify()
     assert office.reporter.is_resting
     office.store.error = None
     office.committer.outcome = lambda _: Failed(StoreUnavailable("full"))
-    office.reporter.poke()
+    office.reporter.notify()
     assert office.reporter.is_resting
     assert len(office.store.owed) == 1
     office.committer.outcome = None
-    office.reporter.poke()
+    office.reporter.notify()
     assert office.store.owed == {}
     assert not office.is_broken
 
@@ -256,7 +256,7 @@ def test_a_broken_disk_ends_the_process(office: Office, where: str) -> None:
         office.store.error = error
     else:
         office.committer.outcome = lambda _: Failed(error)
-    office.reporter.poke()
+    office.reporter.notify()
     assert office.is_broken
     assert office.reporter.is_resting
 
@@ -265,7 +265,7 @@ def test_an_original_that_is_gone_holds_up_nobody_else(office: Office) -> None:
     for _ in range(SLICE_REPORTS + 2):
         office.store.gone.add(office.store.owe())
     office.store.owe()
-    office.reporter.poke()
+    office.reporter.notify()
     assert len(office.committer.accepted) == 1
     assert len(office.store.owed) == SLICE_REPORTS + 2  # loud in the log, and not forgotten
     assert office.reporter.is_resting
@@ -274,7 +274,7 @@ def test_an_original_that_is_gone_holds_up_nobody_else(office: Office) -> None:
 def test_a_reporter_that_was_stopped_begins_nothing(office: Office) -> None:
     office.store.owe()
     office.reporter.stop()
-    office.reporter.poke()
+    office.reporter.notify()
     assert office.committer.accepted == []
 
 
@@ -283,7 +283,7 @@ def test_what_leaves_is_signed_and_what_stays_is_not() -> None:
     office = Office(NowExecutor(), sign=signer.sign_pieces)
     office.store.owe(sender="jean@example.org")
     office.store.owe()
-    office.reporter.poke()
+    office.reporter.notify()
     there, here = office.committer.accepted
     assert here.head.startswith(b"Received: ")
     assert verdicts(there.head + office.octets(0), zone_of(signer)) == [True, True]
@@ -292,7 +292,7 @@ def test_what_leaves_is_signed_and_what_stays_is_not() -> None:
 def test_a_large_report_is_written_to_a_file_piece_by_piece(office: Office) -> None:
     body = (b"x" * 62 + b"\r\n") * 16_384  # 1 MiB
     office.store.owe(body=body, is_filed=True, wants="FULL")
-    office.reporter.poke()
+    office.reporter.notify()
     (accepted,) = office.committer.accepted
     assert isinstance(accepted.body, FiledBody)
     assert accepted.body.size_octets == len(office.octets())
@@ -313,7 +313,7 @@ def test_an_original_of_50_mib_is_never_in_memory_whole(office: Office) -> None:
     message.body_octets += 50 * len(line) * 16_384
     tracemalloc.start()
     try:
-        office.reporter.poke()
+        office.reporter.notify()
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -324,7 +324,7 @@ def test_an_original_of_50_mib_is_never_in_memory_whole(office: Office) -> None:
 @pytest.mark.parametrize("kind", ReportKind)
 def test_each_kind_can_be_made(office: Office, kind: ReportKind) -> None:
     office.store.owe(kind=kind, recipients=("a@example.net", "b@example.net"))
-    office.reporter.poke()
+    office.reporter.notify()
     assert len(office.committer.accepted) == 1
 
 
@@ -357,7 +357,7 @@ def test_a_report_says_the_time_where_its_readers_live(zone: str, offset: str) -
     service = {"domain": DOMAIN, "hostname": f"mail.{DOMAIN}", "time_zone": zone}
     office = Office(NowExecutor(), settings=make_settings(service=service))
     office.store.owe()
-    office.reporter.poke()
+    office.reporter.notify()
     (accepted,) = office.committer.accepted
     assert str(read(office)["Date"]).endswith(offset)
     assert f"({offset})" in text(office)
@@ -372,7 +372,7 @@ def owe_many(office: Office, count: int, kind: ReportKind, sender: str = "far@ex
     for number in range(count):
         local, _, domain = sender.partition("@")
         office.store.owe(sender=f"{local}+{number}@{domain}", kind=kind)
-    office.reporter.poke()
+    office.reporter.notify()
 
 
 @pytest.mark.parametrize("kind", [ReportKind.DELIVERED, ReportKind.RELAYED, ReportKind.DELAYED])
@@ -389,11 +389,11 @@ def test_what_failed_is_said_a_hundred_times_an_hour_and_the_rest_later(office: 
     assert len(office.committer.accepted) == MOST_FAILED
     assert len(office.store.owed) == 3
     office.store.owe(sender="other@example.net")
-    office.reporter.poke()
+    office.reporter.notify()
     assert len(office.committer.accepted) == MOST_FAILED + 1
     office.now_s += HOUR_S + 1
     office.store.acts.clear()
-    office.reporter.poke()
+    office.reporter.notify()
     assert len(office.committer.accepted) == MOST_FAILED + 4
     assert not office.store.owed
 
@@ -408,5 +408,5 @@ def test_a_bomb_of_them_hides_nobody_elses(office: Office, monkeypatch: pytest.M
 def test_our_own_people_hear_of_everything(office: Office) -> None:
     for _ in range(MOST_FAILED + 3):
         office.store.owe()
-    office.reporter.poke()
+    office.reporter.notify()
     assert len(office.committer.accepted) == MOST_FAILED + 3

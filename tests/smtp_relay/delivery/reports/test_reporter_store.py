@@ -124,7 +124,7 @@ class House:
             wall_s=lambda: NOW_S + 2,
             on_broken=lambda: pytest.fail("the store broke"),
         )
-        reporter.poke()
+        reporter.notify()
 
     def reports(self) -> list[EmailMessage]:
         found = []
@@ -224,7 +224,7 @@ def test_two_reporters_that_read_the_same_make_one(house: House) -> None:
             pool=NowExecutor(),
             wall_s=lambda: NOW_S + 2,
             on_broken=lambda: pytest.fail("the store broke"),
-        ).poke()
+        ).notify()
     first, second = house.store.writes.apply(writes)
     assert isinstance(first, Accepted)
     assert second == Settled(tuple(ref for ref, _ in writes[1].cleared))

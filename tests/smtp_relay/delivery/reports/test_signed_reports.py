@@ -16,7 +16,7 @@ def test_a_report_that_leaves_has_two_good_signatures(wants: str) -> None:
     signer = make_signer(DOMAIN)
     office = Office(NowExecutor(), sign=functools.partial(signer.sign_pieces, now_s=NOW_S))
     office.store.owe(sender="jean@example.org", wants=wants)
-    office.reporter.poke()
+    office.reporter.notify()
     (report,) = office.committer.accepted
     message = report.head + office.octets(0)
     assert message.startswith(b"DKIM-Signature: ")

@@ -8,9 +8,9 @@ import pytest
 
 from mailserver.settings.model import RouteSettings
 from smtp_relay.delivery.dns.answers import Answer
-from smtp_relay.delivery.plan import Itinerary, TlsLevel, Unroutable
+from smtp_relay.delivery.plan import DeliveryPlan, TlsLevel, Unroutable
 from tests.smtp_relay.delivery.dns.table import found, no_data, servfail, settings_with
-from tests.smtp_relay.delivery.resolve.test_finder import find
+from tests.smtp_relay.delivery.resolve.test_hop_resolver import find
 
 pytestmark = pytest.mark.asyncio
 
@@ -35,9 +35,9 @@ async def level(
     settings = settings_with(
         dns={"validates": validates}, dane=dane, routes=(rule,) if tls is not None else ()
     )
-    way = await find(table, settings=settings)
-    assert isinstance(way, Itinerary), way
-    return way.hops[0].tls.level
+    resolution = await find(table, settings=settings)
+    assert isinstance(resolution, DeliveryPlan), resolution
+    return resolution.hops[0].tls.level
 
 
 async def test_where_all_is_signed_the_record_counts() -> None:
@@ -77,9 +77,9 @@ async def test_dane_may_be_off_and_a_rule_may_ask_for_less() -> None:
 async def test_a_record_that_is_withheld_lets_nothing_through() -> None:
     """Or whoever stands between could do without it."""
     table = {**SIGNED, "TLSA _25._tcp.mx.a.test": servfail()}
-    way = await find(table)
-    assert isinstance(way, Unroutable)
-    assert not way.is_permanent
+    resolution = await find(table)
+    assert isinstance(resolution, Unroutable)
+    assert not resolution.is_permanent
 
 
 # --- limits of a rule ------------------------------------------------------------------------
@@ -94,14 +94,14 @@ async def test_a_record_that_is_withheld_lets_nothing_through() -> None:
         ({"max_connections": 2, "pause_s": 3.0}, True),
     ],
 )
-async def test_a_rule_with_limits_of_its_own_has_links_of_its_own(
+async def test_a_rule_with_limits_of_its_own_has_connections_of_its_own(
     limits: Mapping[str, float], *, is_alone: bool
 ) -> None:
     rule = RouteSettings(name="slow", recipient_domains=("a.test",), **limits)
     by_rule = await find(SIGNED, settings=settings_with(routes=(rule,)))
     without = await find(SIGNED, settings=settings_with())
-    assert isinstance(by_rule, Itinerary)
-    assert isinstance(without, Itinerary)
+    assert isinstance(by_rule, DeliveryPlan)
+    assert isinstance(without, DeliveryPlan)
     assert (by_rule.site != without.site) == is_alone
     assert by_rule.max_connections == limits.get("max_connections", 0)
     assert by_rule.pause_s == limits.get("pause_s", 0)

@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 from mailserver.store.ports.queue import CopyRef, DueDestination, LeasedCopy
 from mailserver.values.ids import DestinationId, MessageId
 from mailserver.values.message import Notify
-from smtp_relay.delivery.plan import Hop, Itinerary, TlsDemand, TlsLevel, Unroutable, Way
+from smtp_relay.delivery.plan import DeliveryPlan, Hop, Resolution, TlsDemand, TlsLevel, Unroutable
 from smtp_relay.delivery.schedule.dispatch import Dispatch
 from smtp_relay.delivery.schedule.orders import (
     Ask,
-    Bundle,
     Close,
     Fate,
     Give,
     Limits,
     Note,
     Open,
+    RecipientBatch,
     Resolve,
     Result,
     Settle,
     Warn,
 )
-from smtp_relay.delivery.verdicts import LinkFailure, Phase
+from smtp_relay.delivery.verdicts import ConnectionFailure, Phase
 
 PORT = 25
 
@@ -45,8 +45,8 @@ def hop(
     )
 
 
-def itinerary(next_hop: str, *hops: Hop, site: str = "", until_s: float = 1e9) -> Itinerary:
-    return Itinerary(
+def plan(next_hop: str, *hops: Hop, site: str = "", until_s: float = 1e9) -> DeliveryPlan:
+    return DeliveryPlan(
         next_hop=next_hop,
         site=site or next_hop,
         hops=hops or (hop(f"mx.{next_hop}"),),
@@ -61,8 +61,8 @@ def failure(
     may_try_in_clear: bool = False,
     lost_past_dot: bool = False,
     lost_behind_mail: bool = False,
-) -> LinkFailure:
-    return LinkFailure(
+) -> ConnectionFailure:
+    return ConnectionFailure(
         phase=phase,
         status="4.4.1",
         words="no",
@@ -83,7 +83,7 @@ class FakeLink:
     order: Open
     is_open: bool = False
     is_closing: bool = False
-    load: deque[Bundle] = field(default_factory=deque)
+    load: deque[RecipientBatch] = field(default_factory=deque)
 
 
 class World:
@@ -104,7 +104,7 @@ class World:
         self.asked: list[Ask] = []
         self.notes: list[Note] = []
         self.warnings: list[Warn] = []
-        self.links: dict[int, FakeLink] = {}
+        self.connections: dict[int, FakeLink] = {}
         self.opened: list[Open] = []
         self.leased: set[CopyRef] = set()
         self.is_disk_slow = False
@@ -112,7 +112,7 @@ class World:
         self.settled: Counter[CopyRef] = Counter()
         self.returned: set[CopyRef] = set()
         self.deferred: set[CopyRef] = set()
-        self.given: list[Bundle] = []
+        self.given: list[RecipientBatch] = []
         self.losing: set[str] = set()  # sites where what followed a final dot was lost
         self.tried: list[tuple[CopyRef, str]] = []
         self.moved: list[tuple[CopyRef, str]] = []  # on to the next host: from which one
@@ -186,17 +186,19 @@ class World:
                 self.asked.append(order)
             case Open():
                 self.opened.append(order)
-                self.links[order.number] = FakeLink(order)
+                self.connections[order.number] = FakeLink(order)
             case Give():
-                link = self.links[order.number]
-                assert link.is_open
-                at = link.order.hop.host, link.order.address, link.order.hop.port
-                assert at not in order.bundle.tried
-                assert len(link.load) < (1 if link.order.itinerary.site in self.losing else 2)
-                link.load.append(order.bundle)
-                self.given.append(order.bundle)
+                connection = self.connections[order.number]
+                assert connection.is_open
+                at = connection.order.hop.host, connection.order.address, connection.order.hop.port
+                assert at not in order.batch.tried
+                assert len(connection.load) < (
+                    1 if connection.order.plan.site in self.losing else 2
+                )
+                connection.load.append(order.batch)
+                self.given.append(order.batch)
             case Close():
-                self.links[order.number].is_closing = True
+                self.connections[order.number].is_closing = True
             case Settle():
                 self._settle(order)
             case Note():
@@ -235,37 +237,42 @@ class World:
 
     def check(self) -> None:
         """What must hold after every step."""
-        assert len(self.links) <= self.limits.max_links
-        sites = Counter(link.order.itinerary.site for link in self.links.values())
-        assert all(count <= self.limits.site_links for count in sites.values())
-        carried = [c.ref for link in self.links.values() for b in link.load for c in b.copies]
+        assert len(self.connections) <= self.limits.max_connections
+        sites = Counter(connection.order.plan.site for connection in self.connections.values())
+        assert all(count <= self.limits.site_connections for count in sites.values())
+        carried = [
+            c.ref
+            for connection in self.connections.values()
+            for b in connection.load
+            for c in b.copies
+        ]
         assert len(carried) == len(set(carried))
         assert set(carried) <= self.leased
         assert self.dispatch.holdings.held_count == len(self.leased) + self.unsynced_count
 
     # --- facts ------------------------------------------------------------------------------
 
-    def find_ways(self, *ways: Way) -> None:
+    def find_ways(self, *resolutions: Resolution) -> None:
         """Answer every question: by the table, else by a host of its own."""
-        table = {way.next_hop: way for way in ways}
+        table = {resolution.next_hop: resolution for resolution in resolutions}
         while self.resolving:
             order = self.resolving.pop(0)
-            way = table.get(order.next_hop) or itinerary(order.next_hop)
-            self.dispatch.way_found(order.destination_id, way, self.now_s)
+            resolution = table.get(order.next_hop) or plan(order.next_hop)
+            self.dispatch.resolved(order.destination_id, resolution, self.now_s)
             self.obey()
 
     def open(self, number: int) -> None:
-        self.links[number].is_open = True
-        self.dispatch.link_opened(number, self.now_s)
+        self.connections[number].is_open = True
+        self.dispatch.connection_opened(number, self.now_s)
         self.obey()
 
-    def lose(self, number: int, why: LinkFailure | None = None) -> None:
+    def lose(self, number: int, why: ConnectionFailure | None = None) -> None:
         """What it carries comes back: the first was being sent, the rest is untouched."""
-        link = self.links.pop(number)
-        untouched = list(link.load)
+        connection = self.connections.pop(number)
+        untouched = list(connection.load)
         if why is not None and why.lost_past_dot:
-            self.losing.add(link.order.itinerary.site)
-        self.dispatch.link_lost(number, why, untouched, self.now_s)
+            self.losing.add(connection.order.plan.site)
+        self.dispatch.connection_ended(number, why, untouched, self.now_s)
         self.obey()
 
     def finish(
@@ -280,19 +287,21 @@ class World:
 
         later_count: its first copies get "not now", and go on where there is a next host.
         """
-        link = self.links[number]
-        bundle = link.load.popleft()
-        later = bundle.copies[:later_count]
-        goes_on = bool(later) and self.dispatch.has_next_host(number, bundle, self.now_s)
-        excess = bundle.copies[max(taken_count, later_count) :] if taken_count else ()
-        decided = bundle.copies[len(later) if goes_on else 0 : len(bundle.copies) - len(excess)]
+        connection = self.connections[number]
+        batch = connection.load.popleft()
+        later = batch.copies[:later_count]
+        goes_on = bool(later) and self.dispatch.has_next_host(number, batch, self.now_s)
+        excess = batch.copies[max(taken_count, later_count) :] if taken_count else ()
+        decided = batch.copies[len(later) if goes_on else 0 : len(batch.copies) - len(excess)]
         for copy in decided:
             self.leased.remove(copy.ref)
             self._final(copy.ref)
         self.deferred |= {copy.ref for copy in later if not goes_on}
-        self.moved += [(copy.ref, link.order.hop.host) for copy in later if goes_on]
+        self.moved += [(copy.ref, connection.order.hop.host) for copy in later if goes_on]
         onward = later if goes_on else ()
-        self.dispatch.parcel_done(number, bundle, result, self.now_s, excess=excess, onward=onward)
+        self.dispatch.transaction_done(
+            number, batch, result, self.now_s, excess=excess, onward=onward
+        )
         self._decided(len(decided))
         self.obey()
 
@@ -312,8 +321,8 @@ class World:
         self.obey()
 
     def close_what_should(self) -> None:
-        for number, link in list(self.links.items()):
-            if link.is_closing and not link.load:
+        for number, connection in list(self.connections.items()):
+            if connection.is_closing and not connection.load:
                 self.lose(number)
 
     def step_well(self) -> None:
@@ -327,11 +336,11 @@ class World:
         self.find_ways()
         while self.asked:
             self.lease()
-        for number, link in list(self.links.items()):
-            if not link.is_open:
+        for number, connection in list(self.connections.items()):
+            if not connection.is_open:
                 self.open(number)
-        for number, link in list(self.links.items()):
-            if number in self.links and link.load:
+        for number, connection in list(self.connections.items()):
+            if number in self.connections and connection.load:
                 self.finish(number)
         self.close_what_should()
         self.note()

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from mailserver.values.ids import DestinationId
-from smtp_relay.delivery.plan import Diverted, TlsLevel, Way
+from smtp_relay.delivery.plan import Diverted, Resolution, TlsLevel
 from smtp_relay.delivery.schedule.destination import FIRST_WINDOW, LEASE_COPIES, MAX_APPETITE
 from smtp_relay.delivery.schedule.orders import Limits, Result
 from smtp_relay.delivery.verdicts import Phase
-from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, itinerary, no_way
+from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, no_way, plan
 
 A = "a.test"
 
 
-def started(limits: Limits | None = None, *, messages: int = 1, way: Way | None = None) -> World:
-    """Messages for A are leased and its first links are being opened."""
+def started(
+    limits: Limits | None = None, *, messages: int = 1, resolution: Resolution | None = None
+) -> World:
+    """Messages for A are leased and its first connections are being opened."""
     world = World(limits or Limits())
     world.accept(A, messages)
     world.look()
-    world.find_ways(*([way] if way is not None else []))
+    world.find_ways(*([resolution] if resolution is not None else []))
     while world.asked and world.waiting:
         world.lease()
     return world
@@ -32,7 +34,7 @@ def addresses(world: World) -> list[str]:
     return [order.address for order in world.opened]
 
 
-def test_one_letter_opens_one_link() -> None:
+def test_one_letter_opens_one_connection() -> None:
     assert len(started(messages=1).opened) == 1
 
 
@@ -41,33 +43,33 @@ def test_many_letters_open_the_first_window() -> None:
 
 
 def test_the_window_grows_with_what_is_served_and_never_over_the_limit() -> None:
-    world = World(Limits(site_links=8))
+    world = World(Limits(site_connections=8))
     world.accept(A, 500)
     most = 0
     while not world.is_empty:
         world.step_well()
-        most = max(most, len(world.links))
+        most = max(most, len(world.connections))
     assert most == 8
 
 
 def test_a_refusal_halves_the_window() -> None:
     world = started(messages=100)
-    for number in list(world.links):
+    for number in list(world.connections):
         world.open(number)
     world.finish(1, Result.BUSY)
-    for number in list(world.links):
-        while world.links[number].load:
+    for number in list(world.connections):
+        while world.connections[number].load:
             world.finish(number)
         world.lose(number)
     world.turn(11)
-    assert len(world.links) < FIRST_WINDOW
+    assert len(world.connections) < FIRST_WINDOW
 
 
 def test_each_address_of_each_host_is_tried_in_order() -> None:
-    way = itinerary(A, hop("one.test", "192.0.2.1", "192.0.2.2"), hop("two.test", "192.0.2.3"))
-    world = started(way=way)
+    resolution = plan(A, hop("one.test", "192.0.2.1", "192.0.2.2"), hop("two.test", "192.0.2.3"))
+    world = started(resolution=resolution)
     for _ in range(3):
-        world.lose(next(iter(world.links)), failure())
+        world.lose(next(iter(world.connections)), failure())
     assert addresses(world) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
     assert len(world.deferred) == 1
     assert world.notes[0].failure_count == 1
@@ -89,8 +91,8 @@ def test_what_a_policy_demands_is_never_tried_in_clear() -> None:
 
 def test_what_was_not_leased_is_untouched_by_a_failing_hop() -> None:
     world = started(messages=5000)
-    while world.links:
-        world.lose(next(iter(world.links)), failure())
+    while world.connections:
+        world.lose(next(iter(world.connections)), failure())
     assert len(world.notes) == 1
     assert len(world.settled) <= 2 * FIRST_WINDOW
 
@@ -108,7 +110,7 @@ def test_the_fallback_relay_gets_what_no_host_takes() -> None:
     world = started(Limits(fallback="help"))
     world.lose(1, failure())
     assert [error[:9] for _, error in world.tried] == ["mx.a.test"]
-    world.find_ways(itinerary("route:help", hop("relay.test", "192.0.2.9")))
+    world.find_ways(plan("route:help", hop("relay.test", "192.0.2.9")))
     world.lease()
     assert addresses(world) == ["192.0.2.1", "192.0.2.9"]
     world.open(2)
@@ -125,35 +127,35 @@ def test_a_policy_failure_does_not_go_over_the_fallback_relay() -> None:
 
 
 def test_no_way_for_good_returns_all_of_it() -> None:
-    world = started(messages=250, way=no_way(A, is_permanent=True))
+    world = started(messages=250, resolution=no_way(A, is_permanent=True))
     assert len(world.returned) == 250
     assert not world.notes
 
 
 def test_no_way_for_now_defers_one_lease_and_lets_the_hop_rest() -> None:
-    world = started(messages=250, way=no_way(A, is_permanent=False))
+    world = started(messages=250, resolution=no_way(A, is_permanent=False))
     assert len(world.deferred) == 100
     assert len(world.notes) == 1
 
 
 def test_a_rule_that_holds_by_mx_host_holds() -> None:
-    world = started(messages=3, way=Diverted(next_hop=A, rule="later", reason="later"))
+    world = started(messages=3, resolution=Diverted(next_hop=A, rule="later", reason="later"))
     assert len(world.settled) == 3
-    assert not world.links
+    assert not world.connections
 
 
-def test_destinations_with_one_site_share_its_links() -> None:
-    world = World(Limits(site_links=2))
+def test_destinations_with_one_site_share_its_connections() -> None:
+    world = World(Limits(site_connections=2))
     for name in ("a.test", "b.test", "c.test"):
         world.accept(name, 10)
     world.look()
-    world.find_ways(*(itinerary(n, site="shared") for n in ("a.test", "b.test", "c.test")))
+    world.find_ways(*(plan(n, site="shared") for n in ("a.test", "b.test", "c.test")))
     while not world.is_empty:
         world.step_well()
-        assert len(world.links) <= 2
+        assert len(world.connections) <= 2
 
 
-def test_a_pause_means_one_link_and_one_message_at_a_time() -> None:
+def test_a_pause_means_one_connection_and_one_message_at_a_time() -> None:
     world = started(Limits(site_pause_s=10), messages=50)
     world.open(1)
     assert len(world.given) == 1
@@ -163,23 +165,23 @@ def test_a_pause_means_one_link_and_one_message_at_a_time() -> None:
     assert len(world.given) == 1
     world.turn(2)  # idle: closed, and not opened again before its time
     world.close_what_should()
-    assert not world.links
+    assert not world.connections
     world.turn(4.1)
     assert len(world.opened) == 2
 
 
-def test_an_idle_link_is_closed_and_a_busy_one_is_not() -> None:
+def test_an_idle_connection_is_closed_and_a_busy_one_is_not() -> None:
     world = started()
     world.open(1)
     world.turn(100)
-    assert not world.links[1].is_closing
+    assert not world.connections[1].is_closing
     world.finish(1)
     world.turn(5)
-    assert world.links[1].is_closing
+    assert world.connections[1].is_closing
 
 
-def test_a_link_carries_no_more_than_its_messages() -> None:
-    world = started(Limits(max_messages=3, site_links=1), messages=10)
+def test_a_connection_carries_no_more_than_its_messages() -> None:
+    world = started(Limits(max_messages=3, site_connections=1), messages=10)
     while not world.is_empty:
         world.step_well()
     assert len(world.opened) == 4
@@ -193,11 +195,11 @@ def test_a_host_that_hangs_up_before_any_message_is_no_endless_loop() -> None:
     assert len(world.deferred) == 1
 
 
-def test_what_a_lost_link_had_not_touched_goes_over_another() -> None:
+def test_what_a_lost_connection_had_not_touched_goes_over_another() -> None:
     world = started(messages=3)
     world.open(1)
     world.finish(1)
-    refs = [copy.ref for bundle in world.links[1].load for copy in bundle.copies]
+    refs = [copy.ref for batch in world.connections[1].load for copy in batch.copies]
     assert refs
     world.lose(1, failure(Phase.MAIL))
     while not world.is_empty:
@@ -205,12 +207,12 @@ def test_what_a_lost_link_had_not_touched_goes_over_another() -> None:
     assert not world.deferred
 
 
-def test_where_what_follows_a_dot_is_lost_one_parcel_at_a_time_and_one_warning() -> None:
-    world = started(Limits(site_links=2), messages=20)
-    for number in list(world.links):
+def test_where_what_follows_a_dot_is_lost_one_transaction_at_a_time_and_one_warning() -> None:
+    world = started(Limits(site_connections=2), messages=20)
+    for number in list(world.connections):
         world.open(number)
         world.finish(number)
-    for number in list(world.links):
+    for number in list(world.connections):
         world.lose(number, failure(Phase.MAIL, lost_past_dot=True))
     assert [(one.host, one.words) for one in world.warnings] == [("mx.a.test", "no")]
     relay_all(world)
@@ -222,8 +224,8 @@ def test_where_what_follows_a_dot_is_lost_one_parcel_at_a_time_and_one_warning()
 
 
 def test_a_destination_that_never_answers_leaves_the_others_alone() -> None:
-    """50,000 copies to hosts that hang: few leases, few links, and a letter passes."""
-    world = World(Limits(max_links=8, site_links=8))
+    """50,000 copies to hosts that hang: few leases, few connections, and a letter passes."""
+    world = World(Limits(max_connections=8, site_connections=8))
     world.accept("slow.test", 50_000)
     for _ in range(5):
         world.look()
@@ -231,25 +233,25 @@ def test_a_destination_that_never_answers_leaves_the_others_alone() -> None:
         while world.asked:
             world.lease()
     assert len(world.leased) <= 4 * FIRST_WINDOW
-    assert len(world.links) <= 4
-    stuck = set(world.links)
+    assert len(world.connections) <= 4
+    stuck = set(world.connections)
     world.accept("quick.test", 20)
     while any(world.names[one] == "quick.test" and left for one, left in world.waiting.items()):
         world.look()
         world.find_ways()
         while world.asked:
             world.lease()
-        for number in set(world.links) - stuck:
-            if not world.links[number].is_open:
+        for number in set(world.connections) - stuck:
+            if not world.connections[number].is_open:
                 world.open(number)
-        for number in set(world.links) - stuck:
-            while world.links[number].load:
+        for number in set(world.connections) - stuck:
+            while world.connections[number].load:
                 world.finish(number)
     assert len(world.settled) >= 18
 
 
-def test_a_site_without_a_link_gets_one_of_who_has_most() -> None:
-    world = World(Limits(max_links=4, site_links=4))
+def test_a_site_without_a_connection_gets_one_of_who_has_most() -> None:
+    world = World(Limits(max_connections=4, site_connections=4))
     world.accept("a.test", 50)
     world.accept("b.test", 50)
     world.accept("c.test", 1)
@@ -260,16 +262,16 @@ def test_a_site_without_a_link_gets_one_of_who_has_most() -> None:
 
 def test_draining_leases_and_gives_nothing_more() -> None:
     world = started(messages=100)
-    for number in list(world.links):
+    for number in list(world.connections):
         world.open(number)
     given = len(world.given)
     world.dispatch.drain()
     world.obey()
-    for number in list(world.links):
-        while world.links[number].load:
+    for number in list(world.connections):
+        while world.connections[number].load:
             world.finish(number)
     assert len(world.given) == given
-    assert all(link.is_closing for link in world.links.values())
+    assert all(connection.is_closing for connection in world.connections.values())
 
 
 def test_one_message_to_many_goes_in_transactions_of_the_limit() -> None:
@@ -277,7 +279,7 @@ def test_one_message_to_many_goes_in_transactions_of_the_limit() -> None:
     world.accept(A, 1, 100)
     while not world.is_empty:
         world.step_well()
-    assert max(len(bundle.copies) for bundle in world.given) <= 30
+    assert max(len(batch.copies) for batch in world.given) <= 30
 
 
 def test_what_a_transaction_has_no_room_for_goes_at_once_and_the_room_is_learnt() -> None:
@@ -287,30 +289,30 @@ def test_what_a_transaction_has_no_room_for_goes_at_once_and_the_room_is_learnt(
     world.find_ways()
     while world.asked:
         world.lease()
-    for number in list(world.links):
+    for number in list(world.connections):
         world.open(number)
-    first = next(number for number, link in world.links.items() if link.load)
+    first = next(number for number, connection in world.connections.items() if connection.load)
     world.finish(first, taken_count=4)
     given_before = len(world.given)
     while not world.is_empty:
         world.step_well()
-    assert all(len(bundle.copies) <= 4 for bundle in world.given[given_before:])
+    assert all(len(batch.copies) <= 4 for batch in world.given[given_before:])
     assert sum(world.settled.values()) == 40
 
 
-def carried_when_the_way_ends(way: Way) -> World:
-    """A transaction for two recipients is on a link; meanwhile the way is looked up anew."""
+def carried_when_the_way_ends(resolution: Resolution) -> World:
+    """A transaction for two recipients is on a connection; meanwhile the way is looked up anew."""
     world = World(Limits())
     world.accept(A, messages=1, recipients=2)
     world.look()
-    world.find_ways(itinerary(A, until_s=1.0))
+    world.find_ways(plan(A, until_s=1.0))
     world.lease()
     world.open(1)
     world.turn(2.0)
     world.accept(A)
     world.look()
     assert [order.next_hop for order in world.resolving] == [A]
-    world.find_ways(way)
+    world.find_ways(resolution)
     return world
 
 
@@ -335,11 +337,11 @@ def test_what_comes_back_after_a_way_was_lost_looks_for_one_again() -> None:
 
 
 def carry(world: World) -> None:
-    """All that links have, until they have nothing to do."""
-    for number, link in list(world.links.items()):
-        if not link.is_open:
+    """All that connections have, until they have nothing to do."""
+    for number, connection in list(world.connections.items()):
+        if not connection.is_open:
             world.open(number)
-    while busy := [number for number, link in world.links.items() if link.load]:
+    while busy := [number for number, connection in world.connections.items() if connection.load]:
         for number in busy:
             world.finish(number)
 
@@ -351,7 +353,7 @@ def test_of_plenty_several_leases_are_asked_for_at_once() -> None:
     while not world.is_empty:
         carry(world)
         rounds.append([ask.limit for ask in world.asked])
-        while world.asked and not any(link.load for link in world.links.values()):
+        while world.asked and not any(connection.load for connection in world.connections.values()):
             world.lease()
     largest = max(rounds, key=sum)
     assert len(largest) == MAX_APPETITE // LEASE_COPIES

@@ -1,27 +1,29 @@
-"""Whatever stores, name servers and hosts do: each copy once, links in bounds, nobody starves."""
+"""Whatever stores, name servers and hosts do: each copy once, bounds kept, nobody starves."""
 
 from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtp_relay.delivery.plan import Diverted, Way
+from smtp_relay.delivery.plan import Diverted, Resolution
 from smtp_relay.delivery.schedule.orders import Limits, Result
 from smtp_relay.delivery.verdicts import Phase
-from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, itinerary, no_way
+from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, no_way, plan
 
 NAMES = ("a.test", "b.test", "c.test")
 STEPS = ("accept", "look", "way", "lease", "open", "fail", "finish", "lose", "note", "turn",
          "sync")  # fmt: skip
-LIMITS = Limits(max_links=6, site_links=3, max_leased=40, max_messages=7, max_recipients=3)
+LIMITS = Limits(
+    max_connections=6, site_connections=3, max_leased=40, max_messages=7, max_recipients=3
+)
 
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), fallback=st.sampled_from(("", "help")))
 def test_each_copy_settles_once_and_none_starves(data: st.DataObject, fallback: str) -> None:
     limits = Limits(
-        max_links=LIMITS.max_links,
-        site_links=LIMITS.site_links,
+        max_connections=LIMITS.max_connections,
+        site_connections=LIMITS.site_connections,
         max_leased=LIMITS.max_leased,
         max_messages=LIMITS.max_messages,
         max_recipients=LIMITS.max_recipients,
@@ -60,7 +62,7 @@ def _one_step(world: World, data: st.DataObject) -> None:
             world.turn(data.draw(st.sampled_from((0.1, 6.0, 700.0))))
             world.close_what_should()
         case step:
-            _step_of_a_link(world, data, step)
+            _step_of_a_connection(world, data, step)
 
 
 def _find_a_way(world: World, data: st.DataObject) -> None:
@@ -71,23 +73,23 @@ def _find_a_way(world: World, data: st.DataObject) -> None:
         hop("three.test", preference=10),
     )
     name = order.next_hop
-    ways: tuple[Way, ...] = (
-        itinerary(name),
-        itinerary(name, *hops, site="shared"),
-        itinerary(name, until_s=world.now_s + 1),
+    resolutions: tuple[Resolution, ...] = (
+        plan(name),
+        plan(name, *hops, site="shared"),
+        plan(name, until_s=world.now_s + 1),
         no_way(name, is_permanent=True),
         no_way(name, is_permanent=False),
         Diverted(next_hop=name, rule="later", reason="later"),
     )
-    way = data.draw(st.sampled_from(ways))
-    world.dispatch.way_found(order.destination_id, way, world.now_s)
+    resolution = data.draw(st.sampled_from(resolutions))
+    world.dispatch.resolved(order.destination_id, resolution, world.now_s)
     world.obey()
 
 
-def _step_of_a_link(world: World, data: st.DataObject, step: str) -> None:
-    opening = [number for number, link in world.links.items() if not link.is_open]
-    loaded = [number for number, link in world.links.items() if link.load]
-    is_open = [number for number, link in world.links.items() if link.is_open]
+def _step_of_a_connection(world: World, data: st.DataObject, step: str) -> None:
+    opening = [number for number, connection in world.connections.items() if not connection.is_open]
+    loaded = [number for number, connection in world.connections.items() if connection.load]
+    is_open = [number for number, connection in world.connections.items() if connection.is_open]
     if step == "open" and opening:
         world.open(data.draw(st.sampled_from(opening)))
     elif step == "fail" and opening:

@@ -7,7 +7,7 @@ from smtp_relay.delivery.schedule.destination import AVOID_S, REFUSED_IN_A_ROW, 
 from smtp_relay.delivery.schedule.onward import TRY_S
 from smtp_relay.delivery.schedule.orders import Limits, Result
 from smtp_relay.delivery.verdicts import Phase
-from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, itinerary
+from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, plan
 
 A = "a.test"
 FIRST = hop("one.test", "192.0.2.1", preference=10)
@@ -16,11 +16,11 @@ THIRD = hop("three.test", "192.0.2.3", preference=30)
 
 
 def world_of(*hops: Hop, messages: int = 1, limits: Limits | None = None) -> World:
-    """Messages for A are leased, and the first link is open."""
-    world = World(limits or Limits(site_links=1))
+    """Messages for A are leased, and the first connection is open."""
+    world = World(limits or Limits(site_connections=1))
     world.accept(A, messages)
     world.look()
-    world.find_ways(itinerary(A, *hops))
+    world.find_ways(plan(A, *hops))
     while world.asked:
         world.lease()
     world.open(1)
@@ -28,7 +28,7 @@ def world_of(*hops: Hop, messages: int = 1, limits: Limits | None = None) -> Wor
 
 
 def done(world: World, result: Result = Result.SERVED, *, later_count: int = 0) -> None:
-    """The first link's next parcel, and more is leased."""
+    """The first connection's next transaction, and more is leased."""
     world.finish(1, result, later_count=later_count)
     while world.asked:
         world.lease()
@@ -44,11 +44,11 @@ def hosts(world: World) -> list[str]:
 
 
 def closing(world: World) -> list[int]:
-    return [number for number, link in world.links.items() if link.is_closing]
+    return [number for number, connection in world.connections.items() if connection.is_closing]
 
 
 def newest(world: World) -> int:
-    return max(world.links)
+    return max(world.connections)
 
 
 def test_not_now_to_one_recipient_takes_only_that_one_to_the_next_host() -> None:
@@ -56,10 +56,10 @@ def test_not_now_to_one_recipient_takes_only_that_one_to_the_next_host() -> None
     world.finish(1, later_count=1)
     assert hosts(world) == ["one.test", "two.test"]
     world.open(2)
-    assert len(world.links[2].load) == 1
+    assert len(world.connections[2].load) == 1
     while world.asked:
         world.lease()
-    while world.links[1].load:
+    while world.connections[1].load:
         done(world)
     world.finish(2)
     assert hosts(world) == ["one.test", "two.test"]
@@ -75,7 +75,7 @@ def test_its_next_try_begins_with_the_first_host_again() -> None:
     world.look()
     while world.asked:
         world.lease()
-    assert len(world.links[1].load) == 1
+    assert len(world.connections[1].load) == 1
 
 
 def test_new_mail_goes_to_the_first_host_while_the_second_carries_what_went_on() -> None:
@@ -86,13 +86,13 @@ def test_new_mail_goes_to_the_first_host_while_the_second_carries_what_went_on()
     world.look()
     while world.asked:
         world.lease()
-    assert len(world.links[2].load) == 1
-    assert len(world.links[1].load) == 2
+    assert len(world.connections[2].load) == 1
+    assert len(world.connections[1].load) == 2
 
 
 def test_each_host_is_asked_once_and_no_more_than_the_limit() -> None:
     many = [hop(f"mx{number}.test", f"192.0.2.{number}", preference=number) for number in range(9)]
-    world = world_of(*many, limits=Limits(site_links=1, max_hosts=4))
+    world = world_of(*many, limits=Limits(site_connections=1, max_hosts=4))
     world.finish(1, later_count=1)
     while not world.deferred:
         world.open(newest(world))
@@ -124,7 +124,7 @@ def test_a_host_that_takes_nothing_rests_and_everybodys_mail_goes_to_the_next() 
     world.finish(1, Result.BUSY, later_count=1)
     assert closing(world) == [1]
     world.lose(1)
-    for number in world.links:
+    for number in world.connections:
         world.open(number)
     relay_all(world)
     assert set(hosts(world)[1:]) == {"two.test"}
@@ -143,7 +143,7 @@ def test_after_its_rest_the_better_host_is_asked_again() -> None:
     assert hosts(world)[-1] == "one.test"
 
 
-def test_a_link_to_the_worse_host_ends_once_the_better_one_may_be_asked() -> None:
+def test_a_connection_to_the_worse_host_ends_once_the_better_one_may_be_asked() -> None:
     world = world_of(FIRST, SECOND, messages=1)
     world.finish(1, Result.BUSY, later_count=1)
     world.lose(1)
@@ -214,12 +214,12 @@ def test_where_the_next_host_is_dead_what_went_on_is_deferred_and_the_hop_works(
 
 def test_dead_hosts_are_asked_up_to_the_limit_and_the_next_try_goes_on_behind_them() -> None:
     many = [hop(f"mx{number}.test", f"192.0.2.{number}", preference=number) for number in range(6)]
-    world = World(Limits(site_links=1, max_hosts=3))
+    world = World(Limits(site_connections=1, max_hosts=3))
     world.accept(A)
     world.look()
-    world.find_ways(itinerary(A, *many))
+    world.find_ways(plan(A, *many))
     world.lease()
-    while world.links:
+    while world.connections:
         world.lose(newest(world), failure())
     assert hosts(world) == ["mx0.test", "mx1.test", "mx2.test"]
     assert len(world.notes) == 1
@@ -228,7 +228,7 @@ def test_dead_hosts_are_asked_up_to_the_limit_and_the_next_try_goes_on_behind_th
     world.turn(300)
     world.accept(A)
     world.look()
-    world.find_ways(itinerary(A, *many))
+    world.find_ways(plan(A, *many))
     while world.asked:
         world.lease()
     assert hosts(world)[-1] == "mx3.test"
@@ -242,7 +242,7 @@ def test_what_was_pipelined_and_lost_goes_again_to_the_same_host_without() -> No
         ("one.test", False),
     ]
     world.open(2)
-    while world.links[2].load:
+    while world.connections[2].load:
         world.finish(2)
     assert len(world.settled) == 2
     assert len(world.warnings) == 1
@@ -250,7 +250,7 @@ def test_what_was_pipelined_and_lost_goes_again_to_the_same_host_without() -> No
     world.close_what_should()
     world.accept(A)
     world.look()
-    world.find_ways(itinerary(A, FIRST, SECOND))
+    world.find_ways(plan(A, FIRST, SECOND))
     while world.asked:
         world.lease()
     assert not world.opened[-1].may_pipeline
@@ -286,9 +286,11 @@ def test_where_the_better_host_rests_the_worse_one_does_not() -> None:
     assert worse not in closing(world)
 
 
-def test_where_pipelining_lost_mail_every_link_to_that_host_ends_with_what_it_carries() -> None:
-    world = world_of(FIRST, SECOND, messages=30, limits=Limits(site_links=3))
-    others = [number for number in world.links if number != 1]
+def test_where_pipelining_lost_mail_every_connection_to_that_host_ends_with_what_it_carries() -> (
+    None
+):
+    world = world_of(FIRST, SECOND, messages=30, limits=Limits(site_connections=3))
+    others = [number for number in world.connections if number != 1]
     for number in others:
         world.open(number)
     world.lose(1, failure(Phase.MAIL, lost_behind_mail=True))

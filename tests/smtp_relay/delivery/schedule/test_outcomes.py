@@ -35,7 +35,7 @@ from smtp_relay.delivery.schedule.outcomes import (
     trouble_of,
     unroutable,
 )
-from smtp_relay.delivery.verdicts import Kind, LinkFacts, Parcel, Phase, Scope, Verdict
+from smtp_relay.delivery.verdicts import ConnectionFacts, Kind, Phase, Scope, Transaction, Verdict
 from tests.smtp_relay.delivery.schedule.dispatching import hop
 
 NOW_S = 1000.0
@@ -43,7 +43,7 @@ JUDGE = Judge(
     schedule=Schedule(retry_after_s=(60.0, 900.0), expire_after_s=9e9, notice_after_s=()),
     chance=lambda: 0.5,
 )
-FACTS = LinkFacts(hop=hop("mx.b.test"), address="[192.0.2.1]:25", tls="TLSv1.3")
+FACTS = ConnectionFacts(hop=hop("mx.b.test"), address="[192.0.2.1]:25", tls="TLSv1.3")
 EARLIER = (Attempt(at_s=1.0, status="4.3.0", words="later", host="mx1.b.test"),)
 SAID, UNSAID, NEVER = Notify.SUCCESS, Notify(0), Notify.NEVER
 
@@ -82,10 +82,10 @@ def copy(
     )
 
 
-def parcel(*copies: LeasedCopy, reverse_path: str = "a@a.test") -> Parcel:
+def transaction(*copies: LeasedCopy, reverse_path: str = "a@a.test") -> Transaction:
     message = QueuedMessage.__new__(QueuedMessage)  # nothing else of it is asked
     object.__setattr__(message, "reverse_path", reverse_path)
-    return Parcel(message=message, copies=copies)
+    return Transaction(message=message, copies=copies)
 
 
 def judged(
@@ -95,7 +95,7 @@ def judged(
     reverse_path: str = "a@a.test",
     goes_on: bool = False,
 ) -> tuple[list[Relayed], list[CopyOutcome]]:
-    of = parcel(*copies, reverse_path=reverse_path)
+    of = transaction(*copies, reverse_path=reverse_path)
     return JUDGE.outcomes(of, verdicts, FACTS, NOW_S, goes_on=goes_on)
 
 
@@ -262,7 +262,7 @@ def test_what_the_next_host_may_take_is_written_by_nobody_else(
     copies = [copy(1, before=EARLIER)]
     _, others = judged(copies, [answer], goes_on=goes_on)
     assert bool(others) == (not (goes_on and may_go_on))
-    onward = onward_of(parcel(*copies), [answer], FACTS, NOW_S)
+    onward = onward_of(transaction(*copies), [answer], FACTS, NOW_S)
     assert len(onward) == may_go_on
     for one in onward:
         assert one.before[:-1] == EARLIER
@@ -278,7 +278,7 @@ def test_what_was_over_the_limit_was_not_tried(goes_on: bool) -> None:
     relayed, others = judged(copies, [TAKEN, FULL], goes_on=goes_on)
     assert ranges(relayed) == [(1, 1)]
     assert not others
-    assert excess_of(parcel(*copies), [TAKEN, FULL]) == (copies[1],)
+    assert excess_of(transaction(*copies), [TAKEN, FULL]) == (copies[1],)
 
 
 @pytest.mark.parametrize(

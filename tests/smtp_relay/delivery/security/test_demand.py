@@ -13,8 +13,8 @@ from mailserver.settings.model import RouteSettings
 from mailserver.store.ports.policies import StsPolicy
 from smtp_relay.delivery.dns.answers import Answer
 from smtp_relay.delivery.dns.validation import Validation
-from smtp_relay.delivery.plan import Itinerary, TlsDemand, TlsLevel, Unroutable, Way
-from smtp_relay.delivery.resolve.finder import Wayfinder
+from smtp_relay.delivery.plan import DeliveryPlan, Resolution, TlsDemand, TlsLevel, Unroutable
+from smtp_relay.delivery.resolve.hop_resolver import HopResolver
 from smtp_relay.delivery.security.sts_keeper import StsKeeper
 from tests.smtp_relay.delivery.dns.table import (
     TableResolver,
@@ -54,13 +54,13 @@ async def find(
     validates: str = "yes",
     rule: RouteSettings | None = None,
     **delivery: Any,
-) -> Way:
+) -> Resolution:
     settings = settings_with(
         routes=(rule,) if rule else (), dns={"validates": validates}, **delivery
     )
     resolver = TableResolver(table)
     keeper = StsKeeper(KeptPolicies(policy), NoFetch(), clock=lambda: 1.0)
-    finder = Wayfinder(
+    finder = HopResolver(
         settings,
         resolver,
         validation=Validation(
@@ -74,9 +74,9 @@ async def find(
 
 
 async def demand(table: Mapping[str, Answer], **more: Any) -> TlsDemand:
-    way = await find(table, **more)
-    assert isinstance(way, Itinerary), way
-    return way.hops[0].tls
+    resolution = await find(table, **more)
+    assert isinstance(resolution, DeliveryPlan), resolution
+    return resolution.hops[0].tls
 
 
 def rule(tls: Any) -> RouteSettings:
@@ -101,7 +101,7 @@ async def test_a_usable_record_in_a_signed_chain_is_dane() -> None:
         {NAME: found("TLSA", f"3 1 1 {DIGEST}")},
     ],
 )
-async def test_one_unsigned_link_and_there_is_no_dane(unsigned: dict[str, Answer]) -> None:
+async def test_one_unsigned_connection_and_there_is_no_dane(unsigned: dict[str, Answer]) -> None:
     wanted = await demand({**SIGNED, NAME: EE, **unsigned})
     assert wanted.level is TlsLevel.OPPORTUNISTIC
 
@@ -142,16 +142,16 @@ async def test_records_that_cannot_be_had_leave_the_host_out() -> None:
         "A mx2.a.test": found("A", "192.0.2.2", signed=True),
         NAME: servfail(),
     }
-    way = await find(table)
-    assert isinstance(way, Itinerary)
-    assert [hop.host for hop in way.hops] == ["mx2.a.test"]
-    assert any(step.startswith("mx.a.test: left out, its TLSA") for step in way.steps)
+    resolution = await find(table)
+    assert isinstance(resolution, DeliveryPlan)
+    assert [hop.host for hop in resolution.hops] == ["mx2.a.test"]
+    assert any(step.startswith("mx.a.test: left out, its TLSA") for step in resolution.steps)
 
 
 async def test_records_that_cannot_be_had_of_any_host_defer() -> None:
-    way = await find({**SIGNED, NAME: servfail()})
-    assert isinstance(way, Unroutable)
-    assert (way.is_permanent, way.status) == (False, "4.7.5")
+    resolution = await find({**SIGNED, NAME: servfail()})
+    assert isinstance(resolution, Unroutable)
+    assert (resolution.is_permanent, resolution.status) == (False, "4.7.5")
 
 
 async def test_the_end_of_the_aliases_is_asked_first() -> None:
@@ -203,17 +203,19 @@ async def test_enforce_asks_for_the_hosts_own_certificate() -> None:
 
 
 async def test_enforce_leaves_out_hosts_that_it_does_not_name() -> None:
-    way = await find(SIGNED, policy=sts("enforce", "mx.b.test"))
-    assert isinstance(way, Unroutable)
-    assert (way.is_permanent, way.status) == (False, "4.7.5")
+    resolution = await find(SIGNED, policy=sts("enforce", "mx.b.test"))
+    assert isinstance(resolution, Unroutable)
+    assert (resolution.is_permanent, resolution.status) == (False, "4.7.5")
 
 
 @pytest.mark.parametrize("mode", ["testing", "none"])
 async def test_only_enforce_is_enforced(mode: str) -> None:
-    way = await find(SIGNED, policy=sts(mode, "mx.b.test"))
-    assert isinstance(way, Itinerary)
-    assert way.hops[0].tls.level is TlsLevel.OPPORTUNISTIC
-    assert any("testing is not enforced" in step for step in way.steps) is (mode == "testing")
+    resolution = await find(SIGNED, policy=sts(mode, "mx.b.test"))
+    assert isinstance(resolution, DeliveryPlan)
+    assert resolution.hops[0].tls.level is TlsLevel.OPPORTUNISTIC
+    assert any("testing is not enforced" in step for step in resolution.steps) is (
+        mode == "testing"
+    )
 
 
 async def test_dane_comes_before_mta_sts() -> None:
@@ -265,6 +267,6 @@ async def test_a_rule_that_says_nothing_of_tls_changes_no_policy() -> None:
 async def test_domains_with_the_same_hosts_and_other_policies_never_share_connections() -> None:
     plain = await find(SIGNED)
     bound = await find(SIGNED, policy=sts())
-    assert isinstance(plain, Itinerary)
-    assert isinstance(bound, Itinerary)
+    assert isinstance(plain, DeliveryPlan)
+    assert isinstance(bound, DeliveryPlan)
     assert plain.site != bound.site

@@ -13,8 +13,8 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_relay.delivery.plan import Itinerary, TlsLevel
-from smtp_relay.delivery.resolve.finder import open_wayfinder
+from smtp_relay.delivery.plan import DeliveryPlan, TlsLevel
+from smtp_relay.delivery.resolve.hop_resolver import open_hop_resolver
 from smtp_relay.delivery.security.sts_fetch import (
     MAX_BODY_OCTETS,
     CannotFetch,
@@ -197,12 +197,12 @@ async def test_a_policy_in_force_binds_the_hosts_of_its_domain_alone(
         serving(authority, HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body) as (port, _),
     ):
         settings = settings_with(dns={"servers": (str(server.bind),), "validates": "no"})
-        finder = open_wayfinder(settings, policies, https_port=port, https_context=context)
+        finder = open_hop_resolver(settings, policies, https_port=port, https_context=context)
         bound, free = await finder.find("a.test"), await finder.find("b.test")
         await finder.close()
-    assert isinstance(bound, Itinerary)
-    assert isinstance(free, Itinerary)
-    assert [way.hops[0].tls.level for way in (bound, free)] == [
+    assert isinstance(bound, DeliveryPlan)
+    assert isinstance(free, DeliveryPlan)
+    assert [resolution.hops[0].tls.level for resolution in (bound, free)] == [
         TlsLevel.VERIFY,
         TlsLevel.OPPORTUNISTIC,
     ]

@@ -1,11 +1,11 @@
 """The socket around a conversation, on asyncio.
 
-One timer for each link, and it only looks now and then whether the peer has
+One timer for each connection, and it only looks now and then whether the peer has
 moved; no task, no future and no timer for a message.  What a listener offers
-while it is being told of a parcel goes out in the same write as what that
+while it is being told of a transaction goes out in the same write as what that
 answer called for.
 
-A link that was opened tells its listener once that it is lost, also after
+A connection that was opened tells its listener once that it is lost, also after
 `close` and `abort`; verdicts come before that.  Messages are not closed here.
 """
 
@@ -26,24 +26,38 @@ from smtp_relay.delivery.client.failures import (
     trust_failure,
 )
 from smtp_relay.delivery.client.opening import Opening
-from smtp_relay.delivery.client.options import LinkOptions
+from smtp_relay.delivery.client.options import ConnectionOptions
 from smtp_relay.delivery.client.trust import Untrusted, check_chain
 from smtp_relay.delivery.plan import Hop, Login
 from smtp_relay.delivery.plan import Protocol as MailProtocol
-from smtp_relay.delivery.verdicts import LinkFacts, LinkFailure, Parcel, Phase, Scope, Verdict
+from smtp_relay.delivery.verdicts import (
+    ConnectionFacts,
+    ConnectionFailure,
+    Phase,
+    Scope,
+    Transaction,
+    Verdict,
+)
 
 _HANDSHAKE_ERRORS = (OSError, ValueError, EOFError)  # ssl.SSLError is an OSError
 _SHUTDOWN_S = 2.0
 
 
-class LinkListener(Protocol):
+class ConnectionListener(Protocol):
     """Called on the loop; may offer, close or abort from within."""
 
-    def parcel_done(self, link: Link, parcel: Parcel, verdicts: list[Verdict]) -> None:
-        """verdicts: in the order of `parcel.copies`."""
+    def transaction_done(
+        self, connection: Connection, transaction: Transaction, verdicts: list[Verdict]
+    ) -> None:
+        """verdicts: in the order of `transaction.copies`."""
         ...
 
-    def link_lost(self, link: Link, failure: LinkFailure | None, untouched: list[Parcel]) -> None:
+    def connection_ended(
+        self,
+        connection: Connection,
+        failure: ConnectionFailure | None,
+        untouched: list[Transaction],
+    ) -> None:
         """failure: None where nothing went wrong.  untouched: may go elsewhere at once."""
         ...
 
@@ -55,8 +69,8 @@ class _Stop(Enum):
     OPEN = "open"
 
 
-class Link(asyncio.Protocol):
-    """Made by `open_link` only."""
+class Connection(asyncio.Protocol):
+    """Made by `open_connection` only."""
 
     def __init__(
         self,
@@ -64,9 +78,9 @@ class Link(asyncio.Protocol):
         address: str,
         conversation: Conversation,
         *,
-        options: LinkOptions,
+        options: ConnectionOptions,
         loop: asyncio.AbstractEventLoop,
-        listener: LinkListener,
+        listener: ConnectionListener,
     ) -> None:
         self._hop = hop
         self._address = f"[{address}]:{hop.port}"
@@ -83,27 +97,27 @@ class Link(asyncio.Protocol):
         self._is_paused = False
         self._is_settling = False
         self._is_ended = False
-        self._facts = LinkFacts(hop=hop, address=self._address, tls="")
+        self._facts = ConnectionFacts(hop=hop, address=self._address, tls="")
 
     # --- what the agent uses -----------------------------------------------------------
 
     @property
-    def facts(self) -> LinkFacts:
+    def facts(self) -> ConnectionFacts:
         return self._facts
 
     @property
     def has_room(self) -> bool:
-        """One more parcel may be offered: at most one on the wire and one behind it."""
+        """One more transaction may be offered: at most one on the wire and one behind it."""
         return self._conversation.has_room
 
     @property
     def is_idle(self) -> bool:
         return self._conversation.is_idle
 
-    def offer(self, parcel: Parcel) -> None:
+    def offer(self, transaction: Transaction) -> None:
         """Only while `has_room`.  Its verdicts never come before this returns."""
         assert self.has_room
-        self._conversation.offer(parcel)
+        self._conversation.offer(transaction)
         if self._conversation.finished:
             self._loop.call_soon(self._settle)
         else:
@@ -157,7 +171,7 @@ class Link(asyncio.Protocol):
         """Until the opening has ended or needs a handshake.
 
         Raises:
-            LinkFailure: it went no further.
+            ConnectionFailure: it went no further.
         """
         assert self._stop is not None
         stop = await self._stop
@@ -167,7 +181,7 @@ class Link(asyncio.Protocol):
     async def encrypt(self) -> None:
         """
         Raises:
-            LinkFailure: the handshake failed, or the certificate proves too little.
+            ConnectionFailure: the handshake failed, or the certificate proves too little.
         """
         assert self._transport is not None
         tls = self._hop.tls
@@ -196,7 +210,7 @@ class Link(asyncio.Protocol):
         if self._conversation.is_over:
             raise _failure_of(self._conversation)
 
-    def _check_certificate(self) -> LinkFailure | None:
+    def _check_certificate(self) -> ConnectionFailure | None:
         """Before anything is said; None: it proves enough."""
         assert self._transport is not None
         session = self._transport.get_extra_info("ssl_object")
@@ -206,7 +220,7 @@ class Link(asyncio.Protocol):
             return trust_failure(self._hop.tls, str(error))
         name, version, _ = session.cipher()
         version = session.version() or version
-        self._facts = LinkFacts(
+        self._facts = ConnectionFacts(
             hop=self._hop, address=self._address, tls=f"{version} {name}, {proof}"
         )
         return None
@@ -219,7 +233,7 @@ class Link(asyncio.Protocol):
         elif self._conversation.is_open:
             if not self._facts.tls:
                 note = f"in clear ({self._conversation.clear_note})"
-                self._facts = LinkFacts(hop=self._hop, address=self._address, tls=note)
+                self._facts = ConnectionFacts(hop=self._hop, address=self._address, tls=note)
             self._stop.set_result(_Stop.OPEN)
 
     # --- the work ------------------------------------------------------------------------------
@@ -244,8 +258,8 @@ class Link(asyncio.Protocol):
         conversation = self._conversation
         while True:
             while conversation.finished:
-                parcel, verdicts = conversation.finished.pop(0)
-                self._listener.parcel_done(self, parcel, verdicts)
+                transaction, verdicts = conversation.finished.pop(0)
+                self._listener.transaction_done(self, transaction, verdicts)
             if conversation.is_over:
                 return
             self._send()
@@ -295,24 +309,24 @@ class Link(asyncio.Protocol):
             else:
                 self._transport.abort()
         if self._stop is None:
-            self._listener.link_lost(self, conversation.failure, conversation.untouched)
+            self._listener.connection_ended(self, conversation.failure, conversation.untouched)
         elif not self._stop.done():
             self._stop.set_exception(_failure_of(conversation))
             self._stop.exception()  # looked at, should nobody else
 
 
-async def open_link(
+async def open_connection(
     hop: Hop,
     address: str,
     *,
     protocol: MailProtocol,
     login: Login | None,
-    options: LinkOptions,
+    options: ConnectionOptions,
     loop: asyncio.AbstractEventLoop,
-    listener: LinkListener,
+    listener: ConnectionListener,
     may_pipeline: bool = True,
     may_be_ourselves: bool = True,
-) -> Link:
+) -> Connection:
     """A connection that takes mail: greeted, secured as `hop.tls` demands, logged in.
 
     address: one of `hop.addresses`.
@@ -320,7 +334,7 @@ async def open_link(
     may_be_ourselves: False where others say where to go; see `opening`.
 
     Raises:
-        LinkFailure: there is none; nothing else is raised, and nothing stays open.
+        ConnectionFailure: there is none; nothing else is raised, and nothing stays open.
     """
     opening = Opening(
         hostname=options.hostname,
@@ -332,20 +346,26 @@ async def open_link(
         may_be_ourselves=may_be_ourselves,
     )
     conversation = Conversation(opening, protocol, is_still_ours=options.is_still_ours)
-    link = Link(hop, address, conversation, options=options, loop=loop, listener=listener)
+    connection = Connection(
+        hop, address, conversation, options=options, loop=loop, listener=listener
+    )
     try:
-        await _connect(link, hop, address, options, loop)
-        if await link.pause_of_opening() is _Stop.HANDSHAKE:
-            await link.encrypt()
-            await link.pause_of_opening()
+        await _connect(connection, hop, address, options, loop)
+        if await connection.pause_of_opening() is _Stop.HANDSHAKE:
+            await connection.encrypt()
+            await connection.pause_of_opening()
     except BaseException:
-        link.abort()
+        connection.abort()
         raise
-    return link
+    return connection
 
 
 async def _connect(
-    link: Link, hop: Hop, address: str, options: LinkOptions, loop: asyncio.AbstractEventLoop
+    connection: Connection,
+    hop: Hop,
+    address: str,
+    options: ConnectionOptions,
+    loop: asyncio.AbstractEventLoop,
 ) -> None:
     tls: dict[str, Any] = {}
     if hop.tls.is_implicit:
@@ -359,19 +379,21 @@ async def _connect(
     source = options.source_for(address)
     try:
         async with asyncio.timeout(limit_s):
-            await loop.create_connection(lambda: link, address, hop.port, local_addr=source, **tls)
+            await loop.create_connection(
+                lambda: connection, address, hop.port, local_addr=source, **tls
+            )
     except TimeoutError:
-        raise LinkFailure(
+        raise ConnectionFailure(
             phase=Phase.CONNECT, status="4.4.1", words=f"no connection within {limit_s:.0f} s"
         ) from None
     except (ssl.SSLError, ConnectionAbortedError, ValueError) as error:
         raise handshake_failure(hop.tls, error) from error
     except OSError as error:
         words = f"no connection: {reason_of(error)}"
-        raise LinkFailure(phase=Phase.CONNECT, status="4.4.1", words=words) from error
+        raise ConnectionFailure(phase=Phase.CONNECT, status="4.4.1", words=words) from error
 
 
-def _failure_of(conversation: Conversation) -> LinkFailure:
+def _failure_of(conversation: Conversation) -> ConnectionFailure:
     if conversation.failure is not None:
         return conversation.failure
-    return LinkFailure(phase=Phase.GREETING, status="4.4.2", words="the connection was ended")
+    return ConnectionFailure(phase=Phase.GREETING, status="4.4.2", words="the connection was ended")

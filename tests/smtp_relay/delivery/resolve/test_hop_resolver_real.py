@@ -1,4 +1,4 @@
-"""Ways found through a real validating resolver: signed, plain and bogus zones."""
+"""Resolutions found through a real validating resolver: signed, plain and bogus zones."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from smtp_relay.delivery.plan import Itinerary, TlsLevel, Unroutable, Way
-from smtp_relay.delivery.resolve.finder import Wayfinder, open_wayfinder
+from smtp_relay.delivery.plan import DeliveryPlan, Resolution, TlsLevel, Unroutable
+from smtp_relay.delivery.resolve.hop_resolver import HopResolver, open_hop_resolver
 from tests.programs import needs_program
 from tests.smtp_relay.delivery.dns import signed
 from tests.smtp_relay.delivery.dns.table import settings_with
@@ -55,7 +55,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[signed.NameSer
 
 
 @pytest_asyncio.fixture
-async def finder(servers: signed.NameServers) -> AsyncIterator[Wayfinder]:
+async def finder(servers: signed.NameServers) -> AsyncIterator[HopResolver]:
     settings = settings_with(
         dns={
             "servers": (f"127.0.0.1:{servers.resolver_port}",),
@@ -63,14 +63,14 @@ async def finder(servers: signed.NameServers) -> AsyncIterator[Wayfinder]:
             "timeout_s": 10,
         }
     )
-    one = open_wayfinder(settings, KeptPolicies(), https_context=ssl.create_default_context())
+    one = open_hop_resolver(settings, KeptPolicies(), https_context=ssl.create_default_context())
     yield one
     await one.close()
 
 
-def hosts_and_levels(way: Way) -> dict[str, TlsLevel]:
-    assert isinstance(way, Itinerary), way
-    return {hop.host: hop.tls.level for hop in way.hops}
+def hosts_and_levels(resolution: Resolution) -> dict[str, TlsLevel]:
+    assert isinstance(resolution, DeliveryPlan), resolution
+    return {hop.host: hop.tls.level for hop in resolution.hops}
 
 
 @pytest.mark.asyncio
@@ -86,7 +86,7 @@ def hosts_and_levels(way: Way) -> dict[str, TlsLevel]:
     ],
 )
 async def test_ways_and_their_tls(
-    finder: Wayfinder, domain: str, expected: dict[str, TlsLevel]
+    finder: HopResolver, domain: str, expected: dict[str, TlsLevel]
 ) -> None:
     assert hosts_and_levels(await finder.find(domain)) == expected
 
@@ -104,16 +104,18 @@ async def test_ways_and_their_tls(
     ],
 )
 async def test_where_there_is_no_way(
-    finder: Wayfinder, domain: str, is_permanent: bool, status: str
+    finder: HopResolver, domain: str, is_permanent: bool, status: str
 ) -> None:
-    way = await finder.find(domain)
-    assert isinstance(way, Unroutable), way
-    assert (way.is_permanent, way.status) == (is_permanent, status)
+    resolution = await finder.find(domain)
+    assert isinstance(resolution, Unroutable), resolution
+    assert (resolution.is_permanent, resolution.status) == (is_permanent, status)
 
 
 @pytest.mark.asyncio
-async def test_bad_signatures_are_called_by_their_name(finder: Wayfinder) -> None:
-    way = await finder.find("bogus.test")
-    assert isinstance(way, Unroutable), way
-    assert "DNSSEC" in way.words
-    assert any(step.startswith("MX of bogus.test: its DNSSEC signatures") for step in way.steps)
+async def test_bad_signatures_are_called_by_their_name(finder: HopResolver) -> None:
+    resolution = await finder.find("bogus.test")
+    assert isinstance(resolution, Unroutable), resolution
+    assert "DNSSEC" in resolution.words
+    assert any(
+        step.startswith("MX of bogus.test: its DNSSEC signatures") for step in resolution.steps
+    )

@@ -1,4 +1,4 @@
-"""Links to scripted peers on real sockets."""
+"""Connections to scripted peers on real sockets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 
 from mailserver.settings.model import DeliverySettings
 from mailserver.values.secret import Secret
-from smtp_relay.delivery.client.options import LinkOptions, Times, make_times
+from smtp_relay.delivery.client.options import ConnectionOptions, Times, make_times
 from smtp_relay.delivery.plan import Login, Protocol
-from smtp_relay.delivery.verdicts import Kind, LinkFailure, Phase
-from tests.smtp_relay.delivery.client.letters import BODY, HEAD, make_message, make_parcel
+from smtp_relay.delivery.verdicts import ConnectionFailure, Kind, Phase
+from tests.smtp_relay.delivery.client.letters import BODY, HEAD, make_message, make_transaction
 from tests.smtp_relay.delivery.client.live import Listener, connect, contexts, refused, run
 from tests.smtp_relay.delivery.peers import Peer, Wire, take_all
 from tests.store.opened import reader_of
@@ -25,13 +25,13 @@ BRIEF = Times(greeting_s=0.05, command_s=0.05, data_s=0.05, block_s=0.05, dot_s=
 def test_messages_one_after_the_other_and_quit() -> None:
     async def play() -> None:
         async with Peer(take_all) as peer:
-            listener = Listener(more=[make_parcel() for _ in range(10)])
-            link = await connect(peer.port, listener)
-            assert link.facts.address == f"[127.0.0.1]:{peer.port}"
-            assert link.facts.tls == "in clear (STARTTLS not tried: test)"
-            listener.feed(link)
+            listener = Listener(more=[make_transaction() for _ in range(10)])
+            connection = await connect(peer.port, listener)
+            assert connection.facts.address == f"[127.0.0.1]:{peer.port}"
+            assert connection.facts.tls == "in clear (STARTTLS not tried: test)"
+            listener.feed(connection)
             await listener.until_done(10)
-            link.close()
+            connection.close()
             assert await listener.until_lost() is None
             assert listener.kinds() == [Kind.TAKEN] * 10
             assert peer.messages == [HEAD + BODY + b".\r\n"] * 10
@@ -50,11 +50,11 @@ def test_a_large_file_streams_through(tmp_path: Path) -> None:
         fd = os.open(path, os.O_RDONLY)
         message = make_message(body, octets=None, reader=reader_of(fd))
         async with Peer(take_all) as peer:
-            listener = Listener(more=[make_parcel(message=message), make_parcel()])
-            link = await connect(peer.port, listener)
-            listener.feed(link)
+            listener = Listener(more=[make_transaction(message=message), make_transaction()])
+            connection = await connect(peer.port, listener)
+            listener.feed(connection)
             await listener.until_done(2)
-            link.close()
+            connection.close()
             await listener.until_lost()
             message.close()
             assert listener.kinds() == [Kind.TAKEN] * 2
@@ -80,9 +80,9 @@ def test_a_peer_that_stops_reading_a_large_message_is_given_up(tmp_path: Path) -
         fd = os.open(path, os.O_RDONLY)
         message = make_message(b"", octets=None, reader=reader_of(fd, size), body_octets=size)
         async with Peer(script) as peer:
-            listener = Listener(more=[make_parcel(message=message)])
-            link = await connect(peer.port, listener, times=Times(block_s=0.05))
-            listener.feed(link)
+            listener = Listener(more=[make_transaction(message=message)])
+            connection = await connect(peer.port, listener, times=Times(block_s=0.05))
+            listener.feed(connection)
             failure = await listener.until_lost()
             message.close()
             assert failure is not None
@@ -141,9 +141,9 @@ def test_a_peer_that_falls_silent_in_a_transaction(silent_after: str, times: Tim
 
     async def play() -> None:
         async with Peer(script) as peer:
-            listener = Listener(more=[make_parcel(), make_parcel()])
-            link = await connect(peer.port, listener, times=times)
-            listener.feed(link)
+            listener = Listener(more=[make_transaction(), make_transaction()])
+            connection = await connect(peer.port, listener, times=times)
+            listener.feed(connection)
             await listener.until_lost()
             assert listener.kinds() == [Kind.BROKEN]
             assert listener.done[0][1][0].is_after_dot is (silent_after == ".")
@@ -222,9 +222,9 @@ def test_a_connection_that_is_cut_after_the_dot() -> None:
 
     async def play() -> None:
         async with Peer(script) as peer:
-            listener = Listener(more=[make_parcel()])
-            link = await connect(peer.port, listener)
-            listener.feed(link)
+            listener = Listener(more=[make_transaction()])
+            connection = await connect(peer.port, listener)
+            listener.feed(connection)
             failure = await listener.until_lost()
             (verdict,) = listener.done[0][1]
             assert (verdict.kind, verdict.is_after_dot) == (Kind.BROKEN, True)
@@ -244,11 +244,11 @@ def test_lmtp_over_a_socket() -> None:
 
     async def play() -> None:
         async with Peer(script) as peer:
-            listener = Listener(more=[make_parcel("a@b.test", "c@b.test")])
-            link = await connect(peer.port, listener, protocol=Protocol.LMTP)
-            listener.feed(link)
+            listener = Listener(more=[make_transaction("a@b.test", "c@b.test")])
+            connection = await connect(peer.port, listener, protocol=Protocol.LMTP)
+            listener.feed(connection)
             await listener.until_done(1)
-            link.abort()
+            connection.abort()
             assert peer.heard[0] == "LHLO us.test"
             assert listener.kinds() == [Kind.TAKEN, Kind.LATER]
             await listener.until_lost()
@@ -266,8 +266,8 @@ def test_a_password_crosses_loopback_in_clear() -> None:
     async def play() -> None:
         async with Peer(script) as peer:
             login = Login(user_name="us", password=Secret("secret"))
-            link = await connect(peer.port, login=login)
-            link.abort()
+            connection = await connect(peer.port, login=login)
+            connection.abort()
 
     run(play())
 
@@ -275,12 +275,12 @@ def test_a_password_crosses_loopback_in_clear() -> None:
 def test_what_a_hop_cannot_take_is_told_after_offer_returns() -> None:
     async def play() -> None:
         async with Peer(take_all) as peer:
-            listener = Listener(more=[make_parcel("\u00e9@b.test") for _ in range(3000)])
-            link = await connect(peer.port, listener)
-            listener.feed(link)
+            listener = Listener(more=[make_transaction("\u00e9@b.test") for _ in range(3000)])
+            connection = await connect(peer.port, listener)
+            listener.feed(connection)
             assert listener.done == []
             await listener.until_done(3000)
-            link.abort()
+            connection.abort()
             await listener.until_lost()
             assert set(listener.kinds()) == {Kind.REFUSED}
 
@@ -296,8 +296,8 @@ def test_a_peer_that_never_answers_quit_is_left_all_the_same() -> None:
     async def play() -> None:
         async with Peer(script) as peer:
             listener = Listener()
-            link = await connect(peer.port, listener, times=Times(quit_s=0.05))
-            link.close()
+            connection = await connect(peer.port, listener, times=Times(quit_s=0.05))
+            connection.close()
             assert await listener.until_lost() is None
 
     run(play())
@@ -310,13 +310,13 @@ def test_abort_gives_back_what_was_not_touched() -> None:
 
     async def play() -> None:
         async with Peer(script) as peer:
-            second = make_parcel()
-            listener = Listener(more=[make_parcel(), second])
-            link = await connect(peer.port, listener)
-            listener.feed(link)
-            link.abort()
+            second = make_transaction()
+            listener = Listener(more=[make_transaction(), second])
+            connection = await connect(peer.port, listener)
+            listener.feed(connection)
+            connection.abort()
             failure = await listener.until_lost()
-            assert isinstance(failure, LinkFailure)
+            assert isinstance(failure, ConnectionFailure)
             assert listener.kinds() == [Kind.BROKEN]
             assert listener.lost[0][1] == [second]
 
@@ -325,7 +325,7 @@ def test_abort_gives_back_what_was_not_touched() -> None:
 
 def test_a_peer_always_meets_the_same_of_our_addresses() -> None:
     ours = (IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2"), IPv6Address("2001:db8::1"))
-    options = LinkOptions(
+    options = ConnectionOptions(
         hostname="us.test",
         contexts=contexts(),
         is_still_ours=lambda: True,

@@ -1,11 +1,11 @@
-"""From a next hop to the way there, kept for as long as its look-ups hold.
+"""From a next hop to its resolution, kept for as long as its look-ups hold.
 
     next hop      by
     route:NAME    the rule's host                       (`resolve.rule`)
     [address]     itself                                (`resolve.mx`)
     domain        MX, TLS policies, rules by MX host    (`resolve.mx`)
 
-A way that is known costs one look into a dict.  Whoever asks for one that is
+A resolution that is known costs one look into a dict.  Whoever asks for one that is
 being found waits for the same search.
 """
 
@@ -30,20 +30,20 @@ from smtp_relay.delivery.dns.answers import Resolver
 from smtp_relay.delivery.dns.inquiry import Inquiry
 from smtp_relay.delivery.dns.resolver import CachingResolver
 from smtp_relay.delivery.dns.validation import Validation
-from smtp_relay.delivery.plan import Itinerary, Way
+from smtp_relay.delivery.plan import DeliveryPlan, Resolution
 from smtp_relay.delivery.resolve.mx import MxFinder
 from smtp_relay.delivery.resolve.rule import RouteFinder
 from smtp_relay.delivery.security.sts_fetch import HTTPS_PORT, HttpsPolicies
 from smtp_relay.delivery.security.sts_keeper import StsKeeper
 
-FLOOR_S: Final = 10.0  # a way is not looked for more often
-MAX_WAYS: Final = 20_000
+FLOOR_S: Final = 10.0  # a hop is not resolved more often
+MAX_RESOLUTIONS: Final = 20_000
 _STORE_THREADS: Final = 2
 
 Clock = Callable[[], float]
 
 
-class Wayfinder:
+class HopResolver:
     """One per process, on its loop.  `close` it there."""
 
     def __init__(
@@ -72,12 +72,12 @@ class Wayfinder:
             is_ours=is_ours,
             chance=chance or random.SystemRandom(),
         )
-        self._ways: dict[str, tuple[float, Way]] = {}
-        self._finding: dict[str, asyncio.Task[Way]] = {}
+        self._resolutions: dict[str, tuple[float, Resolution]] = {}
+        self._finding: dict[str, asyncio.Task[Resolution]] = {}
 
-    async def find(self, next_hop: str) -> Way:
+    async def find(self, next_hop: str) -> Resolution:
         """next_hop: as it stands in the queue.  Never raises for what the network says."""
-        known = self._ways.get(next_hop)
+        known = self._resolutions.get(next_hop)
         if known is not None and known[0] > self._clock():
             return known[1]
         task = self._finding.get(next_hop)
@@ -87,15 +87,15 @@ class Wayfinder:
             task.add_done_callback(lambda _done: self._finding.pop(next_hop, None))
         return await asyncio.shield(task)
 
-    async def fallback(self) -> Itinerary | None:
-        """The way to the fall-back relay; None: there is none, or it cannot be found now."""
+    async def fallback(self) -> DeliveryPlan | None:
+        """The plan of the fall-back relay; None: there is none, or it cannot be found now."""
         name = self._settings.delivery.fallback
-        way = await self.find(ROUTE_PREFIX + name) if name else None
-        return way if isinstance(way, Itinerary) else None
+        resolution = await self.find(ROUTE_PREFIX + name) if name else None
+        return resolution if isinstance(resolution, DeliveryPlan) else None
 
     def forget(self, next_hop: str) -> None:
         """Look again at the next `find`: none of its hosts could be reached."""
-        self._ways.pop(next_hop, None)
+        self._resolutions.pop(next_hop, None)
 
     @property
     def dane_state(self) -> DaneState:
@@ -123,30 +123,30 @@ class Wayfinder:
         if self._sts is not None:
             self._sts.close()
 
-    async def _find_and_keep(self, next_hop: str) -> Way:
+    async def _find_and_keep(self, next_hop: str) -> Resolution:
         inquiry = Inquiry(self._resolver, lifetime_s=self._settings.dns.lifetime_s)
         if next_hop.startswith(ROUTE_PREFIX):
-            way: Way = await self._routes.find(next_hop, inquiry)
+            resolution: Resolution = await self._routes.find(next_hop, inquiry)
         else:
-            way = await self._mx.find(next_hop, inquiry)
+            resolution = await self._mx.find(next_hop, inquiry)
         until_s = self._clock() + max(inquiry.ttl_s, FLOOR_S)
-        if isinstance(way, Itinerary):
-            way = replace(way, valid_until_s=until_s)
-        self._ways.pop(next_hop, None)
-        self._ways[next_hop] = (until_s, way)
-        if len(self._ways) > MAX_WAYS:
-            del self._ways[next(iter(self._ways))]
-        return way
+        if isinstance(resolution, DeliveryPlan):
+            resolution = replace(resolution, valid_until_s=until_s)
+        self._resolutions.pop(next_hop, None)
+        self._resolutions[next_hop] = (until_s, resolution)
+        if len(self._resolutions) > MAX_RESOLUTIONS:
+            del self._resolutions[next(iter(self._resolutions))]
+        return resolution
 
 
-def open_wayfinder(
+def open_hop_resolver(
     settings: Settings,
     policies: Policies,
     *,
     https_port: int = HTTPS_PORT,
     https_context: ssl.SSLContext | None = None,
     log: Log | None = None,
-) -> Wayfinder:
+) -> HopResolver:
     """The one that asks real name servers.
 
     policies: called in threads of its own.
@@ -163,7 +163,7 @@ def open_wayfinder(
         internal=settings.delivery.internal_networks,
     )
     pool = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="policies")
-    return Wayfinder(
+    return HopResolver(
         settings,
         resolver,
         validation=validation,
