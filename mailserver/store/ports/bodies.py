@@ -172,6 +172,9 @@ def body_chunks(
     left_octets = (message.body_octets if end is None else end) - begin
     while left_octets > 0:
         chunk = read_body(message, min(chunk_octets, left_octets), begin)
+        if not chunk:  # its reader knows of less than its row says
+            why = f"ends after {begin} of {begin + left_octets} octets"
+            raise BodyLost(BodyFault(message_id=MessageId(0), name="", why=why, is_lost=True))
         begin += len(chunk)
         left_octets -= len(chunk)
         yield chunk
