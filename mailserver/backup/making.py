@@ -34,7 +34,7 @@ from mailserver.backup.places import DKIM, NUMEN_KEY, STORE, Place, places_of
 from mailserver.backup.tree import BadFolder, PrivateTree, SourceUnreadable, is_within
 from mailserver.settings.load import PREFIX
 from mailserver.settings.model import MIB, Settings
-from mailserver.store.ports.backups import Backups, FiledName, Snapshot, Told
+from mailserver.store.ports.upkeep import Backups, FiledName, Snapshot, Told
 
 PAUSE_FRACTION: Final = 0.5
 _NOT_KEPT: Final = re.compile(r"(mail|scratch|trace)\.db.*|.*\.lock|reserve|.*\.[0-9a-f]{8}")

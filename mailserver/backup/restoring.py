@@ -35,7 +35,7 @@ from mailserver.backup.tree import BadFolder, PrivateTree, content_of, is_within
 from mailserver.settings.load import HALF_RESTORED, load_settings
 from mailserver.settings.model import MIB, Settings
 from mailserver.settings.service_user import service_user
-from mailserver.store.ports.backups import Told
+from mailserver.store.ports.upkeep import Told
 
 _ENTERED_MODE: Final = 0o711
 """The service user passes through root's folder to the store, and sees nothing else of it."""

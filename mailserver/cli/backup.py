@@ -21,7 +21,7 @@ from mailserver.texts.plurals import counted
 if TYPE_CHECKING:
     from mailserver.backup.manifest import Manifest
     from mailserver.backup.restoring import Restored
-    from mailserver.store.ports.backups import Told
+    from mailserver.store.ports.upkeep import Told
 
 NICENESS = 10
 

@@ -25,20 +25,26 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from mailserver.store.outside import NotesOwn
 from mailserver.store.ports.accounts import Accounts
-from mailserver.store.ports.backups import Backups
 from mailserver.store.ports.bodies import Bodies
 from mailserver.store.ports.history import History
+from mailserver.store.ports.imports import Imports
 from mailserver.store.ports.lists import Lists
 from mailserver.store.ports.mail import Mail
 from mailserver.store.ports.operators import QueueAndOperators
-from mailserver.store.ports.people_and_units import PeopleAndUnits
+from mailserver.store.ports.people import Kinds, People
 from mailserver.store.ports.policies import Policies
 from mailserver.store.ports.recovery import RecoveryAndFirstPasswords
 from mailserver.store.ports.shared.counters import Counters
 from mailserver.store.ports.shared.locks import Locks
-from mailserver.store.ports.upkeep import Clock, Upkeep
+from mailserver.store.ports.targets import Targets
+from mailserver.store.ports.upkeep import Backups, Clock, Upkeep
 from mailserver.store.ports.writes import Writes
+
+
+class PeopleAndUnits(People, Imports, Targets, Kinds, NotesOwn, Protocol):
+    """Units, people, their imports, relations and history; where an address leads."""
 
 
 class Store(Protocol):

@@ -18,9 +18,9 @@ from mailserver.store.files.bodies import HOLD_LOCK, BodyFiles
 from mailserver.store.files.private import make_private_file, make_private_folder
 from mailserver.store.files.room import RoomRules
 from mailserver.store.moments import DEFAULT_RULES, MomentRules
-from mailserver.store.ports.backups import Snapshot, Told
 from mailserver.store.ports.bodies import DiskRoom
 from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.upkeep import Snapshot, Told
 from mailserver.store.postgres import trace_index
 from mailserver.store.postgres.counters import PostgresCounters
 from mailserver.store.postgres.engine import PostgresEngine

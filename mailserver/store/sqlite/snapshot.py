@@ -27,8 +27,8 @@ from urllib.parse import quote
 import apsw
 
 from mailserver.store.files.bodies import BodyFiles
-from mailserver.store.ports.backups import FiledName, Snapshot, Told
 from mailserver.store.ports.errors import StoreUnavailable
+from mailserver.store.ports.upkeep import FiledName, Snapshot, Told
 from mailserver.store.sql.counters.faults import SqlFaults
 from mailserver.store.sql.mail.bodies import SqlBodies
 from mailserver.store.sql.mail.care import SqlBackups

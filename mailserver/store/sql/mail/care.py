@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mailserver.store.files.bodies import BodyFiles
-from mailserver.store.ports.backups import FiledName
 from mailserver.store.ports.bodies import BodyFault, FaultyBody
+from mailserver.store.ports.upkeep import FiledName
 from mailserver.store.sql.counters.faults import SqlFaults
 from mailserver.store.sql.mail.bodies import SqlBodies
 
