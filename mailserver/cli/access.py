@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mailserver.settings.model import Settings
     from mailserver.store.ports.accounts import Account, Directory
     from mailserver.store.ports.store import Store
+    from mailserver.store.ports.upkeep import Clock
 
 
 def read_settings(config: Path | None) -> Settings:
@@ -42,12 +43,12 @@ def opened_store(settings: Settings) -> Iterator[Store]:
         yield store
 
 
-def moment_for(store: Store) -> float:
+def moment_for(clock: Clock) -> float:
     """Now, for what is decided by dates; said aloud where the machine's clock is not believed."""
     from mailserver.cli.moments import gap_warning
     from mailserver.store.clock import ServiceClock
 
-    belief = ServiceClock(store.clock).belief()
+    belief = ServiceClock(clock).belief()
     if (warning := gap_warning(belief)) is not None:
         print(f"warning: {warning}", file=sys.stderr)
     return belief.ends_s

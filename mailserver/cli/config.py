@@ -83,7 +83,7 @@ def _check_store(settings: Settings) -> list[Finding]:
         return []
     with opened_store(settings) as store:
         lost = lost_key_warning(settings.auth.numen_key, store.recovery)
-        found = [warning("store.path", words) for words in body_warnings(store)]
+        found = [warning("store.path", words) for words in body_warnings(store.backups)]
         outside = store.people.find_outside(folded_domains(settings))
     if lost is not None:
         found.append(warning("auth.numen_key", lost))

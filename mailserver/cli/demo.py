@@ -143,7 +143,7 @@ def _bring_crowd(demo: DemoService) -> None:
     from mailserver.demo.crowd import import_crowd
 
     with opened_store(demo.settings) as store:
-        import_crowd(store, demo.settings, now_s=time.time())
+        import_crowd(store.people, demo.settings, now_s=time.time())
 
 
 def _settings(config: Path | None) -> Settings:

@@ -18,7 +18,7 @@ from mailserver.texts.catalogue import Text
 
 if TYPE_CHECKING:
     from mailserver.store.ports.accounts import Account
-    from mailserver.store.ports.operators import Act, QueuedCopy
+    from mailserver.store.ports.operators import Act, Operators, QueueAndOperators, QueuedCopy
     from mailserver.store.ports.store import Store
 
 app = typer.Typer(help="Accounts that sent more than their class allows.", no_args_is_help=True)
@@ -42,7 +42,7 @@ def list_over(*, config: ConfigOption = None, as_json: JsonOption = False) -> No
         since = store.counters.sent.over_limit()
         for account in store.accounts.list_accounts():
             at_s = since.get(account.account_id)
-            count = sum(1 for _ in _held(store, account)) if at_s is not None else 0
+            count = sum(1 for _ in _held(store.queue, account)) if at_s is not None else 0
             if at_s is None:
                 continue
             if as_json:
@@ -92,17 +92,17 @@ def lock(
         act = Act.RETURN if give_back else Act.CANCEL
         count = _act(store, account, act, why)
         if everything:
-            count += _act_on(store, _waiting(store, account), act, why)
+            count += _act_on(store.queue, _waiting(store.queue, account), act, why)
         store.counters.sent.forget_sent(account.account_id)
     done = "returned" if give_back else "cancelled"
     print(f"{account.identifier}: suspended, {acts.counted(count)} {done}")
 
 
 def _act(store: Store, account: Account, act: Act, reason: str) -> int:
-    return _act_on(store, _held(store, account), act, reason)
+    return _act_on(store.queue, _held(store.queue, account), act, reason)
 
 
-def _act_on(store: Store, copies: Iterator[QueuedCopy], act: Act, reason: str) -> int:
+def _act_on(queue: Operators, copies: Iterator[QueuedCopy], act: Act, reason: str) -> int:
     """Slice by slice, each durable before the next."""
     from mailserver.store.ports.operators import Deed
 
@@ -110,26 +110,26 @@ def _act_on(store: Store, copies: Iterator[QueuedCopy], act: Act, reason: str) -
     refs = [copy.ref for copy in copies]
     done = 0
     for start in range(0, len(refs), acts.SLICE):
-        done += len(store.queue.act_on(refs[start : start + acts.SLICE], deed))
+        done += len(queue.act_on(refs[start : start + acts.SLICE], deed))
     return done
 
 
-def _waiting(store: Store, account: Account) -> Iterator[QueuedCopy]:
+def _waiting(queue: QueueAndOperators, account: Account) -> Iterator[QueuedCopy]:
     """All that is queued under an address of the account."""
     from mailserver.store.ports.operators import QueueFilter
     from mailserver.values.address import Address
 
     parts = (address.rpartition("@") for address in account.addresses)
     filters = [QueueFilter(sender=Address(local, domain).key) for local, _, domain in parts]
-    return acts.copies_in(store.queue, filters, limit=acts.SLICE)
+    return acts.copies_in(queue, filters, limit=acts.SLICE)
 
 
-def _held(store: Store, account: Account) -> Iterator[QueuedCopy]:
+def _held(queue: QueueAndOperators, account: Account) -> Iterator[QueuedCopy]:
     """By account, not by the words of the reason: its identifier may have changed since."""
     from mailserver.quota.sending import HELD_PREFIX
     from mailserver.store.ports.operators import QueueFilter
     from mailserver.store.ports.queue import Lane
 
     mine = QueueFilter(lane=Lane.HELD, account_id=account.account_id)
-    held = acts.copies_in(store.queue, [mine], limit=acts.SLICE)
+    held = acts.copies_in(queue, [mine], limit=acts.SLICE)
     return (copy for copy in held if copy.reason.startswith(HELD_PREFIX))

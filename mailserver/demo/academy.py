@@ -31,9 +31,9 @@ from mailserver.settings.template import Value
 from mailserver.setup.certificate import issue, make_authority
 from mailserver.setup.service import NewService, ensure_postmaster, make_dkim_keys, write_settings
 from mailserver.store.open import open_store
-from mailserver.store.ports.accounts import Account
+from mailserver.store.ports.accounts import Account, Accounts
 from mailserver.store.ports.store import Store
-from mailserver.store.ports.writes import Failed
+from mailserver.store.ports.writes import Failed, Writes
 from mailserver.values.ids import AccountId, make_accept_id
 from mailserver.values.secret import Secret
 
@@ -157,7 +157,7 @@ def _populate(store: Store, demo: DemoService, *, progress: Progress, now_s: flo
     """Accounts, passwords, welcome messages: what is missing of each."""
     cast = demo.cast
     postmaster = ensure_postmaster(store.accounts, demo.settings, now_s=now_s)
-    accounts = {member: _account(store, member, now_s=now_s) for member in cast.members}
+    accounts = {member: _account(store.accounts, member, now_s=now_s) for member in cast.members}
     _set_passwords(store, demo.settings, accounts, progress)
     unwelcomed = {
         member: account
@@ -167,7 +167,7 @@ def _populate(store: Store, demo: DemoService, *, progress: Progress, now_s: flo
     }
     if unwelcomed:
         _welcome(
-            store,
+            store.writes,
             cast,
             unwelcomed,
             author_id=postmaster.account_id,
@@ -176,11 +176,11 @@ def _populate(store: Store, demo: DemoService, *, progress: Progress, now_s: flo
         )
 
 
-def _account(store: Store, member: CastMember, *, now_s: float) -> Account:
-    found = store.accounts.find_account(member.identifier)
+def _account(accounts: Accounts, member: CastMember, *, now_s: float) -> Account:
+    found = accounts.find_account(member.identifier)
     if found is not None:
         return found
-    return store.accounts.add_account(
+    return accounts.add_account(
         identifier=member.identifier, name=member.name, addresses=member.addresses, now_s=now_s
     )
 
@@ -192,7 +192,7 @@ def _set_passwords(
     missing = [
         (member, account.account_id)
         for member, account in accounts.items()
-        if _has_no_password(store, account.account_id)
+        if _has_no_password(store.accounts, account.account_id)
     ]
     ensure_key(settings.auth.numen_key)
     backend = open_backend(store, settings)
@@ -204,13 +204,13 @@ def _set_passwords(
         progress(done, len(missing))
 
 
-def _has_no_password(store: Store, account_id: AccountId) -> bool:
-    credential = store.accounts.read_credential(account_id)
+def _has_no_password(accounts: Accounts, account_id: AccountId) -> bool:
+    credential = accounts.read_credential(account_id)
     return credential is not None and credential.verifier is None
 
 
 def _welcome(
-    store: Store,
+    writes: Writes,
     cast: Cast,
     unwelcomed: dict[CastMember, Account],
     *,
@@ -231,6 +231,6 @@ def _welcome(
         )
         for member, account in unwelcomed.items()
     ]
-    for outcome in store.writes.apply(letters):
+    for outcome in writes.apply(letters):
         if isinstance(outcome, Failed):
             raise outcome.error

@@ -14,25 +14,25 @@ from mailserver.directory.applying import apply_steps
 from mailserver.directory.deciding import decide, read_files
 from mailserver.directory.service import facts_of, quarantine_s
 from mailserver.settings.model import Settings
-from mailserver.store.ports.store import Store
+from mailserver.store.ports.store import PeopleAndUnits
 
 PEOPLE_COUNT: Final = 200
 SEED: Final = 1
 BY_WHOM: Final = "demo"
 
 
-def import_crowd(store: Store, settings: Settings, *, now_s: float) -> int:
+def import_crowd(people: PeopleAndUnits, settings: Settings, *, now_s: float) -> int:
     """How many units and people were made: none where an import has ended already."""
-    last = store.people.last_import()
+    last = people.last_import()
     if last is not None:
         if last.state != "applying" or last.by_whom != BY_WHOM:
             return 0
-        store.people.end_import(last.run_id)
+        people.end_import(last.run_id)
     academy = make_academy(people_count=PEOPLE_COUNT, seed=SEED)
     files = [("units.csv", academy.units), ("people.csv", academy.people)]
-    plan = decide(read_files(files), store.people, facts_of(settings, store.people, now_s=now_s))
+    plan = decide(read_files(files), people, facts_of(settings, people, now_s=now_s))
     done = apply_steps(
-        store.people,
+        people,
         plan.steps,
         digest=hashlib.sha256(repr(plan.steps).encode("utf-8")).hexdigest(),
         by_whom=BY_WHOM,

@@ -28,7 +28,7 @@ from mailserver.demo.welcome import compose
 from mailserver.settings.listeners import wanted_listeners
 from mailserver.settings.model import Settings
 from mailserver.store.open import open_store
-from mailserver.store.ports.history import Journey
+from mailserver.store.ports.history import History, Journey
 from mailserver.store.ports.store import Store
 from mailserver.values.ids import AcceptId, parse_accept_id
 from mailserver.values.moments import mail_date
@@ -65,7 +65,7 @@ def run(settings: Settings, console: Console) -> None:
     _show_sending(console, demo, sender, submitted)
     store = open_store(demo.settings)
     try:
-        _show_copies(console, _journey(store, accept_id))
+        _show_copies(console, _journey(store.history, accept_id))
         door = _door(demo, "pop3s")
         _show_collected(console, door, collector, collect(door, collector, _marker(letter)))
         _show_journey(console, _collected_journey(store, accept_id, collector))
@@ -103,8 +103,8 @@ def _send(demo: DemoService, sender: CastMember, letter: Letter) -> tuple[Submit
     return submitted, parse_accept_id(found[0])
 
 
-def _journey(store: Store, accept_id: AcceptId) -> Journey:
-    journey = store.history.journey(accept_id)
+def _journey(history: History, accept_id: AcceptId) -> Journey:
+    journey = history.journey(accept_id)
     if journey is None:
         raise TourError(
             "the message was accepted, but not into this store: does the running service have"
@@ -116,7 +116,7 @@ def _journey(store: Store, accept_id: AcceptId) -> Journey:
 def _collected_journey(store: Store, accept_id: AcceptId, collector: CastMember) -> Journey:
     """The journey once the door has noted the end of the session, which it does afterwards."""
     for _ in range(NOTE_LOOKS):
-        journey = _journey(store, accept_id)
+        journey = _journey(store.history, accept_id)
         if any(copy.collections for copy in journey.copies if copy.owner == collector.identifier):
             break
         time.sleep(NOTE_PAUSE_S)

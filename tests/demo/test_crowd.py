@@ -30,18 +30,18 @@ def _people_count(store: SqliteStore) -> int:
 
 def test_the_crowd_comes_once(settings: Settings) -> None:
     with a_store() as store:
-        assert import_crowd(store, settings, now_s=NOW_S) > PEOPLE_COUNT
+        assert import_crowd(store.people, settings, now_s=NOW_S) > PEOPLE_COUNT
         assert _people_count(store) == PEOPLE_COUNT
-        assert import_crowd(store, settings, now_s=NOW_S) == 0
+        assert import_crowd(store.people, settings, now_s=NOW_S) == 0
 
 
 def test_an_interrupted_crowd_is_completed(settings: Settings) -> None:
     with a_store() as store:
         store.people.begin_import(by_whom=BY_WHOM, digest="half", total=300, now_s=NOW_S)
-        assert import_crowd(store, settings, now_s=NOW_S) > PEOPLE_COUNT
+        assert import_crowd(store.people, settings, now_s=NOW_S) > PEOPLE_COUNT
 
 
 def test_a_demo_that_imported_something_else_is_left_alone(settings: Settings) -> None:
     with a_store() as store:
         store.people.begin_import(by_whom="cli:jane", digest="half", total=300, now_s=NOW_S)
-        assert import_crowd(store, settings, now_s=NOW_S) == 0
+        assert import_crowd(store.people, settings, now_s=NOW_S) == 0

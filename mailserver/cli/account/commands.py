@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mailserver.auth.rules import Owner
     from mailserver.settings.model import Settings
     from mailserver.store.ports.accounts import Account
+    from mailserver.store.ports.mail import Mail
     from mailserver.store.ports.store import Store
     from mailserver.values.ids import AccountId
 
@@ -210,15 +211,15 @@ def delete(
         if account.identifier == settings.service.postmaster:
             raise Mistake(f"{identifier} gets the mail for postmaster: name another one first")
         if not yes:
-            _confirm(store, account)
+            _confirm(store.mail, account)
         store.accounts.delete_account(account.account_id, now_s=time.time())
     print(f"{identifier}: deleted")
 
 
-def _confirm(store: Store, account: Account) -> None:
+def _confirm(mail: Mail, account: Account) -> None:
     if not sys.stdin.isatty():
         raise Mistake("nobody to ask: add --yes to delete the account and its mail")
-    messages = counted(store.mail.open_maildrop(account.inbox_id).count, "message")
+    messages = counted(mail.open_maildrop(account.inbox_id).count, "message")
     typer.confirm(f"Delete {account.name} and {messages}, for good?", abort=True)
 
 

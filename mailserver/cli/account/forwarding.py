@@ -15,7 +15,7 @@ from mailserver.cli.queue.acts import whoever
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
     from mailserver.store.ports.accounts import Account
-    from mailserver.store.ports.store import Store
+    from mailserver.store.ports.store import PeopleAndUnits
 
 ToArgument = Annotated[
     str | None, typer.Argument(metavar="ADDRESS", help="Where to; left out: show what is set.")
@@ -47,7 +47,7 @@ def forward(
     with opened_store(settings) as store:
         account = account_named(store.accounts, identifier)
         if to:
-            _check_place(store, settings, account, to)
+            _check_place(store.people, settings, account, to)
         if stop or to:
             store.people.set_forward(
                 account.account_id,
@@ -63,7 +63,7 @@ def forward(
     print(f"{account.identifier}: {f'{set_to}, {kept}' if set_to else 'not forwarded'}")
 
 
-def _check_place(store: Store, settings: Settings, account: Account, to: str) -> None:
+def _check_place(people: PeopleAndUnits, settings: Settings, account: Account, to: str) -> None:
     """
     Raises:
         Mistake: one of our addresses, and not another account's.
@@ -74,9 +74,7 @@ def _check_place(store: Store, settings: Settings, account: Account, to: str) ->
 
     local, _, domain = to.rpartition("@")
     ours = OurDomains.of(settings)
-    found = find_local(
-        Address(local, domain), ours=ours, find=store.people.find_target, postmaster=None
-    )
+    found = find_local(Address(local, domain), ours=ours, find=people.find_target, postmaster=None)
     if isinstance(found, Elsewhere):
         return
     if not isinstance(found, Target) or found.mailbox_id is None:

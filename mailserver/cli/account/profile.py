@@ -78,7 +78,12 @@ class Profile:
             posts=posts,
             is_hidden=self.is_hidden or before.is_hidden,
         )
-        put(store.people, settings, Change(before=before, after=after), now_s=moment_for(store))
+        put(
+            store.people,
+            settings,
+            Change(before=before, after=after),
+            now_s=moment_for(store.clock),
+        )
 
 
 def change_addresses(
@@ -91,7 +96,7 @@ def change_addresses(
     """
     from mailserver.store.ports.people import Change, Kind
 
-    person, now_s = person_named(store.people, identifier), moment_for(store)
+    person, now_s = person_named(store.people, identifier), moment_for(store.clock)
     if not remove:
         is_role = person.kind is Kind.FUNCTION
         check_not_reserved(person.identifier, [address], settings, is_role=is_role)
@@ -128,4 +133,4 @@ def rename(
         others = (one for one in addresses if one.casefold() != address.casefold())
         addresses = (address, *others)
     after = replace(before, given_name=given_name, surname=surname, addresses=addresses)
-    put(store.people, settings, Change(before=before, after=after), now_s=moment_for(store))
+    put(store.people, settings, Change(before=before, after=after), now_s=moment_for(store.clock))

@@ -100,7 +100,7 @@ def apply(
             _apply(store, settings, work.load_plan(settings, files[0]), yes=yes, as_json=as_json)
             return
         path = work.plan_path(files, out)
-        if (unfinished := work.unfinished_plan(store, settings, path)) is not None:
+        if (unfinished := work.unfinished_plan(store.people, settings, path)) is not None:
             print(f"{path} stopped half-way: it goes on first", file=sys.stderr)
             _apply(store, settings, unfinished, yes=True, as_json=as_json)
         made = work.make_plan(store, settings, files, out=out, is_complete=complete)

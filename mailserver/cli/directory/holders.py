@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from mailserver.store.ports.people import Event, Person, Relation, RelationKind
-    from mailserver.store.ports.store import Store
+    from mailserver.store.ports.store import PeopleAndUnits
     from mailserver.values.calendar import Calendar
     from mailserver.values.ids import AccountId, UnitId
 
@@ -174,7 +174,7 @@ def add_function(
         store.people.set_kind(account.account_id, Kind.FUNCTION)
         for person in people:
             became = _became(RelationKind.HOLDER, now_s, None)
-            _relate(store, RelationKind.HOLDER, person, became, of=account.account_id)
+            _relate(store.people, RelationKind.HOLDER, person, became, of=account.account_id)
     print(f"{identifier}: {', '.join(addresses)}")
 
 
@@ -199,11 +199,13 @@ def _add(
         raise Mistake(f"--until: {until} is over: write the last day")
     with opened_store(settings) as store:
         person = person_named(store.people, identifier)
-        of_account, of_unit = _over(store, wanted, of, unit)
-        if _current(store, wanted, person, (of_account, of_unit), now_s):
+        of_account, of_unit = _over(store.people, wanted, of, unit)
+        if _current(store.people, wanted, person, (of_account, of_unit), now_s):
             raise Mistake(f"{identifier} is {kind} of {of or unit} already: end it first")
         event = _became(wanted, now_s, last)
-        _relate(store, wanted, person, event, of=of_account, of_unit=of_unit, until_s=until_s)
+        _relate(
+            store.people, wanted, person, event, of=of_account, of_unit=of_unit, until_s=until_s
+        )
     print(f"{identifier}: {kind} of {of or unit}")
 
 
@@ -213,8 +215,8 @@ def _end(kind: str, identifier: str, *, of: str = "", unit: str = "", config: Pa
     wanted, now_s = RelationKind(kind), time.time()
     with opened_store(read_settings(config)) as store:
         person = person_named(store.people, identifier)
-        of_account, of_unit = _over(store, wanted, of, unit)
-        found = _current(store, wanted, person, (of_account, of_unit), now_s)
+        of_account, of_unit = _over(store.people, wanted, of, unit)
+        found = _current(store.people, wanted, person, (of_account, of_unit), now_s)
         if not found:
             raise Mistake(f"{identifier} is not {kind} of {of or unit}")
         for relation in found:
@@ -229,7 +231,7 @@ def _end(kind: str, identifier: str, *, of: str = "", unit: str = "", config: Pa
 
 
 def _relate(
-    store: Store,
+    people: PeopleAndUnits,
     kind: RelationKind,
     person: Person,
     event: Event,
@@ -238,7 +240,7 @@ def _relate(
     of_unit: UnitId | None = None,
     until_s: float | None = None,
 ) -> None:
-    store.people.relate(
+    people.relate(
         kind,
         person.account_id,
         of_account=of,
@@ -246,9 +248,9 @@ def _relate(
         since_s=event.at_s,
         until_s=until_s,
     )
-    store.people.note(person.account_id, event)
+    people.note(person.account_id, event)
     if of is not None:
-        store.people.note(of, _told_over(event, person.identifier))
+        people.note(of, _told_over(event, person.identifier))
 
 
 def _became(kind: RelationKind, now_s: float, last: date | None) -> Event:
@@ -266,7 +268,7 @@ def _told_over(event: Event, identifier: str) -> Event:
 
 
 def _over(
-    store: Store, kind: RelationKind, of: str, unit: str
+    people: PeopleAndUnits, kind: RelationKind, of: str, unit: str
 ) -> tuple[AccountId | None, UnitId | None]:
     """
     Raises:
@@ -277,15 +279,15 @@ def _over(
     if bool(of) == bool(unit):
         raise Mistake("write --of IDENTIFIER or --unit CODE, one of them")
     if unit:
-        return None, unit_named(store.people, unit).unit_id
-    over = person_named(store.people, of)
+        return None, unit_named(people, unit).unit_id
+    over = person_named(people, of)
     if kind is RelationKind.HOLDER and over.kind is Kind.PERSON:
         raise Mistake(f"{of} is a person: only an establishment's or a function's mailbox is held")
     return over.account_id, None
 
 
 def _current(
-    store: Store,
+    people: PeopleAndUnits,
     kind: RelationKind,
     person: Person,
     over: tuple[AccountId | None, UnitId | None],
@@ -293,7 +295,7 @@ def _current(
 ) -> list[Relation]:
     return [
         one
-        for one in store.people.relations_over(account_id=over[0], unit_id=over[1])
+        for one in people.relations_over(account_id=over[0], unit_id=over[1])
         if one.kind is kind and one.account_id == person.account_id and one.holds_at(now_s)
     ]
 
@@ -312,16 +314,18 @@ def _list(kind: str, identifier: str, *, of: str = "", unit: str = "", config: P
         if identifier:
             found = store.people.relations_of(person_named(store.people, identifier).account_id)
         else:
-            of_account, of_unit = _over(store, wanted, of, unit)
+            of_account, of_unit = _over(store.people, wanted, of, unit)
             found = store.people.relations_over(account_id=of_account, unit_id=of_unit)
-        lines = [_line(store, one, calendar_of(settings)) for one in found if one.kind is wanted]
+        lines = [
+            _line(store.people, one, calendar_of(settings)) for one in found if one.kind is wanted
+        ]
     if not lines:
         raise Failure("none")
     print("\n".join(lines))
 
 
-def _line(store: Store, relation: Relation, calendar: Calendar) -> str:
-    over = store.people.name_over(relation)
+def _line(people: PeopleAndUnits, relation: Relation, calendar: Calendar) -> str:
+    over = people.name_over(relation)
     until = "" if relation.until_s is None else f" until {_end_words(relation.until_s, calendar)}"
     return f"{relation.identifier:<20} {over:<24} since {clock(relation.since_s)}{until}"
 

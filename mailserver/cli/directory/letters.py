@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mailserver.directory.letters import Pile
     from mailserver.directory.letters_pdf import Server, Stationery
     from mailserver.settings.model import Settings
-    from mailserver.store.ports.store import Store
+    from mailserver.store.ports.store import PeopleAndUnits, Store
 
 OutOption = Annotated[
     Path, typer.Option("--out", metavar="FILE.pdf", help="Where the pages go; replaced if there.")
@@ -106,7 +106,7 @@ def _write(
             told=lambda: step(1),
         )
     with bar("pages", sum(1 + len(pile.letters) for pile in piles)) as step:
-        paper = _stationery(store, settings, page=page, now_s=now_s)
+        paper = _stationery(store.people, settings, page=page, now_s=now_s)
         return draw_letters(file, piles, paper, told=lambda: step(1))
 
 
@@ -135,11 +135,13 @@ def _replaced(path: Path) -> Iterator[BinaryIO]:
 # --- what is the same on every page -------------------------------------------------
 
 
-def _stationery(store: Store, settings: Settings, *, page: str, now_s: float) -> Stationery:
+def _stationery(
+    people: PeopleAndUnits, settings: Settings, *, page: str, now_s: float
+) -> Stationery:
     from mailserver.directory.letters_pdf import Stationery
     from mailserver.values.moments import day_words
 
-    roots = store.people.child_units(None)
+    roots = people.child_units(None)
     is_french = settings.service.language == "fr"
     return Stationery(
         organisation=roots[0].doc.name if len(roots) == 1 else settings.service.domain,

@@ -174,7 +174,7 @@ def _act(identifier: str, config: Path | None, decide: Decide, *, then: Then | N
 
     settings = read_settings(config)
     with opened_store(settings) as store:
-        before, now_s = doc_named(store.people, identifier), moment_for(store)
+        before, now_s = doc_named(store.people, identifier), moment_for(store.clock)
         try:
             after = decide(store, settings, before, now_s)
         except CannotMove as error:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mailserver.directory.facts import ImportFacts
     from mailserver.directory.plan import ImportPlan, Step
     from mailserver.settings.model import Settings
-    from mailserver.store.ports.store import Store
+    from mailserver.store.ports.store import PeopleAndUnits, Store
 
 _BAR_FROM = 500
 """From here on a bar shows how far it has come."""
@@ -55,12 +55,14 @@ def make_plan(
     from mailserver.directory.plan_file import write_plan
     from mailserver.directory.problems import BadFile
 
-    path, now_s = plan_path(files, out), moment_for(store)
+    path, now_s = plan_path(files, out), moment_for(store.clock)
     try:
         read = read_files([(file.name, _octets_of(file)) for file in files])
     except BadFile as error:
         raise Mistake(str(error)) from error
-    made = decide(read, store.people, _facts(store, settings, now_s=now_s, is_complete=is_complete))
+    made = decide(
+        read, store.people, _facts(store.people, settings, now_s=now_s, is_complete=is_complete)
+    )
     digest = write_plan(path, made, domain=settings.service.domain, made_at_s=now_s)
     return MadePlan(
         plan=made,
@@ -104,11 +106,11 @@ def is_plan_file(files: Sequence[Path]) -> bool:
     return plans[0]
 
 
-def unfinished_plan(store: Store, settings: Settings, path: Path) -> MadePlan | None:
+def unfinished_plan(people: PeopleAndUnits, settings: Settings, path: Path) -> MadePlan | None:
     """The plan that an apply of the same files left half done."""
     from mailserver.directory.plan_file import digest_of
 
-    run = store.people.last_import()
+    run = people.last_import()
     if run is None or run.state != "applying" or not path.is_file():
         return None
     is_it = digest_of(path.read_bytes()) == run.digest
@@ -185,7 +187,9 @@ def bar(words: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda count: progress.update(task, advance=count)
 
 
-def _facts(store: Store, settings: Settings, *, now_s: float, is_complete: bool) -> ImportFacts:
+def _facts(
+    people: PeopleAndUnits, settings: Settings, *, now_s: float, is_complete: bool
+) -> ImportFacts:
     """
     Raises:
         Mistake: the key for NUMENs is gone, or the rules for aliases are not good.
@@ -195,7 +199,7 @@ def _facts(store: Store, settings: Settings, *, now_s: float, is_complete: bool)
     from mailserver.people.establishments import BadRules
 
     try:
-        return facts_of(settings, store.people, now_s=now_s, is_complete=is_complete)
+        return facts_of(settings, people, now_s=now_s, is_complete=is_complete)
     except NumenKeyMissing as error:
         raise Mistake(str(error)) from error
     except BadRules as error:

@@ -19,9 +19,9 @@ from mailserver.cli.queue.acts import whoever
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.ports.lists import MailingList
+    from mailserver.store.ports.accounts import Accounts
+    from mailserver.store.ports.lists import Lists, MailingList
     from mailserver.store.ports.operators import Deed
-    from mailserver.store.ports.store import Store
 
 app = typer.Typer(help="Lists: addresses with members.", no_args_is_help=True)
 
@@ -91,7 +91,7 @@ def add(
             created_at_s=time.time(),
         )
         new = _changed(
-            store,
+            store.accounts,
             new,
             prefix=prefix,
             description=description,
@@ -122,10 +122,10 @@ def change(
     """Change what a list is; what is not named stays."""
     settings = read_settings(config)
     with opened_store(settings) as store:
-        which = list_named(store, address, settings)
+        which = list_named(store.lists, address, settings)
         store.lists.change_list(
             _changed(
-                store,
+                store.accounts,
                 which,
                 prefix=prefix,
                 description=description,
@@ -157,7 +157,7 @@ def show(
     """Show one list: what it is, its rules, who decides for it."""
     settings = read_settings(config)
     with opened_store(settings) as store:
-        facts = as_json(store, list_named(store, address, settings))
+        facts = as_json(store, list_named(store.lists, address, settings))
     if as_json_:
         print(json.dumps(facts, ensure_ascii=False))
     else:
@@ -177,7 +177,7 @@ def delete(
     """
     settings = read_settings(config)
     with opened_store(settings) as store:
-        which = list_named(store, address, settings)
+        which = list_named(store.lists, address, settings)
         if not yes:
             if not sys.stdin.isatty():
                 raise Mistake("nobody to ask: add --yes to delete the list")
@@ -198,7 +198,7 @@ def _gone() -> Deed:
 # --- what a person typed ----------------------------------------------------------------
 
 
-def list_named(store: Store, text: str, settings: Settings) -> MailingList:
+def list_named(lists: Lists, text: str, settings: Settings) -> MailingList:
     """
     Raises:
         Mistake: there is none.
@@ -207,7 +207,7 @@ def list_named(store: Store, text: str, settings: Settings) -> MailingList:
 
     local, _, domain = text.rpartition("@")
     address = Address(local, domain) if local else Address(text, settings.service.domains[0])
-    which = store.lists.find_list(address.key)
+    which = lists.find_list(address.key)
     if which is None:
         raise Mistake(f"{address} is no list: `mailserver list all` shows them")
     return which
@@ -240,7 +240,7 @@ def choice_of(kind: Any, option: str, text: str) -> Any:
 
 
 def _changed(
-    store: Store,
+    accounts: Accounts,
     which: MailingList,
     *,
     prefix: str | None,
@@ -275,7 +275,7 @@ def _changed(
         changes["is_hidden"] = hidden
     if archive is not None:
         changes["archive_account_id"] = (
-            account_named(store.accounts, archive).account_id if archive else None
+            account_named(accounts, archive).account_id if archive else None
         )
     return replace(which, **changes)
 

@@ -20,7 +20,7 @@ from mailserver.values.written import plain
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings
-    from mailserver.store.ports.lists import MailingList
+    from mailserver.store.ports.lists import Lists, MailingList
     from mailserver.store.ports.store import Store
     from mailserver.values.ids import AccountId
 
@@ -53,7 +53,7 @@ def members(
     """Show the members by hand, or change them first."""
     settings = read_settings(config)
     with opened_store(settings) as store:
-        which = list_named(store, address, settings)
+        which = list_named(store.lists, address, settings)
         people = _People(store, settings, which)
         people.add([(who, people.named(who)) for who in add or []])
         if from_file is not None:
@@ -62,7 +62,7 @@ def members(
             people.remove(who)
         for who in no_mail or []:
             people.stop_mail(who)
-        _print_members(store, which, as_json_=as_json_)
+        _print_members(store.lists, which, as_json_=as_json_)
 
 
 def rule(
@@ -87,7 +87,7 @@ def rule(
 
     settings = read_settings(config)
     with opened_store(settings) as store:
-        which = list_named(store, address, settings)
+        which = list_named(store.lists, address, settings)
         if remove is not None:
             if not store.lists.remove_rule(which.list_id, remove):
                 raise Mistake(f"{which.address} has no rule {remove}")
@@ -119,7 +119,7 @@ def role(
 
     settings = read_settings(config)
     with opened_store(settings) as store:
-        which = list_named(store, address, settings)
+        which = list_named(store.lists, address, settings)
         wanted = choice_of(ListRole, "ROLE", name)
         account_id = account_named(store.accounts, identifier).account_id
         if not take:
@@ -227,9 +227,9 @@ class _People:
         return account_id, "" if account_id is not None else Address(local, domain).key
 
 
-def _print_members(store: Store, which: MailingList, *, as_json_: bool) -> None:
+def _print_members(lists: Lists, which: MailingList, *, as_json_: bool) -> None:
     after_id = 0
-    while found := store.lists.members(which.list_id, after_id=after_id, limit=_SLICE):
+    while found := lists.members(which.list_id, after_id=after_id, limit=_SLICE):
         for member in found:
             print_member(member, as_json_=as_json_)
         after_id = found[-1].member_id

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mailserver.store.ports.lists import MailingList, Member
+    from mailserver.store.ports.lists import Lists, MailingList, Member
     from mailserver.store.ports.store import Store
 
 
@@ -24,9 +24,9 @@ def as_json(store: Store, which: MailingList) -> dict[str, Any]:
         "posting": which.posting.value,
         "joining": which.joining.value,
         "hidden": which.is_hidden,
-        "archive": _addresses(store, [] if archive_id is None else [archive_id]),
+        "archive": _addresses(store.lists, [] if archive_id is None else [archive_id]),
         **{
-            f"{role.value}s": _addresses(store, lists.with_role(which.list_id, role))
+            f"{role.value}s": _addresses(store.lists, lists.with_role(which.list_id, role))
             for role in ListRole
         },
         "rules": [
@@ -74,5 +74,5 @@ def print_member(member: Member, *, as_json_: bool) -> None:
     print(f"{member.address:<44} {why}".rstrip())
 
 
-def _addresses(store: Store, accounts: Any) -> list[str]:
-    return [reader.address for reader in store.lists.readers_of(accounts)]
+def _addresses(lists: Lists, accounts: Any) -> list[str]:
+    return [reader.address for reader in lists.readers_of(accounts)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mailserver.store.ports.accounts import Account
     from mailserver.store.ports.mail import Item, Span
     from mailserver.store.ports.people import Relation
-    from mailserver.store.ports.store import Store
+    from mailserver.store.ports.store import PeopleAndUnits, Store
 
 app = typer.Typer(
     help="What stands in mailboxes, what was removed from them, and putting it back.",
@@ -72,23 +72,21 @@ def spans_of(store: Store, account: Account) -> list[Span]:
 
     return [
         Span(account_id=one.account_id, since_s=one.since_s, until_s=one.until_s)
-        for one in _relations_over(store, account)
+        for one in _relations_over(store.people, account)
         if one.kind is RelationKind.MANAGER
     ]
 
 
-def _relations_over(store: Store, account: Account) -> list[Relation]:
-    found = {
-        one.relation_id: one for one in store.people.relations_over(account_id=account.account_id)
-    }
-    person = store.people.find_person(account.identifier)
+def _relations_over(people: PeopleAndUnits, account: Account) -> list[Relation]:
+    found = {one.relation_id: one for one in people.relations_over(account_id=account.account_id)}
+    person = people.find_person(account.identifier)
     codes = [post.unit_code for post in person.posts] if person else []
     while codes:
         code = codes.pop()
-        unit = store.people.find_unit(code)
+        unit = people.find_unit(code)
         if unit is None:
             continue
-        for one in store.people.relations_over(unit_id=unit.unit_id):
+        for one in people.relations_over(unit_id=unit.unit_id):
             found[one.relation_id] = one
         if unit.doc.parent_code:
             codes.append(unit.doc.parent_code)

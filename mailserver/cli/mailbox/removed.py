@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from mailserver.settings.model import Settings
     from mailserver.store.ports.accounts import Account
     from mailserver.store.ports.mail import RemovedBy, RemovedItem
-    from mailserver.store.ports.store import Store
+    from mailserver.store.ports.shared.locks import Locks
+    from mailserver.store.ports.store import PeopleAndUnits, Store
     from mailserver.values.ids import MailboxId, Uid
 
 SinceOption = Annotated[
@@ -94,13 +95,13 @@ def restore(
     since_s = _moment(since, settings)
     with opened_store(settings) as store:
         account = account_named(store.accounts, identifier)
-        with _locked(store, account.inbox_id):
+        with _locked(store.locks, account.inbox_id):
             found = store.mail.removed_uids(account.inbox_id, since_s=since_s)
             wanted = set(uids) if uids else set(found)
             chosen = [uid for uid in found if uid in wanted]
             back = store.mail.restore_removed(account.inbox_id, chosen, as_new=as_new)
         if back:
-            _note(store, account, len(back))
+            _note(store.people, account, len(back))
         missing = sorted(wanted - set(back))
         if missing:
             print(f"not among the removed: {_in_words(missing)}", file=sys.stderr)
@@ -111,10 +112,10 @@ def restore(
 
 
 @contextmanager
-def _locked(store: Store, mailbox_id: MailboxId) -> Iterator[None]:
+def _locked(locks: Locks, mailbox_id: MailboxId) -> Iterator[None]:
     """A session that has begun must not see them appear (RFC 1939 §4)."""
     ends_at_s = time.monotonic() + WAIT_FOR_MAILDROP_S
-    while (lock := store.locks.lock_maildrop(mailbox_id)) is None:
+    while (lock := locks.lock_maildrop(mailbox_id)) is None:
         if time.monotonic() >= ends_at_s:
             raise Failure("a mail program has this mailbox open: try again when it is done")
         time.sleep(_LOOK_AGAIN_S)
@@ -132,13 +133,13 @@ def _moment(since: str | None, settings: Settings) -> float:
         raise Mistake(f"--since: {error}") from error
 
 
-def _note(store: Store, account: Account, count: int) -> None:
+def _note(people: PeopleAndUnits, account: Account, count: int) -> None:
     from mailserver.cli.directory.subjects import by_whom
     from mailserver.store.ports.people import Event
 
     details = f"{count} removed {'message' if count == 1 else 'messages'}"
     event = Event(at_s=time.time(), by_whom=by_whom(), what="put back", details=details)
-    store.people.note(account.account_id, event)
+    people.note(account.account_id, event)
 
 
 def _warn_of_quota(store: Store, account: Account, settings: Settings) -> None:

@@ -14,6 +14,7 @@ from mailserver.cli.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from mailserver.settings.model import RouteSettings, Settings
+    from mailserver.store.ports.lists import Lists
     from mailserver.store.ports.policies import Policies
     from mailserver.store.ports.store import Store
     from mailserver.store.ports.targets import Target
@@ -120,20 +121,20 @@ def _local_facts(
     if isinstance(found, Unknown):
         rule = match_own(settings.routes, recipient=recipient, sender=sender, identifier=account)
         if rule is not None:
-            return _explained(settings, store, recipient, rule)
+            return _explained(settings, store.policies, recipient, rule)
         words = "one of our domains, and nobody there has this name"
         return _refused("5.1.1", words)
     owner = find_local(recipient, ours=ours, find=store.accounts.find_sign_in, postmaster=None)
     identifier = None if isinstance(owner, Elsewhere | Misplaced | Unknown) else owner.identifier
-    return _target_facts(settings, store, found, identifier)
+    return _target_facts(settings, store.lists, found, identifier)
 
 
 def _target_facts(
-    settings: Settings, store: Store, target: Target, identifier: str | None
+    settings: Settings, lists: Lists, target: Target, identifier: str | None
 ) -> Facts:
     """A mailbox, a list, or somebody who gets no mail here."""
     if target.list_id is not None:
-        which = store.lists.read_list(target.list_id)
+        which = lists.read_list(target.list_id)
         return {"outcome": "expand", "list": which.address if which else "", "steps": []}
     forward = target.forward_to if settings.forwarding.enabled else ""
     has_left = target.life.value == "left"
@@ -160,11 +161,11 @@ def _relay_facts(
 
     rule = match_rule(settings.routes, recipient=recipient, sender=sender, identifier=account)
     if rule is None or rule.via == "mx":
-        return _explained(settings, store, recipient, rule)
+        return _explained(settings, store.policies, recipient, rule)
     facts: Facts = (
         {"rule": rule.name} | _stopped(rule)
         if rule.via in {"hold", "refuse"}
-        else _explained(settings, store, recipient, rule)
+        else _explained(settings, store.policies, recipient, rule)
     )
     unasked = [
         f"rule {one.name} was not asked: by MX host, after the rules that need none"
@@ -174,14 +175,14 @@ def _relay_facts(
 
 
 def _explained(
-    settings: Settings, store: Store, recipient: Address, rule: RouteSettings | None
+    settings: Settings, policies: Policies, recipient: Address, rule: RouteSettings | None
 ) -> Facts:
     """What the delivery agent would find out now."""
     from mailserver.routing.rules import next_hop_of
 
     explainer = cast("_Explainer", importlib.import_module(EXPLAIN_MODULE))
     said: Facts = {"rule": rule.name if rule else None}
-    return said | explainer.explain(settings, next_hop_of(rule, recipient), store.policies)
+    return said | explainer.explain(settings, next_hop_of(rule, recipient), policies)
 
 
 def _stopped(rule: RouteSettings) -> Facts:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from mailserver.store.ports.bodies import FaultyBody
-    from mailserver.store.ports.store import Store
+    from mailserver.store.ports.upkeep import Backups
 
 SAMPLE: Final = 200
 """Files that are looked at besides those of which a reader has complained: few, as each may be a
@@ -14,9 +14,9 @@ seek, and health checks must be quick."""
 SHOWN: Final = 5
 
 
-def body_warnings(store: Store) -> list[str]:
+def body_warnings(backups: Backups) -> list[str]:
     """None where every body is in its file, as far as is known."""
-    count, shown = store.backups.faulty_bodies(sample=SAMPLE, shown=SHOWN)
+    count, shown = backups.faulty_bodies(sample=SAMPLE, shown=SHOWN)
     if not count:
         return []
     one_or_more = "1 message" if count == 1 else f"{count} messages"

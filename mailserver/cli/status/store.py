@@ -32,7 +32,7 @@ def check_store(settings: Settings, store: Store, *, now_s: float) -> Iterator[F
         yield warning("clock", sentence)
     if (lost := lost_key_warning(settings.auth.numen_key, store.recovery)) is not None:
         yield warning("auth.numen_key", lost)
-    for sentence in body_warnings(store):
+    for sentence in body_warnings(store.backups):
         yield warning("store.path", sentence)
     for sentence in outside_warnings(settings, store.people.find_outside(folded_domains(settings))):
         yield warning("service.domain", sentence)
