@@ -15,14 +15,14 @@ may be there.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 
 from mailserver.dkim.body_hash import BodyHash
 from mailserver.dkim.own import is_signed_by
 from mailserver.dkim.signer import Signer
 from mailserver.values.address import Address, fold_domain
-from mailserver.values.header_text import decode_octets, read_words
+from mailserver.values.header_text import decode_octets
+from smtp_relay.inbound.authors.readings import NOISE, every_reading, squeezed
 from smtp_relay.inbound.message.header import HeaderBlock
 
 _FROM = b"\nfrom:"
@@ -34,12 +34,6 @@ _FIELD = re.compile(
 )
 # A name with an octet that is in none: some program drops it, and reads a field of authors.
 _ODD = re.compile(rb"\n((?![ \t])[!-9;-~]*+[^!-~\r\n \t]" + _LINES + rb")")
-_NOISE = bytes([*range(33), *b'"\\[]', 127])  # beside which a domain may stand, or hold it
-_NOISE_IN_TEXT = dict.fromkeys(_NOISE)
-_ESCAPED = re.compile(r"\\[()]")
-_COMMENT = re.compile(r"\([^()]*\)")
-_ABOUT_A_DOT = re.compile(r" ?\. ?")
-_MOST_NESTED = 8  # comments in comments, and encoded words in encoded words
 _DOMAIN = re.compile(r"@\s*([^\s@<>()\[\]\",:;\\]+)")
 _MAX_READ_OCTETS = 64 * 1024
 """Of all fields of authors; who writes more has something to hide, and is taken for one of us."""
@@ -69,15 +63,16 @@ class OwnAuthors:
         return any(
             fold_domain(domain) in self.names
             for value in values
-            for reading in _readings(value)
-            for domain in _DOMAIN.findall(reading)
+            for reading in every_reading(_text(value))
+            for text in (reading, *squeezed(reading))
+            for domain in _DOMAIN.findall(text)
         )
 
     def _is_plain(self, lowered: bytes, begin: int) -> bool:
         """One short From, nothing encoded, and no domain of ours in it: as most mail has it."""
         end = lowered.find(b"\n", begin + 1)
         line = lowered[begin : end if end >= 0 else None]
-        squeezed = line.translate(None, _NOISE)
+        squeezed = line.translate(None, NOISE)
         return (
             lowered[end + 1 : end + 2] not in {b" ", b"\t"}
             and line.isascii()
@@ -153,23 +148,5 @@ class Authorship:
         return not is_signed_by(self._signer.keys, self._signer.domains, self._block, digest)
 
 
-def _readings(value: bytes) -> set[str]:
-    written = decode_octets(value, most_octets=len(value)).replace("\r\n", "")
-    readings = {written}
-    for _ in range(_MOST_NESTED):
-        if "=?" not in written:
-            break
-        written = read_words(written)
-        readings.add(written)
-    plain = {unicodedata.normalize("NFKC", text) for text in readings}
-    return plain | {form for text in plain for form in _without_noise(text)}
-
-
-def _without_noise(text: str) -> tuple[str, str]:
-    """As a program reads it that drops comments, and what is in no domain (RFC 5322 §4.4)."""
-    text = _ESCAPED.sub("", text)
-    for _ in range(_MOST_NESTED):
-        if "(" not in text:
-            break
-        text = _COMMENT.sub("", text)
-    return _ABOUT_A_DOT.sub(".", " ".join(text.split())), text.translate(_NOISE_IN_TEXT)
+def _text(value: bytes) -> str:
+    return decode_octets(value, most_octets=len(value)).replace("\r\n", "")

@@ -8,10 +8,16 @@ malformed.  So a field passes where there is one way to read it:
     mailbox = [name] "<" addr-spec ">" [comment] / addr-spec [comment]     between commas
     name    = atoms, quoted strings, encoded words, comments; no "@" but in quotes / addr-spec
 
-and where no text that stands beside the address, as it is written, decoded
-(RFC 2047) or without its quotes and comments, is an address of ours that belongs
-to another.  No groups, no routes, nothing behind an address but a comment, no
-controls and no marks that turn the direction of what is read.
+and where no text that stands beside the address, in any of its readings
+(`authors.readings`), is an address of ours that belongs to another.  No groups, no
+routes, nothing behind an address but a comment, no controls and no marks that turn
+the direction of what is read.
+
+Where programs end a comment or a quoted string at different places, the rest may be
+one more author to some: a comment that holds a parenthesis (mailparse and nodemailer end
+it at the first one, MailTools shows it without the inner one) has no sign
+of an address in it, and beside an escaped quote, or a separator in a comment or
+out of an encoded word, an address is one's own.
 """
 
 from __future__ import annotations
@@ -22,7 +28,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailserver.values.address import Address, fold_domain
-from mailserver.values.header_text import decode_octets, read_words
+from mailserver.values.header_text import decode_octets
+from smtp_relay.inbound.authors.readings import decoded, every_reading
 from smtp_relay.inbound.grammar.paths import BadPath, parse_reverse_path
 
 MAX_AUTHORS = 100
@@ -45,6 +52,8 @@ _SHOWN = re.compile(
     r"(?<![^\s<>\"(),:;@])([^\s<>\"(),:;@]++)\s*+@\s*+([\w-]++(?:\s*+\.\s*+[\w-]++)*)"
 )
 _ANGLED = re.compile(r"<([^<>]*+)>")
+_SIGNS = re.compile(rb'[@<>,;:"]|=\?')
+_SEPARATORS = re.compile("[,;:]")
 _UNSEEN = {"Cf", "Cc"}  # what takes no room, as a soft hyphen
 
 
@@ -203,7 +212,7 @@ def names_another(
 
     value: one that `read_strictly` has read.
     """
-    for text in _texts_beside(value):
+    for text, is_own_only in _texts_beside(value):
         if _TURNED.search(text):
             return True
         angled = [found for found in _ANGLED.findall(text) if "@" in found]
@@ -211,7 +220,8 @@ def names_another(
             return True
         for local, domain in _SHOWN.findall(text):
             folded = fold_domain("".join(domain.split()))
-            if folded in own_domains and not owns_address(Address(local, folded)):
+            is_concerned = is_own_only or folded in own_domains
+            if is_concerned and not owns_address(Address(local, folded)):
                 return True
     return False
 
@@ -233,6 +243,7 @@ def _tokens(value: bytes) -> Iterator[_Token]:
             raise BadAddressList("unexpected octet")
         if found.lastgroup == "open":
             end = _comment_end(value, position)
+            _check_comment(value[position + 1 : end - 1])
             yield "comment", value[position:end]
             position = end
         else:
@@ -251,6 +262,11 @@ def _comment_end(value: bytes, begin: int) -> int:
         if depth == 0:
             return position
     raise BadAddressList("unbalanced comment")
+
+
+def _check_comment(text: bytes) -> None:
+    if (b"(" in text or b")" in text) and _SIGNS.search(text):
+        raise BadAddressList("a comment in a comment, with a sign of an address")
 
 
 def _mailboxes(value: bytes) -> Iterator[list[_Token]]:
@@ -288,15 +304,22 @@ def _check_name(tokens: Sequence[_Token]) -> None:
         raise BadAddressList("an at sign in a name: it belongs into quotes")
 
 
-def _texts_beside(value: bytes) -> Iterator[str]:
-    """Name (or the address alone) and comments of each mailbox, as programs may show them."""
+def _texts_beside(value: bytes) -> Iterator[tuple[str, bool]]:
+    """Name (or the address alone) and comments of each mailbox, as programs may show them.
+
+    And with each: may some program take an address in it for one more author?
+    """
     for tokens in _mailboxes(value):
         name = b"".join(text for kind, text in tokens if kind not in {"angle", "comment"})
-        for octets in (name, *(text for kind, text in tokens if kind == "comment")):
+        comments = [text[1:-1] for kind, text in tokens if kind == "comment"]
+        for octets in (name, *comments):
             written = decode_octets(octets, most_octets=len(octets))
-            decoded = read_words(written)
-            for text in dict.fromkeys((written, decoded, read_words(decoded))):
-                yield _as_seen(text)
+            for text in decoded(written):
+                # Some know no comments before an address, and split there.
+                is_split = text != written or octets is not name
+                is_author = b'\\"' in octets or (is_split and _SEPARATORS.search(text) is not None)
+                for reading in every_reading(text):
+                    yield _as_seen(reading), is_author
 
 
 def _as_seen(text: str) -> str:

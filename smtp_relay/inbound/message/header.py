@@ -8,6 +8,8 @@ Fields that do not go on are taken out meanwhile:
 | field                   | where       | why                                                     |
 | ----------------------- | ----------- | ------------------------------------------------------- |
 | Bcc, Resent-Bcc         | submission  | whom it names, nobody else shall know (RFC 5322 §3.6.3) |
+| Return-Path             | submission  | final delivery writes it; what starts here has none,    |
+|                         |             | or names somebody else as its sender (RFC 5321 §4.4)    |
 | Authentication-Results  | strangers,  | in our name, who have written none: a forgery           |
 |   of our own host       | submission  | (RFC 8601 §5)                                           |
 
@@ -22,7 +24,7 @@ from typing import Final
 
 from mailserver.values.address import fold_domain
 
-_BLIND: Final = frozenset({b"bcc", b"resent-bcc"})
+_NOT_SUBMITTED: Final = frozenset({b"bcc", b"resent-bcc", b"return-path"})
 _RESULTS: Final = b"authentication-results"
 _MAX_HELD_OCTETS: Final = 4096
 _WSP: Final = (b" ", b"\t")
@@ -111,7 +113,7 @@ class Cleaning:
 
     def __init__(self, own_names: Collection[str], *, is_submission: bool) -> None:
         self._own_names = frozenset(own_names)
-        self._names = (_RESULTS, *sorted(_BLIND)) if is_submission else (_RESULTS,)
+        self._names = (_RESULTS, *sorted(_NOT_SUBMITTED)) if is_submission else (_RESULTS,)
 
     def may_be_in(self, lowered: bytes) -> bool:
         """A look that costs nothing where, as nearly always, no such field is there."""
@@ -124,8 +126,9 @@ class Cleaning:
         """Could a line that begins so be one of these fields?"""
         return any(name.startswith(lowered) for name in self._names)
 
-    def is_blind(self, name: bytes) -> bool:
-        return name in _BLIND and name in self._names
+    def is_dropped(self, name: bytes) -> bool:
+        """Whatever it says."""
+        return name in _NOT_SUBMITTED and name in self._names
 
     def is_forged(self, field: bytes) -> bool:
         """Does this field of results, whole or its beginning, claim to be of a host of ours?"""
@@ -185,7 +188,7 @@ class FieldFilter:
         if self._is_at_line_start and not line.startswith(_WSP):
             self._settle(kept)
             name = line.partition(b":")[0].strip().lower()
-            self._is_dropping = self._cleaning.is_blind(name)
+            self._is_dropping = self._cleaning.is_dropped(name)
             if name == _RESULTS and b":" in line:
                 self._results = b""
         if self._results is not None:

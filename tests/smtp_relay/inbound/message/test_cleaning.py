@@ -42,6 +42,12 @@ def cleaned(block: bytes, *, is_submission: bool = True, cuts: list[int] | None 
         (b"Resent-Bcc: x\r\n", False),
         (b"Bcc:\r\n", False),
         (b"Bcc: " + b"x," * 5000 + b"\r\n " + b"y," * 5000 + b"\r\n", False),
+        (b"Return-Path: <boss@ac-exemple.fr>\r\n", False),
+        (b"RETURN-PATH :\r\n <boss@ac-exemple.fr>\r\n", False),
+        (b"Return-Path: <>\r\n", False),
+        (b"X-Return-Path: x\r\n", True),
+        (b"Return-Pathos: x\r\n", True),
+        (b"Return-Receipt-To: x\r\n", True),
         (b"X-Bcc: x\r\n", True),
         (b"Bccx: x\r\n", True),
         (b"Subject: Bcc: x\r\n", True),
@@ -107,6 +113,26 @@ def test_bcc_does_not_reach_recipients(hall: Hall, size: int | None) -> None:
     assert write.facts.header_octets == len(FROM) + len(b"Subject: x\r\n\r\n")
     assert hall.service.counters.accepted_octets == len(hall.body())
     assert verdicts(write.head + hall.body(), zone_of(hall.service.signer)) == [True, True]
+
+
+@SIZES
+def test_a_return_path_of_somebody_else_does_not_reach_recipients(
+    hall: Hall, size: int | None
+) -> None:
+    """RFC 5321 §4.4: what starts here has none; ours stands above, once."""
+    forged = b"Return-Path: <boss@ac-exemple.fr>\r\n"
+    talk = SUBMIT_ENVELOPE + forged + FROM + b"return-path:\r\n <x@y.fr>\r\n\r\nhello\r\n.\r\n"
+    assert say(hall, talk, listener=SUBMISSION, size=size)[-1] == "250 2.0.0"
+    (write,) = hall.writer.writes
+    assert hall.body() == FROM + b"\r\nhello\r\n"
+    assert b"boss" not in write.head + write.return_path
+
+
+def test_a_stranger_s_return_path_is_not_looked_for(hall: Hall) -> None:
+    """RFC 5321 §4.4: who relays MUST NOT look for it; whose final delivery it is, MAY."""
+    field = b"Return-Path: <list@elsewhere.org>\r\n"
+    assert say(hall, ENVELOPE + field + FROM + b"\r\nx\r\n.\r\n")[-1] == "250 2.0.0"
+    assert hall.body().startswith(field)
 
 
 @SIZES
