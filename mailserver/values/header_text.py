@@ -64,7 +64,8 @@ def read_words(text: str, *, errors: Errors = "strict") -> str:
     if "=?" not in text:
         return text
     text = _BETWEEN.sub("", text)
-    pieces, position = [], 0
+    pieces: list[str] = []
+    position = 0
     for run in _runs(text):
         pieces += (text[position : run[0].start()], _said(run, errors))
         position = run[-1].end()
