@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import pytest
 
 from mailserver.store.ports.bodies import Spool, body_chunks
+from mailserver.store.ports.lists import ListLookUps, ListRole, MailingList
 from mailserver.store.ports.mail import Mailboxes
 from mailserver.store.ports.shared.locks import MaildropLocks
 from mailserver.store.ports.store import Store
-from mailserver.values.ids import MailboxId, Uid
+from mailserver.values.ids import AccountId, ListId, MailboxId, Uid
 from mailserver.values.message import FiledBody
+from tests.lists.fakes import FakeLists, mailing_list
 from tests.pop3_store import fakes as pop3
 from tests.smtp_relay.delivery.reports import report_house
 from tests.smtp_relay.inbound import fakes as inbound
-from tests.store.letters import accept, letter_to, people
+from tests.store.letters import accept, letter_to, people, person
 
 BODIES = (b"Subject: un\r\n\r\n.dot\r\n", b"Subject: deux\r\n\r\nno end", b"")
 
@@ -129,3 +131,66 @@ def test_a_maildrops_lock_is_one_sessions(mailbox: Mailbox) -> None:
     assert again is not None
     lock.release()  # once more, and it is no longer ours to release
     assert mailbox.locks.lock_maildrop(mailbox.mailbox_id) is None
+
+
+# --- lists ------------------------------------------------------------------------------
+
+
+@dataclass
+class Looked:
+    """A list, as RCPT and reports look it up: with an owner, and two members by hand."""
+
+    lists: ListLookUps
+    which: MailingList
+    owner: AccountId
+    member: AccountId
+    stranger: AccountId
+
+
+ADDRESSES = ("animateurs@ac-exemple.fr", "animateurs-request@ac-exemple.fr")
+OUTSIDE = "jean@example.net"
+
+
+def lists_in_store(store: Store) -> Looked:
+    owner, member, stranger = (person(store, name).account_id for name in ("chef", "a", "b"))
+    which = store.lists.add_list(mailing_list(), addresses=ADDRESSES, owner=owner)
+    store.lists.add_member(which.list_id, account_id=member)
+    store.lists.add_member(which.list_id, address=OUTSIDE)
+    return Looked(store.lists, which, owner, member, stranger)
+
+
+def lists_of_the_doors(_store: Store) -> Looked:
+    fake, which, (owner, member, stranger) = FakeLists(), mailing_list(), map(AccountId, (5, 6, 7))
+    fake.lists = dict.fromkeys(ADDRESSES, which)
+    fake.roles = {owner: frozenset({ListRole.OWNER})}
+    fake.members = {member, OUTSIDE}
+    return Looked(fake, which, owner, member, stranger)
+
+
+@pytest.fixture(params=[lists_in_store, lists_of_the_doors])
+def looked(request: pytest.FixtureRequest, store: Store) -> Looked:
+    found: Looked = request.param(store)
+    return found
+
+
+def test_a_list_is_found_by_each_of_its_addresses(looked: Looked) -> None:
+    assert [looked.lists.find_list(one) for one in ADDRESSES] == [looked.which] * 2
+    assert looked.lists.find_list("other@ac-exemple.fr") is None
+    assert looked.lists.find_list(OUTSIDE) is None
+    assert looked.lists.read_list(looked.which.list_id) == looked.which
+    assert looked.lists.read_list(ListId(999)) is None
+    assert looked.lists.count_waiting(looked.which.list_id, most=9) == 0
+
+
+def test_how_one_stands_to_a_list(looked: Looked) -> None:
+    def standing(account_id: AccountId | None, address: str = "") -> tuple[bool, set[ListRole]]:
+        found = looked.lists.standing(
+            looked.which.list_id, account_id=account_id, address_key=address
+        )
+        return found.is_member, set(found.roles)
+
+    assert standing(looked.owner) == (False, {ListRole.OWNER})
+    assert standing(looked.member) == (True, set())
+    assert standing(looked.stranger) == (False, set())
+    assert standing(None, OUTSIDE) == (True, set())
+    assert standing(None, "other@example.net") == (False, set())
