@@ -156,7 +156,10 @@ class FakeStore(OneObject):
         if known is not None:
             return known
         mailbox_id = self.mailboxes.get(address_key)
-        return None if mailbox_id is None else make_target(mailbox_id)
+        if mailbox_id is None:
+            return None
+        owner = self.owners.get(address_key, AccountId(mailbox_id))
+        return make_target(mailbox_id, account_id=owner)
 
     def read_class(self, account_id: AccountId) -> str:
         return self.class_name

@@ -11,15 +11,17 @@ import pytest
 from mailserver.store.ports.bodies import Spool, body_chunks
 from mailserver.store.ports.lists import ListLookUps, ListRole, MailingList
 from mailserver.store.ports.mail import Mailboxes
+from mailserver.store.ports.people import Event, Life
 from mailserver.store.ports.shared.locks import MaildropLocks
 from mailserver.store.ports.store import Store
 from mailserver.values.ids import AccountId, ListId, MailboxId, Uid
 from mailserver.values.message import FiledBody
+from smtp_relay.inbound.store import DoorAccounts, DoorPeople
 from tests.lists.fakes import FakeLists, mailing_list
 from tests.pop3_store import fakes as pop3
 from tests.smtp_relay.delivery.reports import report_house
 from tests.smtp_relay.inbound import fakes as inbound
-from tests.store.letters import accept, letter_to, people, person
+from tests.store.letters import NOW_S, accept, letter_to, people, person
 
 BODIES = (b"Subject: un\r\n\r\n.dot\r\n", b"Subject: deux\r\n\r\nno end", b"")
 
@@ -194,3 +196,88 @@ def test_how_one_stands_to_a_list(looked: Looked) -> None:
     assert standing(looked.stranger) == (False, set())
     assert standing(None, OUTSIDE) == (True, set())
     assert standing(None, "other@example.net") == (False, set())
+
+
+# --- addresses ------------------------------------------------------------------------
+
+
+@dataclass
+class Addressed:
+    """Two accounts with addresses, one with two; a postmaster."""
+
+    people: DoorPeople
+    accounts: DoorAccounts
+    marie: AccountId
+    pierre: AccountId
+
+
+MARIES = (f"marie.dupont@{inbound.DOMAIN}", f"marie@{inbound.DOMAIN}")
+PIERRES = f"pierre@{inbound.DOMAIN}"
+
+
+def addressed_in_store(store: Store) -> Addressed:
+    marie = person(store, "mdupont", addresses=MARIES).account_id
+    pierre = person(store, "postmaster", addresses=[PIERRES]).account_id
+    return Addressed(store.people, store.accounts, marie, pierre)
+
+
+def addressed_at_the_door(_store: Store) -> Addressed:
+    fake = inbound.FakeStore()
+    return Addressed(fake, fake, inbound.MARIE, inbound.PIERRE)
+
+
+@pytest.fixture(params=[addressed_in_store, addressed_at_the_door])
+def addressed(request: pytest.FixtureRequest, store: Store) -> Addressed:
+    found: Addressed = request.param(store)
+    return found
+
+
+def test_an_address_leads_to_its_owners_mailbox(addressed: Addressed) -> None:
+    first, second = (addressed.people.find_target(one) for one in MARIES)
+    other = addressed.people.find_target(PIERRES)
+    assert first is not None
+    assert other is not None
+    assert first == second
+    assert (first.account_id, other.account_id) == (addressed.marie, addressed.pierre)
+    assert first.mailbox_id != other.mailbox_id
+    assert (first.list_id, first.life, first.forward_to) == (None, Life.PRESENT, "")
+    assert (first.class_name, first.used_octets, first.used_count) == ("", 0, 0)
+    assert addressed.people.find_target(f"nobody@{inbound.DOMAIN}") is None
+
+
+def test_whose_an_address_is_and_how_it_is_spelled(addressed: Addressed) -> None:
+    accounts = addressed.accounts
+    assert all(accounts.owns_address(addressed.marie, one) for one in MARIES)
+    assert not accounts.owns_address(addressed.marie, PIERRES)
+    assert not accounts.owns_address(addressed.pierre, f"nobody@{inbound.DOMAIN}")
+    assert [accounts.spelling_of(one) for one in (*MARIES, PIERRES)] == [*MARIES, PIERRES]
+    assert accounts.spelling_of(f"nobody@{inbound.DOMAIN}") == ""
+
+
+def test_accounts_are_found_and_hold_nobody_elses_mailbox(addressed: Addressed) -> None:
+    accounts = addressed.accounts
+    found = accounts.find_account("postmaster")
+    target = addressed.people.find_target(PIERRES)
+    assert found is not None
+    assert target is not None
+    assert (found.account_id, found.inbox_id) == (addressed.pierre, target.mailbox_id)
+    assert accounts.find_account("nobody") is None
+    assert not accounts.holds(addressed.pierre, addressed.marie, now_s=NOW_S)
+    credential = accounts.read_credential(addressed.marie)
+    assert credential is not None
+    assert (credential.account_id, credential.version) == (addressed.marie, 1)
+    assert accounts.read_credential(AccountId(999)) is None
+
+
+def test_events_come_back_the_latest_first(addressed: Addressed) -> None:
+    people, marie = addressed.people, addressed.marie
+    before = len(people.history(marie, limit=99))
+    for number in range(3):
+        people.note(marie, Event(at_s=NOW_S + number, by_whom="x", what=f"what {number}"))
+    found = people.history(marie, limit=2)
+    assert [one.what for one in found] == ["what 2", "what 1"]
+    assert len(people.history(marie, limit=99)) == before + 3
+    assert people.history(AccountId(999), limit=9) == []
+    assert people.read_class(marie) == ""
+    assert people.answerable_for("nobody", now_s=NOW_S) == []
+    assert people.find_outside([inbound.DOMAIN]).domains == {}
