@@ -46,6 +46,21 @@ class Phase(StrEnum):  # words, which hash fast
     BODY = "message"
     DOT = "end of message"
 
+    @property
+    def awaited(self) -> str:
+        """What a peer that says nothing here owes us."""
+        match self:
+            case Phase.TLS:
+                return "its answer to STARTTLS"
+            case Phase.GREETING:
+                return "its greeting"
+            case Phase.BODY:
+                return "it to take the message"
+            case Phase.DOT:
+                return "its answer to the end of the message"
+            case _:
+                return f"its answer to {self.value}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -68,18 +83,6 @@ class Verdict:
     has_dsn: bool = False
     is_over_limit: bool = False
     scope: Scope = Scope.COPY
-
-    @property
-    def may_go_on(self) -> bool:
-        """Another host may be asked at once: this one has surely not taken it.
-
-        Where the end of the message got no answer nobody knows; it would arrive twice (RFC 1047).
-        """
-        return (
-            (self.kind is Kind.LATER or self.kind is Kind.BROKEN)
-            and self.scope is not Scope.OURS
-            and not (self.is_after_dot or self.is_over_limit)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final, Protocol, assert_never
 
-from mailserver.lists.addresses import list_of_hop
+from mailserver.lists.addresses import PREFIX_OF_HOP
 from mailserver.store.commit import Submitter
 from mailserver.store.ports.bodies import BodyLost
 from mailserver.store.ports.errors import StoreError
@@ -183,7 +183,7 @@ class Agent:
 
     @property
     def held_count(self) -> int:
-        return self._dispatch.holdings.held_count
+        return self._dispatch.leases.held_count
 
     # --- what is due -------------------------------------------------------------------
 
@@ -210,10 +210,10 @@ class Agent:
         except StoreError as error:
             self._log.warning("the queue could not be read", error=str(error))
             return
-        lists = [one for one in found if list_of_hop(one.next_hop) is not None]
+        lists = [one for one in found if one.next_hop.startswith(PREFIX_OF_HOP)]
         if lists:
             self._means.expand(lists)
-            found = [one for one in found if list_of_hop(one.next_hop) is None]
+            found = [one for one in found if one not in lists]
         self._dispatch.due(found, self._loop.time())
         self._run()
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from mailserver.values.dots import FINAL_DOT
-from smtp_relay.delivery.client.content import (
+from smtp_relay.delivery.client.mail_object import (
     ContentLost,
     ending,
     raw_chunks,
@@ -38,12 +38,6 @@ from smtp_relay.delivery.plan import Protocol
 from smtp_relay.delivery.verdicts import ConnectionFailure, Kind, Phase, Scope, Transaction, Verdict
 
 _QUIT: Final = b"QUIT\r\n"
-_AWAITED: Final = {
-    Phase.TLS: "its answer to STARTTLS",
-    Phase.GREETING: "its greeting",
-    Phase.BODY: "it to take the message",
-    Phase.DOT: "its answer to the end of the message",
-}
 
 
 class Conversation:
@@ -54,29 +48,6 @@ class Conversation:
     is_over, failure, untouched: how it ended.  failure is None at a clean end.
     progress_count: changes whenever the peer has moved on; the time-outs rest on it.
     """
-
-    __slots__ = (
-        "_asked_count",
-        "_awaited_count",
-        "_begun_count",
-        "_content",
-        "_has_said_quit",
-        "_held",
-        "_is_closing",
-        "_is_still_ours",
-        "_needs_reset",
-        "_next",
-        "_now",
-        "_opening",
-        "_output",
-        "_protocol",
-        "_reader",
-        "failure",
-        "finished",
-        "is_over",
-        "progress_count",
-        "untouched",
-    )
 
     def __init__(
         self, opening: Opening, protocol: Protocol, *, is_still_ours: Callable[[], bool]
@@ -128,8 +99,7 @@ class Conversation:
     def has_room(self) -> bool:
         if self._next is not None or self._is_closing or not self.is_open:
             return False
-        limit = self._opening.offers.max_messages
-        return limit is None or self._begun_count < limit
+        return self._may_begin()
 
     @property
     def phase(self) -> Phase | None:
@@ -271,14 +241,13 @@ class Conversation:
             self._break_off(Kind.LATER, reply.status, reply.words)
             return
         if state.is_out_of_step(reply):
-            what = "a final dot" if self._is_unanswered_past_dot() else "MAIL in one packet"
+            what = "a final dot" if state.is_unanswered_past_dot else "MAIL in one packet"
             self._fail("4.5.0", f"it lost what followed {what}: {reply.words}")
             return
         try:
             wanted = state.answer(reply)
         except Senseless:
-            words = f"an answer that makes no sense here: {reply.words}"
-            self._fail("4.5.0", words)
+            self._fail("4.5.0", f"an answer that makes no sense here: {reply.words}")
             return
         if wanted is Next.CONTENT:
             self._send_content(state)
@@ -296,18 +265,13 @@ class Conversation:
             self._fail_before_handshake()
         elif now is None and reply.code == CLOSING and self._opening.step is Step.OPEN:
             self._end(None)
-        elif now is not None and reply.code == CLOSING and self._is_unsent(now):
+        elif now is not None and reply.code == CLOSING and now.is_unsent(self._asked_count):
             self._break_off(Kind.LATER, reply.status, reply.words)
         elif now is None or now.stage is not Stage.BODY or reply.code < 400:
             self._fail("4.5.0", f"an answer to nothing: {reply.words}")
         else:
             now.refuse_early(reply)
             self._fail(reply.status, f"it stopped the message: {reply.words}")
-
-    def _is_unsent(self, state: TransactionState) -> bool:
-        """The final dot has not left: not said yet, or said since the octets came that we read."""
-        is_said_just_now = state.stage is Stage.DOT and self._asked_count > 0
-        return state.stage is Stage.BODY or is_said_just_now
 
     def _fail_before_handshake(self) -> None:
         """What comes here in clear would pose as an answer over TLS (command injection)."""
@@ -386,19 +350,20 @@ class Conversation:
 
     def _break_off(self, kind: Kind, status: str, words: str, scope: Scope = Scope.HOST) -> None:
         """The failure of a connection is temporary, whatever the peer called it."""
-        phase = self.phase or Phase.MAIL
+        now, phase = self._now, self.phase or Phase.MAIL
         words = readable(words.encode("utf-8"))
         if self.wants_handshake:
             self._end(self._opening.handshake_failed(words))
             return
-        is_past_dot = kind is Kind.BROKEN and self._is_unanswered_past_dot()
-        is_behind_mail = kind is Kind.BROKEN and scope is Scope.HOST and not is_past_dot
-        is_behind_mail &= self._now is not None and self._now.is_behind_mail
-        is_untouched = is_behind_mail or self._is_untouched(self._now)
-        if self._now is not None and not is_untouched:
-            self._now.break_off(kind, status, words, scope)
+        is_past_dot = is_behind_mail = False
+        if now is not None and kind is Kind.BROKEN:
+            is_past_dot = now.is_unanswered_past_dot
+            is_behind_mail = scope is Scope.HOST and not is_past_dot and now.is_behind_mail
+        is_first = self._begun_count <= 1 + (self._next is not None)
+        if now is not None and not (is_behind_mail or now.is_untouched(is_first=is_first)):
+            now.break_off(kind, status, words, scope)
             self._needs_reset = True
-            self.finished.append((self._now.transaction, self._now.final_verdicts()))
+            self.finished.append((now.transaction, now.final_verdicts()))
             self._now = None
         self._end(
             ConnectionFailure(
@@ -409,23 +374,6 @@ class Conversation:
                 lost_behind_mail=is_behind_mail,
             )
         )
-
-    def _is_untouched(self, state: TransactionState | None) -> bool:
-        """It may go elsewhere at once: nothing of its content was sent.
-
-        Also the first one after others that nobody answered: a server may close a
-        connection that was idle just when we write.  On a new connection it
-        counts as an attempt, or a server that always does this would be asked for ever.
-        """
-        if state is None or state.stage is Stage.WAITING:
-            return True
-        is_first = self._begun_count <= 1 + (self._next is not None)
-        return not is_first and not state.has_answer
-
-    def _is_unanswered_past_dot(self) -> bool:
-        """The dot before it was answered, or it would not be the one on the wire."""
-        now = self._now
-        return now is not None and now.is_past_dot and not now.has_answer
 
     def _end(self, failure: ConnectionFailure | None) -> None:
         waiting = (self._now, self._next)
@@ -443,6 +391,4 @@ class Conversation:
 
     def _awaited(self) -> str:
         phase = self.phase
-        if phase is None:
-            return "nothing"
-        return _AWAITED.get(phase, f"its answer to {phase.value}")
+        return "nothing" if phase is None else phase.awaited

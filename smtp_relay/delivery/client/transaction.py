@@ -16,7 +16,7 @@ from enum import Enum, IntEnum, auto
 from functools import lru_cache
 from typing import ClassVar
 
-from smtp_relay.delivery.client.envelope import Envelope, write_envelope
+from smtp_relay.delivery.client.mail_object import Envelope, write_envelope
 from smtp_relay.delivery.client.offers import Offers
 from smtp_relay.delivery.client.replies import CLOSING, Reply
 from smtp_relay.delivery.plan import Protocol
@@ -123,13 +123,34 @@ class TransactionState:
         """Answers to an envelope that was pipelined are still to come."""
         return self._is_pipelined and self.stage in _ENVELOPE
 
+    @property
+    def is_unanswered_past_dot(self) -> bool:
+        """The dot before it was answered, or it would not be the one on the wire."""
+        return self.is_past_dot and not self.has_answer
+
+    def is_unsent(self, asked_count: int) -> bool:
+        """The final dot has not left: not said yet, or said since the octets came that we read.
+
+        asked_count: answers to what was said since then.
+        """
+        return self.stage is Stage.BODY or (self.stage is Stage.DOT and asked_count > 0)
+
+    def is_untouched(self, *, is_first: bool) -> bool:
+        """It may go elsewhere at once: nothing of its content was sent.
+
+        Also one after others that nobody answered: a server may close a connection
+        that was idle just when we write.  The first one on a new connection counts as
+        an attempt, or a server that always does this would be asked for ever.
+        """
+        return self.stage is Stage.WAITING or not (is_first or self.has_answer)
+
     def is_out_of_step(self, reply: Reply) -> bool:
         """The peer never heard a command of the envelope that we have sent."""
         if not self._is_pipelined or reply.code not in _OUT_OF_STEP:
             return False
         if self.stage is Stage.RCPT:
             return not self._is_mail_refused
-        is_first = self.stage is Stage.MAIL and self.is_past_dot and not self.has_answer
+        is_first = self.stage is Stage.MAIL and self.is_unanswered_past_dot
         return is_first or (self.stage is Stage.DATA and bool(self._accepted))
 
     @property

@@ -30,7 +30,6 @@ from smtp_relay.delivery.plan import DeliveryPlan, Hop, TlsDemand, TlsLevel
 from smtp_relay.delivery.schedule.orders import (
     EndpointKey,
     Fate,
-    Limits,
     Note,
     RecipientBatch,
     Trouble,
@@ -38,8 +37,6 @@ from smtp_relay.delivery.schedule.orders import (
 )
 from smtp_relay.delivery.verdicts import ConnectionFailure
 
-LEASE_COPIES: Final = 100
-"""Of one destination, at most; some of them share a turn."""
 MAX_APPETITE: Final = 1000
 LASTING_S: Final = 2.0
 FIRST_WINDOW: Final = 5
@@ -63,7 +60,7 @@ class Destination:
     flying_count: copies on connections.
     failure, fate: why all that is leased is settled at once, and how.
     is_noting: its hop has failed and the note is on its way to the disk.
-    is_branch: it holds what goes on to further hosts only (`schedule.onward`).
+    is_branch: it holds what goes on to further hosts only (`fleet.Onward`).
     """
 
     destination_id: DestinationId
@@ -110,15 +107,6 @@ class Destination:
 
     def note(self, error: str) -> Note:
         return Note(self.destination_id, self.next_hop, self.failure_count, error)
-
-    def lease_limit(self, width: int) -> int:
-        """How many to ask for now, more than one lease only of plenty; 0: enough is at hand."""
-        least = 2 * width
-        self.appetite = max(least, min(self.appetite, MAX_APPETITE))
-        if self.backlog_copies * 2 > self.appetite:
-            return 0
-        wanted = self.appetite - self.backlog_copies
-        return wanted if self.has_plenty else min(LEASE_COPIES, wanted)
 
     def starve(self) -> None:
         """A connection had nothing to do while more was due: be earlier next time."""
@@ -222,7 +210,7 @@ class Site:
     waiting_count: batches of its destinations that no connection has yet.
     loses_past_dot: what follows a final dot unanswered is lost there, so nothing does any more.
     failed_hosts: that took no connection since one served, or since the round of tries began.
-    root: of a branch, which has some of its endpoints (`schedule.onward`); None: it is none.
+    root: of a branch, which has some of its endpoints (`fleet.Onward`); None: it is none.
     """
 
     plan: DeliveryPlan
@@ -409,17 +397,3 @@ def _trouble_of(failure: ConnectionFailure, endpoint: Endpoint) -> Trouble:
         host=endpoint.hop.host,
         address=f"[{endpoint.address}]:{endpoint.hop.port}",
     )
-
-
-def make_site(plan: DeliveryPlan, limits: Limits) -> Site:
-    """Never more than half of the process's connections: a slow site leaves room for others."""
-    wanted = plan.max_connections or limits.site_connections
-    site = Site(
-        plan,
-        max(1, min(wanted, limits.max_connections // 2)),
-        plan.pause_s or limits.site_pause_s,
-        limits.max_recipients,
-        limits.max_hosts,
-    )
-    site.follow(plan)
-    return site

@@ -10,7 +10,7 @@ Facts come in as calls, each with `now_s` (monotonic); orders go out through
 
     due -> resolve -> ask for a lease -> open connections -> give batches -> transaction done
                   \\-> no plan: ask once, return or defer, note the hop
-    transaction done, "not now" for some copies: these go on to the next host (`schedule.onward`)
+    transaction done, "not now" for some copies: these go on to the next host (`fleet.Onward`)
     every host failed: give back with that attempt what is leased, and lease it for the
         fall-back relay; else defer it, note the hop
 """
@@ -24,16 +24,12 @@ from mailserver.store.ports.queue import DueDestination, LeasedCopy
 from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.plan import DeliveryPlan, Diverted, Resolution, Unroutable
 from smtp_relay.delivery.schedule.destination import (
-    LEASE_COPIES,
     ConnectionState,
     Destination,
     Site,
 )
-from smtp_relay.delivery.schedule.fleet import Fleet
-from smtp_relay.delivery.schedule.holdings import Holdings
-from smtp_relay.delivery.schedule.onward import Onward
+from smtp_relay.delivery.schedule.fleet import LEASE_COPIES, Fleet, Leases, Onward, make_batches
 from smtp_relay.delivery.schedule.orders import (
-    Ask,
     Fate,
     Give,
     Limits,
@@ -42,7 +38,6 @@ from smtp_relay.delivery.schedule.orders import (
     Resolve,
     Result,
     Trouble,
-    make_batches,
 )
 from smtp_relay.delivery.schedule.unsent import Unsent
 from smtp_relay.delivery.verdicts import ConnectionFailure, Phase
@@ -58,9 +53,9 @@ class Dispatch:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._destinations: dict[DestinationId, Destination] = {}
-        self.holdings = Holdings(limits.max_leased)
         self._is_draining = False
         self._orders: list[Order] = []
+        self.leases = Leases(limits, self._order)
         self._fleet = Fleet(limits, self._order)
         self._unsent = Unsent(self._order)
         self._onward = Onward(self._fleet, limits)
@@ -109,7 +104,9 @@ class Dispatch:
         destination.is_resolving = False
         match resolution:
             case DeliveryPlan():
-                self._attach(destination, resolution, now_s)
+                destination.site = self._fleet.find_site(resolution, now_s)
+                destination.plan_until_s = resolution.valid_until_s
+                destination.wait(len(destination.backlog))
             case Unroutable() | Diverted():
                 self._unsent.fail(destination, resolution)
         self._advance(destination, now_s)
@@ -124,8 +121,7 @@ class Dispatch:
     ) -> None:
         """has_more: more of it is due already."""
         destination = self._destinations[destination_id]
-        limit = self._lease_ended(destination)
-        self.holdings.held_count += len(copies)
+        limit = self.leases.ended(destination, len(copies))
         destination.slow_down(now_s)
         destination.has_more = has_more and bool(copies)
         destination.has_plenty = has_more and len(copies) == limit
@@ -142,12 +138,12 @@ class Dispatch:
     def lease_failed(self, destination_id: DestinationId) -> None:
         """The store could not; what is due is found again."""
         destination = self._destinations[destination_id]
-        self._lease_ended(destination)
+        self.leases.ended(destination)
         destination.has_more = destination.has_plenty = False
 
     def settled(self, count: int, now_s: float) -> None:
         """What became of so many copies is on disk: others may be leased in their place."""
-        if self.holdings.settled(count):
+        if self.leases.settled(count):
             for destination in tuple(self._destinations.values()):
                 self._advance(destination, now_s)
 
@@ -187,7 +183,7 @@ class Dispatch:
         if excess:
             site.max_recipients = len(batch.copies) - len(excess)
             self._take_back(destination, replace(batch, copies=excess))
-        self._learn(connection, result, trouble, now_s)
+        self._fleet.learn(connection, result, trouble, now_s)
         if site.pause_s:
             site.give_not_before_s = now_s + site.pause_s
         if result is Result.SERVED:
@@ -198,24 +194,6 @@ class Dispatch:
             destination.starve()
         self._lease_more(destination, now_s)
         self._serve(site, now_s, None if excess else connection)
-
-    def _learn(
-        self, connection: ConnectionState, result: Result, why: Trouble | None, now_s: float
-    ) -> None:
-        """What the answers to a transaction say about its hosts."""
-        rests = False
-        match result:
-            case Result.SERVED:
-                connection.has_served = True
-                connection.site.served()
-            case Result.BUSY:
-                rests = connection.site.refused(connection, why, now_s)
-            case Result.BROKEN:
-                rests = connection.site.broke(connection, why, now_s)
-            case Result.OURS:
-                return
-        if rests:
-            self._fleet.leave(connection.endpoint)
 
     def _hop_works(self, destination_id: DestinationId) -> None:
         destination = self._destinations.get(destination_id)
@@ -296,7 +274,7 @@ class Dispatch:
             return
         if destination.failure is not None:
             if destination.has_more:
-                self._ask(destination, LEASE_COPIES)
+                self.leases.ask(destination, LEASE_COPIES)
         elif destination.site is None or destination.plan_until_s <= now_s:
             if destination.has_more or destination.backlog:
                 self._resolve(destination, destination.next_hop)
@@ -309,11 +287,6 @@ class Dispatch:
         destination.is_resolving = True
         destination.is_detoured = next_hop != destination.next_hop
         self._order(Resolve(destination.destination_id, next_hop))
-
-    def _attach(self, destination: Destination, resolution: DeliveryPlan, now_s: float) -> None:
-        site = self._fleet.find_site(resolution, now_s)
-        destination.site, destination.plan_until_s = site, resolution.valid_until_s
-        destination.wait(len(destination.backlog))
 
     def _lease_more(self, destination: Destination, now_s: float) -> None:
         """Ask for the next lease early enough."""
@@ -330,24 +303,7 @@ class Dispatch:
             if not destination.backlog and not destination.is_resolving:
                 self._resolve(destination, destination.next_hop)
             return
-        self._ask(destination, destination.lease_limit(site.width))
-
-    def _ask(self, destination: Destination, wanted: int) -> None:
-        if destination.is_leasing:
-            return
-        left = self.holdings.room(wanted)
-        while left > 0:
-            limit = min(left, LEASE_COPIES)
-            left -= limit
-            self.holdings.asked_count += limit
-            destination.asked.append(limit)
-            self._order(Ask(destination.destination_id, limit))
-
-    def _lease_ended(self, destination: Destination) -> int:
-        """The oldest one; returns its limit."""
-        limit = destination.asked.popleft()
-        self.holdings.asked_count -= limit
-        return limit
+        self.leases.ask_early(destination, site.width)
 
     def _forget(self, destination: Destination, now_s: float) -> None:
         is_full = len(self._destinations) * 2 > self._limits.max_destinations

@@ -1,20 +1,52 @@
-"""All connections of one agent: which site gets the next one, and who gives one up.
+"""What all destinations of one agent share: its connections, the copies it may hold, next hosts.
 
-Pure.  Sites that want a connection get one in turn.  When the process has all the
-connections that it may have, a site without any gets one of who is idle, else of who
-has most.  So a slow site never keeps the others waiting.
+Pure.  Sites that want a connection get one in turn (`Fleet`).  When the process has all that it
+may have, a site without any gets one of who is idle, else of who has most.  So a slow site never
+keeps the others waiting.  Leases are asked for while the process may hold more (`Leases`).
+
+Copies that one host does not take now go on to the next one at once (`Onward`, RFC 5321 §5.1).
+What a host says of some recipients (4yz to RCPT, DATA or the end of the message) is no reason to
+leave it: one greylisted mailbox would take everybody's mail to the backup.  So these copies alone
+leave for a *branch*: a site of the same hosts without those that they have asked, with
+connections of its own.
+
+    given to a host -> 4yz -> branch {that host} -> 4yz -> branch {both} -> ... -> deferred
+
+A try ends where no host is left that does not rest, after `max_hosts` of them, or after `TRY_S`;
+the next one by the schedule begins with the first host again, as greylisting wants it.  Hosts with
+another name come first: the next address of the same one mostly says the same.  Branches lease
+nothing, make no notes about their hop, and never wake a host that rests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Final
 
+from mailserver.store.ports.queue import LeasedCopy
+from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.plan import DeliveryPlan
-from smtp_relay.delivery.schedule.destination import ConnectionState, Endpoint, Site, make_site
-from smtp_relay.delivery.schedule.orders import Close, EndpointKey, Limits, Open, Order, Warn
+from smtp_relay.delivery.schedule.destination import (
+    MAX_APPETITE,
+    ConnectionState,
+    Destination,
+    Endpoint,
+    Site,
+)
+from smtp_relay.delivery.schedule.orders import (
+    Ask,
+    Close,
+    EndpointKey,
+    Limits,
+    Open,
+    Order,
+    RecipientBatch,
+    Result,
+    Trouble,
+    Warn,
+)
 from smtp_relay.delivery.verdicts import ConnectionFailure
 
 PLAIN_S: Final = 86_400.0
@@ -22,6 +54,12 @@ PLAIN_S: Final = 86_400.0
 MAX_PLAIN: Final = 10_000
 LOSES_BEHIND_MAIL: Final = "next hop loses what is sent with MAIL: one command at a time for a day"
 LOSES_PAST_DOT: Final = "next hop loses what follows a message: one at a time from now on"
+
+
+LEASE_COPIES: Final = 100
+"""Of one destination, at most; some of them share a turn."""
+TRY_S: Final = 1800.0
+"""A try that has lasted longer asks no further host: what waits is told of, and expires."""
 
 
 class Fleet:
@@ -67,6 +105,24 @@ class Fleet:
         branch.root, branch.endpoints = root, list(endpoints)
         branch.loses_past_dot = root.loses_past_dot
         return branch
+
+    def learn(
+        self, connection: ConnectionState, result: Result, why: Trouble | None, now_s: float
+    ) -> None:
+        """What the answers to a transaction say about its hosts."""
+        rests = False
+        match result:
+            case Result.SERVED:
+                connection.has_served = True
+                connection.site.served()
+            case Result.BUSY:
+                rests = connection.site.refused(connection, why, now_s)
+            case Result.BROKEN:
+                rests = connection.site.broke(connection, why, now_s)
+            case Result.OURS:
+                return
+        if rests:
+            self.leave(connection.endpoint)
 
     def leave(self, endpoint: Endpoint) -> None:
         """It rests: what its connections carry comes through, and nothing more is given to them."""
@@ -181,3 +237,148 @@ class Fleet:
                 return
             self.close(max(spare, key=lambda connection: len(connection.site.connections)))
             closing += 1
+
+
+class Leases:
+    """What is asked of the store, and how many copies the process answers for.
+
+    order: takes what the shell must do.
+    asked_count: that leases on their way may bring.
+    held_count: leased, until what became of them is on disk: a crash sends them again.
+    """
+
+    def __init__(self, limits: Limits, order: Callable[[Order], None]) -> None:
+        self.asked_count = 0
+        self.held_count = 0
+        self._limits = limits
+        self._order = order
+        self._is_short = False  # somebody would have asked for more
+
+    def ask(self, destination: Destination, wanted: int) -> None:
+        """As many of them as the process may hold, in leases of `LEASE_COPIES`."""
+        if destination.is_leasing:
+            return
+        left = self._room(wanted)
+        while left > 0:
+            limit = min(left, LEASE_COPIES)
+            left -= limit
+            self.asked_count += limit
+            destination.asked.append(limit)
+            self._order(Ask(destination.destination_id, limit))
+
+    def ask_early(self, destination: Destination, width: int) -> None:
+        """What is at hand is half of its appetite: more than one lease only of plenty."""
+        appetite = max(2 * width, min(destination.appetite, MAX_APPETITE))
+        destination.appetite = appetite
+        if destination.backlog_copies * 2 <= appetite:
+            wanted = appetite - destination.backlog_copies
+            self.ask(destination, wanted if destination.has_plenty else min(LEASE_COPIES, wanted))
+
+    def ended(self, destination: Destination, copy_count: int = 0) -> int:
+        """The oldest one brought so many; returns its limit."""
+        limit = destination.asked.popleft()
+        self.asked_count -= limit
+        self.held_count += copy_count
+        return limit
+
+    def settled(self, count: int) -> bool:
+        """So many are on disk.  True: whoever found no room may ask again."""
+        self.held_count -= count
+        was_short, self._is_short = self._is_short, False
+        return was_short
+
+    def _room(self, wanted: int) -> int:
+        """How many of so many may be asked for; 0 or less: none."""
+        left = self._limits.max_leased - self.held_count - self.asked_count
+        self._is_short = self._is_short or left < wanted
+        return min(wanted, left)
+
+
+class Onward:
+    """destinations: what waits for each branch, by its hop and its site."""
+
+    def __init__(self, fleet: Fleet, limits: Limits) -> None:
+        self._fleet = fleet
+        self._limits = limits
+        self.destinations: dict[tuple[DestinationId, str], Destination] = {}
+
+    def has_next(self, connection: ConnectionState, batch: RecipientBatch, now_s: float) -> bool:
+        """Is there a host that it has not asked, and that does not rest?"""
+        tried = {*batch.tried, connection.endpoint.key}
+        if len(tried) >= self._limits.max_hosts:
+            return False
+        if batch.since_s and now_s - batch.since_s > TRY_S:
+            return False
+        return any(one.avoid_until_s <= now_s for one in _left(connection.site, tried))
+
+    def move(
+        self,
+        connection: ConnectionState,
+        batch: RecipientBatch,
+        copies: tuple[LeasedCopy, ...],
+        now_s: float,
+    ) -> tuple[Destination, RecipientBatch]:
+        """Those of its copies go on: where to, and as what."""
+        tried = (*batch.tried, connection.endpoint.key)
+        site = self._fleet.find_branch(connection.site, _left(connection.site, set(tried)), tried)
+        key = batch.destination_id, site.plan.site
+        destination = self.destinations.get(key)
+        if destination is None:
+            hop = connection.site.plan.next_hop
+            destination = Destination(batch.destination_id, hop, 0, has_more=False)
+            destination.is_branch, destination.plan_until_s = True, float("inf")
+            self.destinations[key] = destination
+        destination.site = site
+        since_s = batch.since_s or now_s
+        return destination, replace(
+            batch, copies=copies, branch=key[1], tried=tried, since_s=since_s
+        )
+
+    def of_site(self, site: Site) -> Iterator[Destination]:
+        return (one for one in tuple(self.destinations.values()) if one.site is site)
+
+    def forget_quiet(self) -> None:
+        for key, destination in tuple(self.destinations.items()):
+            if destination.is_quiet:
+                del self.destinations[key]
+
+
+def make_batches(
+    destination_id: DestinationId, copies: Sequence[LeasedCopy], max_recipients: int
+) -> Iterator[RecipientBatch]:
+    """Copies of one message and sender that stand together, `max_recipients` at most."""
+    start = 0
+    while start < len(copies):
+        message_id = copies[start].ref.message_id
+        end = start + 1
+        while (
+            end < len(copies)
+            and end - start < max_recipients
+            and copies[end].ref.message_id == message_id
+            and copies[end].sender == copies[start].sender
+        ):
+            end += 1
+        yield RecipientBatch(destination_id, message_id, tuple(copies[start:end]))
+        start = end
+
+
+def make_site(plan: DeliveryPlan, limits: Limits) -> Site:
+    """Never more than half of the process's connections: a slow site leaves room for others."""
+    wanted = plan.max_connections or limits.site_connections
+    site = Site(
+        plan,
+        max(1, min(wanted, limits.max_connections // 2)),
+        plan.pause_s or limits.site_pause_s,
+        limits.max_recipients,
+        limits.max_hosts,
+    )
+    site.follow(plan)
+    return site
+
+
+def _left(site: Site, tried: set[EndpointKey]) -> list[Endpoint]:
+    """The hosts that were not asked, then other addresses of those that were."""
+    names = {host for host, _, _ in tried}
+    left = [one for one in (site.root or site).endpoints if one.key not in tried]
+    left.sort(key=lambda one: one.hop.host in names)
+    return left

@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -53,7 +52,7 @@ class RecipientBatch:
     """Copies of one message that go in one transaction; its body is not open yet.
 
     branch, tried, since_s: of what a host said "not now" to, and goes on to the next one
-        (`schedule.onward`): the site where it waits, the endpoints asked, and since when.
+        (`fleet.Onward`): the site where it waits, the endpoints asked, and since when.
     """
 
     destination_id: DestinationId
@@ -167,22 +166,3 @@ Order = Resolve | Ask | Open | Give | Close | Settle | Note | Warn
 def temporary(status: str) -> str:
     """Its copies are tried again, so their attempt says so (RFC 3463 §2)."""
     return f"4{status[1:]}" if status.startswith("5") else status
-
-
-def make_batches(
-    destination_id: DestinationId, copies: Sequence[LeasedCopy], max_recipients: int
-) -> Iterator[RecipientBatch]:
-    """Copies of one message and sender that stand together, `max_recipients` at most."""
-    start = 0
-    while start < len(copies):
-        message_id = copies[start].ref.message_id
-        end = start + 1
-        while (
-            end < len(copies)
-            and end - start < max_recipients
-            and copies[end].ref.message_id == message_id
-            and copies[end].sender == copies[start].sender
-        ):
-            end += 1
-        yield RecipientBatch(destination_id, message_id, tuple(copies[start:end]))
-        start = end

@@ -56,7 +56,7 @@ class Judge:
         for copies, verdict in _alike(transaction.copies, verdicts):
             if _is_plain(copies[0], verdict, reverse_path):
                 relayed.append(_relayed_together(copies, _attempt(verdict, facts, now_s)))
-            elif not (verdict.is_over_limit or (goes_on and verdict.may_go_on)):
+            elif not (verdict.is_over_limit or (goes_on and may_go_on(verdict))):
                 others += [
                     self._outcome(copy, verdict, facts, reverse_path, now_s) for copy in copies
                 ]
@@ -169,7 +169,7 @@ def onward_of(
     return tuple(
         _with(copy, (_attempt(verdict, facts, now_s),))
         for copy, verdict in zip(transaction.copies, verdicts, strict=True)
-        if verdict.may_go_on
+        if may_go_on(verdict)
     )
 
 
@@ -178,10 +178,22 @@ def are_all_alike(verdicts: Sequence[Verdict]) -> bool:
     return verdicts.count(verdicts[0]) == len(verdicts)
 
 
+def may_go_on(verdict: Verdict) -> bool:
+    """Another host may be asked at once: this one has surely not taken it.
+
+    Where the end of the message got no answer nobody knows; it would arrive twice (RFC 1047).
+    """
+    return (
+        (verdict.kind is Kind.LATER or verdict.kind is Kind.BROKEN)
+        and verdict.scope is not Scope.OURS
+        and not (verdict.is_after_dot or verdict.is_over_limit)
+    )
+
+
 def may_any_go_on(verdicts: Sequence[Verdict]) -> bool:
     if are_all_alike(verdicts):
-        return verdicts[0].may_go_on
-    return any(one.may_go_on for one in verdicts)
+        return may_go_on(verdicts[0])
+    return any(may_go_on(one) for one in verdicts)
 
 
 def _worst_of(verdicts: Sequence[Verdict]) -> tuple[Scope, Kind]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mailserver.values.ids import DestinationId
-from smtp_relay.delivery.client.envelope import write_envelope
+from smtp_relay.delivery.client.mail_object import write_envelope
 from smtp_relay.delivery.client.offers import Offers
-from smtp_relay.delivery.schedule.orders import make_batches
+from smtp_relay.delivery.schedule.fleet import make_batches
 from smtp_relay.delivery.verdicts import Transaction
 from tests.smtp_relay.delivery.client.letters import make_copy, make_message
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.plan import Diverted, Resolution, TlsLevel
-from smtp_relay.delivery.schedule.destination import FIRST_WINDOW, LEASE_COPIES, MAX_APPETITE
+from smtp_relay.delivery.schedule.destination import FIRST_WINDOW, MAX_APPETITE
+from smtp_relay.delivery.schedule.fleet import LEASE_COPIES
 from smtp_relay.delivery.schedule.orders import Limits, Result
 from smtp_relay.delivery.verdicts import Phase
 from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, no_way, plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smtp_relay.delivery.plan import Hop
 from smtp_relay.delivery.schedule.destination import AVOID_S, REFUSED_IN_A_ROW, SHORT_REST_S
-from smtp_relay.delivery.schedule.onward import TRY_S
+from smtp_relay.delivery.schedule.fleet import TRY_S
 from smtp_relay.delivery.schedule.orders import Limits, Result
 from smtp_relay.delivery.verdicts import Phase
 from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, plan

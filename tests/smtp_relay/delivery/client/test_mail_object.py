@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_relay.delivery.client.content import (
+from smtp_relay.delivery.client.mail_object import (
     CHUNK_OCTETS,
     ContentLost,
     ending,

@@ -1,24 +1,30 @@
-"""MAIL and RCPT for one transaction, and what this hop cannot take at all.
+"""The mail object of a transaction as it goes out (RFC 5321 §2.3.1): its envelope and its content.
 
-Nothing is ever rewritten for a hop that lacks an extension: such a copy is
-REFUSED here, with the code of the extension's own RFC.  The one liberty: the
-domain of an address whose local part is ASCII travels as A-labels, which are
-the same domain (RFC 5890 §2.3.2.1).
+Nothing is ever rewritten for a hop that lacks an extension: such a copy is REFUSED here, with the
+code of the extension's own RFC.  The one liberty: the domain of an address whose local part is
+ASCII travels as A-labels, which are the same domain (RFC 5890 §2.3.2.1).
+
+Where no line begins with a dot (`mailserver.values.dots`), and the receive path has counted
+them, nothing is looked for.  A body in a file is read piece by piece, never whole.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 
-from mailserver.store.ports.bodies import BodyError, read_body
+from mailserver.store.ports.bodies import BodyError, body_chunks, read_body
 from mailserver.store.ports.queue import LeasedCopy, QueuedMessage
 from mailserver.values.address import fold_domain
+from mailserver.values.dots import FINAL_DOT, Stuffer
 from mailserver.values.message import Notify
 from smtp_relay.delivery.client.offers import Offers
 from smtp_relay.delivery.verdicts import Kind, Phase, Scope, Transaction, Verdict
 
+CHUNK_OCTETS: Final = 64 * 1024
 _UNSAFE = re.compile(rb"[\x00-\x1f\x7f]")
 _XTEXT = re.compile(r"[!-~]+")
 _NOTIFY_WORDS = ((Notify.SUCCESS, "SUCCESS"), (Notify.FAILURE, "FAILURE"), (Notify.DELAY, "DELAY"))
@@ -206,3 +212,45 @@ def _notify_words(notify: Notify) -> str:
 def _parameter(lead: str, value: str) -> bytes:
     """As it was typed; what no parameter may hold is left out."""
     return (lead + value).encode() if _XTEXT.fullmatch(value) else b""
+
+
+class ContentLost(Exception):
+    """The body cannot be read, or is shorter than the store says.  Our fault."""
+
+
+def needs_stuffing(message: QueuedMessage) -> bool:
+    head = message.head
+    return message.dotted_line_count > 0 or head.startswith(b".") or b"\r\n." in head
+
+
+def ending(message: QueuedMessage) -> bytes:
+    """The final dot; a last line that does not end is ended first."""
+    return FINAL_DOT if is_complete(message) else b"\r\n" + FINAL_DOT
+
+
+def small_content(message: QueuedMessage) -> bytes | None:
+    """All that follows 354 but for the final dot; None for a body in a file."""
+    if message.octets is None:
+        return None
+    content = message.head + message.octets
+    return Stuffer().feed(content) if needs_stuffing(message) else content
+
+
+def raw_chunks(message: QueuedMessage) -> Iterator[bytes]:
+    """The octets as they are; no chunk is empty.
+
+    Raises:
+        ContentLost: the file cannot be read, or ends too early.
+    """
+    if message.head:
+        yield message.head
+    try:
+        yield from body_chunks(message, CHUNK_OCTETS)
+    except BodyError as error:  # the store has said so in the log
+        raise ContentLost(str(error)) from error
+
+
+def stuffed_chunks(message: QueuedMessage) -> Iterator[bytes]:
+    """The same for DATA, but for the final dot.  Raises as `raw_chunks`."""
+    chunks = raw_chunks(message)
+    return map(Stuffer().feed, chunks) if needs_stuffing(message) else chunks
