@@ -1,4 +1,4 @@
-"""The hall: values, accounts and auth, store, routing, settings, telemetry, CLI.
+"""The core: values, accounts and auth, store, routing, settings, telemetry, CLI.
 
 Plain blocking Python: no asyncio, no Twisted.  Anything here may be called
 from any door; nothing here imports a door.

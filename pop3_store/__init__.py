@@ -2,7 +2,7 @@
 
 Owns the protocol: lines, states, replies, dot-stuffing, TLS and the worker
 process.  The supervisor calls `pop3_store.worker`; nothing else is called from
-outside.  It opens onto the hall (`mailserver`) and imports no other door.
+outside.  It opens onto the core (`mailserver`) and imports no other door.
 
     session/     the rules, without a socket
     connection/  the shell on Twisted, and who may come in

@@ -2,7 +2,7 @@
 
 Owns what a browser, or a mail program that unsubscribes by one click, is shown:
 pages, their words, limits, TLS and the worker process.  The supervisor calls
-`webmail.worker`; nothing else is called from outside.  It opens onto the hall
+`webmail.worker`; nothing else is called from outside.  It opens onto the core
 (`mailserver`) and imports no other door.
 
 The core (`speech`, `rate_limiter`, `limit`, `leaving`) knows neither sockets nor loops;

@@ -1,6 +1,6 @@
 """The store: what was promised, where it lies, and who may have it.
 
-`ports` is what the rest of the hall and the doors see; `commit` is the writer
+`ports` is what the rest of the core and the doors see; `commit` is the writer
 thread of a process; `sql` and `sqlite` implement the ports, `files` keeps what
 lies beside the database.
 """

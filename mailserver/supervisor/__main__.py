@@ -2,7 +2,7 @@
 
     python -m mailserver.supervisor PLAN_FD [HALL_PID ORDERS_FD]
 
-The second and third: a hall process that waits for its orders (see `launch`).
+The second and third: a fork server that waits for its orders (see `launch`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import sys
 
 from mailserver.supervisor.master.events import Events
-from mailserver.supervisor.master.fork_servers import WaitingHall
+from mailserver.supervisor.master.fork_servers import WaitingForkServer
 from mailserver.supervisor.master.master import Master
 from mailserver.supervisor.memory_file import read_memory_file
 from mailserver.supervisor.plan import plan_from_json
@@ -23,12 +23,12 @@ def main() -> int:
     plan_fd, *waiting = map(int, sys.argv[1:])
     plan = plan_from_json(read_memory_file(plan_fd))
     os.close(plan_fd)
-    hall = None
+    fork_server = None
     if waiting:
         pid, orders_fd = waiting
         os.set_inheritable(orders_fd, False)
-        hall = WaitingHall(pid, socket.socket(fileno=orders_fd))
-    return Master(plan, Events(level=plan.log_level, log_format=plan.log_format), hall).run()
+        fork_server = WaitingForkServer(pid, socket.socket(fileno=orders_fd))
+    return Master(plan, Events(level=plan.log_level, log_format=plan.log_format), fork_server).run()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ SUPERVISOR_MODULE = "mailserver.supervisor"
 def become_supervisor(plan: ServicePlan) -> NoReturn:
     """Never returns.  The process id stays, which service managers count on.
 
-    The first hall process is forked from here: what it needs has been imported.
+    The first fork server is forked from here: what it needs has been imported.
     """
     plan_fd = write_memory_file(plan.to_json().encode("utf-8"))
     ours, theirs = socket.socketpair()
@@ -30,7 +30,7 @@ def become_supervisor(plan: ServicePlan) -> NoReturn:
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _become_hall(theirs, plan)
+        _become_fork_server(theirs, plan)
     theirs.close()
     for fd in (plan_fd, ours.fileno()):
         os.set_inheritable(fd, True)
@@ -39,8 +39,8 @@ def become_supervisor(plan: ServicePlan) -> NoReturn:
     os.execve(command[0], command, python_environment())
 
 
-def _become_hall(orders: socket.socket, plan: ServicePlan) -> NoReturn:
-    from mailserver.supervisor.forking import fork_server as hall
+def _become_fork_server(orders: socket.socket, plan: ServicePlan) -> NoReturn:
+    from mailserver.supervisor.forking import fork_server
 
     status = 1
     try:
@@ -50,9 +50,9 @@ def _become_hall(orders: socket.socket, plan: ServicePlan) -> NoReturn:
         # The plan, and what a service manager has opened, are the supervisor's.
         os.closerange(FIRST_INHERITED_FD, os.sysconf("SC_OPEN_MAX"))
         raise_descriptor_limit()
-        status = hall.main(plan.common)
+        status = fork_server.main(plan.common)
     except Exception:  # noqa: BLE001 - the top of a process; the supervisor starts another one
-        get_log("supervisor").exception("hall cannot be opened")
+        get_log("supervisor").exception("fork server cannot be opened")
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,6 +1,6 @@
-"""What the supervisor hands to the hall process: orders, and the descriptors that they name.
+"""What the supervisor hands to the fork server: orders, and the descriptors that they name.
 
-Through a pair of sockets (unix(7), SCM_RIGHTS), because the hall process may
+Through a pair of sockets (unix(7), SCM_RIGHTS), because the fork server may
 have been started before the descriptors were.
 """
 
@@ -67,7 +67,7 @@ class Orders:
     group_id: int | None = None
 
     def open_board(self) -> Board:
-        """In the hall process; what it forks has it too."""
+        """In the fork server; what it forks has it too."""
         board = Board(self.board_fd, slot_names([(d.name, len(d.workers)) for d in self.doors]))
         os.close(self.board_fd)
         return board
@@ -110,7 +110,7 @@ def orders_from_json(octets: bytes) -> Orders:
 def send_orders(sock: socket.socket, orders: Orders) -> None:
     """
     Raises:
-        OSError: the hall process is gone.
+        OSError: the fork server is gone.
     """
     octets, fds = orders.to_json(), orders.descriptors()
     sock.sendall(_HEAD.pack(len(octets), len(fds)) + octets)

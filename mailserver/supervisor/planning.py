@@ -31,7 +31,7 @@ COMMON_MODULES = (
     "mailserver.routing.local",
     "mailserver.store.open",
 )
-"""The part of the hall, with its libraries, that every door or nearly every one imports."""
+"""The part of the core, with its libraries, that every door or nearly every one imports."""
 
 
 def make_plan(

@@ -1,4 +1,4 @@
-"""A message as it travels through the hall: octets, never parsed MIME.
+"""A message as it travels through the core: octets, never parsed MIME.
 
 `head` is our own header lines, fixed at accept; `body` is what the peer sent,
 octet for octet (headers of the author included), dot-unstuffed, CRLF lines.

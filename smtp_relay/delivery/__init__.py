@@ -11,5 +11,5 @@
     reports/   makes the reports that are owed
     plan, verdicts   the values that pass between them
 
-Imports the hall; never `smtp_relay.inbound`, and the reverse.
+Imports the core; never `smtp_relay.inbound`, and the reverse.
 """

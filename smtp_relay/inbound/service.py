@@ -1,4 +1,4 @@
-"""What every session of one process shares: the hall, the limits, the counters.
+"""What every session of one process shares: the core, the limits, the counters.
 
 Made by the worker after the fork; the tests make one over fakes.  Everything
 here is used on the loop's thread, but for what says otherwise.

@@ -110,14 +110,14 @@ def roles_below(running: Running) -> Counter[Role]:
 
 
 def test_the_processes_have_many_descriptors_and_none_that_are_not_theirs(service: Path) -> None:
-    """The first hall process is forked by the command itself, with whatever that had open."""
+    """The first fork server is forked by the command itself, with whatever that had open."""
     foreign_fd = os.memfd_create("foreign", 0)
     running = Running(service, pass_fds=[foreign_fd])
     try:
         running.wait_for("ready")
         wait_until(lambda: roles_below(running)[Role.WORKER] >= 2)  # each names itself, in time
         family = read_family(running.process.pid)
-        assert roles_below(running)[Role.HALL] == 1
+        assert roles_below(running)[Role.FORK_SERVER] == 1
         for member in family[1:]:
             rows = Path(f"/proc/{member.pid}/limits").read_text().splitlines()
             soft, hard = next(row for row in rows if row.startswith("Max open files")).split()[3:5]

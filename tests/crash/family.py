@@ -22,7 +22,7 @@ _LOCAL_FIELD, _INODE_FIELD = 1, 9  # of /proc/PID/net/tcp
 
 class Role(Enum):
     SUPERVISOR = "supervisor"
-    HALL = "hall"
+    FORK_SERVER = "fork server"
     DOOR_PARENT = "door parent"
     WORKER = "worker"
     KEEPER = "keeper"
@@ -47,10 +47,10 @@ def read_family(supervisor_pid: int) -> list[Member]:
 
 
 def _role(name: str) -> Role:
-    """By the name that a process gives itself: `hall`, `smtp parent`, `smtp 0`."""
+    """By the name that a process gives itself: `fork server`, `smtp parent`, `smtp 0`."""
     door, _, rest = name.partition(" ")
-    if not rest:
-        return Role.HALL
+    if not rest or name == Role.FORK_SERVER.value:  # without a rest: before it has its name
+        return Role.FORK_SERVER
     if rest == "parent":
         return Role.AGENT_PARENT if door == "delivery" else Role.DOOR_PARENT
     return {"delivery": Role.AGENT, "keeper": Role.KEEPER}.get(door, Role.WORKER)

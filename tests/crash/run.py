@@ -37,7 +37,7 @@ PACE_S = 0.003
 ELSEWHERE_PART = 0.4
 WEIGHTS = {
     Role.WORKER: 6,
-    Role.HALL: 2,
+    Role.FORK_SERVER: 2,
     Role.DOOR_PARENT: 2,
     Role.KEEPER: 2,
     Role.SUPERVISOR: 3,
@@ -46,7 +46,7 @@ WEIGHTS = {
 }
 """Supervisors often: only a new one forgets how often its children died lately."""
 PROGRESS_WITHIN_S = 90.0
-DELIVERERS = frozenset({Role.AGENT, Role.AGENT_PARENT, Role.HALL, Role.SUPERVISOR})
+DELIVERERS = frozenset({Role.AGENT, Role.AGENT_PARENT, Role.FORK_SERVER, Role.SUPERVISOR})
 HASTE = 0.2
 """Part of the kills that do not wait until the service has recovered from the one before."""
 LONGEST_PAUSE_S = 0.4

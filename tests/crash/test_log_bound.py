@@ -1,6 +1,6 @@
 """The write-ahead log stays bounded while clients stop reading under load.
 
-A hall call returns octets or an opened file, so a client that stops reading
+A core call returns octets or an opened file, so a client that stops reading
 holds no snapshot of the database, and the log can always start over.
 """
 

@@ -58,12 +58,12 @@ def test_workers_of_every_door_that_are_stopped_are_replaced(whole: Whole) -> No
 
 @pytest.mark.heavy
 @pytest.mark.timeout(300)
-def test_a_hall_that_is_stopped_is_replaced(whole: Whole) -> None:
+def test_a_fork_server_that_is_stopped_is_replaced(whole: Whole) -> None:
     """Over half a minute, of which nothing can be left out."""
-    (hall,) = whole.named("hall")
-    os.kill(hall, signal.SIGSTOP)
-    whole.wait_for("hall replaced: it was stopped", pid=hall, patience_s=PATIENCE_S)
-    wait_until(lambda: whole.named("hall") not in ([hall], []), patience_s=PATIENCE_S)
+    (fork_server,) = whole.named("fork server")
+    os.kill(fork_server, signal.SIGSTOP)
+    whole.wait_for("fork server replaced: it was stopped", pid=fork_server, patience_s=PATIENCE_S)
+    wait_until(lambda: whole.named("fork server") not in ([fork_server], []), patience_s=PATIENCE_S)
     wait_until(lambda: len(whole.workers("pop3")) == 1, patience_s=PATIENCE_S)
 
 

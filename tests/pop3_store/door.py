@@ -176,10 +176,10 @@ def _put_fakes_in(bodies: list[str], *, breaks: str | None) -> None:
     if breaks is not None:
         store.broken[breaks] = StoreBroken("the disk of the fake")
     committer = FakeCommitter(store)
-    hall: Any = worker
-    hall.open_store = lambda _settings: store
-    hall.open_gate = lambda *_, **__: FakeGate()
-    hall.Committer = lambda *_, **__: committer
+    core: Any = worker
+    core.open_store = lambda _settings: store
+    core.open_gate = lambda *_, **__: FakeGate()
+    core.Committer = lambda *_, **__: committer
 
 
 if __name__ == "__main__":

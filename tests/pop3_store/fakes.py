@@ -1,4 +1,4 @@
-"""The hall as this door sees it, in memory: a store, a gate, a committer, and a shell.
+"""The core as this door sees it, in memory: a store, a gate, a committer, and a shell.
 
 `Shell` does with a session what the Twisted protocol does, without a socket.
 """

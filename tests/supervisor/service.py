@@ -103,10 +103,10 @@ class Service:
         return {pid for pid in _all_pids() if _session_of(pid) == self.process.pid}
 
     @property
-    def hall(self) -> int:
-        """The hall process, by the name that it gives itself."""
+    def fork_server(self) -> int:
+        """The fork server, by the name that it gives itself."""
         names = {Path(f"/proc/{pid}/comm").read_text().strip(): pid for pid in self.members()}
-        return names["hall"]
+        return names["fork server"]
 
     def wait_until_gone(self) -> None:
         wait_until(lambda: not self.members() - {self.process.pid})

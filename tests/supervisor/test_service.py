@@ -95,7 +95,7 @@ def test_a_door_parent_that_dies_takes_its_workers_along_and_comes_back(start: S
     service = start(plan(door(workers=2)))
     port = service.ready()["echo"]
     before = visit(port)
-    old = service.members() - {service.process.pid, service.hall}
+    old = service.members() - {service.process.pid, service.fork_server}
     kill(before["parent"])
     service.wait_for("door died", door="echo", status=-9)
     # An old worker may answer once more, as an orphan, before the kernel's signal reaches it.
@@ -105,12 +105,12 @@ def test_a_door_parent_that_dies_takes_its_workers_along_and_comes_back(start: S
     wait_until(lambda: len(service.members()) == 2 + 1 + 2)
 
 
-def test_a_hall_process_that_dies_takes_every_door_along_and_comes_back(start: Start) -> None:
+def test_a_fork_server_that_dies_takes_every_door_along_and_comes_back(start: Start) -> None:
     service = start(plan(door("one", workers=2), door("two", workers=1)))
     ports = service.ready()
     old = service.members() - {service.process.pid}
-    kill(service.hall)
-    service.wait_for("hall died", status=-9)
+    kill(service.fork_server)
+    service.wait_for("fork server died", status=-9)
     for port in ports.values():
         visit_until(port, lambda facts: facts["pid"] not in old)
     wait_until(lambda: not service.members() & old)
@@ -141,7 +141,7 @@ def test_processes_have_names_for_ps_and_top(start: Start) -> None:
     service = start(plan(door(workers=1)))
     visit(service.ready()["echo"])  # a worker that answers has given itself a name
     names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in service.members()]
-    assert {"hall", "echo parent", "echo 0"} < set(names)
+    assert {"fork server", "echo parent", "echo 0"} < set(names)
 
 
 def test_no_orphans_when_the_supervisor_is_killed(start: Start) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mailserver.store.ports.targets import Target
     from mailserver.values.address import Address
 
-# The door that answers; by name, since the hall imports no door.
+# The door that answers; by name, since the core imports no door.
 EXPLAIN_MODULE: Final = "smtp_relay.delivery.resolve.explain"
 
 AddressArgument = Annotated[

@@ -1,4 +1,4 @@
-"""The store as the rest of the hall and the doors see it: small abilities.
+"""The store as the rest of the core and the doors see it: small abilities.
 
 Each module holds one port, and the values that go with it.  Every call blocks,
 and returns values or octets, never a cursor: no statement, transaction or file

@@ -1,6 +1,6 @@
 """Children that a process forks and looks after: started, ended, due again, drained.
 
-Used twice: the hall process forks the doors' parents, and each of these forks
+Used twice: the fork server forks the doors' parents, and each of these forks
 its workers.  No thread, no loop and no database handle exists in either, so
 forking is safe at any time.
 """

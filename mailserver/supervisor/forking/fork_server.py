@@ -1,4 +1,4 @@
-"""The hall process: imports what the doors share once, and forks one parent for each door.
+"""The fork server: imports what the doors share once, and forks one parent for each door.
 
 Importing is most of the time and memory of a start; here it is paid once.  The
 first one is forked by `mailserver run`, which has imported most of it already;
@@ -31,7 +31,7 @@ PARENT_MARGIN_S = 1.0
 """A door's parent kills its workers after the drain time; this much later it is killed itself."""
 
 
-class Hall:
+class ForkServer:
     """Forks the doors' parents, brings back those that die, says when all are ready."""
 
     def __init__(self, orders: Orders, settings: Settings) -> None:
@@ -123,7 +123,7 @@ def main(common: Iterable[str] = ()) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     die_with_parent()
-    name_process("hall")
+    name_process("fork server")
     _import(common)
     orders = _take_orders()
     if orders is None or is_orphaned(orders.life_fd):
@@ -131,11 +131,11 @@ def main(common: Iterable[str] = ()) -> int:
     forget_environment()
     give_up(orders.user_id, orders.group_id)
     settings = Settings.model_validate(orders.settings)
-    configure(level=settings.log.level, log_format=settings.log.format, process="hall")
+    configure(level=settings.log.level, log_format=settings.log.format, process="fork server")
     _import(orders.common)
     gc.collect()
     gc.freeze()
-    Hall(orders, settings).run()
+    ForkServer(orders, settings).run()
     return 0
 
 

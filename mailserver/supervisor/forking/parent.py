@@ -1,6 +1,6 @@
 """The parent of one door: imports it once, forks its workers, brings back those that die.
 
-Forked by the hall process.  It drains on SIGTERM and when the hall process is
+Forked by the fork server.  It drains on SIGTERM and when the fork server is
 gone; what has not ended after the drain time is killed.
 """
 
@@ -54,7 +54,7 @@ class DoorParent:
         self._prepared: Any
 
     def run(self, tell_ready: Callable[[], None]) -> int:
-        """Until SIGTERM or the hall's end; returns when every worker is gone.
+        """Until SIGTERM or the fork server's end; returns when every worker is gone.
 
         Exit status 0 after a drain, 1 when the door could not be prepared.
         """
@@ -63,7 +63,7 @@ class DoorParent:
         try:
             self._door = cast("Door", importlib.import_module(self._orders.module))
             self._prepared = self._door.prepare(self._settings)
-        except Exception:  # noqa: BLE001 - the top of a process; the hall tries again
+        except Exception:  # noqa: BLE001 - the top of a process; the fork server tries again
             self._log.exception("door cannot be prepared", door=self._orders.name)
             return 1
         gc.collect()

@@ -1,8 +1,8 @@
 """Giving up: root, capabilities, the way back, and what others left in the environment.
 
 started as root            the supervisor stays root, to bind ports and to read keys;
-                           the hall process and all that it forks are the service user
-started as another user    everybody stays that user; capabilities to bind end at the hall
+                           the fork server and all that it forks are the service user
+started as another user    everybody stays that user; capabilities to bind end at the fork server
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A hall process as the supervisor holds it: started by us, or found waiting."""
+"""A fork server as the supervisor holds it: started by us, or found waiting."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Protocol
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.supervisor.orders import Orders, send_orders
 
-HALL_MODULE = "mailserver.supervisor.forking.fork_server"
+FORK_SERVER_MODULE = "mailserver.supervisor.forking.fork_server"
 
 
-class HallProcess(Protocol):
+class ForkServerProcess(Protocol):
     """A child of ours.  What it forks is in its process group."""
 
     @property
@@ -27,7 +27,7 @@ class HallProcess(Protocol):
 
 
 @dataclass(slots=True)
-class WaitingHall:
+class WaitingForkServer:
     """Forked before this program began, by the one that became it; `orders` is what it reads."""
 
     pid: int
@@ -41,12 +41,12 @@ class WaitingHall:
         return self._status
 
 
-def start_hall(orders: Orders) -> HallProcess:
+def start_fork_server(orders: Orders) -> ForkServerProcess:
     """A fresh one."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
-            python_command(HALL_MODULE),
+            python_command(FORK_SERVER_MODULE),
             stdin=theirs.fileno(),
             env=python_environment(),
             process_group=0,
@@ -55,7 +55,7 @@ def start_hall(orders: Orders) -> HallProcess:
     return process
 
 
-def employ_hall(waiting: WaitingHall, orders: Orders) -> HallProcess:
+def employ_fork_server(waiting: WaitingForkServer, orders: Orders) -> ForkServerProcess:
     """The one that waits."""
     _hand_over(waiting.orders, orders)
     return waiting

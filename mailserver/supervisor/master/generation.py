@@ -17,10 +17,10 @@ from mailserver.supervisor.board import Board, Slot, make_board_memory, slot_nam
 from mailserver.supervisor.forking.backoff import Backoff
 from mailserver.supervisor.forking.vigil import StopWatch, read_condition
 from mailserver.supervisor.master.fork_servers import (
-    HallProcess,
-    WaitingHall,
-    employ_hall,
-    start_hall,
+    ForkServerProcess,
+    WaitingForkServer,
+    employ_fork_server,
+    start_fork_server,
 )
 from mailserver.supervisor.master.keyring import Keyring
 from mailserver.supervisor.master.sockets import Sockets
@@ -29,7 +29,7 @@ from mailserver.supervisor.plan import ServicePlan
 
 READY = "ready"
 KILL_MARGIN_S = 2.0
-"""The hall process kills what does not drain; this much later it is killed itself."""
+"""The fork server kills what does not drain; this much later it is killed itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class Heritage:
 
 
 class Generation:
-    """A plan, and the hall process that runs it."""
+    """A plan, and the fork server that runs it."""
 
     def __init__(
-        self, plan: ServicePlan, heritage: Heritage, waiting: WaitingHall | None = None
+        self, plan: ServicePlan, heritage: Heritage, waiting: WaitingForkServer | None = None
     ) -> None:
         self.plan = plan
         self.is_ready = False
@@ -56,7 +56,7 @@ class Generation:
         self.status_fd: int | None = None
         self._heritage = heritage
         self._waiting = waiting
-        self._process: HallProcess | None = None
+        self._process: ForkServerProcess | None = None
         self._started_at_s = 0.0
         self._kill_at_s: float | None = None
         self._backoff = Backoff()
@@ -78,13 +78,13 @@ class Generation:
         return self._board.slots(now_s=time.monotonic())
 
     def start(self) -> None:
-        """Start the hall process; `status_fd` becomes readable when it has something to say."""
+        """Start the fork server; `status_fd` becomes readable when it has something to say."""
         status_read_fd, status_write_fd = os.pipe2(os.O_CLOEXEC)
         orders = self._orders(status_write_fd)
         if self._waiting is not None:
-            self._process, self._waiting = employ_hall(self._waiting, orders), None
+            self._process, self._waiting = employ_fork_server(self._waiting, orders), None
         else:
-            self._process = start_hall(orders)
+            self._process = start_fork_server(orders)
         os.close(status_write_fd)
         self.status_fd = status_read_fd
         self._started_at_s = time.monotonic()
@@ -147,14 +147,14 @@ class Generation:
                 os.kill(self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL, now, to the hall process and all that it forked."""
+        """SIGKILL, now, to the fork server and all that it forked."""
         self._kill_at_s = time.monotonic()
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def look(self, now_s: float) -> bool:
-        """True: the hall process was stopped for so long that it is killed; `reap` finds it.
+        """True: the fork server was stopped for so long that it is killed; `reap` finds it.
 
         What it forked hears of its end, finishes what is under way and makes room for the next.
         """

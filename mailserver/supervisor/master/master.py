@@ -24,7 +24,7 @@ from mailserver.supervisor import first_signals
 from mailserver.supervisor.forking.vigil import STOP_LOOK_S
 from mailserver.supervisor.limits import raise_descriptor_limit
 from mailserver.supervisor.master.events import Events
-from mailserver.supervisor.master.fork_servers import WaitingHall
+from mailserver.supervisor.master.fork_servers import WaitingForkServer
 from mailserver.supervisor.master.generation import Generation, Heritage
 from mailserver.supervisor.master.keyring import LOOK_S, Keyring
 from mailserver.supervisor.master.notify import notify, watchdog_s
@@ -44,7 +44,7 @@ class Master:
     """One service: its sockets, its generations, its end."""
 
     def __init__(
-        self, plan: ServicePlan, events: Events, waiting: WaitingHall | None = None
+        self, plan: ServicePlan, events: Events, waiting: WaitingForkServer | None = None
     ) -> None:
         self._events = events
         self._signals = SignalPipe([signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD])
@@ -120,7 +120,7 @@ class Master:
         self._halls_looked_at_s = now_s
         for generation in self._generations():
             if generation.look(now_s):
-                self._events.error("hall replaced: it was stopped", pid=generation.pid)
+                self._events.error("fork server replaced: it was stopped", pid=generation.pid)
 
     def _wait(self) -> None:
         ready_fds = {g.status_fd: g for g in self._generations() if g.status_fd is not None}
@@ -174,9 +174,9 @@ class Master:
             status = generation.reap()
             if status is not None and not generation.is_retired:
                 wait_s = round(generation.due_at_s - time.monotonic(), 3)
-                self._events.warning("hall died", status=status, back_in_s=wait_s)
+                self._events.warning("fork server died", status=status, back_in_s=wait_s)
                 if generation is self._coming:
-                    self._give_up(f"the hall process ended with status {status}")
+                    self._give_up(f"the fork server ended with status {status}")
         for generation in self._leaving:
             if generation.pid is None:
                 generation.forget()

@@ -1,6 +1,6 @@
 """The resolution of a next hop in words, for `mailserver route`: every look-up, nothing sent.
 
-The hall's command line loads this module by name and gets plain values back,
+The core's command line loads this module by name and gets plain values back,
 as it may not know the door's types.
 """
 
