@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import errors
-from psycopg.adapt import Loader
+from psycopg.adapt import AdaptersMap, Loader
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
@@ -36,6 +36,10 @@ IDLE_READERS: Final = 4
 _BROKEN: Final = (errors.IoError, errors.DataCorrupted, errors.IndexCorrupted)
 
 Connected = psycopg.Connection[Row]
+
+
+class UnheldText(StoreUnavailable):
+    """A NUL in a text, which PostgreSQL cannot hold."""
 
 
 class WriterConnection:
@@ -71,8 +75,8 @@ class PostgresEngine:
         try:
             with translated(), self._reader() as connection:
                 return run(connection, statement, parameters)
-        except UnicodeEncodeError:
-            return []  # half a character, from a peer: it stands in no row
+        except (UnicodeEncodeError, UnheldText):
+            return []  # half a character or a NUL, from a peer: it stands in no row
 
     @contextmanager
     def write_turn(self) -> Iterator[None]:
@@ -152,12 +156,8 @@ class PostgresEngine:
 def connect(conninfo: str, *, is_reader: bool = False) -> Connected:
     """A connection that takes and gives numbers, octets and text as SQLite's does."""
     connection: Connected = psycopg.connect(
-        conninfo, autocommit=True, cursor_factory=psycopg.RawCursor
+        conninfo, autocommit=True, cursor_factory=psycopg.RawCursor, context=_ADAPTED
     )
-    adapters = connection.adapters
-    adapters.register_dumper(int, Int8Dumper)
-    adapters.register_dumper(str, StrDumper)
-    adapters.register_loader("numeric", _Number)
     if is_reader:
         connection.execute(b"SET default_transaction_read_only = on")
     return connection
@@ -184,6 +184,8 @@ def _translate(error: psycopg.Error) -> Exception:
         return StoreFull(str(error))
     if isinstance(error, _BROKEN):
         return StoreBroken(str(error))
+    if isinstance(error, psycopg.DataError) and error.sqlstate is None:
+        return UnheldText(str(error))  # the driver's own: it was not sent
     if isinstance(error, psycopg.IntegrityError):
         return ConstraintBroken(str(error))
     return StoreUnavailable(str(error))
@@ -200,3 +202,21 @@ class _Number(Loader):
     def load(self, data: Any) -> int | float:
         number = Decimal(bytes(data).decode())
         return int(number) if number == number.to_integral_value() else float(number)
+
+
+def _adapters() -> AdaptersMap:
+    adapters = AdaptersMap(psycopg.adapters)
+    adapters.register_dumper(int, Int8Dumper)
+    adapters.register_dumper(str, StrDumper)
+    adapters.register_loader("numeric", _Number)
+    return adapters
+
+
+class _Context:
+    """What `psycopg` asks for types."""
+
+    adapters = _adapters()
+    connection = None
+
+
+_ADAPTED: Final = _Context()

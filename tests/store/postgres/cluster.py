@@ -61,7 +61,7 @@ def conninfo() -> str:
 
 def connect(database: str) -> psycopg.Connection[tuple[object, ...]]:
     """For what tests do behind a store's back."""
-    return psycopg.connect(f"{conninfo()} dbname={database}", autocommit=True)
+    return psycopg.Connection.connect(f"{conninfo()} dbname={database}", autocommit=True)
 
 
 def _start(folder: Path) -> None:

@@ -14,11 +14,16 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+import psycopg
+
 from mailserver.store.postgres.store import PostgresStore
+from tests.store.postgres import pooled
 from tests.store.postgres.cluster import FOLDER, connect, conninfo
 
 TEMPLATE: Final = "template_of_stores"
 _free: list[str] = []
+_sweepers: dict[str, psycopg.Connection[tuple[object, ...]]] = {}
+"""Kept open: a new connection would have to learn all tables first."""
 _numbers = count(1)
 
 _KEEP: Final = """
@@ -62,8 +67,10 @@ def new_database() -> str:
 
 def give_back(name: str) -> None:
     """Nobody needs it any more."""
-    with connect(name) as connection:
-        connection.execute("SELECT kept.empty()")
+    sweeper = _sweepers.get(name)
+    if sweeper is None:
+        sweeper = _sweepers[name] = connect(name)
+    sweeper.execute("SELECT kept.empty()")
     _free.append(name)
 
 
@@ -76,12 +83,22 @@ def copy_database(name: str) -> str:
 
 def replace_database(name: str, by: str) -> None:
     """It becomes a copy of another one."""
+    put_away(name)
     with connect("postgres") as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
     _make(name, by)
 
 
+def put_away(name: str) -> None:
+    """What the tests themselves have open of it, before it is copied, dropped or cut off."""
+    pooled.put_away(name)
+    sweeper = _sweepers.pop(name, None)
+    if sweeper is not None:
+        sweeper.close()
+
+
 def _make(name: str, template: str) -> None:
+    put_away(template)
     with connect("postgres") as connection:
         # A process that was killed a moment ago may still be leaving.
         connection.execute(
@@ -103,5 +120,6 @@ def _template() -> str:
                 PostgresStore(f"{server} dbname=unfinished", Path(folder) / "store").close()
             with connect("unfinished") as made:
                 made.execute(_KEEP.encode())
+            put_away("unfinished")
             connection.execute(f"ALTER DATABASE unfinished RENAME TO {TEMPLATE}".encode())
     return TEMPLATE
