@@ -11,7 +11,7 @@ from typing import Final
 
 from mailserver.demo.generator import make_academy
 from mailserver.directory.applying import apply_steps
-from mailserver.directory.deciding import decide, read_files
+from mailserver.directory.deciding.decide import decide, read_files
 from mailserver.directory.service import facts_of, quarantine_s
 from mailserver.settings.model import Settings
 from mailserver.store.ports.store import PeopleAndUnits

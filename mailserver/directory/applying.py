@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mailserver.directory.deciding.plan import Step
 from mailserver.directory.imports import Imports
-from mailserver.directory.plan import Step
 from mailserver.store.ports.imports import ImportRun
 
 SLICE: Final = 100

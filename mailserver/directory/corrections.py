@@ -13,11 +13,11 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from mailserver.directory.columns import ERROR, PERSON_COLUMNS, RowKind, field_of, is_named
-from mailserver.directory.plan import Refused, Step
-from mailserver.directory.problems import without_numen
-from mailserver.directory.shields import shielded_row
-from mailserver.directory.tables import Table
+from mailserver.directory.deciding.plan import Refused, Step
+from mailserver.directory.reading.columns import ERROR, PERSON_COLUMNS, RowKind, field_of, is_named
+from mailserver.directory.reading.problems import without_numen
+from mailserver.directory.reading.shields import shielded_row
+from mailserver.directory.reading.tables import Table
 from mailserver.store.ports.people import PersonDoc
 
 _MARK: Final = "\ufeff"  # spreadsheets read UTF-8 by it

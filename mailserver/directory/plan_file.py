@@ -22,8 +22,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mailserver.directory.plan import Act, ImportPlan, Step
-from mailserver.directory.problems import BadFile
+from mailserver.directory.deciding.plan import Act, ImportPlan, Step
+from mailserver.directory.reading.problems import BadFile
 from mailserver.store.documents import doc_as_json, doc_from_json
 from mailserver.store.ports.people import Change, Doc, PersonDoc, UnitDoc
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from mailserver.auth.numen_key import ensure_key, load_key
 from mailserver.auth.numens import numen_verifier
-from mailserver.directory.facts import ImportFacts, NumenDigests
+from mailserver.directory.deciding.facts import ImportFacts, NumenDigests
 from mailserver.directory.imports import Imports
 from mailserver.people.establishments import FILE_NAME, AliasRules, BadRules, parse_rules
 from mailserver.settings.model import Settings

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mailserver.directory.moves import Lives, take_steps
+from mailserver.directory.deciding.moves import Lives, take_steps
 from mailserver.keeper.chores import ChoreThread
 from mailserver.keeper.clock_watch import ClockWatch
 from mailserver.settings.model import MIB, Settings

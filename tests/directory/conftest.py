@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from mailserver.directory.applying import Applied, apply_steps, undo_run
-from mailserver.directory.deciding import decide, read_files
-from mailserver.directory.facts import ImportFacts, NumenDigests
-from mailserver.directory.plan import Act, ImportPlan
+from mailserver.directory.deciding.decide import decide, read_files
+from mailserver.directory.deciding.facts import ImportFacts, NumenDigests
+from mailserver.directory.deciding.plan import Act, ImportPlan
 from mailserver.people.establishments import FILE_NAME, parse_rules
 from mailserver.settings.template import read_config
 from mailserver.store.ports.people import Doc, PersonDoc, UnitDoc

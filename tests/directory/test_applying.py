@@ -14,7 +14,7 @@ import pytest
 from mailserver.demo.generator import make_academy
 from mailserver.directory import applying
 from mailserver.directory.applying import LaterRuns, OtherRun, apply_steps, count_undo, undo_run
-from mailserver.directory.plan import Act, ImportPlan, Step
+from mailserver.directory.deciding.plan import Act, ImportPlan, Step
 from mailserver.directory.plan_file import digest_of, read_plan, write_plan
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.people import Change, Life

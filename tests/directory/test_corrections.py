@@ -7,7 +7,7 @@ import io
 import json
 
 from mailserver.directory.corrections import correction_octets
-from mailserver.directory.deciding import read_files
+from mailserver.directory.deciding.decide import read_files
 from mailserver.store.ports.people import PersonDoc
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import numen, plan_of, put

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.directory.cells import Absence
-from mailserver.directory.life import Dates, decide_life
+from mailserver.directory.deciding.life import Dates, decide_life
+from mailserver.directory.reading.cells import Absence
 from mailserver.settings.load import load_settings
 from mailserver.store.open import open_store
 from mailserver.store.ports.people import Life

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.directory.plan import ImportPlan
+from mailserver.directory.deciding.plan import ImportPlan
 from mailserver.directory.plan_file import is_plan, read_plan, write_plan
-from mailserver.directory.problems import BadFile
+from mailserver.directory.reading.problems import BadFile
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import DOMAIN, NOW_S, UNITS, plan_of
 

@@ -19,7 +19,7 @@ import pytest
 
 from mailserver.auth.numen_key import load_key
 from mailserver.auth.numens import SLOW, numen_verifier
-from mailserver.directory.moves import take_steps
+from mailserver.directory.deciding.moves import take_steps
 from mailserver.settings.load import load_settings
 from mailserver.store.open import open_store
 from mailserver.store.ports.people import Life

@@ -18,8 +18,8 @@ from mailserver.cli.options import ConfigOption
 from mailserver.texts.plurals import counted
 
 if TYPE_CHECKING:
-    from mailserver.directory.letters import Pile
-    from mailserver.directory.letters_pdf import Server, Stationery
+    from mailserver.directory.letters.pages import Pile
+    from mailserver.directory.letters.pdf import Server, Stationery
     from mailserver.settings.model import Settings
     from mailserver.store.ports.store import PeopleAndUnits, Store
 
@@ -69,7 +69,7 @@ def letters(
 def _piles(
     store: Store, settings: Settings, *, code: str, only_new: bool, renew: bool
 ) -> list[Pile]:
-    from mailserver.directory.letters import gather, keep_used
+    from mailserver.directory.letters.pages import gather, keep_used
 
     piles = gather(
         store,
@@ -91,8 +91,8 @@ def _write(
     """How many pages."""
     from mailserver.auth.passwords import hash_password
     from mailserver.cli.directory.work import bar
-    from mailserver.directory.letters import give_passwords
-    from mailserver.directory.letters_pdf import draw_letters
+    from mailserver.directory.letters.pages import give_passwords
+    from mailserver.directory.letters.pdf import draw_letters
 
     now_s = time.time()
     with bar("passwords", _one_time_count(piles)) as step:
@@ -111,7 +111,7 @@ def _write(
 
 
 def _one_time_count(piles: list[Pile]) -> int:
-    from mailserver.directory.letters import Password
+    from mailserver.directory.letters.pages import Password
 
     return sum(one.password is Password.ONE_TIME for pile in piles for one in pile.letters)
 
@@ -138,7 +138,7 @@ def _replaced(path: Path) -> Iterator[BinaryIO]:
 def _stationery(
     people: PeopleAndUnits, settings: Settings, *, page: str, now_s: float
 ) -> Stationery:
-    from mailserver.directory.letters_pdf import Stationery
+    from mailserver.directory.letters.pdf import Stationery
     from mailserver.values.moments import day_words
 
     roots = people.child_units(None)
@@ -163,7 +163,7 @@ def _server(settings: Settings, *, implicit: str, other: str) -> Server:
     Raises:
         Mistake: the service listens on neither.
     """
-    from mailserver.directory.letters_pdf import Server
+    from mailserver.directory.letters.pdf import Server
     from mailserver.settings.listeners import wanted_listeners
 
     ports = {one.kind.name: one.bind.port for one in reversed(wanted_listeners(settings))}

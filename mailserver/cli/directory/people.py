@@ -54,7 +54,7 @@ def arrive(
     identifier: IdentifierArgument, *, on: OnOption = "", config: ConfigOption = None
 ) -> None:
     """Let somebody who is expected be present, at once or from a day on."""
-    from mailserver.directory import moves
+    from mailserver.directory.deciding import moves
 
     day = day_typed("--on", on)
 
@@ -79,7 +79,7 @@ def move(
 
     Whoever was correspondent of a unit that they leave is so no longer.
     """
-    from mailserver.directory import moves
+    from mailserver.directory.deciding import moves
     from mailserver.store.ports.people import PostDoc
 
     day = day_typed("--on", on)
@@ -122,7 +122,7 @@ def leave(
     config: ConfigOption = None,
 ) -> None:
     """Note a leave: they sign in and get mail as before, and are present again after it."""
-    from mailserver.directory import moves
+    from mailserver.directory.deciding import moves
 
     first, last = day_typed("--on", on), day_typed("--until", until)
     _act(
@@ -136,7 +136,7 @@ def leave(
 
 def come_back(identifier: IdentifierArgument, *, config: ConfigOption = None) -> None:
     """Let somebody be present again: after a leave, or because they do not leave after all."""
-    from mailserver.directory import moves
+    from mailserver.directory.deciding import moves
 
     _act(identifier, config, lambda _store, _settings, doc, _now_s: moves.come_back(doc))
 
@@ -149,7 +149,7 @@ def retire(
     Then they sign in no more; their mail is forwarded if they asked for it, for
     as long as `left_days` says; then the account is gone and its names are kept.
     """
-    from mailserver.directory import moves
+    from mailserver.directory.deciding import moves
 
     day = day_typed("--on", on)
     if day is None:
@@ -169,7 +169,7 @@ def retire(
 
 def _act(identifier: str, config: Path | None, decide: Decide, *, then: Then | None = None) -> None:
     """Read the document, decide, put it, and say what became of it."""
-    from mailserver.directory.moves import CannotMove, words
+    from mailserver.directory.deciding.moves import CannotMove, words
     from mailserver.store.ports.people import Change
 
     settings = read_settings(config)

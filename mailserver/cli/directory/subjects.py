@@ -89,8 +89,8 @@ def day_typed(option: str, text: str) -> date | None:
     Raises:
         Mistake: it is not a day.
     """
-    from mailserver.directory.cells import parse_day
-    from mailserver.directory.problems import BadCell
+    from mailserver.directory.reading.cells import parse_day
+    from mailserver.directory.reading.problems import BadCell
 
     try:
         return parse_day(text.strip())

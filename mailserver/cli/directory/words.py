@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mailserver.cli.directory.work import MadePlan
     from mailserver.directory.applying import Applied, Undone
-    from mailserver.directory.plan import Act, Step
+    from mailserver.directory.deciding.plan import Act, Step
     from mailserver.store.ports.imports import ImportRun
 
 SHOWN_STEPS: Final = 5
@@ -139,7 +139,7 @@ def run_facts(run: ImportRun) -> dict[str, Any]:
 
 
 def _print_counts(made: MadePlan) -> None:
-    from mailserver.directory.plan import Act
+    from mailserver.directory.deciding.plan import Act
 
     plan = made.plan
     units, people = plan.counts(units=True), plan.counts(units=False)
@@ -151,7 +151,7 @@ def _print_counts(made: MadePlan) -> None:
 
 
 def _by_act(made: MadePlan) -> dict[Act, list[Step]]:
-    from mailserver.directory.plan import Act
+    from mailserver.directory.deciding.plan import Act
 
     found: dict[Act, list[Step]] = {act: [] for act in Act}
     for step in made.plan.steps:

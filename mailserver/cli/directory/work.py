@@ -14,8 +14,8 @@ from mailserver.cli.mistake import Mistake
 
 if TYPE_CHECKING:
     from mailserver.directory.applying import Applied
-    from mailserver.directory.facts import ImportFacts
-    from mailserver.directory.plan import ImportPlan, Step
+    from mailserver.directory.deciding.facts import ImportFacts
+    from mailserver.directory.deciding.plan import ImportPlan, Step
     from mailserver.settings.model import Settings
     from mailserver.store.ports.store import PeopleAndUnits, Store
 
@@ -51,9 +51,9 @@ def make_plan(
     Raises:
         Mistake: a file cannot be read at all.
     """
-    from mailserver.directory.deciding import decide, read_files
+    from mailserver.directory.deciding.decide import decide, read_files
     from mailserver.directory.plan_file import write_plan
-    from mailserver.directory.problems import BadFile
+    from mailserver.directory.reading.problems import BadFile
 
     path, now_s = plan_path(files, out), moment_for(store.clock)
     try:
@@ -79,7 +79,7 @@ def load_plan(settings: Settings, path: Path) -> MadePlan:
         Mistake: it is no plan of this service.
     """
     from mailserver.directory.plan_file import digest_of, read_plan
-    from mailserver.directory.problems import BadFile
+    from mailserver.directory.reading.problems import BadFile
 
     octets = _octets_of(path)
     try:
@@ -210,7 +210,7 @@ def _write_corrections(tables: Sequence[object], plan: ImportPlan, path: Path) -
     """One file for each table with refused rows, beside the plan; an old one goes."""
     from mailserver.directory.corrections import correction_octets
     from mailserver.directory.plan_file import write_private
-    from mailserver.directory.tables import Table
+    from mailserver.directory.reading.tables import Table
 
     for number, table in enumerate(tables):
         assert isinstance(table, Table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.directory.plan import Act
+from mailserver.directory.deciding.plan import Act
 from mailserver.store.ports.people import UnitDoc
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import UNITS, acts, plan_of, put, unit, words

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.directory.problems import BadFile
-from mailserver.directory.tables import read_tables
+from mailserver.directory.reading.problems import BadFile
+from mailserver.directory.reading.tables import read_tables
 
 ROWS = [["numen", "nom", "prénom"], ["1", "Lefèvre", "Zoé"], ["2", 'Le "Gall"', "François"]]
 

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from mailserver.directory import moves
-from mailserver.directory.moves import CannotMove
+from mailserver.directory.deciding import moves
+from mailserver.directory.deciding.moves import CannotMove
 from mailserver.store.ports.people import Change, Conflict, Life, PersonDoc, PostDoc
 from mailserver.values.calendar import UTC_DAYS
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from mailserver.directory.columns import RowKind, known_count
-from mailserver.directory.problems import BadFile, told
+from mailserver.directory.reading.columns import RowKind, known_count
+from mailserver.directory.reading.problems import BadFile, told
 from mailserver.values.written import BadText, decode_text, plain
 
 DELIMITERS: Final = {";": ";", ",": ",", "\t": "tab"}

@@ -20,8 +20,8 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from mailserver.directory import letters_words as words
-from mailserver.directory.letters import Contact, Letter, Password, Pile
+from mailserver.directory.letters import words
+from mailserver.directory.letters.pages import Contact, Letter, Password, Pile
 from mailserver.store.ports.people import UnitDoc
 from mailserver.texts.catalogue import Language, Text
 

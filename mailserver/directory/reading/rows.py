@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from mailserver.directory import cells
-from mailserver.directory.columns import (
+from mailserver.directory.reading import cells
+from mailserver.directory.reading.columns import (
     ERROR,
     RECORD,
     RECORD_WORDS,
@@ -24,8 +24,8 @@ from mailserver.directory.columns import (
     kind_of,
     nearest,
 )
-from mailserver.directory.problems import BadFile, Problem, told
-from mailserver.directory.tables import Table, TextRow
+from mailserver.directory.reading.problems import BadFile, Problem, told
+from mailserver.directory.reading.tables import Table, TextRow
 from mailserver.texts.plurals import counted
 from mailserver.values.secret import Secret
 from mailserver.values.words import search_key

@@ -19,7 +19,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Final, Protocol, assert_never
 
-from mailserver.directory.life import leave as left_since
+from mailserver.directory.deciding.life import leave as left_since
 from mailserver.store.ports.people import Change, Conflict, Life, PersonDoc, PostDoc
 from mailserver.values.calendar import Calendar
 

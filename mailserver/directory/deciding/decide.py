@@ -10,15 +10,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mailserver.directory.columns import RowKind
-from mailserver.directory.facts import ImportFacts
+from mailserver.directory.deciding.facts import ImportFacts
+from mailserver.directory.deciding.naming import NameGiver
+from mailserver.directory.deciding.people import Identities, PeopleDecided, decide_people
+from mailserver.directory.deciding.plan import ImportPlan, Refused
+from mailserver.directory.deciding.units import UnitsDecided, decide_units
 from mailserver.directory.imports import Kept
-from mailserver.directory.naming import NameGiver
-from mailserver.directory.people import Identities, PeopleDecided, decide_people
-from mailserver.directory.plan import ImportPlan, Refused
-from mailserver.directory.rows import BadRow, PersonRow, Row, TableReader, UnitRow
-from mailserver.directory.tables import Table, read_tables
-from mailserver.directory.units import UnitsDecided, decide_units
+from mailserver.directory.reading.columns import RowKind
+from mailserver.directory.reading.rows import BadRow, PersonRow, Row, TableReader, UnitRow
+from mailserver.directory.reading.tables import Table, read_tables
 from mailserver.texts.plurals import counted
 
 _SHOWN_HEADERS: Final = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mailserver.directory.letters import Password
+from mailserver.directory.letters.pages import Password
 from mailserver.texts.catalogue import Text
 from mailserver.texts.plurals import Counted
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from mailserver.directory.letters import (
+from mailserver.directory.letters.pages import (
     Contact,
     Letter,
     Password,
@@ -17,7 +17,7 @@ from mailserver.directory.letters import (
     gather,
     give_passwords,
 )
-from mailserver.directory.letters_pdf import Server, Stationery, draw_letters
+from mailserver.directory.letters.pdf import Server, Stationery, draw_letters
 from mailserver.store.ports.accounts import AccountState, Credential
 from mailserver.store.ports.people import (
     Event,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.directory import cells
-from mailserver.directory.cells import Absence, read_cell
-from mailserver.directory.problems import told, without_numen
-from mailserver.directory.rows import PERSON_PARSERS, UNIT_PARSERS
+from mailserver.directory.reading import cells
+from mailserver.directory.reading.cells import Absence, read_cell
+from mailserver.directory.reading.problems import told, without_numen
+from mailserver.directory.reading.rows import PERSON_PARSERS, UNIT_PARSERS
 
 NUMEN = "13E0245678ABC"
 

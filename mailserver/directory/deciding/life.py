@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from mailserver.directory.cells import Absence
+from mailserver.directory.reading.cells import Absence
 from mailserver.store.ports.people import Life
 from mailserver.values.calendar import Calendar
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
 
-from mailserver.directory.life import SERVING
-from mailserver.directory.problems import Problem
-from mailserver.directory.rows import Origin
+from mailserver.directory.deciding.life import SERVING
+from mailserver.directory.reading.problems import Problem
+from mailserver.directory.reading.rows import Origin
 from mailserver.store.ports.people import Change, Doc, Life, PersonDoc, UnitDoc
 
 

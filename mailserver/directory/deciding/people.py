@@ -18,16 +18,16 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final
 
-from mailserver.directory.codes import Guesses, hint
-from mailserver.directory.facts import ImportFacts
+from mailserver.directory.deciding.facts import ImportFacts
+from mailserver.directory.deciding.life import SERVING, Dates, decide_life, leave
+from mailserver.directory.deciding.moves import with_posts
+from mailserver.directory.deciding.naming import Homonym, NameGiver
+from mailserver.directory.deciding.plan import Refused, Step, person_act
+from mailserver.directory.deciding.reasons import person_reasons
 from mailserver.directory.imports import Kept
-from mailserver.directory.life import SERVING, Dates, decide_life, leave
-from mailserver.directory.moves import with_posts
-from mailserver.directory.naming import Homonym, NameGiver
-from mailserver.directory.plan import Refused, Step, person_act
-from mailserver.directory.problems import Problem
-from mailserver.directory.reasons import person_reasons
-from mailserver.directory.rows import BadRow, Origin, PersonRow
+from mailserver.directory.reading.codes import Guesses, hint
+from mailserver.directory.reading.problems import Problem
+from mailserver.directory.reading.rows import BadRow, Origin, PersonRow
 from mailserver.people.names import address_base
 from mailserver.people.spelling import has_particle, name_doubt, name_fault
 from mailserver.store.ports.people import Change, Life, PersonDoc, PostDoc

@@ -13,9 +13,9 @@ from datetime import date
 from functools import lru_cache
 from typing import Final
 
-from mailserver.directory.columns import KIND_WORDS, LANGUAGE_WORDS, NO_WORDS, YES_WORDS
-from mailserver.directory.problems import BadCell, holds_numen, told
-from mailserver.directory.shields import is_shielded
+from mailserver.directory.reading.columns import KIND_WORDS, LANGUAGE_WORDS, NO_WORDS, YES_WORDS
+from mailserver.directory.reading.problems import BadCell, holds_numen, told
+from mailserver.directory.reading.shields import is_shielded
 from mailserver.people.spelling import name_fault
 from mailserver.people.uai import BadUai, parse_uai
 from mailserver.values.numen import parse_numen

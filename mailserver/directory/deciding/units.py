@@ -20,14 +20,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from mailserver.directory.codes import Guesses, hint
-from mailserver.directory.facts import ImportFacts
+from mailserver.directory.deciding.facts import ImportFacts
+from mailserver.directory.deciding.naming import Homonym, NameGiver
+from mailserver.directory.deciding.plan import Refused, Step, unit_act
+from mailserver.directory.deciding.reasons import unit_reasons
 from mailserver.directory.imports import Kept
-from mailserver.directory.naming import Homonym, NameGiver
-from mailserver.directory.plan import Refused, Step, unit_act
-from mailserver.directory.problems import Problem
-from mailserver.directory.reasons import unit_reasons
-from mailserver.directory.rows import Origin, UnitRow
+from mailserver.directory.reading.codes import Guesses, hint
+from mailserver.directory.reading.problems import Problem
+from mailserver.directory.reading.rows import Origin, UnitRow
 from mailserver.people.reserved import is_reserved
 from mailserver.people.uai import find_lookalike, has_letter, official_locals
 from mailserver.store.ports.people import Change, UnitDoc

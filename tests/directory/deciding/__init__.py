@@ -1,0 +1,1 @@
+"""mailserver/directory/deciding, tested."""

@@ -1,0 +1,1 @@
+"""mailserver/directory/letters, tested."""
