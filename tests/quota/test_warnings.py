@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mailserver.store.ports.accounts import Account
 from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Removal
 from mailserver.store.sqlite.store import SqliteStore
+from mailserver.texts.catalogue import Language
 from mailserver.values.ids import Uid
 from mailserver.values.organisation import Organisation
 from tests.store.letters import NOW_S, accept, letter, person, uids_of
@@ -29,10 +31,10 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     store.close()
 
 
-def warner(store: Store, *, quota: int = 20) -> QuotaWarner:
+def warner(store: Store, *, quota: int = 20, language: Language = "fr") -> QuotaWarner:
     classes = Classes([ClassSettings(name="default", quota_messages=quota)], grace_percent=110)
     organisation = Organisation(hostname="mail.ac-exemple.fr", domain="ac-exemple.fr")
-    return QuotaWarner(store, classes, organisation, "fr", draw=lambda count: b"r" * count)
+    return QuotaWarner(store, classes, organisation, language, draw=lambda count: b"r" * count)
 
 
 def fill(store: Store, account: Account, count: int) -> None:
@@ -105,4 +107,33 @@ def test_the_letter_is_in_the_readers_language(store: SqliteStore) -> None:
     assert message.octets is not None
     assert b"est remplie =C3=A0 85 %" in message.octets
     assert b"Auto-Submitted: auto-generated" in message.octets
+    message.close()
+
+
+@pytest.mark.parametrize(
+    ("own", "of_the_service", "said"),
+    [
+        ("fr", "en", b"est remplie"),
+        ("en", "fr", b"is 85 % full"),
+        ("", "fr", b"est remplie"),
+        ("", "en", b"is 85 % full"),
+        ("de", "en", b"is 85 % full"),
+    ],
+)
+def test_who_has_chosen_a_language_is_told_in_it_and_others_in_the_services(
+    store: SqliteStore,
+    monkeypatch: pytest.MonkeyPatch,
+    own: str,
+    of_the_service: Language,
+    said: bytes,
+) -> None:
+    account = person(store, "fmarot", addresses=[ADDRESS])
+    fill(store, account, 17)
+    usages = [replace(one, language=own) for one in store.people.list_usage()]
+    monkeypatch.setattr(store.people, "list_usage", lambda: iter(usages))
+    warner(store, language=of_the_service).step(now_s=NOW_S, clock_s=NOW_S)
+    message = store.mail.fetch(account.inbox_id, Uid(uids_of(store, account.inbox_id)[-1]))
+    assert message is not None
+    assert message.octets is not None
+    assert said in message.octets
     message.close()
