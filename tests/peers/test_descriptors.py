@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 
+import pytest
+
+from mailserver.peers import descriptors
 from mailserver.peers.descriptors import Spares
 
 
@@ -42,3 +46,54 @@ def in_a_process_with(limit: int, spares: int) -> list[bool]:
 
 def test_when_none_is_left_the_spares_are_let_go_and_taken_back() -> None:
     assert in_a_process_with(40, 8) == [False, True, False]
+
+
+class Table:
+    """In place of `os`: a process that may have so many descriptors."""
+
+    devnull, O_RDONLY, O_CLOEXEC = os.devnull, os.O_RDONLY, os.O_CLOEXEC
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def open(self, _path: str, flags: int) -> int:
+        assert flags & os.O_CLOEXEC
+        if self.room == 0:
+            raise OSError(errno.EMFILE, "too many open files")
+        self.room -= 1
+        return 1000
+
+    def close(self, _fd: int) -> None:
+        self.room += 1
+
+
+def test_all_of_them_are_back_or_none_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(10)
+    monkeypatch.setattr(descriptors, "os", table)
+    kept = Spares(4)
+    assert (kept.is_short, table.room) == (False, 6)
+    assert not kept.look()
+    assert table.room == 6  # what it tried is given back
+    table.room = 0
+    assert kept.look()
+    assert table.room == 4  # let go
+    table.room = 3
+    assert kept.look()
+    assert table.room == 3  # too few, so none is held
+    table.room = 4
+    assert not kept.look()
+    assert table.room == 0
+    kept.close()
+    assert table.room == 4
+
+
+def test_who_begins_without_room_is_short_from_the_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = Table(2)
+    monkeypatch.setattr(descriptors, "os", table)
+    kept = Spares(4)
+    assert kept.is_short
+    assert table.room == 2
+    table.room = 9
+    assert not kept.look()

@@ -51,3 +51,13 @@ def test_a_slip_is_only_a_mistake(line: bytes) -> None:
 @given(st.sampled_from(OURS), st.binary(max_size=80))
 def test_whatever_follows_no_command_of_ours_begins_foreign(word: bytes, rest: bytes) -> None:
     assert not begins_foreign(word + b" " + rest)
+
+
+@pytest.mark.parametrize("first", [*range(0x80, 0x100), *b"AZaz \t\r\n"])
+def test_a_slip_of_a_keyboard_in_any_language_is_no_foreign_protocol(first: int) -> None:
+    assert not begins_foreign(bytes([first]) + b"x")
+
+
+@pytest.mark.parametrize("first", [0x00, 0x16, 0x1F, *b"!*+{[@0`~", 0x7F])
+def test_no_command_begins_with_a_control_a_digit_or_a_sign(first: int) -> None:
+    assert begins_foreign(bytes([first]) + b"x")

@@ -124,3 +124,17 @@ def test_a_block_brings_so_much_within_an_hour(ledger: Ledger, clock: Clock) -> 
     assert not here.brings_too_much(OTHER)
     clock.now_s += WINDOW_S + 1
     assert not here.brings_too_much(PEER)
+
+
+def test_what_a_block_brought_counts_for_one_hour(ledger: Ledger, clock: Clock) -> None:
+    guessers = Guessers(ledger, most=MOST, most_accepted=5, clock_s=clock, wall_s=clock)
+    guessers.note_accepted(PEER, 5)
+    assert not guessers.brings_too_much(PEER)
+    guessers.note_accepted(PEER, 1)
+    guessers.note_unknown(PEER)  # written, and read from there
+    assert guessers.brings_too_much(PEER)
+    assert not guessers.brings_too_much(OTHER)
+    clock.now_s += WINDOW_S
+    assert not guessers.brings_too_much(PEER)
+    clock.now_s -= 3 * WINDOW_S  # it was ahead
+    assert not guessers.brings_too_much(PEER)

@@ -58,3 +58,18 @@ def test_who_has_no_address_has_no_block() -> None:
     refusals.note(Why.COMMAND, "")
     (one,) = read_refused(refusals.counters())
     assert one.block == ""
+
+
+def test_who_is_counted_already_makes_nobody_be_forgotten() -> None:
+    refusals = Refusals()
+    for n in range(MOST_BLOCKS):
+        refusals.note(Why.PASSWORD, f"10.{n // 256}.{n % 256}.1")
+    for _ in range(3):
+        refusals.note(Why.PASSWORD, "10.0.7.1")
+    assert len(refusals._by_block) == MOST_BLOCKS
+    (told,) = read_refused(refusals.counters())
+    assert (told.block, told.block_count) == ("10.0.7.0/24", 4.0)
+    refusals.note(Why.PASSWORD, "11.0.0.1")
+    assert len(refusals._by_block) < MOST_BLOCKS
+    (told,) = read_refused(refusals.counters())
+    assert (told.block, told.block_count) == ("10.0.7.0/24", 4.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.peers.board import Board
-from mailserver.peers.seats import LONG_IDLE_S, LOOK_AGAIN_S, Refusal, Seat, Seats
+from mailserver.peers.seats import LONG_IDLE_S, LOOK_AGAIN_S, Refusal, Seat, Seats, says_who
 from mailserver.settings.model import ConnectionsSettings
 from mailserver.values.ids import AccountId
+from mailserver.values.ip import parse_ip
 
 NOW_S = 1000.0
 LISTENERS = ("mx", "submission", "submissions")
@@ -218,3 +220,52 @@ def test_whatever_comes_and_goes_nothing_is_left_of_it(came: list[tuple[str, boo
     taken = house.seats._taken
     assert (len(house.seats), taken.blocks, taken.accounts, taken.known) == (0, {}, {}, 0)
     assert not any(taken.listeners.values())
+
+
+def test_an_account_counts_what_is_left_of_it_when_some_leave() -> None:
+    """Else who comes and goes would have any number by account, and none by block."""
+    house = House(per_account=2)
+    seats = house.crowd(4)
+    for seat in seats[:2]:
+        house.seats.sign_in(seat, AccountId(7))
+    house.seats.leave(seats[0])
+    for seat in seats[2:]:
+        house.seats.sign_in(seat, AccountId(7))
+    assert [seat.account_id for seat in seats] == [7, 7, 7, None]
+    house.seats.leave(seats[1])
+    house.seats.leave(seats[2])
+    house.seats.sign_in(seats[3], AccountId(7))
+    assert seats[3].account_id == 7
+
+
+def test_an_address_says_who_connects_unless_it_is_trusted_or_a_gateway() -> None:
+    networks = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
+    ask = says_who(networks, {parse_ip("203.0.113.1")})
+    said = {peer: ask(peer) for peer in ("203.0.113.1", "203.0.113.2", "10.1.2.3", "2001:db8::1")}
+    assert said == {
+        "203.0.113.1": False, "203.0.113.2": True, "10.1.2.3": False, "2001:db8::1": False
+    }  # fmt: skip
+    assert says_who(())(STRANGER)
+
+
+def test_nobody_is_known_where_nobody_asks_who_is() -> None:
+    """The share for people who are known is not for everybody by default."""
+    seats = Seats(
+        ConnectionsSettings(per_block=50, per_known_block=120),
+        most=100, listeners=("mx",), board=Board(None, now_s=NOW_S),
+    )  # fmt: skip
+    came = [seats.admit(Someone(), listener="mx", peer=STRANGER, now_s=NOW_S) for _ in range(60)]
+    assert sum(isinstance(one, Seat) for one in came) == 50
+
+
+@pytest.mark.parametrize(("listeners", "places"), [(("mx",), 80), (("mx", "submission"), 70)])
+def test_a_share_is_kept_for_each_other_listener_and_for_the_known(
+    listeners: tuple[str, ...], places: int
+) -> None:
+    seats = Seats(
+        ConnectionsSettings(per_block=1000, per_known_block=1000),
+        most=100, listeners=listeners, board=Board(None, now_s=NOW_S),
+    )  # fmt: skip
+    busy = Someone(idle_since_s=None)
+    came = [seats.admit(busy, listener="mx", peer=STRANGER, now_s=NOW_S) for _ in range(100)]
+    assert sum(isinstance(one, Seat) for one in came) == places

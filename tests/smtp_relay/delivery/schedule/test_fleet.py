@@ -99,18 +99,17 @@ def test_a_site_without_a_connection_gets_one_while_the_others_are_at_work() -> 
     assert all(site.waiting_count for site in rich)
 
 
-def test_who_has_most_gives_one_up() -> None:
+@pytest.mark.parametrize("is_idle", [False, True])
+def test_who_has_most_gives_one_up(is_idle: bool) -> None:
     agent = Agent(most=6, of_one=6)
-    (one,) = [agent.site("a.test", 50)]
-    agent.feed(one)
-    assert sizes(one) == [3]  # never more than half
-    few = [agent.site(name, 1) for name in ("b.test", "c.test", "d.test")]
-    agent.feed(*few)
+    sites = [agent.site(name, waiting) for name, waiting in (("b.test", 2), ("a.test", 50))]
+    agent.feed(*sites, last := agent.site("c.test", 1))
+    assert sizes(*sites, last) == [2, 3, 1]  # never more than half
     agent.open_all()
-    for site in (one, *few):
+    for site in () if is_idle else (*sites, last):
         agent.carry(site)
     agent.orders.clear()
-    agent.feed(agent.site("e.test", 1))
+    agent.feed(agent.site("d.test", 1))
     assert agent.closing() == ["a.test"]
 
 
