@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -16,11 +16,13 @@ from mailserver.store.ports.shared.locks import MaildropLocks
 from mailserver.store.ports.store import Store
 from mailserver.values.ids import AccountId, ListId, MailboxId, Uid
 from mailserver.values.message import FiledBody
+from smtp_relay.delivery.reports.maker import Owners, PeopleAndOutsiders
 from smtp_relay.inbound.store import DoorAccounts, DoorPeople
 from tests.lists.fakes import FakeLists, mailing_list
 from tests.pop3_store import fakes as pop3
 from tests.smtp_relay.delivery.reports import report_house
 from tests.smtp_relay.inbound import fakes as inbound
+from tests.store.crowd import made, teacher
 from tests.store.letters import NOW_S, accept, letter_to, people, person
 
 BODIES = (b"Subject: un\r\n\r\n.dot\r\n", b"Subject: deux\r\n\r\nno end", b"")
@@ -281,3 +283,57 @@ def test_events_come_back_the_latest_first(addressed: Addressed) -> None:
     assert people.read_class(marie) == ""
     assert people.answerable_for("nobody", now_s=NOW_S) == []
     assert people.find_outside([inbound.DOMAIN]).domains == {}
+
+
+# --- whom reports are for ---------------------------------------------------------------
+
+
+@dataclass
+class Told:
+    """One who is told, and a postmaster."""
+
+    accounts: Owners
+    people: PeopleAndOutsiders
+
+
+MARIE = f"marie@{report_house.DOMAIN}"
+
+
+def told_of_store(store: Store) -> Told:
+    made(store, replace(teacher("mdupont"), addresses=(MARIE,)))
+    person(store, "postmaster")
+    return Told(store.accounts, store.people)
+
+
+def told_by_the_reporter(_store: Store) -> Told:
+    fake = report_house.FakeStore()
+    return Told(fake, fake)
+
+
+@pytest.fixture(params=[told_of_store, told_by_the_reporter])
+def told(request: pytest.FixtureRequest, store: Store) -> Told:
+    found: Told = request.param(store)
+    return found
+
+
+def test_who_is_told_is_one_account_with_one_mailbox(told: Told) -> None:
+    sign_in = told.accounts.find_sign_in(MARIE)
+    assert sign_in is not None
+    assert sign_in.inbox_id == told.accounts.find_mailbox(MARIE)
+    assert sign_in.credential.account_id == sign_in.account_id
+    one = told.people.find_person(sign_in.identifier)
+    assert one is not None
+    assert (one.account_id, one.identifier) == (sign_in.account_id, sign_in.identifier)
+    assert (one.language, one.address) == ("", MARIE)
+    postmaster = told.accounts.find_account("postmaster")
+    assert postmaster is not None
+    assert postmaster.inbox_id != sign_in.inbox_id
+    assert postmaster.account_id != sign_in.account_id
+
+
+def test_nobody_is_told_in_the_place_of_another(told: Told) -> None:
+    assert told.accounts.find_mailbox("nobody@ac-exemple.fr") is None
+    assert told.accounts.find_sign_in("nobody@ac-exemple.fr") is None
+    assert told.accounts.find_account("nobody") is None
+    assert told.people.find_person("nobody") is None
+    assert told.people.find_outside([report_house.DOMAIN]).domains == {}

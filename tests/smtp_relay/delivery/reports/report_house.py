@@ -170,6 +170,8 @@ class FakeStore(OneObject):
         return self.mailboxes.get(address_key)
 
     def find_account(self, identifier: str) -> Account | None:
+        if identifier != "postmaster":
+            return None
         return Account(
             account_id=AccountId(1),
             identifier=identifier,
@@ -196,6 +198,8 @@ class FakeStore(OneObject):
         )
 
     def find_person(self, identifier: str) -> Person | None:
+        if identifier not in self.mailboxes:
+            return None
         return Person(
             account_id=AccountId(2),
             kind=Kind.PERSON,
