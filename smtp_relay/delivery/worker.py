@@ -41,9 +41,9 @@ from mailserver.supervisor.upkeep import Upkeep
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.reports import DANE_STATE, source_name
 from mailserver.values.ids import AgentId, make_accept_id
-from smtp_relay.delivery.agent.agent import Agent, Means
-from smtp_relay.delivery.agent.connections import OpenConnection
-from smtp_relay.delivery.agent.tenure import Tenure
+from smtp_relay.delivery.agent.agent import Agent
+from smtp_relay.delivery.agent.leases import Tenure
+from smtp_relay.delivery.agent.means import Means, OpenConnection
 from smtp_relay.delivery.agent.timekeeper import SLICE_COPIES, Timekeeper
 from smtp_relay.delivery.client.connection import Connection, ConnectionListener, open_connection
 from smtp_relay.delivery.client.options import ConnectionOptions, make_times

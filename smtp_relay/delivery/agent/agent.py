@@ -5,47 +5,31 @@
                            +------- facts ----------+
 
 Everything happens on the loop's own thread, by call-backs: no task and no
-future for a message.  What is durable goes through the committer: leases and
-notes from here, what became of copies by way of `settling`.
+future for a message.  What is durable goes through the committer (`leases`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Final, Protocol, assert_never
+from collections import Counter, deque
+from collections.abc import Coroutine, Sequence
+from typing import Final, assert_never
 
 from mailserver.lists.addresses import PREFIX_OF_HOP
-from mailserver.store.commit import Submitter
-from mailserver.store.ports.bodies import BodyLost
 from mailserver.store.ports.errors import StoreError
-from mailserver.store.ports.queue import (
-    DueDestination,
-    HopNote,
-    Lease,
-    Leased,
-    LeasedCopy,
-    Queue,
-    QueuedMessage,
-)
-from mailserver.store.ports.writes import Outcome
+from mailserver.store.ports.queue import QueuedMessage
 from mailserver.telemetry.log import get_log
-from mailserver.values.ids import AgentId, DestinationId
-from mailserver.values.message import HOLDS_NUL
-from smtp_relay.delivery.agent.connections import AgentConnection, OpenConnection
-from smtp_relay.delivery.agent.read_ahead import ReadAhead
-from smtp_relay.delivery.agent.settling import Settler
-from smtp_relay.delivery.lists.one_click import HeadFor
+from mailserver.values.ids import AgentId
+from smtp_relay.delivery.agent.leases import Leasing, ReadAhead, Settler
+from smtp_relay.delivery.agent.means import Means, OpenConnection
+from smtp_relay.delivery.agent.unsent import Unsent
+from smtp_relay.delivery.client.connection import Connection
 from smtp_relay.delivery.plan import Resolution, Unroutable
 from smtp_relay.delivery.schedule.dispatch import Dispatch
 from smtp_relay.delivery.schedule.orders import (
     Ask,
     Close,
-    Fate,
     Give,
     Note,
     Open,
@@ -54,22 +38,22 @@ from smtp_relay.delivery.schedule.orders import (
     Resolve,
     Result,
     Settle,
-    Trouble,
     Warn,
 )
 from smtp_relay.delivery.schedule.outcomes import (
-    Judge,
     excess_of,
-    given_back,
-    held,
-    lost,
     may_any_go_on,
     onward_of,
     result_of,
     trouble_of,
-    unroutable,
 )
-from smtp_relay.delivery.verdicts import ConnectionFailure, Transaction, Verdict
+from smtp_relay.delivery.verdicts import (
+    ConnectionFacts,
+    ConnectionFailure,
+    Phase,
+    Transaction,
+    Verdict,
+)
 
 LOOK_AT_MOST_S: Final = 0.02  # each commit of the receiving side wakes us
 POLL_S: Final = 1.0
@@ -77,41 +61,9 @@ TICK_S: Final = 0.1
 DUE_MARGIN: Final = 200
 _WAKEUP_OCTETS: Final = 65_536
 
-_HAS_NUL = Trouble(status="5.6.0", words=f"it was not sent: {HOLDS_NUL}")
-_NO_BODY = Trouble(status="4.3.0", words="the message could not be read from our own store")
 _BUG = Unroutable(
     next_hop="", is_permanent=False, status="4.3.0", words="the way could not be looked up"
 )
-
-
-class Resolutions(Protocol):
-    """What the agent asks of the resolver."""
-
-    async def find(self, next_hop: str) -> Resolution: ...
-
-    def forget(self, next_hop: str) -> None:
-        """Look again at the next `find`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What the agent works with.
-
-    wall_s: Unix time.  told: reports may be owed now, by a settlement or by whoever woke us.
-    expand: gets the destinations that are lists; they have no hosts to be found.
-    head_for: of a copy that leaves under a sender of its own; None: as it is kept.
-    """
-
-    store: Queue
-    writer: Submitter
-    resolutions: Resolutions
-    open_connection: OpenConnection
-    judge: Judge
-    wall_s: Callable[[], float]
-    told: Callable[[], None]
-    expand: Callable[[Sequence[DueDestination]], None] = lambda _lists: None
-    head_for: HeadFor | None = None
 
 
 class Agent:
@@ -139,8 +91,9 @@ class Agent:
             told=means.told,
             settled=self._settled,
         )
+        self._unsent = Unsent(means, self._settler)
         self._messages = ReadAhead(means.store)
-        self._open_writes = 0
+        self._leasing = Leasing(loop, agent_id, dispatch, means, self._messages, run=self._run)
         self._is_running = False
         self._is_draining = False
         self._is_look_planned = False
@@ -171,7 +124,7 @@ class Agent:
     @property
     def is_done(self) -> bool:
         """After `drain`: nothing is on the way any more, neither out nor to the disk."""
-        return not (self._connections or self._open_writes) and self._settler.is_done
+        return not (self._connections or self._leasing.open_count) and self._settler.is_done
 
     @property
     def counters(self) -> Counter[str]:
@@ -213,7 +166,7 @@ class Agent:
         lists = [one for one in found if one.next_hop.startswith(PREFIX_OF_HOP)]
         if lists:
             self._means.expand(lists)
-            found = [one for one in found if one not in lists]
+            found = [one for one in found if not one.next_hop.startswith(PREFIX_OF_HOP)]
         self._dispatch.due(found, self._loop.time())
         self._run()
 
@@ -247,7 +200,7 @@ class Agent:
             case Give():
                 self._give(order.number, order.batch)
             case Ask():
-                self._ask(order.destination_id, order.limit)
+                self._leasing.ask(order)
             case Open():
                 self._connections[order.number] = AgentConnection(
                     self, self._means.open_connection, order
@@ -258,9 +211,9 @@ class Agent:
             case Resolve():
                 self._spawn(self._find(order))
             case Settle():
-                self._settle_unsent(order)
+                self._unsent.settle(order)
             case Note():
-                self._note(order)
+                self._leasing.note(order)
             case Warn():
                 self._log.warning(order.event, host=order.host, words=order.words)
             case _:
@@ -280,43 +233,6 @@ class Agent:
         self._dispatch.resolved(order.destination_id, resolution, self._loop.time())
         self._run()
 
-    def _ask(self, destination_id: DestinationId, limit: int) -> None:
-        wanted = Lease(
-            agent_id=self._agent_id,
-            destination_id=destination_id,
-            limit=limit,
-            now_s=self._means.wall_s(),
-        )
-        self._write(wanted, lambda outcome: self._leased(destination_id, outcome))
-
-    def _leased(self, destination_id: DestinationId, outcome: Outcome) -> None:
-        if isinstance(outcome, Leased):
-            next_s = outcome.next_due_at_s
-            has_more = next_s is not None and next_s <= self._means.wall_s()
-            self._messages.expect(copy.ref.message_id for copy in outcome.copies)
-            self._dispatch.leased(
-                destination_id, outcome.copies, has_more=has_more, now_s=self._loop.time()
-            )
-        else:
-            self._dispatch.lease_failed(destination_id)
-
-    def _note(self, order: Note) -> None:
-        now_s = self._means.wall_s()
-        failed = order.failure_count
-        judge = self._means.judge
-        until_s = judge.schedule.next_try(failed, now_s=now_s, chance=judge.chance())
-        note = HopNote(
-            destination_id=order.destination_id,
-            not_before_s=until_s if failed else 0.0,
-            failure_count=failed,
-            error=order.error,
-            at_s=now_s,
-        )
-        if failed:
-            self._means.resolutions.forget(order.next_hop)
-            self._log.info("next hop rests", next_hop=order.next_hop, error=order.error)
-        self._write(note, lambda _outcome: self._dispatch.hop_noted(order.destination_id))
-
     # --- transactions -------------------------------------------------------------------------
 
     def _give(self, number: int, batch: RecipientBatch) -> None:
@@ -331,21 +247,15 @@ class Agent:
 
     def _opened(self, batch: RecipientBatch) -> QueuedMessage | None:
         """None: our store does not give it, or no server has to take it; that is settled."""
-        trouble, message = _NO_BODY, None
         try:
             message = self._messages.open(batch.message_id)
-        except BodyLost as error:  # the store has said so in the log
-            self._settler.add(lost(batch.copies, error.fault, self._means.wall_s()))
-            return None
         except StoreError as error:
-            trouble = replace(_NO_BODY, words=f"{_NO_BODY.words}: {error}")
-            self._log.error("message not read", message=batch.message_id, error=str(error))
-        wall_s = self._means.wall_s()
+            self._unsent.not_read(batch, error)
+            return None
         if message is None:
-            self._settler.add(self._means.judge.unsent(batch.copies, trouble, wall_s))
+            self._unsent.not_read(batch, None)
         elif message.has_nul:
-            message.close()
-            self._settler.add(unroutable(batch.copies, _HAS_NUL, message.reverse_path, wall_s))
+            self._unsent.has_nul(batch, message)
             return None
         return message
 
@@ -394,44 +304,95 @@ class Agent:
         self._dispatch.connection_ended(connection.number, failure, untouched, self._loop.time())
         self._run()
 
-    # --- what is written --------------------------------------------------------------------
-
     def _settled(self, copy_count: int) -> None:
         self._dispatch.settled(copy_count, self._loop.time())
         self._run()
 
-    def _settle_unsent(self, order: Settle) -> None:
-        now_s = self._means.wall_s()
-        trouble = order.trouble or _NO_BODY
-        match order.fate:
-            case Fate.GIVE_BACK:
-                self._settler.add(given_back(order.copies, order.trouble, now_s))
-                self._settler.flush()  # they may be leased next
-            case Fate.HOLD:
-                self._settler.add(held(order.copies, trouble.words))
-            case Fate.DEFER:
-                self._settler.add(self._means.judge.unsent(order.copies, trouble, now_s))
-            case Fate.RETURN:
-                self._return(order.copies, trouble, now_s)
 
-    def _return(self, copies: Sequence[LeasedCopy], trouble: Trouble, now_s: float) -> None:
-        """Whom to tell stands with the message."""
-        for message_id, some in groupby(copies, key=lambda copy: copy.ref.message_id):
-            try:
-                message = self._means.store.open_queued(message_id, without_body=True)
-            except StoreError:
-                message = None
-            if message is None:
-                self._settler.add(self._means.judge.unsent(some, _NO_BODY, now_s))
-                continue
-            message.close()
-            self._settler.add(unroutable(some, trouble, message.reverse_path, now_s))
+class AgentConnection:
+    """Opened in a task of its own, then call-backs; knows each transaction's batch, in order."""
 
-    def _write(self, write: Lease | HopNote, done: Callable[[Outcome], None]) -> None:
-        self._open_writes += 1
-        self._means.writer.submit(write, lambda outcome: self._written(done, outcome))
+    def __init__(self, owner: Agent, open_connection: OpenConnection, order: Open) -> None:
+        self.number = order.number
+        self.facts = ConnectionFacts(hop=order.hop, address=order.address, tls="")
+        self._owner = owner
+        self._open_connection = open_connection
+        self._order = order
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_closing = False
+        self._load: deque[tuple[Transaction, RecipientBatch]] = deque()
 
-    def _written(self, done: Callable[[Outcome], None], outcome: Outcome) -> None:
-        self._open_writes -= 1
-        done(outcome)
-        self._run()
+    async def open(self) -> None:
+        """Told to the owner either as opened or as lost."""
+        self._task = asyncio.current_task()
+        try:
+            connection = await self._open_connection(self._order, self)
+        except ConnectionFailure as failure:
+            self._owner.connection_ended(self, failure, ())
+            return
+        except asyncio.CancelledError:
+            self._owner.connection_ended(self, None, ())
+            return
+        except Exception as error:  # noqa: BLE001 - the top of a task
+            get_log("delivery").error("connection not opened", exc_info=error)
+            ours = _ended(Phase.CONNECT, "4.3.0", "our own failure, see the log")
+            self._owner.connection_ended(self, ours, ())
+            return
+        if not connection.has_room:  # it ended before this task had its turn
+            self._owner.connection_ended(
+                self, _ended(Phase.GREETING, "4.4.2", "the host hung up"), ()
+            )
+            return
+        self._task, self._connection, self.facts = None, connection, connection.facts
+        self._owner.connection_opened(self)
+        if self._is_closing:
+            connection.close()
+
+    def offer(self, transaction: Transaction, batch: RecipientBatch) -> None:
+        connection = self._connection
+        if connection is None or not connection.has_room:
+            # It is being lost, or takes no more: what is offered goes elsewhere.
+            transaction.message.close()
+            self._owner.transaction_not_taken(self, batch)
+            return
+        self._load.append((transaction, batch))
+        connection.offer(transaction)
+
+    def close(self) -> None:
+        """When what it carries is through."""
+        self._is_closing = True
+        if self._connection is not None:
+            self._connection.close()
+
+    def stop_opening(self) -> None:
+        if self._connection is None and self._task is not None:
+            self._task.cancel()
+
+    def abort(self) -> None:
+        self.stop_opening()
+        if self._connection is not None:
+            self._connection.abort()
+
+    # --- as the connection's listener --------------------------------------------------------
+
+    def transaction_done(
+        self, _connection: Connection, transaction: Transaction, verdicts: list[Verdict]
+    ) -> None:
+        _, batch = self._load.popleft()
+        self._owner.transaction_done(self, transaction, batch, verdicts)
+
+    def connection_ended(
+        self,
+        _connection: Connection,
+        failure: ConnectionFailure | None,
+        untouched: list[Transaction],
+    ) -> None:
+        assert len(untouched) == len(self._load)
+        for transaction, _ in self._load:
+            transaction.message.close()
+        self._owner.connection_ended(self, failure, [batch for _, batch in self._load])
+
+
+def _ended(phase: Phase, status: str, words: str) -> ConnectionFailure:
+    return ConnectionFailure(phase=phase, status=status, words=words)

@@ -24,6 +24,7 @@ from mailserver.queue.reports import OUR_LOSS, ReportKind, is_owed
 from mailserver.queue.schedule import Schedule
 from mailserver.store.ports.bodies import BodyFault
 from mailserver.store.ports.queue import Attempt, CopyOutcome, LeasedCopy, Relayed
+from mailserver.values.message import Notify
 from smtp_relay.delivery.schedule.orders import Result, Trouble
 from smtp_relay.delivery.verdicts import ConnectionFacts, Kind, Scope, Transaction, Verdict
 
@@ -247,10 +248,10 @@ def _is_plain(copy: LeasedCopy, verdict: Verdict, reverse_path: str) -> bool:
 
 
 def _wants_to_hear(copy: LeasedCopy, verdict: Verdict, reverse_path: str) -> bool:
-    """That it was relayed, which the hop does not tell."""
-    return not verdict.has_dsn and is_owed(
-        ReportKind.RELAYED, notify=copy.notify, reverse_path=reverse_path
-    )
+    """That it was relayed, which the hop does not tell.  Who said nothing wants no such report."""
+    if verdict.has_dsn or copy.notify is Notify.UNSAID:
+        return False
+    return is_owed(ReportKind.RELAYED, notify=copy.notify, reverse_path=reverse_path)
 
 
 def _relayed(

@@ -21,7 +21,7 @@ from mailserver.queue.copies import CopyState
 from mailserver.store.ports.history import CopyStep, Journey
 from mailserver.store.ports.store import Store
 from mailserver.values.message import Acceptance
-from smtp_relay.delivery.agent.agent import Resolutions
+from smtp_relay.delivery.agent.means import Resolutions
 from smtp_relay.delivery.client.options import Times
 from smtp_relay.delivery.client.trust import Contexts
 from smtp_relay.delivery.plan import DeliveryPlan, Resolution

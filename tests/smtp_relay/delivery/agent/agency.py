@@ -16,8 +16,8 @@ from mailserver.store.ports.store import Store
 from mailserver.store.ports.writes import Outcome
 from mailserver.values.ids import AgentId
 from mailserver.values.message import Acceptance
-from smtp_relay.delivery.agent.agent import Agent, Means, Resolutions
-from smtp_relay.delivery.agent.connections import OpenConnection
+from smtp_relay.delivery.agent.agent import Agent
+from smtp_relay.delivery.agent.means import Means, OpenConnection, Resolutions
 from smtp_relay.delivery.client.connection import Connection, ConnectionListener, open_connection
 from smtp_relay.delivery.client.options import ConnectionOptions, Times
 from smtp_relay.delivery.client.trust import Contexts, make_contexts

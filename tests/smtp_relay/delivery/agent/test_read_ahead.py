@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from mailserver.store.ports.queue import QueuedMessage
 from mailserver.values.ids import AcceptId, MessageId
-from smtp_relay.delivery.agent.read_ahead import EXPECTED_COUNT, KEPT_COUNT, READ_COUNT, ReadAhead
+from smtp_relay.delivery.agent.leases import EXPECTED_COUNT, KEPT_COUNT, READ_COUNT, ReadAhead
 
 
 def make_message(number: int) -> QueuedMessage:

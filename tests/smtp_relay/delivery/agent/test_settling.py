@@ -14,7 +14,7 @@ from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.queue import Attempt, CopyOutcome, CopyRef, Relayed, Settled, Settlement
 from mailserver.store.ports.writes import Failed, Write
 from mailserver.values.ids import AgentId, MessageId
-from smtp_relay.delivery.agent.settling import SETTLE_COPIES, Settler
+from smtp_relay.delivery.agent.leases import SETTLE_COPIES, Settler
 
 AGENT = AgentId(1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailserver.store.ports.queue import LEASE_S
 from mailserver.values.ids import AgentId
-from smtp_relay.delivery.agent.tenure import Tenure
+from smtp_relay.delivery.agent.leases import Tenure
 
 
 class Agents:
