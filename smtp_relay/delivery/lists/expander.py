@@ -29,13 +29,11 @@ from mailserver.lists.posting import (
 )
 from mailserver.lists.verdict import APPROVED, REJECTED
 from mailserver.queue.copies import CopyState
-from mailserver.queue.reports import ReportKind, is_owed
 from mailserver.store.commit import Done
 from mailserver.store.ports.bodies import BodyLost, BodyUnreadable
 from mailserver.store.ports.errors import StoreBroken
 from mailserver.store.ports.lists import DONE, BeginPost, ListRole, MailingList, Progress
 from mailserver.store.ports.queue import (
-    Attempt,
     CopyOutcome,
     DueDestination,
     Lease,
@@ -46,24 +44,21 @@ from mailserver.store.ports.queue import (
 )
 from mailserver.store.ports.writes import Accepted, Failed, Outcome, Write
 from mailserver.telemetry.log import get_log
-from mailserver.texts.plurals import counted, noun
 from mailserver.values.address import fold_domain, key_of
-from mailserver.values.ids import AcceptId, AgentId, accept_id_text
+from mailserver.values.ids import AcceptId, AgentId
 from mailserver.values.message import UNVOUCHED
 from smtp_relay.delivery.lists.budgets import Budgets
-from smtp_relay.delivery.lists.copies import Copies
 from smtp_relay.delivery.lists.dmarc import IsStrict, wants_rewriting
+from smtp_relay.delivery.lists.members import Copies, Interrupted, Part, Slices
 from smtp_relay.delivery.lists.notes import Notes
+from smtp_relay.delivery.lists.outcomes import Outcomes
 from smtp_relay.delivery.lists.post import DOOR, ListContext, derive, header_of, why_held
-from smtp_relay.delivery.lists.repeats import Repeats
-from smtp_relay.delivery.lists.replays import message_ids, why_replay
+from smtp_relay.delivery.lists.repeats import Repeats, message_ids, why_replay
 from smtp_relay.delivery.lists.requests import Requests
-from smtp_relay.delivery.lists.slices import Interrupted, Part, Slices
 from smtp_relay.delivery.lists.store import ExpanderStore
 from smtp_relay.delivery.schedule.outcomes import lost
 
 LEASE_COPIES = 20
-DEFER_S = 300.0
 _WRITE_TIMEOUT_S = 120.0
 
 
@@ -110,6 +105,7 @@ class Expander:
         self._budgets = Budgets(
             store.counters.count_act, wall_s=wall_s, tell=self._notes.tell_owners
         )
+        self._outcomes = Outcomes(store.queue, wall_s=wall_s)
         self._requests = Requests(
             lists=store.lists,
             notes=self._notes,
@@ -208,12 +204,14 @@ class Expander:
         except BodyLost as error:  # the store has said so in the log
             return lost([copy], error.fault, self._wall_s())[0]
         except BodyUnreadable as error:
-            return self._deferred(copy, "4.3.0", f"the post cannot be read: {error}")
+            return self._outcomes.deferred(copy, "4.3.0", f"the post cannot be read: {error}")
         except StoreBroken:
             raise
         except Exception as error:  # noqa: BLE001 - one bad post must not stop the others
             self._log.error("post not expanded", message_id=copy.ref.message_id, exc_info=error)
-            return self._deferred(copy, "4.3.0", "the list could not be expanded: our own fault")
+            return self._outcomes.deferred(
+                copy, "4.3.0", "the list could not be expanded: our own fault"
+            )
 
     # --- one copy ------------------------------------------------------------------------
 
@@ -224,17 +222,17 @@ class Expander:
         which = None if list_id is None else self._store.lists.read_list(list_id)
         message = self._store.queue.open_queued(copy.ref.message_id)
         if message is None:
-            return self._settled(copy, CopyState.RETURNED, "5.3.0", "its body is gone")
+            return self._outcomes.settled(copy, CopyState.RETURNED, "5.3.0", "its body is gone")
         try:
             if which is None:
-                return self._returned(copy, message, "5.1.6", "this list no longer exists")
+                return self._outcomes.returned(copy, message, "5.1.6", "this list no longer exists")
             purpose, detail = purpose_of(which, copy.recipient)
             if purpose is Purpose.POST:
                 return self._post(which, copy, message)
             if purpose is Purpose.OWNER:
                 return self._to_owners(which, copy, message)
             words = self._requests.answer(which, purpose, detail, message)
-            return self._settled(copy, CopyState.EXPANDED, "2.0.0", words)
+            return self._outcomes.settled(copy, CopyState.EXPANDED, "2.0.0", words)
         finally:
             message.close()
 
@@ -252,7 +250,9 @@ class Expander:
                 self._is_strict, domains, copy.attempt_count
             )
             if strict is None:
-                return self._deferred(copy, "4.4.3", "the author's DMARC policy is not known yet")
+                return self._outcomes.deferred(
+                    copy, "4.4.3", "the author's DMARC policy is not known yet"
+                )
             how = Rewriting(
                 which=which,
                 own_domains=self._context.domains,
@@ -262,7 +262,7 @@ class Expander:
             progress = self._begin(copy, message, how, seen=message_ids(fields))
         copies = self._copies(which, message)
         progress = self._slices.hand_out(which, copy.ref, progress, copies)
-        return self._expanded(copy, message, progress, full_count=copies.full_count)
+        return self._outcomes.expanded(copy, message, progress, full_count=copies.full_count)
 
     def _may_post(
         self,
@@ -276,12 +276,14 @@ class Expander:
             which, fields, reverse_path=message.reverse_path, max_hops=self._context.max_hops
         )
         if why:
-            return self._settled(copy, CopyState.EXPANDED, "2.0.0", f"to nobody: {why}")
+            return self._outcomes.settled(copy, CopyState.EXPANDED, "2.0.0", f"to nobody: {why}")
         hold = self._store.lists.find_hold(copy.ref)
         if hold is not None and hold.verdict == APPROVED:
             return None
         if hold is not None and hold.verdict == REJECTED:
-            return self._returned(copy, message, "5.7.2", "a moderator of the list refused it")
+            return self._outcomes.returned(
+                copy, message, "5.7.2", "a moderator of the list refused it"
+            )
         sender = Sender(
             is_signed_in=message.account_id is not None,
             is_null=not message.reverse_path,
@@ -298,7 +300,7 @@ class Expander:
             return self._not_posted(which, copy, message, fields)
         waits = permission is not Permission.YES or message.has_nul or message.is_unvouched
         if again := self._repeats.why(which, copy, message, waits=waits):
-            return self._had(copy, message, again)
+            return self._outcomes.had(copy, message, again)
         replay = "" if waits else why_replay(self._store.lists, message, fields, self._wall_s())
         if not (waits or replay) and self._budgets.allow_post(which, message):
             return None
@@ -318,12 +320,12 @@ class Expander:
         """Who is told: somebody of ours.  A report to a stranger would be backscatter."""
         if message.account_id is None:
             words = "to nobody: its sender may not post to this list"
-            return self._settled(copy, CopyState.EXPANDED, "2.0.0", words)
+            return self._outcomes.settled(copy, CopyState.EXPANDED, "2.0.0", words)
         if message.door == DOOR:  # a report would go to the list that it came through
             self._notes.tell(Note.NOT_POSTED, which, message.account_id, subject=subject_of(fields))
             words = "to nobody: its author may not post to this list, and was told"
-            return self._settled(copy, CopyState.EXPANDED, "2.0.0", words)
-        return self._returned(copy, message, "5.7.2", "you may not post to this list")
+            return self._outcomes.settled(copy, CopyState.EXPANDED, "2.0.0", words)
+        return self._outcomes.returned(copy, message, "5.7.2", "you may not post to this list")
 
     def _to_owners(
         self, which: MailingList, copy: LeasedCopy, message: QueuedMessage
@@ -331,11 +333,15 @@ class Expander:
         progress = self._store.lists.post_progress(copy.ref)
         if progress is None:
             if message.is_unvouched:
-                return self._settled(copy, CopyState.EXPANDED, "2.0.0", f"to nobody: {UNVOUCHED}")
+                return self._outcomes.settled(
+                    copy, CopyState.EXPANDED, "2.0.0", f"to nobody: {UNVOUCHED}"
+                )
             if again := self._repeats.why(which, copy, message, purpose=Purpose.OWNER):
-                return self._had(copy, message, again)
+                return self._outcomes.had(copy, message, again)
             if not self._budgets.allow_letter(which, message):
-                return self._deferred(copy, "4.7.1", "strangers write too much to the owners")
+                return self._outcomes.deferred(
+                    copy, "4.7.1", "strangers write too much to the owners"
+                )
             how = Rewriting(which=which, own_domains=self._context.domains)
             progress = self._begin(copy, message, how, seen=None)
         copies_of = self._copies(which, message)
@@ -346,7 +352,7 @@ class Expander:
             for reader in readers:
                 part.take(copies_of.of(reader, now_s))
             progress = self._slices.add(copy.ref, part, progress.cursor, DONE)
-        return self._expanded(copy, message, progress, full_count=copies_of.full_count)
+        return self._outcomes.expanded(copy, message, progress, full_count=copies_of.full_count)
 
     # --- the message and its copies ----------------------------------------------------------
 
@@ -376,67 +382,3 @@ class Expander:
     def _copies(self, which: MailingList, message: QueuedMessage) -> Copies:
         find = self._store.people.find_target
         return Copies(self._context, which, find=find, size_octets=message.size_octets)
-
-    # --- outcomes ---------------------------------------------------------------------------
-
-    def _expanded(
-        self,
-        copy: LeasedCopy,
-        message: QueuedMessage,
-        progress: Progress,
-        *,
-        full_count: int,
-    ) -> CopyOutcome:
-        derived = self._store.queue.open_queued(progress.derived_id, without_body=True)
-        name = ""
-        if derived is not None:
-            name = f" under {accept_id_text(derived.accept_id)}"
-            derived.close()
-        self._log.info(
-            "post expanded",
-            message_id=copy.ref.message_id,
-            members=progress.reader_count,
-            copies=progress.copy_count,
-            full=full_count,
-        )
-        words = f"handed to {counted(progress.reader_count, 'member')}"
-        if progress.copy_count != progress.reader_count:
-            words += f" in {counted(progress.copy_count, 'copy', 'copies')}"
-        words += name
-        if full_count:
-            words += f"; {full_count} {noun(full_count, 'mailbox was', 'mailboxes were')} full"
-        return self._had(copy, message, words)
-
-    def _had(self, copy: LeasedCopy, message: QueuedMessage, words: str) -> CopyOutcome:
-        """The list has it: now, or had it before."""
-        owes = is_owed(ReportKind.EXPANDED, notify=copy.notify, reverse_path=message.reverse_path)
-        kind = ReportKind.EXPANDED if owes else None
-        return self._settled(copy, CopyState.EXPANDED, "2.0.0", words, owes=kind)
-
-    def _returned(
-        self, copy: LeasedCopy, message: QueuedMessage, status: str, words: str
-    ) -> CopyOutcome:
-        owes = is_owed(ReportKind.FAILED, notify=copy.notify, reverse_path=message.reverse_path)
-        kind = ReportKind.FAILED if owes else None
-        return self._settled(copy, CopyState.RETURNED, status, words, owes=kind)
-
-    def _settled(
-        self,
-        copy: LeasedCopy,
-        state: CopyState,
-        status: str,
-        words: str,
-        *,
-        owes: ReportKind | None = None,
-    ) -> CopyOutcome:
-        attempt = Attempt(at_s=self._wall_s(), status=status, words=words)
-        return CopyOutcome(ref=copy.ref, state=state, attempt=attempt, owes=owes)
-
-    def _deferred(self, copy: LeasedCopy, status: str, words: str) -> CopyOutcome:
-        now_s = self._wall_s()
-        return CopyOutcome(
-            ref=copy.ref,
-            state=CopyState.QUEUED,
-            attempt=Attempt(at_s=now_s, status=status, words=words),
-            due_at_s=now_s + DEFER_S,
-        )

@@ -15,7 +15,7 @@ from mailserver.store.ports.writes import Outcome, Write
 from mailserver.values.ids import AcceptId, AccountId, accept_id_text
 from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy, Notify
 from mailserver.values.moments import mail_date
-from smtp_relay.delivery.lists.copies import Copies
+from smtp_relay.delivery.lists.members import Copies
 from smtp_relay.delivery.lists.post import DOOR, ListContext, longest_of, with_copies
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mailserver.lists.header import split_fields
 from mailserver.store.ports.lists import SEEN_S, Posting
-from smtp_relay.delivery.lists.replays import message_ids
+from smtp_relay.delivery.lists.repeats import message_ids
 from tests.smtp_relay.delivery.lists.list_house import DOMAIN, POST, ListHouse, OpenHouse
 from tests.store.letters import NOW_S
 
