@@ -17,9 +17,10 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import psycopg
+if TYPE_CHECKING:  # to load the driver takes a tenth of a second, and few processes need it
+    import psycopg
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 FOLDER: Final = "MEL_TEST_POSTGRES"
@@ -61,6 +62,8 @@ def conninfo() -> str:
 
 def connect(database: str) -> psycopg.Connection[tuple[object, ...]]:
     """For what tests do behind a store's back."""
+    import psycopg
+
     return psycopg.Connection.connect(f"{conninfo()} dbname={database}", autocommit=True)
 
 

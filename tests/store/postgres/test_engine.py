@@ -12,8 +12,8 @@ from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.writes import Accepted, Failed
 from tests.programs import needs_program
 from tests.store.letters import letter_to, people, person, uids_of
-from tests.store.places import PostgresPlace
 from tests.store.postgres import cluster, databases
+from tests.store.postgres.place import PostgresPlace
 
 pytestmark = needs_program("postgres", place=cluster.find_programs())
 
