@@ -16,9 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import ours, packages
 from bench.report import Report, describe_machine, print_report, write_report
-from bench.rows import FULL, QUICK
 from bench.session import Findings, Plan, all_keys, make_plan, run_session
 from bench.side import BenchError
+from bench.table import FULL, QUICK
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console(width=None if sys.stdout.isatty() else 140)

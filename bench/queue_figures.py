@@ -16,8 +16,9 @@ from bench.ours import Ours
 from bench.process import run
 from bench.relay import RelayRow
 from bench.report import Figure
-from bench.rows import Scale, settle
+from bench.rows import settle
 from bench.sink import Sink
+from bench.table import Scale
 
 MAX_COST_RATIO = 1.5
 MAX_START_S = 2.0

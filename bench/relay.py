@@ -11,8 +11,9 @@ import time
 from dataclasses import dataclass, replace
 
 from bench.load import send, smtp_command
-from bench.rows import KIB4, SETTLE_S, Sample, Scale, children_ms, settle
+from bench.rows import KIB4, SETTLE_S, Sample, children_ms, settle
 from bench.side import DOMAIN, Side
+from bench.table import Scale
 
 ELSEWHERE = "ailleurs.example"
 THOUSAND = 1000

@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.rows import Row, Sample, Scale
+from bench.rows import Row, Sample
 from bench.side import Side
+from bench.table import Scale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,10 @@ from bench.peer import Peer
 from bench.relay import RelayRow, make_relay_rows
 from bench.report import Figure
 from bench.rounds import RowResult, count_steps, run_row
-from bench.rows import QUICK, Row, Scale, make_groups, make_rows
+from bench.rows import Row
 from bench.side import Side
 from bench.sink import Sink
+from bench.table import QUICK, Scale, make_groups, make_rows
 
 BIG_NAME = "grande"
 SCALING_TITLE = "N processes a door (ours) against one (theirs): "

@@ -17,8 +17,8 @@ from passlib.context import CryptContext
 from mailserver.auth import numens
 from mailserver.auth.numen_key import NumenKey
 from mailserver.values.numen import BadNumen, parse_numen
-from mailserver.values.printed import read_one_time
 from mailserver.values.secret import Secret
+from mailserver.values.text.printed import read_one_time
 
 CONTEXT: Final = CryptContext(
     schemes=["argon2"],

@@ -18,7 +18,7 @@ def read_lines(name: str) -> tuple[str, list[str]]:
     Raises:
         Mistake: there is no such file, it is too large, or it is no text.
     """
-    from mailserver.values.written import BadText, decode_text
+    from mailserver.values.text.written import BadText, decode_text
 
     shown = "standard input" if name == STANDARD_INPUT else name
     try:

@@ -64,7 +64,7 @@ def _check_identifier(identifier: str) -> None:
 
 def check_name(name: str, option: str = "--name") -> None:
     """A name is one line of text: it is shown in lists and written in headers."""
-    from mailserver.values.written import spoilt_words
+    from mailserver.values.text.written import spoilt_words
 
     if not name.strip() or not name.isprintable():
         raise Mistake(f"{option}: write the person's name on one line, as 'Frédéric Marot'")

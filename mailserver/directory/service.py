@@ -12,7 +12,7 @@ from mailserver.people.establishments import FILE_NAME, AliasRules, BadRules, pa
 from mailserver.settings.model import Settings
 from mailserver.settings.template import read_config
 from mailserver.values.calendar import Calendar
-from mailserver.values.written import BadText, decode_utf_8
+from mailserver.values.text.written import BadText, decode_utf_8
 
 _DAY_S: Final = 86_400.0
 _YEAR_S: Final = 365.25 * _DAY_S

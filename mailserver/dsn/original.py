@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from mailserver.dsn.encoding import CRLF, Measure, quoted_printable, visible
 from mailserver.dsn.facts import Task
 from mailserver.queue.reports import ReportKind
-from mailserver.values.header_text import decode_words
+from mailserver.values.text.header_text import decode_words
 
 FULL_LIMIT_OCTETS = 10 * 1024 * 1024
 """Larger ones come back as headers even where RET=FULL: the report must be deliverable."""

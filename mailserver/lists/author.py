@@ -8,7 +8,7 @@ from email.utils import getaddresses
 
 from mailserver.lists.header import Field, find_values
 from mailserver.values.address import fold_domain
-from mailserver.values.header_text import decode_octets, decode_words, read_words
+from mailserver.values.text.header_text import decode_octets, decode_words, read_words
 
 MAX_FROM_OCTETS = 8 * 1024
 MAX_NAME_LENGTH = 60

@@ -20,7 +20,7 @@ from email.utils import quote as quote_name
 from mailserver.lists.addresses import Purpose, address_for, id_of
 from mailserver.lists.words import encode_words
 from mailserver.store.ports.lists import MailingList, Posting
-from mailserver.values.header_text import decode_words
+from mailserver.values.text.header_text import decode_words
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _MAX_LINE_OCTETS = 998  # RFC 5322 §2.1.1

@@ -1,4 +1,6 @@
-"""Encoded words of header fields (RFC 2047), as a list writes them; read by `values.header_text`.
+"""Encoded words of header fields (RFC 2047), as a list writes them.
+
+`values.text.header_text` reads them.
 
 encoded-word = "=?" charset "?" encoding "?" encoded-text "?="     at most 75 octets
 """

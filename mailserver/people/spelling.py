@@ -13,9 +13,9 @@ import unicodedata
 from typing import Final
 
 from mailserver.values.address import fold_local
-from mailserver.values.letters import SILENT, to_ascii
+from mailserver.values.text.letters import SILENT, to_ascii
+from mailserver.values.text.written import spoilt_words
 from mailserver.values.words import APOSTROPHES, BETWEEN, split_words
-from mailserver.values.written import spoilt_words
 
 PARTICLES: Final = frozenset(
     "de du des d la le les l von van vom zu zum der den ter ten da das do dos di del y".split()

@@ -1,7 +1,7 @@
 """One-time codes: eight characters that can be read aloud, as `K7MF-2XQP`.
 
     code = 4 symbol "-" 4 symbol    ; spaces, dashes and case are ignored
-    symbol = 27 capitals and digits ; see `mailserver.values.printed`
+    symbol = 27 capitals and digits ; see `mailserver.values.text.printed`
 
 The first three symbols name the code.  Only tries that name it count, and five of
 them end it: whoever does not hold it needs some 100,000 tries for that, and has
@@ -16,7 +16,7 @@ from typing import Final
 
 from mailserver.auth.numen_key import NumenKey
 from mailserver.store.ports.recovery import CODE_NAME_OCTETS
-from mailserver.values.printed import as_looks, print_groups, without_dashes
+from mailserver.values.text.printed import as_looks, print_groups, without_dashes
 
 SYMBOLS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """What may be typed: earlier codes had a few more letters than are printed now."""

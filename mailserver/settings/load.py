@@ -25,7 +25,7 @@ from mailserver.settings.model import (
     Settings,
 )
 from mailserver.settings.template import line_of, toml_value
-from mailserver.values.written import BadText, decode_utf_8
+from mailserver.values.text.written import BadText, decode_utf_8
 
 FILE_NAME = "mailserver.toml"
 HALF_RESTORED = "half-restored"

@@ -26,7 +26,7 @@ for _name in _UNUSED:
     del sys.modules[_name]
 
 from mailserver.telemetry.stream import LogStream  # noqa: E402
-from mailserver.values.escaping import shown  # noqa: E402
+from mailserver.values.text.escaping import shown  # noqa: E402
 
 Log = structlog.typing.FilteringBoundLogger
 LogFormat = Literal["auto", "json", "console"]

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import idna
 
-from mailserver.values.letters import fold_letters
+from mailserver.values.text.letters import fold_letters
 
 PLUS = "+"
 
@@ -85,7 +85,7 @@ def quote_mailbox(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def fold_local(local: str) -> str:
-    """Lower case, accents removed, letters and ligatures beyond a to z as `values.letters` says."""
+    """Lower case, accents removed, others beyond a to z as `values.text.letters` says."""
     if local.isascii():
         return local.lower()
     lowered = unicodedata.normalize("NFKC", local).casefold()

@@ -2,7 +2,7 @@
 
 accents, cedillas     dropped: Frédéric -> frederic, Françoise -> francoise
 ligatures             written out: Lecœur -> lecoeur, Læticia -> laeticia
-other Latin letters   as the table of `mailserver.values.letters` says: Yıldız -> yildiz
+other Latin letters   as the table of `mailserver.values.text.letters` says: Yıldız -> yildiz
 apostrophes           dropped: D'Artagnan -> dartagnan, whatever the apostrophe
 spaces and hyphens    part words: Jean Pierre and Jean-Pierre are jean, pierre
 particles             are words like others: de La Tour -> de, la, tour

@@ -13,5 +13,6 @@
     replies, refused   every reply; for which reason it is counted
 
 In: connections to our listeners.  Out: messages for the committer, replies.  No SQL, no Twisted,
-no other door; called by the supervisor only.  `replies` is long because it is a list.
+no other door; called by the supervisor only.
+`replies` has over 400 lines: it is a list.
 """

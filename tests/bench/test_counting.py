@@ -24,9 +24,10 @@ from bench.packages import may_install
 from bench.postfix import adapt_master
 from bench.report import Figure, Report, describe_machine, to_json, to_markdown
 from bench.rounds import RowResult, SideResult, choose_loads, count_steps, run_row
-from bench.rows import QUICK, DeliverRow, Row, Sample
+from bench.rows import DeliverRow, Row, Sample
 from bench.session import all_keys, make_plan
 from bench.side import BenchError, Group, Ports, Side
+from bench.table import QUICK
 
 STAT = "42 (a (strange) name) S 7 42 42 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 1 0 100 1 1"
 

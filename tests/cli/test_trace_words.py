@@ -20,8 +20,8 @@ from mailserver.queue.copies import CopyState
 from mailserver.queue.reports import ReportKind
 from mailserver.store.ports.history import Collection, CopyStep, Journey, PastAttempt, Waiting
 from mailserver.store.ports.queue import Attempt, Lane
-from mailserver.values.escaping import shown
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid, accept_id_text
+from mailserver.values.text.escaping import shown
 
 AT_S = 1_795_494_011.0  # 2026-11-24 04:20:11Z
 HEAD = (

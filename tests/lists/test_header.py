@@ -20,7 +20,7 @@ from mailserver.lists.header import (
 )
 from mailserver.lists.words import encode_words
 from mailserver.store.ports.lists import Posting
-from mailserver.values.header_text import decode_words
+from mailserver.values.text.header_text import decode_words
 from tests.lists.fakes import mailing_list
 
 HOW = Rewriting(which=mailing_list(), own_domains=frozenset({"ac-exemple.fr"}))

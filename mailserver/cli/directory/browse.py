@@ -16,7 +16,7 @@ from mailserver.cli.directory.subjects import UnitOption, unit_named
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.texts.plurals import counted
-from mailserver.values.escaping import shown
+from mailserver.values.text.escaping import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

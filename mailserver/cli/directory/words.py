@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mailserver.cli.moments import clock, iso
 from mailserver.texts.plurals import counted
-from mailserver.values.escaping import shown
+from mailserver.values.text.escaping import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

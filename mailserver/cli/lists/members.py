@@ -16,7 +16,7 @@ from mailserver.cli.lists.words import print_member
 from mailserver.cli.mistake import Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.texts.plurals import counted
-from mailserver.values.written import plain
+from mailserver.values.text.written import plain
 
 if TYPE_CHECKING:
     from mailserver.settings.model import Settings

@@ -12,7 +12,7 @@ from mailserver.cli.mailbox.headers import headers_of
 from mailserver.cli.mailbox.removed import list_removed, restore
 from mailserver.cli.moments import clock, iso
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
-from mailserver.values.escaping import shown
+from mailserver.values.text.escaping import shown
 
 if TYPE_CHECKING:
     from mailserver.store.ports.accounts import Account

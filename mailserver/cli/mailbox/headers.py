@@ -6,7 +6,7 @@ from __future__ import annotations
 def headers_of(block: bytes) -> tuple[str, str]:
     """From and Subject, decoded."""
     from mailserver.lists.header import find_values, split_fields
-    from mailserver.values.header_text import decode_words
+    from mailserver.values.text.header_text import decode_words
 
     fields, _ = split_fields(block)
     author, subject = (

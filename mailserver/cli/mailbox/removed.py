@@ -16,7 +16,7 @@ from mailserver.cli.mailbox.headers import headers_of
 from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.moments import clock, iso, parse_moment
 from mailserver.cli.options import ConfigOption, IdentifierArgument, JsonOption
-from mailserver.values.escaping import shown
+from mailserver.values.text.escaping import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ from mailserver.cli.mistake import Failure, Mistake
 from mailserver.cli.options import ConfigOption, JsonOption
 from mailserver.cli.queue.trace_words import journey_facts, journey_lines
 from mailserver.texts.plurals import counted
-from mailserver.values.escaping import shown
+from mailserver.values.text.escaping import shown
 
 if TYPE_CHECKING:
     from mailserver.store.ports.history import Journey, Journeys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mailserver.cli.moments import clock, iso, until
-from mailserver.values.escaping import shown
+from mailserver.values.text.escaping import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

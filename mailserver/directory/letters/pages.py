@@ -33,8 +33,8 @@ from mailserver.store.ports.people import (
     UnitDoc,
 )
 from mailserver.values.ids import AccountId, UnitId
-from mailserver.values.printed import print_groups
 from mailserver.values.secret import Secret
+from mailserver.values.text.printed import print_groups
 
 _SLICE: Final = 500
 _SIGNS_IN: Final = frozenset({Life.EXPECTED, Life.PRESENT, Life.ON_LEAVE, Life.LEAVING})

@@ -19,8 +19,8 @@ from mailserver.directory.reading.shields import is_shielded
 from mailserver.people.spelling import name_fault
 from mailserver.people.uai import BadUai, parse_uai
 from mailserver.values.numen import parse_numen
+from mailserver.values.text.written import plain, spoilt_words
 from mailserver.values.words import search_key, split_words
-from mailserver.values.written import plain, spoilt_words
 
 MAX_TEXT: Final = 200
 YEARS: Final = range(1900, 2200)

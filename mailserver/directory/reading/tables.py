@@ -1,6 +1,6 @@
 """Octets of an import -> rows of text: CSV of any usual form, or JSON.
 
-encoding    see `mailserver.values.written`
+encoding    see `mailserver.values.text.written`
 delimiter   `;`, `,` or tab: a first line `sep=;` says it (Excel reads and writes it), else the one
             under which the first line names most columns we know
 JSON        a list of objects, or {"units": [...], "people": [...]}; the "posts" of a person,
@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from mailserver.directory.reading.columns import RowKind, known_count
 from mailserver.directory.reading.problems import BadFile, told
-from mailserver.values.written import BadText, decode_text, plain
+from mailserver.values.text.written import BadText, decode_text, plain
 
 DELIMITERS: Final = {";": ";", ",": ",", "\t": "tab"}
 MAX_FILE_OCTETS: Final = 256 * 1024 * 1024

@@ -14,7 +14,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from mailserver.values.header_text import decode_octets
+from mailserver.values.text.header_text import decode_octets
 
 MAX_LINE_OCTETS: Final = 4096  # RFC 5321 §4.5.3.1.5 says 512; some banners are longer
 MAX_LINES: Final = 200

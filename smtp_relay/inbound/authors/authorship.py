@@ -21,7 +21,7 @@ from mailserver.dkim.body_hash import BodyHash
 from mailserver.dkim.own import is_signed_by
 from mailserver.dkim.signer import Signer
 from mailserver.values.address import Address, fold_domain
-from mailserver.values.header_text import decode_octets
+from mailserver.values.text.header_text import decode_octets
 from smtp_relay.inbound.authors.readings import NOISE, every_reading, squeezed
 from smtp_relay.inbound.message.header import HeaderBlock
 

@@ -28,7 +28,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailserver.values.address import Address, fold_domain
-from mailserver.values.header_text import decode_octets
+from mailserver.values.text.header_text import decode_octets
 from smtp_relay.inbound.authors.readings import decoded, every_reading
 from smtp_relay.inbound.grammar.paths import BadPath, parse_reverse_path
 

@@ -19,7 +19,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
-from mailserver.values.header_text import Errors, read_words
+from mailserver.values.text.header_text import Errors, read_words
 
 NOISE: Final = bytes([*range(33), *b'"\\[]', 127])
 """Beside which a domain may stand, or hold it."""

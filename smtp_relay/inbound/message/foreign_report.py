@@ -23,7 +23,7 @@ from mailserver.lists.notices import Failure, read_failures
 from mailserver.queue.reports import ReportKind
 from mailserver.routing.srs import is_rewritten
 from mailserver.values.address import fold_domain
-from mailserver.values.header_text import decode_words
+from mailserver.values.text.header_text import decode_words
 
 _KINDS: Final = {
     "failed": ReportKind.FAILED,

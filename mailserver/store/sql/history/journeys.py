@@ -24,8 +24,8 @@ from mailserver.store.sql.engine import Engine, Row, first
 from mailserver.store.sql.history import fingerprints
 from mailserver.store.sql.history.tracing import HEADER_BLOCK, SqlTracing
 from mailserver.store.sql.mail.removed import remover_of
-from mailserver.values.header_text import decode_octets
 from mailserver.values.ids import AcceptId, MailboxId, MessageId, Uid
+from mailserver.values.text.header_text import decode_octets
 
 _MESSAGE = f"""
     SELECT message_id, accept_id, accepted_at_s, account.identifier, holder.identifier,

@@ -10,7 +10,7 @@ import pytest
 from mailserver.people.names import address_base, identifier_base
 from mailserver.people.spelling import name_fault
 from mailserver.values.address import fold_local
-from mailserver.values.letters import LETTERS, SILENT, to_ascii
+from mailserver.values.text.letters import LETTERS, SILENT, to_ascii
 from mailserver.values.words import split_words
 
 # Latin-1, Extended-A, -B, IPA, Phonetic and its Supplement, Additional (Vietnamese), Extended-C, -D

@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from mailserver.auth.passwords import candidates
-from mailserver.values.printed import PRINTED, print_groups, read_one_time
+from mailserver.values.text.printed import PRINTED, print_groups, read_one_time
 
 
 @pytest.mark.parametrize("pair", ["0O", "1I", "1L", "IL", "2Z", "5S", "8B", "UV", "0Q0O"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.values.written import BadText, decode_text, decode_utf_8, plain, spoilt_words
+from mailserver.values.text.written import BadText, decode_text, decode_utf_8, plain, spoilt_words
 
 NAMES = (
     "Frédéric François Zoé Noël Gaëlle Jérôme Hélène Éloïse Étienne Lefèvre DUPRÉ Forêt Müller"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.values.header_text import (
+from mailserver.values.text.header_text import (
     MAX_READ_OCTETS,
     decode_octets,
     decode_words,
