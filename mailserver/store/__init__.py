@@ -1,6 +1,6 @@
 """The store: what was promised, where it lies, and who may have it.
 
 `ports` is what the rest of the core and the doors see; `commit` is the writer
-thread of a process; `sql` and `sqlite` implement the ports, `files` keeps what
-lies beside the database.
+thread of a process; `sql` and `sqlite` implement the ports (`postgres` does for
+tests), `files` keeps what lies beside the database.
 """

@@ -1,4 +1,4 @@
-"""All statements of the store, over the small `engine` port; what differs, each engine says itself.
+"""All statements of the store, each one text for both engines, over the small `engine` port.
 
     writes     where each kind of write begins: it alone knows all folders
     deposits   what one transaction puts into mailboxes and into the queue
@@ -7,7 +7,9 @@
     people/    accounts, the directory, imports, recovery, targets of addresses
     lists/     lists, their readers and their posts
     history/   journeys and traces
+    counters/  what all processes share and may lose
     schema/    the numbered migrations
+    dialect    in what the engines differ, and what bridges it
 
 No door imports anything from here.
 """

@@ -66,7 +66,11 @@ class Rows:
 
 
 def grow_mailboxes(connection: Connection, deposits: Iterable[Deposits]) -> dict[MailboxId, Growth]:
-    """Reserve UIDs for the batch; rows in id order, so that engines with row locks never cross."""
+    """Reserve UIDs for the batch, by the one process whose turn it is to write.
+
+    Where several may write, rows must be locked in the order of their ids before: this locks
+    them in no stated order.
+    """
     growths: dict[MailboxId, Growth] = {}
     for of_message in deposits:
         for mailbox_id, (octets, _) in of_message.items():
