@@ -29,7 +29,6 @@ from mailserver.store.outside import NotesOwn, folded_domains, outside_warnings
 from mailserver.store.ports.errors import StoreError, StoreUnavailable
 from mailserver.store.ports.people import Conflict, PersonDoc
 from mailserver.store.ports.shared.locks import KeepersTurn
-from mailserver.store.ports.shared.scratch import Scratch
 from mailserver.store.ports.upkeep import Clock, Upkeep
 from mailserver.supervisor.contract import WorkerContext
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
@@ -58,6 +57,10 @@ class LivesAndDomains(Lives, NotesOwn, Protocol):
     """Steps of lives that are due, and which domains are ours."""
 
 
+class TakesReports(Protocol):
+    def report(self, source: str, values: dict[str, float], *, now_s: float) -> None: ...
+
+
 class KeptStore(Protocol):
     """What the keeper needs of a store."""
 
@@ -71,7 +74,7 @@ class KeptStore(Protocol):
     def locks(self) -> KeepersTurn: ...
 
     @property
-    def counters(self) -> Scratch: ...
+    def counters(self) -> TakesReports: ...
 
     @property
     def people(self) -> LivesAndDomains: ...
