@@ -98,11 +98,13 @@ class Agent:
         self._is_draining = False
         self._is_look_planned = False
         self._looked_at_s = 0.0
+        self._wakeup_fd = -1
 
     # --- life ------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._loop.add_reader(self._means.store.wakeup_fd(), self._woken)
+        self._wakeup_fd = self._means.store.wakeup_fd()
+        self._loop.add_reader(self._wakeup_fd, self._woken)
         self._tick()
 
     def drain(self) -> None:
@@ -142,7 +144,7 @@ class Agent:
 
     def _woken(self) -> None:
         try:
-            os.read(self._means.store.wakeup_fd(), _WAKEUP_OCTETS)
+            os.read(self._wakeup_fd, _WAKEUP_OCTETS)
         except BlockingIOError:
             return  # another process was faster
         if not self._is_look_planned:

@@ -496,7 +496,7 @@ async def test_a_way_is_kept_until_its_earliest_answer_ends() -> None:
     assert await finder.find("a.test") is not first
 
 
-async def test_no_way_is_kept_too() -> None:
+async def test_no_plan_is_kept_too() -> None:
     clock = Clock()
     resolver = TableResolver({"MX a.test": servfail()})
     finder = hop_resolver(resolver, clock=clock)

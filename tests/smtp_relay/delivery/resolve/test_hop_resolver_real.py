@@ -103,7 +103,7 @@ async def test_ways_and_their_tls(
         ("loop.plain.test", False, "4.4.3"),
     ],
 )
-async def test_where_there_is_no_way(
+async def test_where_there_is_no_plan(
     finder: HopResolver, domain: str, is_permanent: bool, status: str
 ) -> None:
     resolution = await finder.find(domain)

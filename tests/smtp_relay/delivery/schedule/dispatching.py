@@ -73,13 +73,13 @@ def failure(
     )
 
 
-def no_way(next_hop: str, *, is_permanent: bool) -> Unroutable:
+def no_plan(next_hop: str, *, is_permanent: bool) -> Unroutable:
     status = "5.1.2" if is_permanent else "4.4.3"
     return Unroutable(next_hop=next_hop, is_permanent=is_permanent, status=status, words="no way")
 
 
 @dataclass(slots=True, eq=False)
-class FakeLink:
+class FakeConnection:
     order: Open
     is_open: bool = False
     is_closing: bool = False
@@ -104,7 +104,7 @@ class World:
         self.asked: list[Ask] = []
         self.notes: list[Note] = []
         self.warnings: list[Warn] = []
-        self.connections: dict[int, FakeLink] = {}
+        self.connections: dict[int, FakeConnection] = {}
         self.opened: list[Open] = []
         self.leased: set[CopyRef] = set()
         self.is_disk_slow = False
@@ -186,7 +186,7 @@ class World:
                 self.asked.append(order)
             case Open():
                 self.opened.append(order)
-                self.connections[order.number] = FakeLink(order)
+                self.connections[order.number] = FakeConnection(order)
             case Give():
                 connection = self.connections[order.number]
                 assert connection.is_open

@@ -8,7 +8,7 @@ from smtp_relay.delivery.schedule.destination import FIRST_WINDOW, MAX_APPETITE
 from smtp_relay.delivery.schedule.fleet import LEASE_COPIES
 from smtp_relay.delivery.schedule.orders import Limits, Result
 from smtp_relay.delivery.verdicts import Phase
-from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, no_way, plan
+from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, no_plan, plan
 
 A = "a.test"
 
@@ -127,14 +127,14 @@ def test_a_policy_failure_does_not_go_over_the_fallback_relay() -> None:
     assert len(world.deferred) == 1
 
 
-def test_no_way_for_good_returns_all_of_it() -> None:
-    world = started(messages=250, resolution=no_way(A, is_permanent=True))
+def test_no_plan_for_good_returns_all_of_it() -> None:
+    world = started(messages=250, resolution=no_plan(A, is_permanent=True))
     assert len(world.returned) == 250
     assert not world.notes
 
 
-def test_no_way_for_now_defers_one_lease_and_lets_the_hop_rest() -> None:
-    world = started(messages=250, resolution=no_way(A, is_permanent=False))
+def test_no_plan_for_now_defers_one_lease_and_lets_the_hop_rest() -> None:
+    world = started(messages=250, resolution=no_plan(A, is_permanent=False))
     assert len(world.deferred) == 100
     assert len(world.notes) == 1
 
@@ -317,8 +317,8 @@ def carried_when_the_way_ends(resolution: Resolution) -> World:
     return world
 
 
-def test_what_a_transaction_had_no_room_for_is_deferred_where_there_is_no_way_any_more() -> None:
-    world = carried_when_the_way_ends(no_way(A, is_permanent=False))
+def test_what_a_transaction_had_no_room_for_is_deferred_where_there_is_no_plan_any_more() -> None:
+    world = carried_when_the_way_ends(no_plan(A, is_permanent=False))
     world.finish(1, taken_count=1)
     assert len(world.deferred) == 1
     world.lease()
@@ -327,7 +327,7 @@ def test_what_a_transaction_had_no_room_for_is_deferred_where_there_is_no_way_an
 
 
 def test_what_comes_back_after_a_way_was_lost_looks_for_one_again() -> None:
-    world = carried_when_the_way_ends(no_way(A, is_permanent=True))
+    world = carried_when_the_way_ends(no_plan(A, is_permanent=True))
     world.lease()
     assert len(world.returned) == 1
     world.finish(1, taken_count=1)
@@ -399,7 +399,7 @@ def test_a_hop_without_a_way_goes_on_when_the_disk_does() -> None:
     world.is_disk_slow = True
     world.accept(A, 250)
     world.look()
-    world.find_ways(no_way(A, is_permanent=True))
+    world.find_ways(no_plan(A, is_permanent=True))
     world.lease()
     assert world.asked == []
     world.sync()

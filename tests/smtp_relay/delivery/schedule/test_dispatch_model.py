@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from smtp_relay.delivery.plan import Diverted, Resolution
 from smtp_relay.delivery.schedule.orders import Limits, Result
 from smtp_relay.delivery.verdicts import Phase
-from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, no_way, plan
+from tests.smtp_relay.delivery.schedule.dispatching import World, failure, hop, no_plan, plan
 
 NAMES = ("a.test", "b.test", "c.test")
 STEPS = ("accept", "look", "way", "lease", "open", "fail", "finish", "lose", "note", "turn",
@@ -77,8 +77,8 @@ def _find_a_way(world: World, data: st.DataObject) -> None:
         plan(name),
         plan(name, *hops, site="shared"),
         plan(name, until_s=world.now_s + 1),
-        no_way(name, is_permanent=True),
-        no_way(name, is_permanent=False),
+        no_plan(name, is_permanent=True),
+        no_plan(name, is_permanent=False),
         Diverted(next_hop=name, rule="later", reason="later"),
     )
     resolution = data.draw(st.sampled_from(resolutions))

@@ -368,7 +368,7 @@ def test_each_host_that_was_in_the_way_is_a_line_in_its_order() -> None:
     assert outcomes[0].before[0] == EARLIER[0]
 
 
-def test_what_has_no_way_is_returned_and_told() -> None:
+def test_what_has_no_plan_is_returned_and_told() -> None:
     outcomes = unroutable([copy(1), copy(2, notify=NEVER)], TROUBLE, "a@a.test", NOW_S)
     assert [(one.state, one.owes) for one in outcomes] == [
         (CopyState.RETURNED, ReportKind.FAILED),
