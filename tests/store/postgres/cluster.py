@@ -28,12 +28,21 @@ FOLDER: Final = "MEL_TEST_POSTGRES"
 USER: Final = "mel"
 OLDEST: Final = 15
 START_S: Final = 60.0
+LONGEST_NAME: Final = 60  # unix(7): 108 with what comes below it
 
 
 def prepare_run() -> None:
     """In the first process of a run, before it starts others: where the cluster will be."""
     if FOLDER not in os.environ:
-        os.environ[FOLDER] = str(Path(tempfile.gettempdir()) / f"mel-postgres-{os.getpid()}")
+        os.environ[FOLDER] = str(_room() / f"mel-postgres-{os.getpid()}")
+
+
+def _room() -> Path:
+    """Where everybody may enter, as the server is not root, and whose name a socket's can have."""
+    wanted = Path(tempfile.gettempdir())
+    is_open = all(place.stat().st_mode & 0o001 for place in (wanted, *wanted.parents))
+    is_short = len(str(wanted)) < LONGEST_NAME
+    return wanted if is_short and (is_open or os.geteuid() != 0) else Path("/tmp")
 
 
 @cache
