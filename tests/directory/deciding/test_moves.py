@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
 from mailserver.directory.deciding import moves
 from mailserver.directory.deciding.moves import CannotMove
-from mailserver.store.ports.people import Change, Conflict, Life, PersonDoc, PostDoc
+from mailserver.store.ports.people import Life, PersonDoc, PostDoc
+from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.calendar import UTC_DAYS
+from mailserver.values.ids import AccountId
+from tests.store.crowd import COLLEGE, SCHOOL, made, put, school, teacher
+from tests.store.template import put_new_store
 
 TODAY = date(2026, 11, 24)
 NOW_S = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
@@ -121,41 +128,59 @@ def test_what_a_date_does(life: Life, becomes: Life, until_s: float | None) -> N
     assert moves.next_step(early, now_s=NOW_S, left_s=LEFT_S) == early
 
 
-@dataclass
-class FakeLives:
-    due: list[PersonDoc]
-    conflict: Conflict | None = None
-    put_changes: list[Change] = field(default_factory=list)
-
-    def due_lives(self, *, now_s: float, limit: int) -> list[PersonDoc]:
-        return self.due[:limit]
-
-    def put(
-        self, change: Change, *, by_whom: str, now_s: float, quarantine_s: float
-    ) -> Conflict | None:
-        assert by_whom == "service"
-        self.put_changes.append(change)
-        return self.conflict
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    """With the two schools of Jeanne."""
+    with closing(SqliteStore(put_new_store(tmp_path / "store"))) as opened:
+        made(opened, school(SCHOOL), school(COLLEGE))
+        yield opened
 
 
-def test_the_keeper_takes_the_steps_that_are_due() -> None:
-    lives = FakeLives([living(Life.LEFT, NOW_S), living(Life.EXPECTED, NOW_S)])
-    count = moves.take_steps(
-        lives, now_s=NOW_S, left_s=LEFT_S, quarantine_s=1.0, told=lambda *_: None
-    )
-    assert count == 2
-    afters = [change.after for change in lives.put_changes]
-    assert afters == [living(Life.GONE), living(Life.PRESENT)]
-
-
-def test_a_conflict_is_told_and_not_counted() -> None:
-    lives = FakeLives([living(Life.LEFT, NOW_S)], conflict=Conflict("changed meanwhile"))
-    told: list[str] = []
-    count = moves.take_steps(
-        lives,
+def take_steps(store: SqliteStore, told: list[str]) -> int:
+    return moves.take_steps(
+        store.people,
         now_s=NOW_S,
         left_s=LEFT_S,
         quarantine_s=1.0,
         told=lambda doc, conflict: told.append(f"{doc.identifier}: {conflict.words}"),
     )
-    assert (count, told) == (0, ["jmartin: changed meanwhile"])
+
+
+def test_the_keeper_takes_the_steps_that_are_due(store: SqliteStore) -> None:
+    paul = replace(teacher("paul", life=Life.EXPECTED), life_until_s=NOW_S)
+    made(store, living(Life.LEFT, NOW_S), paul, teacher("anne"))
+    told: list[str] = []
+    assert (take_steps(store, told), told) == (2, [])
+    gone, present = (store.people.read_person(key) for key in ("id:1", "key-paul"))
+    assert gone is not None
+    assert gone.life is Life.GONE
+    assert present == replace(paul, life=Life.PRESENT, life_until_s=None)
+    (event, *_) = store.people.history(account_of(store, "paul"), limit=1)
+    assert event.by_whom == "service"
+    assert take_steps(store, told) == 0
+
+
+def test_a_conflict_is_told_and_not_counted(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody calls her back after the keeper has read who is due."""
+    made(store, living(Life.LEFT, NOW_S))
+    due_lives = store.people.due_lives
+
+    def changed_meanwhile(*, now_s: float, limit: int) -> list[PersonDoc]:
+        found = due_lives(now_s=now_s, limit=limit)
+        assert put(store, living(Life.LEFT, NOW_S), living(Life.PRESENT)) is None
+        return found
+
+    monkeypatch.setattr(store.people, "due_lives", changed_meanwhile)
+    told: list[str] = []
+    assert take_steps(store, told) == 0
+    (said,) = told
+    assert said.startswith("jmartin: ")
+    assert store.people.read_person("id:1") == living(Life.PRESENT)
+
+
+def account_of(store: SqliteStore, identifier: str) -> AccountId:
+    account = store.accounts.find_account(identifier)
+    assert account is not None
+    return account.account_id
