@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from smtp_relay.inbound.authors.fields import MAX_AUTHORS_OCTETS, BadAddressList, read_strictly
+from smtp_relay.inbound.authors.fields import (
+    MAX_AUTHORS,
+    MAX_AUTHORS_OCTETS,
+    BadAddressList,
+    parse_authors,
+    read_strictly,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +59,16 @@ def test_a_field_may_be_so_long_and_no_longer() -> None:
     assert len(read_strictly(most)) == 1
     with pytest.raises(BadAddressList):
         read_strictly(most + b" ")
+
+
+def test_so_many_authors_and_no_more() -> None:
+    most = b", ".join([b"me@b.fr"] * MAX_AUTHORS)
+    assert len(parse_authors(most)) == MAX_AUTHORS
+    with pytest.raises(BadAddressList):
+        parse_authors(most + b", me@b.fr")
+
+
+@pytest.mark.parametrize("value", [b"me@b.fr (x", b"me@b.fr (x (y)", b"me@b.fr x)", b")me@b.fr"])
+def test_a_comment_that_does_not_end_is_no_list_of_authors(value: bytes) -> None:
+    with pytest.raises(BadAddressList):
+        parse_authors(value)
