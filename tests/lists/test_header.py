@@ -182,3 +182,68 @@ def test_a_way_to_leave_another_list_goes_with_that_list() -> None:
         b"X-Note: kept\r\n\r\n"
     )
     assert rewrite(block, replace(HOW, which=mailing_list(prefix=""))) == b"X-Note: kept\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("block", "names", "rest"),
+    [
+        (b"\r\nFrom: x\r\n", [], b"\r\nFrom: x\r\n"),
+        (b"\r\n text\r\n", [], b"\r\n text\r\n"),
+        (b"A: x\r\n\r\n text\r\n", [b"a"], b"\r\n text\r\n"),
+        (b"A: x\r\n\r\n\ttext\r\n", [b"a"], b"\r\n\ttext\r\n"),
+        (b"A: x\r\n y\r\nB: z\r\n\r\n", [b"a", b"b"], b"\r\n"),
+        (b"A: x\r\nB", [b"a", b""], b""),
+        (b"", [], b""),
+    ],
+)
+def test_a_header_block_ends_with_its_first_empty_line_and_nothing_folds_over_it(
+    block: bytes, names: list[bytes], rest: bytes
+) -> None:
+    fields, left = split_fields(block)
+    assert [field.name for field in fields] == names
+    assert left == rest
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_first_from_stands_for_all_wherever_it_stands(count: int) -> None:
+    how = replace(HOW, author="zoe@banque.example", author_name="Zoé")
+    block = b"To: a@b.fr\r\n" + b"From: zoe@banque.example\r\nX-Note: x\r\n" * count + b"\r\n"
+    names = [field.name for field in split_fields(rewrite(block, how))[0]]
+    assert names == [b"to", b"from"] + [b"x-note"] * count + [b"subject", b"reply-to"]
+
+
+@pytest.mark.parametrize("last", [b"From: zoe@banque.example", b"Subject: x", b"X-Note: x"])
+def test_what_is_added_to_a_block_without_an_end_has_a_line_of_its_own(last: bytes) -> None:
+    how = replace(HOW, author="zoe@banque.example")
+    written = rewrite(b"To: a@b.fr\r\n" + last, how)
+    assert written.endswith(b"\r\nReply-To: zoe@banque.example\r\n")
+    assert all(field.name for field in split_fields(written)[0])
+
+
+def test_where_the_author_has_said_where_answers_go_they_go_there() -> None:
+    how = replace(HOW, author="zoe@banque.example")
+    block = b"From: zoe@banque.example\r\nReply-To: desk@banque.example\r\n\r\n"
+    values = find_values(split_fields(rewrite(block, how))[0], b"reply-to")
+    assert values == [b"desk@banque.example"]
+
+
+@pytest.mark.parametrize(
+    ("description", "shown"),
+    [
+        ("", ""),
+        ("Animateurs", '"Animateurs"\r\n '),
+        ("  Les\t animateurs ", '"Les animateurs"\r\n '),
+        ('dits "les 17"', '"dits \\"les 17\\""\r\n '),
+        ("x" * 60, f'"{"x" * 60}"\r\n '),
+        ("x" * 61, ""),
+        ("Élèves", ""),
+        ("a\x1b[2J", ""),
+        ("a\x00b", ""),
+        ("a\r\nBcc: x@b.fr", '"a Bcc: x@b.fr"\r\n '),
+    ],
+)
+def test_a_list_id_shows_a_description_only_where_it_is_short_and_plain(
+    description: str, shown: str
+) -> None:
+    first = next(list_fields(mailing_list(description=description)))
+    assert re.sub(r"<.*>", "<>", first.decode("ascii")) == f"List-Id: {shown}<>\r\n"

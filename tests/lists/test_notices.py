@@ -66,6 +66,10 @@ def group(
         ("5.0.0", "550 whatever", "", False),
         ("5.0.0", "554 no", "RCPT", False),
         ("5.0.0", "", "", False),
+        ("4.1.1", "", "", False),  # for now, whatever else it says
+        ("4.2.1", "450 4.2.1 later", "RCPT", False),
+        ("2.1.5", "", "", False),
+        ("5.0.0", "450 4.1.1 nobody yet", "RCPT", False),
         ("4.4.1", "", "", False),
         ("4.4.7", "", "", False),
         ("4.2.2", "452 4.2.2 full", "RCPT", False),

@@ -304,3 +304,12 @@ def test_any_text_is_parameters_or_refused(text: str) -> None:
         parse_mail_parameters(text)
     except (BadParameter, UnknownParameter):
         return
+
+
+@pytest.mark.parametrize("rest", ["", "NOTIFY=NEVER", "A=1 B"])
+def test_what_stands_behind_a_path_is_told_and_nothing_is_an_empty_text(rest: str) -> None:
+    behind = f" {rest}" if rest else ""
+    for text in ("<a@b.fr>", "<>"):
+        assert parse_reverse_path(text + behind)[1] == rest
+    for text in ("<a@b.fr>", "<postmaster>", "<PostMaster>"):
+        assert parse_forward_path(text + behind)[1] == rest
