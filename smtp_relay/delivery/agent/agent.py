@@ -23,7 +23,7 @@ from mailserver.telemetry.log import get_log
 from mailserver.values.ids import AgentId
 from smtp_relay.delivery.agent.leases import Leasing, ReadAhead, Settler
 from smtp_relay.delivery.agent.means import Means, OpenConnection
-from smtp_relay.delivery.agent.unsent import Unsent
+from smtp_relay.delivery.agent.unoffered import Unoffered
 from smtp_relay.delivery.client.connection import Connection
 from smtp_relay.delivery.plan import Resolution, Unroutable
 from smtp_relay.delivery.schedule.dispatch import Dispatch
@@ -91,7 +91,7 @@ class Agent:
             told=means.told,
             settled=self._settled,
         )
-        self._unsent = Unsent(means, self._settler)
+        self._unoffered = Unoffered(means, self._settler)
         self._messages = ReadAhead(means.store)
         self._leasing = Leasing(loop, agent_id, dispatch, means, self._messages, run=self._run)
         self._is_running = False
@@ -138,7 +138,7 @@ class Agent:
 
     @property
     def held_count(self) -> int:
-        return self._dispatch.leases.held_count
+        return self._dispatch.lease_budget.held_count
 
     # --- what is due -------------------------------------------------------------------
 
@@ -213,7 +213,7 @@ class Agent:
             case Resolve():
                 self._spawn(self._find(order))
             case Settle():
-                self._unsent.settle(order)
+                self._unoffered.settle(order)
             case Note():
                 self._leasing.note(order)
             case Warn():
@@ -252,12 +252,12 @@ class Agent:
         try:
             message = self._messages.open(batch.message_id)
         except StoreError as error:
-            self._unsent.not_read(batch, error)
+            self._unoffered.not_read(batch, error)
             return None
         if message is None:
-            self._unsent.not_read(batch, None)
+            self._unoffered.not_read(batch, None)
         elif message.has_nul:
-            self._unsent.has_nul(batch, message)
+            self._unoffered.has_nul(batch, message)
             return None
         return message
 

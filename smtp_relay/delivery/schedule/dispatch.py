@@ -23,12 +23,8 @@ from dataclasses import replace
 from mailserver.store.ports.queue import DueDestination, LeasedCopy
 from mailserver.values.ids import DestinationId
 from smtp_relay.delivery.plan import DeliveryPlan, Diverted, Resolution, Unroutable
-from smtp_relay.delivery.schedule.destination import (
-    ConnectionState,
-    Destination,
-    Site,
-)
-from smtp_relay.delivery.schedule.fleet import LEASE_COPIES, Fleet, Leases, Onward, make_batches
+from smtp_relay.delivery.schedule.destination import ConnectionState, Destination, Site
+from smtp_relay.delivery.schedule.fleet import Fleet, LeaseBudget, Onward, make_batches
 from smtp_relay.delivery.schedule.orders import (
     Fate,
     Give,
@@ -55,7 +51,7 @@ class Dispatch:
         self._destinations: dict[DestinationId, Destination] = {}
         self._is_draining = False
         self._orders: list[Order] = []
-        self.leases = Leases(limits, self._order)
+        self.lease_budget = LeaseBudget(limits, self._order)
         self._fleet = Fleet(limits, self._order)
         self._unsent = Unsent(self._order)
         self._onward = Onward(self._fleet, limits)
@@ -121,7 +117,7 @@ class Dispatch:
     ) -> None:
         """has_more: more of it is due already."""
         destination = self._destinations[destination_id]
-        limit = self.leases.ended(destination, len(copies))
+        limit = self.lease_budget.ended(destination, len(copies))
         destination.slow_down(now_s)
         destination.has_more = has_more and bool(copies)
         destination.has_plenty = has_more and len(copies) == limit
@@ -138,12 +134,12 @@ class Dispatch:
     def lease_failed(self, destination_id: DestinationId) -> None:
         """The store could not; what is due is found again."""
         destination = self._destinations[destination_id]
-        self.leases.ended(destination)
+        self.lease_budget.ended(destination)
         destination.has_more = destination.has_plenty = False
 
     def settled(self, count: int, now_s: float) -> None:
         """What became of so many copies is on disk: others may be leased in their place."""
-        if self.leases.settled(count):
+        if self.lease_budget.settled(count):
             for destination in tuple(self._destinations.values()):
                 self._advance(destination, now_s)
 
@@ -274,7 +270,7 @@ class Dispatch:
             return
         if destination.failure is not None:
             if destination.has_more:
-                self.leases.ask(destination, LEASE_COPIES)
+                self.lease_budget.ask(destination)
         elif destination.site is None or destination.plan_until_s <= now_s:
             if destination.has_more or destination.backlog:
                 self._resolve(destination, destination.next_hop)
@@ -303,7 +299,7 @@ class Dispatch:
             if not destination.backlog and not destination.is_resolving:
                 self._resolve(destination, destination.next_hop)
             return
-        self.leases.ask_early(destination, site.width)
+        self.lease_budget.ask_early(destination, site.width)
 
     def _forget(self, destination: Destination, now_s: float) -> None:
         is_full = len(self._destinations) * 2 > self._limits.max_destinations

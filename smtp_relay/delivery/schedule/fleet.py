@@ -2,7 +2,7 @@
 
 Pure.  Sites that want a connection get one in turn (`Fleet`).  When the process has all that it
 may have, a site without any gets one of who is idle, else of who has most.  So a slow site never
-keeps the others waiting.  Leases are asked for while the process may hold more (`Leases`).
+keeps the others waiting.  Leases are asked for while the process may hold more (`LeaseBudget`).
 
 Copies that one host does not take now go on to the next one at once (`Onward`, RFC 5321 §5.1).
 What a host says of some recipients (4yz to RCPT, DATA or the end of the message) is no reason to
@@ -239,7 +239,7 @@ class Fleet:
             closing += 1
 
 
-class Leases:
+class LeaseBudget:
     """What is asked of the store, and how many copies the process answers for.
 
     order: takes what the shell must do.
@@ -254,7 +254,7 @@ class Leases:
         self._order = order
         self._is_short = False  # somebody would have asked for more
 
-    def ask(self, destination: Destination, wanted: int) -> None:
+    def ask(self, destination: Destination, wanted: int = LEASE_COPIES) -> None:
         """As many of them as the process may hold, in leases of `LEASE_COPIES`."""
         if destination.is_leasing:
             return

@@ -248,7 +248,7 @@ class World:
         ]
         assert len(carried) == len(set(carried))
         assert set(carried) <= self.leased
-        assert self.dispatch.leases.held_count == len(self.leased) + self.unsynced_count
+        assert self.dispatch.lease_budget.held_count == len(self.leased) + self.unsynced_count
 
     # --- facts ------------------------------------------------------------------------------
 

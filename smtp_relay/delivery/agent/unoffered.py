@@ -1,4 +1,4 @@
-"""Copies that this agent gives to no connection: what is written about each of them.
+"""Copies that are offered to no server: what is written about each of them.
 
 As `schedule` says (`Settle`), or because our store does not give the message, or because no
 server has to take it.
@@ -25,7 +25,7 @@ _HAS_NUL: Final = Trouble(status="5.6.0", words=f"it was not sent: {HOLDS_NUL}")
 _NO_BODY: Final = Trouble(status="4.3.0", words="the message could not be read from our own store")
 
 
-class Unsent:
+class Unoffered:
     """Of one agent, on its loop."""
 
     def __init__(self, means: Means, settler: Settler) -> None:
