@@ -29,7 +29,7 @@ from twisted.internet.main import CONNECTION_DONE
 from twisted.logger import globalLogBeginner
 
 from mailserver.auth.gate import open_gate
-from mailserver.peers.board import Board
+from mailserver.peers.board import PeersBoard
 from mailserver.peers.descriptors import Spares, descriptors_now
 from mailserver.peers.liveness import keep_alive
 from mailserver.peers.notices import Notices
@@ -153,7 +153,9 @@ class Worker:
         )
         self._notes = NoteThread(self._store.history, log=self._log)
         peers = PeerWatch()
-        self._board = Board(settings.store.path / "locks" / "board-pop3", now_s=time.monotonic())
+        self._board = PeersBoard(
+            settings.store.path / "locks" / "board-pop3", now_s=time.monotonic()
+        )
         queue = MaildropQueue(
             self._store.locks,
             self._board,

@@ -21,7 +21,7 @@ from mailserver.store.ports.lists import Lists
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import PeerWatch
 from webmail.executor import BoundedExecutor, TooBusy
-from webmail.guard import Entry, Guard, Tally
+from webmail.guard import Guard, LoggedRequest, RequestTally
 from webmail.leaving import Leaving
 from webmail.pages import Pages
 from webmail.rate_limiter import RateLimiter
@@ -36,7 +36,7 @@ def make_application(
     lists: Lists,
     executor: BoundedExecutor,
     pages: Pages,
-    tally: Tally,
+    tally: RequestTally,
     peers: PeerWatch,
     clock_s: Callable[[], float],
     on_broken: Callable[[], None],
@@ -63,7 +63,7 @@ def make_application(
     names = {settings.service.hostname, urlsplit(web.url).hostname or ""} - {""}
     return Guard(
         app,
-        entry=Entry(
+        entry=LoggedRequest(
             names=names,
             rate_limiter=RateLimiter(web.requests_per_minute),
             peers=peers,

@@ -75,7 +75,7 @@ def make_config(app: ASGIApp, *, proxies: tuple[Network, ...] | None) -> Config:
     return config
 
 
-class Connection(H11Protocol):
+class HttpConnection(H11Protocol):
     """One connection, from accept to the end.  `opening`: accepted, not yet connected."""
 
     def __init__(
@@ -162,7 +162,7 @@ class Connection(H11Protocol):
             self.opening.cancel()
 
 
-class Reception:
+class HttpReception:
     """Accepts on one listening socket."""
 
     def __init__(
@@ -186,7 +186,7 @@ class Reception:
 
         sock: listening, not blocking.  is_welcome: of a peer's address.
 
-        not_http: see `Connection`.
+        not_http: see `HttpConnection`.
         """
         self._sock = sock
         self._tls = tls
@@ -219,7 +219,7 @@ class Reception:
         if not self._is_welcome(peer):
             sock.close()
             return
-        connection = Connection(
+        connection = HttpConnection(
             self._config,
             self._state,
             self._limit,
@@ -238,7 +238,7 @@ class Reception:
         self,
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
-        connection: Connection,
+        connection: HttpConnection,
         peer: str,
     ) -> None:
         """The handshake, where there is one."""

@@ -42,7 +42,7 @@ HEADERS: Final = [
 
 
 @dataclass(slots=True)
-class Tally:
+class RequestTally:
     """What is counted, for `mailserver status`."""
 
     requests: int = 0
@@ -52,7 +52,7 @@ class Tally:
     timed_out: int = 0  # connections
 
 
-class Entry:
+class LoggedRequest:
     """Which requests are let in."""
 
     def __init__(
@@ -108,7 +108,13 @@ class Guard:
     """The application, guarded."""
 
     def __init__(
-        self, app: ASGIApp, *, entry: Entry, pages: Pages, language: Language, tally: Tally
+        self,
+        app: ASGIApp,
+        *,
+        entry: LoggedRequest,
+        pages: Pages,
+        language: Language,
+        tally: RequestTally,
     ) -> None:
         self._app = app
         self._entry = entry

@@ -23,7 +23,7 @@ from mailserver.lists.one_click import Leaver
 from mailserver.store.ports.lists import Lists, MailingList
 from mailserver.telemetry.log import get_log
 from webmail.executor import BoundedExecutor
-from webmail.guard import CLOSE, Tally
+from webmail.guard import CLOSE, RequestTally
 from webmail.pages import Pages
 from webmail.speech import choose_language
 
@@ -41,7 +41,7 @@ class Leaving:
         lists: Lists,
         executor: BoundedExecutor,
         pages: Pages,
-        tally: Tally,
+        tally: RequestTally,
         timeout_s: float,
     ) -> None:
         """timeout_s: for a request to arrive."""

@@ -36,21 +36,21 @@ from mailserver.supervisor.upkeep import Upkeep
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import CERTIFICATE_REFUSED, CONNECTIONS, source_name
-from mailserver.tls.contexts import Contexts, make_contexts, watch_certificate
+from mailserver.tls.contexts import DoorContexts, make_contexts, watch_certificate
 from mailserver.tls.failures import ALERT, FailedHandshakes
 from mailserver.tls.parting import LastWords
 from webmail.application import make_application
 from webmail.connection import (
     UNAVAILABLE,
-    Connection,
-    Reception,
+    HttpConnection,
+    HttpReception,
     hush_libraries,
     is_proxy,
     make_config,
 )
 from webmail.connection_limit import ConnectionLimit
 from webmail.executor import BoundedExecutor
-from webmail.guard import CLOSE, Tally
+from webmail.guard import CLOSE, RequestTally
 from webmail.pages import Pages
 
 SWEEP_S: Final = 1.0
@@ -67,7 +67,7 @@ HTTPS: Final = "https"
 class Prepared:
     """What the parent made and all its workers share."""
 
-    contexts: Contexts
+    contexts: DoorContexts
     pages: Pages
 
 
@@ -123,7 +123,7 @@ class Worker:
         self._says_who = says_who(
             settings.auth.trusted_networks, {*default_gateways(), *connections.gateways}
         )
-        self._tally = Tally()
+        self._tally = RequestTally()
         self._peers = PeerWatch()
         self._state = ServerState()
         self._watch = watch_certificate(self._contexts, settings)
@@ -170,11 +170,11 @@ class Worker:
         self._last_words.close()
         self._store.close()
 
-    def _reception(self, listener: contract.Listener) -> Reception:
+    def _reception(self, listener: contract.Listener) -> HttpReception:
         """A listener's name says whether it speaks TLS, and so to whom it speaks."""
         web, is_tls = self._context.settings.web, listener.name == HTTPS
         keep_alive(listener.sock, self._context.settings.connections)
-        return Reception(
+        return HttpReception(
             listener.sock,
             tls=self._contexts.modern if is_tls else None,
             config=make_config(self._app, proxies=None if is_tls else web.proxies),
@@ -244,7 +244,7 @@ class Worker:
         for listener in self._context.listeners:
             listener.sock.close()
         for connection in self._limit.connections():
-            assert isinstance(connection, Connection)
+            assert isinstance(connection, HttpConnection)
             connection.retire()
         deadline_s = self._loop.time() + contract.DRAIN_S
         while len(self._limit) and self._loop.time() < deadline_s:  # noqa: ASYNC110

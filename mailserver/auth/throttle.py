@@ -60,7 +60,7 @@ _MOST_DOUBLINGS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ThrottleLimits:
     free_count: int
     block_count: int
     ipv4_bits: int
@@ -69,8 +69,8 @@ class Limits:
     trusted: tuple[Network, ...]
 
 
-def limits_of(auth: AuthSettings) -> Limits:
-    return Limits(
+def limits_of(auth: AuthSettings) -> ThrottleLimits:
+    return ThrottleLimits(
         free_count=auth.free_failures,
         block_count=auth.block_accounts,
         ipv4_bits=auth.block_ipv4_bits,
@@ -143,7 +143,7 @@ class Throttle:
     def __init__(
         self,
         attempts: Attempts,
-        limits: Limits,
+        limits: ThrottleLimits,
         *,
         addresses_say_who: Callable[[], bool] = lambda: True,
         gateways: Collection[object] = (),
@@ -330,7 +330,7 @@ class Throttle:
 
 
 def account_waits_until_s(
-    attempts: Attempts, account_id: AccountId, limits: Limits, *, now_s: float
+    attempts: Attempts, account_id: AccountId, limits: ThrottleLimits, *, now_s: float
 ) -> float:
     """Until when one account waits for what was tried from anywhere; a past moment: it does not."""
     whose, free_count = f"account:{account_id}", limits.free_count * KNOWN_FACTOR

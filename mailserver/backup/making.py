@@ -26,11 +26,11 @@ from mailserver.backup.manifest import (
     NUMEN_KEY_FILE,
     SETTINGS,
     SUMS,
-    Kept,
+    KeptFile,
     Manifest,
     sums_of,
 )
-from mailserver.backup.places import DKIM, NUMEN_KEY, STORE, Place, places_of
+from mailserver.backup.places import DKIM, NUMEN_KEY, STORE, BackupPlace, places_of
 from mailserver.backup.tree import BadFolder, PrivateTree, SourceUnreadable, is_within
 from mailserver.settings.load import PREFIX
 from mailserver.settings.model import MIB, Settings
@@ -53,7 +53,7 @@ class BackupStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedBackup:
     """numen_key_to: the folder that gets `numen.key`; None: it is kept apart already."""
 
     target: Path
@@ -63,7 +63,9 @@ class Wanted:
     now_s: float
 
 
-def make_backup(settings: Settings, store: BackupStore, wanted: Wanted, told: Told) -> Manifest:
+def make_backup(
+    settings: Settings, store: BackupStore, wanted: WantedBackup, told: Told
+) -> Manifest:
     """Write the whole backup, durably.
 
     Raises:
@@ -142,7 +144,7 @@ class _Making:
         self,
         settings: Settings,
         store: BackupStore,
-        wanted: Wanted,
+        wanted: WantedBackup,
         tree: PrivateTree,
         told: Told,
     ) -> None:
@@ -152,7 +154,7 @@ class _Making:
         self._tree = tree
         self._tell = told
         self._places = places_of(settings)
-        self._kept: list[Kept] = []
+        self._kept: list[KeptFile] = []
         self._missing: list[str] = []
         self._done_octets = 0
         self._total_octets = 0
@@ -307,7 +309,7 @@ class _Making:
         )
 
 
-def _within(one: Place, is_kept: Callable[[str], bool]) -> Iterator[tuple[Path, str, str]]:
+def _within(one: BackupPlace, is_kept: Callable[[str], bool]) -> Iterator[tuple[Path, str, str]]:
     """The files of a folder, not those of folders in it."""
     try:
         found = sorted(one.path.iterdir())

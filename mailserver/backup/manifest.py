@@ -35,7 +35,7 @@ class BadBackup(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptFile:
     """One file.  path: relative to the backup, with slashes."""
 
     path: str
@@ -78,7 +78,7 @@ class Manifest:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
 
 
-def sums_of(kept: Iterable[Kept]) -> bytes:
+def sums_of(kept: Iterable[KeptFile]) -> bytes:
     """The file SHA256SUMS."""
     return b"".join(f"{one.sha256}  {one.path}\n".encode() for one in kept)
 

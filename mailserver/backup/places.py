@@ -29,12 +29,12 @@ RESERVED: Final = frozenset({"manifest.json", "SHA256SUMS", "mailserver.toml", "
 """Names at the top of a backup, or never in it."""
 
 
-class CannotMove(Exception):
+class CannotRelocate(Exception):
     """The settings file names a path in a form that cannot be rewritten; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BackupPlace:
     """key: dotted, `routes.0.password_file`.  place: relative, with slashes."""
 
     key: str
@@ -42,7 +42,7 @@ class Place:
     place: str
 
 
-def places_of(settings: Settings) -> list[Place]:
+def places_of(settings: Settings) -> list[BackupPlace]:
     """Every path that the settings name, but for the settings file itself."""
     assert settings.source is not None, "these came from a file"
     home = settings.source.parent
@@ -52,7 +52,7 @@ def places_of(settings: Settings) -> list[Place]:
         whole = Path(os.path.normpath(home / path))
         if whole not in taken:
             taken[whole] = _place(whole, home, usual, set(taken.values()))
-        found.append(Place(key, whole, taken[whole]))
+        found.append(BackupPlace(key, whole, taken[whole]))
     return found
 
 
@@ -168,7 +168,7 @@ def _with_key(text: str, key: str, place: str, said: str | None) -> str:
     except tomllib.TOMLDecodeError:
         is_set = False
     if not is_set:
-        raise CannotMove(
+        raise CannotRelocate(
             f"{key} is {said!r} in the backup's mailserver.toml, in a form that cannot be"
             f" rewritten: write `{last} = ...` on a line of its own in [{section}] there"
         )

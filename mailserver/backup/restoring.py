@@ -26,7 +26,7 @@ from mailserver.backup.manifest import (
 from mailserver.backup.places import (
     NUMEN_KEY,
     STORE,
-    CannotMove,
+    CannotRelocate,
     moved_settings,
     place_among,
     places_said,
@@ -42,7 +42,7 @@ _ENTERED_MODE: Final = 0o711
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedService:
     """numen_key: the file, or the folder that holds it; None: it is to go without.
 
     schema: the last migration that this program knows.
@@ -69,7 +69,7 @@ class Restored:
     places: dict[str, str]
 
 
-def restore(wanted: Wanted, told: Told) -> Restored:
+def restore(wanted: WantedService, told: Told) -> Restored:
     """Fill the folder.
 
     Raises:
@@ -88,7 +88,7 @@ def restore(wanted: Wanted, told: Told) -> Restored:
         text = (wanted.backup / SETTINGS).read_text("utf-8")
         in_file = {name: place for name, place in places.items() if name not in said}
         text, moved = moved_settings(text, in_file)
-    except CannotMove as error:
+    except CannotRelocate as error:
         raise BadBackup(str(error)) from error
     _refuse(wanted, places)
     tree = PrivateTree(wanted.target, takes_empty_folders=True)
@@ -120,7 +120,7 @@ def _read_key(path: Path | None, manifest: Manifest) -> bytes | None:
     return file.read_bytes()
 
 
-def _refuse(wanted: Wanted, places: Mapping[str, str]) -> None:
+def _refuse(wanted: WantedService, places: Mapping[str, str]) -> None:
     folder = wanted.target
     if is_within(folder, wanted.backup):
         raise BadFolder(f"{folder} is in the backup: name a folder elsewhere")

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mailserver.backup.manifest import Kept
+from mailserver.backup.manifest import KeptFile
 from mailserver.keys.making import sync_folder
 
 PIECE_OCTETS: Final = 1024 * 1024
@@ -139,15 +139,15 @@ class PrivateTree:
                 step.chmod(0o700)
         return whole
 
-    def write(self, place: str, octets: bytes) -> Kept:
+    def write(self, place: str, octets: bytes) -> KeptFile:
         fd = self._open(place)
         with open(fd, "wb") as file:
             file.write(octets)
             file.flush()
             os.fsync(fd)
-        return Kept(place, len(octets), hashlib.sha256(octets).hexdigest())
+        return KeptFile(place, len(octets), hashlib.sha256(octets).hexdigest())
 
-    def copy(self, source: Path, place: str, wrote: Wrote) -> Kept:
+    def copy(self, source: Path, place: str, wrote: Wrote) -> KeptFile:
         """
         Raises:
             SourceUnreadable: the disk refuses to read the source; nothing of it is kept.
@@ -159,7 +159,7 @@ class PrivateTree:
             (self.folder / place).unlink()
             raise
 
-    def _copy(self, source: Path, place: str, wrote: Wrote) -> Kept:
+    def _copy(self, source: Path, place: str, wrote: Wrote) -> KeptFile:
         source_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         with open(source_fd, "rb", buffering=0) as reader:
             digest, octets = hashlib.sha256(), 0
@@ -173,9 +173,9 @@ class PrivateTree:
                     octets += len(piece)
                     wrote(len(piece))
                 os.fsync(fd)
-        return Kept(place, octets, digest.hexdigest())
+        return KeptFile(place, octets, digest.hexdigest())
 
-    def digest(self, place: str, wrote: Wrote) -> Kept:
+    def digest(self, place: str, wrote: Wrote) -> KeptFile:
         """Of a file that somebody else wrote here."""
         digest, octets = hashlib.sha256(), 0
         with open(self.folder / place, "rb", buffering=0) as reader:
@@ -183,7 +183,7 @@ class PrivateTree:
                 digest.update(piece)
                 octets += len(piece)
                 wrote(len(piece))
-        return Kept(place, octets, digest.hexdigest())
+        return KeptFile(place, octets, digest.hexdigest())
 
     def rename(self, place: str, to: str) -> None:
         (self.folder / place).rename(self.path(to))

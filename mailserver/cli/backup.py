@@ -44,11 +44,11 @@ def backup(
     """Save the whole service while it runs: mail, people, settings and keys, of one moment."""
     from mailserver import __version__
     from mailserver.auth.numen_key import NumenKeyMissing
-    from mailserver.backup.making import Wanted, make_backup
+    from mailserver.backup.making import WantedBackup, make_backup
     from mailserver.backup.tree import BadFolder
 
     settings = read_settings(config)
-    wanted = Wanted(
+    wanted = WantedBackup(
         target=folder,
         numen_key_to=numen_key,
         program=__version__,
@@ -105,7 +105,7 @@ def restore(
     """Make a service of a backup, in a folder of its own; start it from there."""
     from mailserver.auth.numen_key import NumenKeyMissing
     from mailserver.backup.manifest import BadBackup, read_manifest
-    from mailserver.backup.restoring import Wanted
+    from mailserver.backup.restoring import WantedService
     from mailserver.backup.restoring import restore as restore_backup
     from mailserver.backup.tree import BadFolder
     from mailserver.store.open import last_migration
@@ -113,7 +113,7 @@ def restore(
     schema = last_migration()
     if numen_key is not None and without_numen_key:
         raise Mistake("--numen-key and --without-numen-key: write one of them")
-    wanted = Wanted(
+    wanted = WantedService(
         backup=folder, target=to, numen_key=numen_key, schema=schema, environment=os.environ
     )
     try:

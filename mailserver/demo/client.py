@@ -27,7 +27,7 @@ class TourError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class DoorAddress:
     """One listener of the demo, and the authority (PEM file) whose certificate it shows."""
 
     name: str
@@ -45,7 +45,7 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
+class CollectedMail:
     """One message as RETR gave it, CRLF restored, and what LIST had announced."""
 
     number: int
@@ -53,7 +53,9 @@ class Collected:
     octets: bytes
 
 
-def submit(door: Door, sender: CastMember, octets: bytes, recipients: Sequence[str]) -> Submitted:
+def submit(
+    door: DoorAddress, sender: CastMember, octets: bytes, recipients: Sequence[str]
+) -> Submitted:
     """
     octets: the message, ASCII, CRLF.
 
@@ -71,7 +73,7 @@ def submit(door: Door, sender: CastMember, octets: bytes, recipients: Sequence[s
         return Submitted(reply=reply, tls=version or "no TLS")
 
 
-def collect(door: Door, owner: CastMember, marker: bytes) -> Collected:
+def collect(door: DoorAddress, owner: CastMember, marker: bytes) -> CollectedMail:
     """The newest message that contains `marker`; it stays in the mailbox.
 
     Raises:
@@ -84,7 +86,7 @@ def collect(door: Door, owner: CastMember, marker: bytes) -> Collected:
         for number, size in reversed(sizes[-LOOKED_AT:]):
             octets = b"".join(line + b"\r\n" for line in client.retr(int(number))[1])
             if marker in octets:
-                return Collected(number=int(number), listed_octets=int(size), octets=octets)
+                return CollectedMail(number=int(number), listed_octets=int(size), octets=octets)
     raise TourError(f"{owner.identifier} has no such message: did somebody remove it just now?")
 
 
@@ -104,12 +106,12 @@ def _trust(authority: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(authority))
 
 
-def _smtp(door: Door) -> smtplib.SMTP:
+def _smtp(door: DoorAddress) -> smtplib.SMTP:
     return smtplib.SMTP(door.host, door.port, local_hostname=_HELLO, timeout=PATIENCE_S)
 
 
 @contextmanager
-def _pop3(door: Door) -> Iterator[poplib.POP3_SSL]:
+def _pop3(door: DoorAddress) -> Iterator[poplib.POP3_SSL]:
     """QUIT at the end, so that the maildrop is free again at once."""
     context = _trust(door.authority)
     client = poplib.POP3_SSL(door.host, door.port, context=context, timeout=PATIENCE_S)
@@ -121,7 +123,7 @@ def _pop3(door: Door) -> Iterator[poplib.POP3_SSL]:
 
 
 @contextmanager
-def _told(door: Door, who: CastMember) -> Iterator[None]:
+def _told(door: DoorAddress, who: CastMember) -> Iterator[None]:
     """Turn what the libraries raise into one sentence."""
     place = f"{door.name} (port {door.port})"
     try:

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from mailserver.demo.academy import DemoService, NotADemo, read_demo
 from mailserver.demo.cast import CastMember
-from mailserver.demo.client import Collected, Door, Submitted, TourError, collect, submit
+from mailserver.demo.client import CollectedMail, DoorAddress, Submitted, TourError, collect, submit
 from mailserver.demo.welcome import compose
 from mailserver.settings.listeners import wanted_listeners
 from mailserver.settings.model import Settings
@@ -41,7 +41,7 @@ _ACCEPT_ID = re.compile(r"\b[a-z2-7]{24}\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class TourLetter:
     """What the tour sends: the octets, and the Message-ID by which it finds them again."""
 
     octets: bytes
@@ -76,7 +76,7 @@ def run(settings: Settings, console: Console) -> None:
 # --- doing --------------------------------------------------------------------
 
 
-def _compose(demo: DemoService, sender: CastMember, *, now_s: float) -> Letter:
+def _compose(demo: DemoService, sender: CastMember, *, now_s: float) -> TourLetter:
     cast = demo.cast
     message_id = make_msgid("tour", domain=cast.domain)
     message = compose(
@@ -87,14 +87,14 @@ def _compose(demo: DemoService, sender: CastMember, *, now_s: float) -> Letter:
         date=mail_date(now_s, ""),
         message_id=message_id,
     )
-    return Letter(octets=message.as_bytes(), message_id=message_id)
+    return TourLetter(octets=message.as_bytes(), message_id=message_id)
 
 
-def _marker(letter: Letter) -> bytes:
+def _marker(letter: TourLetter) -> bytes:
     return letter.message_id.encode("ascii")
 
 
-def _send(demo: DemoService, sender: CastMember, letter: Letter) -> tuple[Submitted, AcceptId]:
+def _send(demo: DemoService, sender: CastMember, letter: TourLetter) -> tuple[Submitted, AcceptId]:
     recipients = [school.addresses[-1] for school in demo.cast.schools]
     submitted = submit(_door(demo, "submission"), sender, letter.octets, recipients)
     found = _ACCEPT_ID.search(submitted.reply)
@@ -123,7 +123,7 @@ def _collected_journey(store: Store, accept_id: AcceptId, collector: CastMember)
     return journey
 
 
-def _door(demo: DemoService, name: str) -> Door:
+def _door(demo: DemoService, name: str) -> DoorAddress:
     """Where to reach a listener of the demo from this machine.
 
     Raises:
@@ -132,7 +132,9 @@ def _door(demo: DemoService, name: str) -> Door:
     for wanted in wanted_listeners(demo.settings):
         if wanted.kind.name == name:
             host = _ANY_ADDRESS.get(wanted.bind.host, wanted.bind.host)
-            return Door(name=name, host=host, port=wanted.bind.port, authority=demo.authority)
+            return DoorAddress(
+                name=name, host=host, port=wanted.bind.port, authority=demo.authority
+            )
     raise TourError(f"the demo has no {name} listener: give {demo.settings_file} one")
 
 
@@ -162,7 +164,9 @@ def _row(recipient: str, route: str, state: str, uid: str) -> str:
     return f"  {recipient:<36} {route:<23} {state:<9} {uid}"
 
 
-def _show_collected(console: Console, door: Door, owner: CastMember, collected: Collected) -> None:
+def _show_collected(
+    console: Console, door: DoorAddress, owner: CastMember, collected: CollectedMail
+) -> None:
     _title(console, "3. Collect")
     _line(console, f"{owner.name} ({owner.identifier}), {door.name}, port {door.port}:")
     _line(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mailserver.directory.deciding.plan import Step
+from mailserver.directory.deciding.plan import PlanStep
 from mailserver.directory.imports import Imports
 from mailserver.store.ports.imports import ImportRun
 
@@ -23,7 +23,7 @@ _READ: Final = 1_000
 
 Progress = Callable[[int], None]
 """Called with how many changes one more slice has dealt with."""
-Tell = Callable[[list[tuple[Step, str]]], None]
+Tell = Callable[[list[tuple[PlanStep, str]]], None]
 """Called with the conflicts of a slice: each step, and why in words."""
 
 
@@ -59,7 +59,7 @@ class OtherRun(Exception):
 
 def apply_steps(
     store: Imports,
-    steps: Sequence[Step],
+    steps: Sequence[PlanStep],
     *,
     digest: str,
     by_whom: str,

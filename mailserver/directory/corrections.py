@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from mailserver.directory.deciding.plan import Refused, Step
+from mailserver.directory.deciding.plan import PlanStep, RefusedRow
 from mailserver.directory.reading.columns import ERROR, PERSON_COLUMNS, RowKind, field_of, is_named
 from mailserver.directory.reading.problems import without_numen
 from mailserver.directory.reading.shields import shielded_row
@@ -24,7 +24,7 @@ _MARK: Final = "\ufeff"  # spreadsheets read UTF-8 by it
 CONFLICT_HEADER: Final = ("subject", "name", "place", "error")
 
 
-def correction_octets(table: Table, refused: Sequence[Refused]) -> bytes:
+def correction_octets(table: Table, refused: Sequence[RefusedRow]) -> bytes:
     """The refused rows of one table, in the form of its file."""
     keep = [index for index, one in enumerate(table.header) if not is_named(one, ERROR)]
     asks = _asks(table, refused)
@@ -36,14 +36,14 @@ def correction_octets(table: Table, refused: Sequence[Refused]) -> bytes:
     return _octets(json.dumps(trees, ensure_ascii=False, indent=1) + "\n")
 
 
-def conflict_octets(conflicts: Iterable[tuple[Step, str]], *, with_header: bool) -> bytes:
+def conflict_octets(conflicts: Iterable[tuple[PlanStep, str]], *, with_header: bool) -> bytes:
     """Lines of the file of what the store did not take."""
     rows = [_conflict(step, words) for step, words in conflicts]
     head = [list(CONFLICT_HEADER)] if with_header else []
     return _csv([*head, *rows], ";", mark=_MARK if with_header else "")
 
 
-def _asks(table: Table, refused: Sequence[Refused]) -> list[str]:
+def _asks(table: Table, refused: Sequence[RefusedRow]) -> list[str]:
     """The column to confirm a doubtful name in, where one is asked for and there is none."""
     words = PERSON_COLUMNS["confirmed"]
     is_asked = any(problem.may_confirm for one in refused for problem in one.problems)
@@ -51,7 +51,9 @@ def _asks(table: Table, refused: Sequence[Refused]) -> list[str]:
     return [words[0]] if is_asked and not has_column else []
 
 
-def _cells(table: Table, refused: Refused, keep: Sequence[int], asks: Sequence[str]) -> list[str]:
+def _cells(
+    table: Table, refused: RefusedRow, keep: Sequence[int], asks: Sequence[str]
+) -> list[str]:
     row = table.rows[refused.origin.row_no].cells
     row = (*row, *("" for _ in range(len(table.header) - len(row))))
     secret = {index for index in keep if field_of(table.header[index], RowKind.PERSON) == "numen"}
@@ -62,7 +64,7 @@ def _cells(table: Table, refused: Refused, keep: Sequence[int], asks: Sequence[s
     return [*cells, *("" for _ in asks), "; ".join(words)]
 
 
-def _conflict(step: Step, words: str) -> list[str]:
+def _conflict(step: PlanStep, words: str) -> list[str]:
     doc = step.doc
     if isinstance(doc, PersonDoc):
         return [doc.identifier, f"{doc.given_name} {doc.surname}", ", ".join(step.places), words]

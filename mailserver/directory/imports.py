@@ -9,7 +9,7 @@ from mailserver.store.ports.imports import ImportRun
 from mailserver.store.ports.people import Change, Conflict, Doc, Names, PersonDoc, Unit, UnitDoc
 
 
-class Kept(Names, Protocol):
+class KeptDocuments(Names, Protocol):
     """What is there already: read while a plan is made."""
 
     def read_subjects(self, kind: type[Doc]) -> Iterator[Doc]: ...

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mailserver.directory.deciding.plan import Act, ImportPlan, Step
+from mailserver.directory.deciding.plan import ImportPlan, PlanAct, PlanStep
 from mailserver.directory.reading.problems import BadFile
 from mailserver.store.documents import doc_as_json, doc_from_json
 from mailserver.store.ports.people import Change, Doc, PersonDoc, UnitDoc
@@ -136,7 +136,7 @@ def _json(line: bytes, name: str) -> dict[str, Any]:
     return tree
 
 
-def _step(tree: Mapping[str, Any]) -> Step:
+def _step(tree: Mapping[str, Any]) -> PlanStep:
     change = Change(
         before=_doc(tree["is"], tree["before"]),
         after=_doc(tree["is"], tree["after"]),
@@ -144,4 +144,4 @@ def _step(tree: Mapping[str, Any]) -> Step:
         reasons=tuple(tree["reasons"]),
         homonyms=tuple((str(base), int(number)) for base, number in tree["homonyms"]),
     )
-    return Step(act=Act(tree["act"]), change=change, places=tuple(tree["places"]))
+    return PlanStep(act=PlanAct(tree["act"]), change=change, places=tuple(tree["places"]))

@@ -32,14 +32,14 @@ class Viewer(Enum):
     ONESELF = "oneself"
 
 
-class Entry(Enum):
+class DirectoryEntry(Enum):
     """What is looked at."""
 
     PERSON = "person"
     UNIT = "unit"
 
 
-class Field(Enum):
+class EntryField(Enum):
     NAME = "name"
     ADDRESS = "address"
     FUNCTION = "function"
@@ -50,28 +50,36 @@ class Field(Enum):
     LIFE = "life"
 
 
-NOTHING: Final[frozenset[Field]] = frozenset()
-_PERSON: Final = frozenset({Field.NAME, Field.ADDRESS, Field.FUNCTION})
+NOTHING: Final[frozenset[EntryField]] = frozenset()
+_PERSON: Final = frozenset({EntryField.NAME, EntryField.ADDRESS, EntryField.FUNCTION})
 _UNIT: Final = frozenset(
-    {Field.NAME, Field.ADDRESS, Field.PLACE, Field.TELEPHONE, Field.WEB_SITE},
+    {
+        EntryField.NAME,
+        EntryField.ADDRESS,
+        EntryField.PLACE,
+        EntryField.TELEPHONE,
+        EntryField.WEB_SITE,
+    },
 )
-_ALL: Final = frozenset(Field)
+_ALL: Final = frozenset(EntryField)
 _SEES_HIDDEN: Final = frozenset({Viewer.CORRESPONDENT, Viewer.ADMINISTRATOR, Viewer.ONESELF})
-_PERSON_FIELDS: Final[Mapping[Viewer, frozenset[Field]]] = {
+_PERSON_FIELDS: Final[Mapping[Viewer, frozenset[EntryField]]] = {
     Viewer.OUTSIDER: NOTHING,
     Viewer.MEMBER: _PERSON,
-    Viewer.COLLEAGUE: _PERSON | {Field.TELEPHONE},
+    Viewer.COLLEAGUE: _PERSON | {EntryField.TELEPHONE},
     Viewer.CORRESPONDENT: _ALL,
     Viewer.ADMINISTRATOR: _ALL,
     Viewer.ONESELF: _ALL,
 }
 
 
-def visible_fields(viewer: Viewer, entry: Entry, *, is_hidden: bool) -> frozenset[Field]:
+def visible_fields(
+    viewer: Viewer, entry: DirectoryEntry, *, is_hidden: bool
+) -> frozenset[EntryField]:
     """The fields to show; none: the entry is not shown, and is found by no search."""
     if viewer is Viewer.OUTSIDER or (is_hidden and viewer not in _SEES_HIDDEN):
         return NOTHING
-    if entry is Entry.PERSON:
+    if entry is DirectoryEntry.PERSON:
         return _PERSON_FIELDS[viewer]
     return _ALL if viewer in _SEES_HIDDEN else _UNIT
 

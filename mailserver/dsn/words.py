@@ -10,7 +10,7 @@ from typing import Final
 
 from mailserver.queue.reports import ReportKind
 from mailserver.texts.catalogue import Language, Text
-from mailserver.texts.plurals import Counted
+from mailserver.texts.plurals import CountedNoun
 
 FROM_NAME: Final = Text(fr="Distribution du courrier", en="Mail delivery")
 
@@ -55,7 +55,7 @@ SUBJECT_LABEL: Final = Text(fr="Objet :  ", en="Subject: ")
 SENT_LABEL: Final = Text(fr="Envoyé : ", en="Sent:    ")
 ONE_RECIPIENT: Final = Text(fr="Destinataire :", en="Recipient:")
 MANY_RECIPIENTS: Final = Text(fr="Destinataires ({count}) :", en="Recipients ({count}):")
-MORE_RECIPIENTS: Final = Counted(
+MORE_RECIPIENTS: Final = CountedNoun(
     Text(fr="... et {count} autre", en="... and {count} other"),
     Text(fr="... et {count} autres", en="... and {count} others"),
 )

@@ -26,7 +26,7 @@ MAX_NAME_LENGTH = 36
 """Of the part before the at sign: its longest address still has 64 octets (RFC 5321 §4.5.3.1)."""
 
 
-class Purpose(Enum):
+class ListPurpose(Enum):
     POST = ""
     OWNER = "-owner"
     BOUNCES = "-bounces"
@@ -37,7 +37,7 @@ class Purpose(Enum):
     HELP = "-help"
 
 
-BOUNCES_MARK = f"{Purpose.BOUNCES.value}+"
+BOUNCES_MARK = f"{ListPurpose.BOUNCES.value}+"
 """Stands in each reverse-path that names a reader: what lacks it needs no look-up."""
 
 
@@ -55,34 +55,34 @@ def list_of_hop(next_hop: str) -> ListId | None:
 
 def addresses_of(address: str) -> tuple[str, ...]:
     """All of a list's addresses; where posts go is the first."""
-    return tuple(address_for(address, purpose) for purpose in Purpose)
+    return tuple(address_for(address, purpose) for purpose in ListPurpose)
 
 
-def address_for(address: str, purpose: Purpose, detail: str = "") -> str:
+def address_for(address: str, purpose: ListPurpose, detail: str = "") -> str:
     local, _, domain = address.rpartition("@")
     return f"{local}{purpose.value}{'+' if detail else ''}{detail}@{domain}"
 
 
-def purpose_of(which: MailingList, recipient: str) -> tuple[Purpose, str]:
+def purpose_of(which: MailingList, recipient: str) -> tuple[ListPurpose, str]:
     """(what a recipient that led to this list is for, what stands behind the plus)."""
     own = fold_local(which.address.rpartition("@")[0])
     base, detail = split_plus(recipient.rpartition("@")[0])
     folded = fold_local(base)
-    for purpose in Purpose:
+    for purpose in ListPurpose:
         if folded == own + purpose.value:
             return purpose, detail
-    return Purpose.POST, detail
+    return ListPurpose.POST, detail
 
 
 def bounces_address(which: MailingList, who: Subscriber | None = None) -> str:
     """The reverse-path of what goes to one reader; None: to several."""
     detail = "" if who is None else sign_subscriber(which.secret, who)
-    return address_for(which.address, Purpose.BOUNCES, detail)
+    return address_for(which.address, ListPurpose.BOUNCES, detail)
 
 
 def probe_address(which: MailingList, member_id: int) -> str:
     """The reverse-path of what shows whether a member can be reached."""
-    return address_for(which.address, Purpose.BOUNCES, sign_probe(which.secret, member_id))
+    return address_for(which.address, ListPurpose.BOUNCES, sign_probe(which.secret, member_id))
 
 
 def id_of(which: MailingList) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import quote as quote_name
 
-from mailserver.lists.addresses import Purpose, address_for, id_of
+from mailserver.lists.addresses import ListPurpose, address_for, id_of
 from mailserver.lists.words import encode_words
 from mailserver.store.ports.lists import MailingList, Posting
 from mailserver.values.text.header_text import decode_words
@@ -118,15 +118,15 @@ def list_fields(which: MailingList) -> Iterator[bytes]:
     yield _list_id(which)
     posts = "NO" if which.posting is Posting.ANNOUNCE else f"<mailto:{which.address}>"
     yield f"List-Post: {posts}\r\n".encode()
-    yield f"List-Help: <mailto:{address_for(which.address, Purpose.HELP)}>\r\n".encode()
+    yield f"List-Help: <mailto:{address_for(which.address, ListPurpose.HELP)}>\r\n".encode()
     yield unsubscribe_fields(which)
-    yield f"List-Owner: <mailto:{address_for(which.address, Purpose.OWNER)}>\r\n".encode()
+    yield f"List-Owner: <mailto:{address_for(which.address, ListPurpose.OWNER)}>\r\n".encode()
     yield b"Precedence: list\r\n"
 
 
 def unsubscribe_fields(which: MailingList, url: str = "") -> bytes:
     """url: of one reader's own page, for one click (RFC 8058 §3.1); empty: by mail only."""
-    leave = f"<mailto:{address_for(which.address, Purpose.UNSUBSCRIBE)}>"
+    leave = f"<mailto:{address_for(which.address, ListPurpose.UNSUBSCRIBE)}>"
     if not url:
         return f"List-Unsubscribe: {leave}\r\n".encode()
     post = "List-Unsubscribe-Post: List-Unsubscribe=One-Click"

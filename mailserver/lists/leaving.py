@@ -8,7 +8,7 @@ from __future__ import annotations
 from mailserver.lists.one_click import (
     Inside,
     Leaver,
-    Outside,
+    OutsideReader,
     leave_url,
     list_of_token,
     read_leave_token,
@@ -45,7 +45,7 @@ def leave_by_link(lists: Lists, which: MailingList, who: Leaver) -> int | None:
     match who:
         case Inside(account_id):
             return lists.leave(which.list_id, BY_LINK, account_id=account_id)
-        case Outside(address_key):
+        case OutsideReader(address_key):
             return lists.leave(which.list_id, BY_LINK, address_key=address_key)
 
 
@@ -59,4 +59,4 @@ def _leaver(lists: Lists, reader: Subscriber) -> Leaver | None:
                 return None
             if member.account_id is not None:
                 return Inside(member.account_id)
-            return Outside(key_of(member.address))
+            return OutsideReader(key_of(member.address))

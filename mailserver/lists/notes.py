@@ -13,14 +13,14 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from enum import Enum
 
-from mailserver.lists.addresses import Purpose, address_for
+from mailserver.lists.addresses import ListPurpose, address_for
 from mailserver.lists.header import split_fields
 from mailserver.store.ports.lists import MailingList
 from mailserver.texts.catalogue import Text
 from mailserver.values.address import quote_mailbox
 
 
-class Note(Enum):
+class ListNote(Enum):
     MODERATE = "moderate"
     CONFIRM_JOIN = "confirm-join"
     CONFIRM_LEAVE = "confirm-leave"
@@ -36,23 +36,23 @@ class Note(Enum):
 
 
 _SUBJECTS = {
-    Note.MODERATE: Text("À valider : {subject}", "To approve: {subject}"),
-    Note.CONFIRM_JOIN: Text("Confirmez votre inscription", "Confirm that you join"),
-    Note.CONFIRM_LEAVE: Text("Confirmez votre départ", "Confirm that you leave"),
-    Note.JOINED: Text("Vous êtes membre de {address}", "You are a member of {address}"),
-    Note.LEFT: Text("Vous avez quitté {address}", "You have left {address}"),
-    Note.CLOSED: Text("Inscription impossible à {address}", "You cannot join {address}"),
-    Note.HELP: Text("Comment utiliser {address}", "How to use {address}"),
-    Note.PROBE: Text(
+    ListNote.MODERATE: Text("À valider : {subject}", "To approve: {subject}"),
+    ListNote.CONFIRM_JOIN: Text("Confirmez votre inscription", "Confirm that you join"),
+    ListNote.CONFIRM_LEAVE: Text("Confirmez votre départ", "Confirm that you leave"),
+    ListNote.JOINED: Text("Vous êtes membre de {address}", "You are a member of {address}"),
+    ListNote.LEFT: Text("Vous avez quitté {address}", "You have left {address}"),
+    ListNote.CLOSED: Text("Inscription impossible à {address}", "You cannot join {address}"),
+    ListNote.HELP: Text("Comment utiliser {address}", "How to use {address}"),
+    ListNote.PROBE: Text(
         "Nous n'arrivons pas à vous écrire de {address}", "We could not reach you from {address}"
     ),
-    Note.STOPPED: Text("Envois suspendus pour {member}", "Mail stopped for {member}"),
-    Note.NOT_UNDERSTOOD: Text("Réponse non comprise", "Your answer was not understood"),
-    Note.NOT_POSTED: Text("Non publié sur {address}", "Not posted to {address}"),
-    Note.TOO_MANY: Text("Trop de demandes pour {address}", "Too many requests to {address}"),
+    ListNote.STOPPED: Text("Envois suspendus pour {member}", "Mail stopped for {member}"),
+    ListNote.NOT_UNDERSTOOD: Text("Réponse non comprise", "Your answer was not understood"),
+    ListNote.NOT_POSTED: Text("Non publié sur {address}", "Not posted to {address}"),
+    ListNote.TOO_MANY: Text("Trop de demandes pour {address}", "Too many requests to {address}"),
 }
 _TEXTS = {
-    Note.MODERATE: Text(
+    ListNote.MODERATE: Text(
         "Un message attend votre accord sur la liste {address}.\n\n"
         "De : {author}\nObjet : {subject}\n\n"
         "Pour le publier, répondez à ce message avec le mot « approuver ».\n"
@@ -64,37 +64,37 @@ _TEXTS = {
         "To refuse it, answer with the word `reject`.\n"
         "Answer from your own account.  The message is attached.\n",
     ),
-    Note.CONFIRM_JOIN: Text(
+    ListNote.CONFIRM_JOIN: Text(
         "Quelqu'un, vous peut-être, demande que cette adresse reçoive la liste {address}.\n"
         "Si c'est vous, répondez simplement à ce message. Sinon, ne faites rien.\n",
         "Somebody, perhaps you, asks that this address get the list {address}.\n"
         "If it was you, just answer this message. If not, do nothing.\n",
     ),
-    Note.CONFIRM_LEAVE: Text(
+    ListNote.CONFIRM_LEAVE: Text(
         "Quelqu'un, vous peut-être, demande que cette adresse quitte la liste {address}.\n"
         "Si c'est vous, répondez simplement à ce message. Sinon, ne faites rien.\n",
         "Somebody, perhaps you, asks that this address leave the list {address}.\n"
         "If it was you, just answer this message. If not, do nothing.\n",
     ),
-    Note.JOINED: Text(
+    ListNote.JOINED: Text(
         "Vous recevrez désormais les messages de la liste {address}.\n"
         "Pour la quitter, écrivez à {leave}.\n",
         "You will get the messages of the list {address}.\nTo leave it, write to {leave}.\n",
     ),
-    Note.LEFT: Text(
+    ListNote.LEFT: Text(
         "Vous ne recevrez plus les messages de la liste {address}.\n",
         "You will get no more messages of the list {address}.\n",
     ),
-    Note.CLOSED: Text(
+    ListNote.CLOSED: Text(
         "On ne s'inscrit pas soi-même à la liste {address}. Écrivez à {owner}.\n",
         "Nobody joins the list {address} by themselves. Write to {owner}.\n",
     ),
-    Note.HELP: Text(
+    ListNote.HELP: Text(
         "Liste {address} : {description}\n\n"
         "S'inscrire : {join}\nQuitter : {leave}\nResponsables : {owner}\n",
         "List {address}: {description}\n\nJoin: {join}\nLeave: {leave}\nOwners: {owner}\n",
     ),
-    Note.PROBE: Text(
+    ListNote.PROBE: Text(
         "Des messages de la liste {address} n'ont pas pu être remis à votre adresse, {member} :\n"
         "le serveur qui s'en occupe répond qu'elle n'existe pas, ou qu'elle est fermée.\n\n"
         "Si vous lisez ceci, elle fonctionne : il n'y a rien à faire, et vous restez membre.\n"
@@ -106,7 +106,7 @@ _TEXTS = {
         "If this message comes back, too, you will get the list no more.\n"
         "To leave it, write to {leave}. Questions: {owner}\n",
     ),
-    Note.STOPPED: Text(
+    ListNote.STOPPED: Text(
         "Plusieurs messages de la liste {address} n'ont pas pu être remis à {member},\n"
         "parce que cette adresse n'existe pas ou est fermée ; un dernier message d'essai\n"
         "est revenu lui aussi.\n"
@@ -116,13 +116,13 @@ _TEXTS = {
         "came back, too.\n"
         "This member gets nothing more. To start again, add the member again.\n",
     ),
-    Note.NOT_UNDERSTOOD: Text(
+    ListNote.NOT_UNDERSTOOD: Text(
         "Votre réponse sur la liste {address} n'a pas été comprise, et rien n'a été fait.\n"
         "Répondez à nouveau, avec pour premier mot « approuver » ou « refuser ».\n",
         "Your answer about the list {address} was not understood; nothing was done.\n"
         "Answer again; the first word must be `approve` or `reject`.\n",
     ),
-    Note.NOT_POSTED: Text(
+    ListNote.NOT_POSTED: Text(
         "Votre message « {subject} » est arrivé par une autre liste à {address},\n"
         "où vous ne pouvez pas écrire : ses membres ne l'ont pas reçu.\n"
         "Pour le pouvoir, écrivez à {owner}.\n",
@@ -130,7 +130,7 @@ _TEXTS = {
         "to which you may not post: its members did not get it.\n"
         "To be let in, write to {owner}.\n",
     ),
-    Note.TOO_MANY: Text(
+    ListNote.TOO_MANY: Text(
         "La liste {address} reçoit de l'extérieur trop de demandes ou de messages à valider.\n"
         "Une partie reste sans réponse ; les messages à valider attendent tous.\n"
         "Quelqu'un écrit peut-être sous de faux noms. Il n'y a rien à faire, et vous\n"
@@ -156,7 +156,9 @@ class NoteFacts:
     reply_to: str = ""
 
 
-def compose_note(note: Note, which: MailingList, facts: NoteFacts, *, post: bytes = b"") -> bytes:
+def compose_note(
+    note: ListNote, which: MailingList, facts: NoteFacts, *, post: bytes = b""
+) -> bytes:
     """The whole message, CRLF lines; ASCII on the wire, but for what is in the post.
 
     post: attached as it is, where it is not empty.
@@ -164,9 +166,9 @@ def compose_note(note: Note, which: MailingList, facts: NoteFacts, *, post: byte
     words = {
         "address": which.address,
         "description": which.description,
-        "owner": address_for(which.address, Purpose.OWNER),
-        "join": address_for(which.address, Purpose.SUBSCRIBE),
-        "leave": address_for(which.address, Purpose.UNSUBSCRIBE),
+        "owner": address_for(which.address, ListPurpose.OWNER),
+        "join": address_for(which.address, ListPurpose.SUBSCRIBE),
+        "leave": address_for(which.address, ListPurpose.UNSUBSCRIBE),
         "author": facts.author,
         "subject": facts.subject,
         "member": facts.member,
@@ -174,7 +176,7 @@ def compose_note(note: Note, which: MailingList, facts: NoteFacts, *, post: byte
     language = which.language
     message = EmailMessage(policy=SMTP)
     local, _, domain = which.address.rpartition("@")
-    owner = address_for(which.address, Purpose.OWNER)
+    owner = address_for(which.address, ListPurpose.OWNER)
     message["From"] = HeaderAddress(which.prefix or local, addr_spec=owner)
     message["To"] = quote_mailbox(facts.to)
     message["Subject"] = _SUBJECTS[note].in_language(language).format(**words)

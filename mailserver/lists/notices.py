@@ -48,7 +48,7 @@ _CODES_OF_ADDRESS: Final = frozenset({"550", "551", "553"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class FailureNotice:
     """One recipient that a notice names.
 
     statuses: what it says, the most exact first: in the remote's words, then its own.
@@ -62,13 +62,13 @@ class Failure:
     phase: str
 
 
-def read_failures(octets: bytes) -> list[Failure]:
+def read_failures(octets: bytes) -> list[FailureNotice]:
     """octets: the notice as it came, or its beginning."""
     groups = list(_groups(_status_part(octets)))[:_MAX_FAILURES]
     return [failure for group in groups if (failure := _failure(group)) is not None]
 
 
-def is_of_address(failure: Failure) -> bool:
+def is_of_address(failure: FailureNotice) -> bool:
     """Does it say that nobody can be reached at this address, for good?"""
     if failure.action != "failed" or failure.phase == "MAIL":
         return False
@@ -110,12 +110,12 @@ def _groups(part: bytes) -> Iterator[dict[str, str]]:
             yield fields
 
 
-def _failure(fields: dict[str, str]) -> Failure | None:
+def _failure(fields: dict[str, str]) -> FailureNotice | None:
     named = fields.get("final-recipient") or fields.get("original-recipient", "")
     words = fields.get("diagnostic-code", "")
     found = [_STATUS.search(words), _STATUS.search(fields.get("status", ""))]
     code = _CODE.search(words)
-    return Failure(
+    return FailureNotice(
         address=named.partition(";")[2].strip().strip("<>"),
         action=fields["action"].split(" ")[0].strip().lower(),
         statuses=tuple(match[0] for match in found if match is not None),

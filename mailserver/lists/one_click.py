@@ -44,13 +44,13 @@ class Inside:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class OutsideReader:
     """A member by hand that is an address.  address_key: folded (`Address.key`)."""
 
     address_key: str
 
 
-Leaver = Inside | Outside
+Leaver = Inside | OutsideReader
 
 
 def leave_url(base_url: str, which: MailingList, who: Leaver) -> str:
@@ -63,7 +63,7 @@ def make_leave_token(which: MailingList, who: Leaver) -> str:
     match who:
         case Inside(account_id):
             claim = f"#{account_id}"
-        case Outside(address_key):
+        case OutsideReader(address_key):
             claim = address_key
     sealed = _seal(which).encrypt(claim.encode("utf-8"), [_bound_to(which)])
     return f"{which.list_id}-{_letters_of(sealed)}"
@@ -86,7 +86,7 @@ def read_leave_token(which: MailingList, token: str) -> Leaver | None:
     except (InvalidTag, ValueError):
         return None
     account = _ACCOUNT.fullmatch(claim)
-    return Outside(claim) if account is None else Inside(AccountId(int(account[1])))
+    return OutsideReader(claim) if account is None else Inside(AccountId(int(account[1])))
 
 
 def _seal(which: MailingList) -> AESSIV:

@@ -45,7 +45,7 @@ Waiter = tuple[int, float]
 """(what is waited for, since when)."""
 
 
-class Board:
+class PeersBoard:
     """One process's view.  Used by one thread."""
 
     def __init__(self, path: Path | None, *, now_s: float) -> None:

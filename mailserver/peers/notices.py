@@ -1,6 +1,6 @@
 """How many log lines a peer can cause: so many for each block of addresses, then one with a number.
 
-A session's own repetitions are counted by the session (`Repeats`); what many sessions of one
+A session's own repetitions are counted by the session (`NoticeRepeats`); what many sessions of one
 block cause, and all blocks together, is bounded by `Notices`.  Safe to call from any thread.
 """
 
@@ -72,7 +72,7 @@ class Notices:
             self._log.warning("lines about many blocks of addresses left out", lines=unseen)
 
 
-class Repeats:
+class NoticeRepeats:
     """What one session was refused again and again: a few lines, then a number."""
 
     __slots__ = ("_counts",)

@@ -26,7 +26,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from mailserver.peers.blocks import block_of
-from mailserver.peers.board import Board
+from mailserver.peers.board import PeersBoard
 from mailserver.settings.model import ConnectionsSettings, Network
 from mailserver.values.ids import AccountId
 from mailserver.values.ip import parse_ip
@@ -107,7 +107,7 @@ class Seats:
         *,
         most: int,
         listeners: Sequence[str],
-        board: Board,
+        board: PeersBoard,
         says_who: Callable[[str], bool] = lambda _peer: True,
         is_known: Callable[[str], bool] = lambda _peer: False,
     ) -> None:

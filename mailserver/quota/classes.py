@@ -17,7 +17,7 @@ DEFAULT: Final = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ClassLimits:
     """Of one class.
 
     hard_octets, hard_count: where "not now" becomes "no": the quota and its grace margin.
@@ -74,13 +74,13 @@ class Classes:
         """Has any class one?"""
         return any(limits.has_quota for limits in self._by_name.values())
 
-    def of(self, class_name: str) -> Limits:
+    def of(self, class_name: str) -> ClassLimits:
         return self._by_name.get(class_name, self._default)
 
 
-def _limits(one: ClassSettings, grace_percent: float) -> Limits:
+def _limits(one: ClassSettings, grace_percent: float) -> ClassLimits:
     quota_octets = int(one.quota_mib * MIB)
-    return Limits(
+    return ClassLimits(
         name=one.name,
         quota_octets=quota_octets,
         quota_count=one.quota_messages,

@@ -85,7 +85,7 @@ For help: {help}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
+class NoticeReader:
     """Whose mailbox gets the letter."""
 
     mailbox_id: MailboxId
@@ -95,7 +95,7 @@ class Reader:
 
 def sending_held(
     organisation: Organisation,
-    reader: Reader,
+    reader: NoticeReader,
     *,
     identifier: str,
     passed: Passed,
@@ -112,7 +112,12 @@ def sending_held(
 
 
 def nearly_full(
-    organisation: Organisation, reader: Reader, *, percent: int, accept_id: AcceptId, now_s: float
+    organisation: Organisation,
+    reader: NoticeReader,
+    *,
+    percent: int,
+    accept_id: AcceptId,
+    now_s: float,
 ) -> Acceptance:
     """Tell an account how full its mailbox is."""
     words = {"percent": percent, "help": organisation.help}
@@ -123,7 +128,7 @@ def nearly_full(
 
 def accepted_letter(
     organisation: Organisation,
-    reader: Reader,
+    reader: NoticeReader,
     subject: str,
     text: str,
     *,
@@ -166,7 +171,9 @@ def accepted_letter(
     )
 
 
-def _letter(organisation: Organisation, reader: Reader, subject: str, text: str) -> EmailMessage:
+def _letter(
+    organisation: Organisation, reader: NoticeReader, subject: str, text: str
+) -> EmailMessage:
     letter = EmailMessage(policy=SMTP)
     letter["From"] = organisation.help
     letter["To"] = reader.address

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from mailserver.quota.classes import Limits
+from mailserver.quota.classes import ClassLimits
 
 
 class Room(Enum):
@@ -24,7 +24,7 @@ class Room(Enum):
 
 
 def decide_room(
-    limits: Limits,
+    limits: ClassLimits,
     *,
     used_octets: int,
     used_count: int,
@@ -49,7 +49,7 @@ def _measure(used: int, added: int, quota: int, hard: int) -> Room:
     return Room.NOT_NOW if used >= quota or used + added > quota else Room.YES
 
 
-def percent_used(limits: Limits, *, used_octets: int, used_count: int) -> float | None:
+def percent_used(limits: ClassLimits, *, used_octets: int, used_count: int) -> float | None:
     """Of the quota that is nearer to its end; None: there is no quota."""
     parts = [
         100 * used / quota

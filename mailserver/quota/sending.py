@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from mailserver.quota.classes import Limits
+from mailserver.quota.classes import ClassLimits
 from mailserver.store.ports.shared.sending import Sent
 from mailserver.texts.catalogue import Language, Text
 
@@ -19,7 +19,7 @@ HELD_PREFIX: Final = "sending limit of "
 """Begins the reason of every copy that is held for its account's limits."""
 
 
-class Counted(Enum):
+class SentCount(Enum):
     """What is limited, as a person reads it."""
 
     MINUTE_RECIPIENTS = Text("destinataires en une minute", "recipients in a minute")
@@ -39,7 +39,7 @@ _PASSED = Text("{count} {what}, {limit} permis", "{count} {what}, {limit} allowe
 class Passed:
     """The first limit that is passed."""
 
-    what: Counted
+    what: SentCount
     count: int
     limit: int
 
@@ -48,21 +48,21 @@ class Passed:
         return _PASSED.in_language(language).format(count=self.count, what=what, limit=self.limit)
 
 
-def decide_held(limits: Limits, sent: Sent) -> Passed | None:
+def decide_held(limits: ClassLimits, sent: Sent) -> Passed | None:
     """None: what this account sends now may leave."""
     measured = (
-        (Counted.MINUTE_RECIPIENTS, sent.minute_recipients, limits.recipients_per_minute),
+        (SentCount.MINUTE_RECIPIENTS, sent.minute_recipients, limits.recipients_per_minute),
         (
-            Counted.TEN_MINUTES_RECIPIENTS,
+            SentCount.TEN_MINUTES_RECIPIENTS,
             sent.ten_minutes_recipients,
             limits.recipients_per_10_minutes,
         ),
-        (Counted.HOUR_RECIPIENTS, sent.hour_recipients, limits.recipients_per_hour),
-        (Counted.TEN_HOURS_RECIPIENTS, sent.ten_hours_recipients, limits.recipients_per_10_hours),
-        (Counted.HOUR_MESSAGES, sent.hour_messages, limits.sends_per_hour),
-        (Counted.DAY_MESSAGES, sent.day_messages, limits.sends_per_day),
-        (Counted.DAY_RECIPIENTS, sent.day_recipients, limits.recipients_per_day),
-        (Counted.DAY_NEW_RECIPIENTS, sent.day_new_recipients, limits.new_recipients_per_day),
+        (SentCount.HOUR_RECIPIENTS, sent.hour_recipients, limits.recipients_per_hour),
+        (SentCount.TEN_HOURS_RECIPIENTS, sent.ten_hours_recipients, limits.recipients_per_10_hours),
+        (SentCount.HOUR_MESSAGES, sent.hour_messages, limits.sends_per_hour),
+        (SentCount.DAY_MESSAGES, sent.day_messages, limits.sends_per_day),
+        (SentCount.DAY_RECIPIENTS, sent.day_recipients, limits.recipients_per_day),
+        (SentCount.DAY_NEW_RECIPIENTS, sent.day_new_recipients, limits.new_recipients_per_day),
     )
     if not limits.limits_sending:
         return None

@@ -10,7 +10,7 @@ import re
 from enum import Enum
 from typing import Final
 
-from mailserver.quota.notice import Reader, accepted_letter
+from mailserver.quota.notice import NoticeReader, accepted_letter
 from mailserver.texts.catalogue import Language, Text
 from mailserver.values.ids import AcceptId
 from mailserver.values.message import Acceptance
@@ -97,7 +97,7 @@ def shown_sender(reverse_path: str, language: Language) -> str:
 
 def something_stays(
     organisation: Organisation,
-    reader: Reader,
+    reader: NoticeReader,
     *,
     why: StayReason,
     reverse_path: str,

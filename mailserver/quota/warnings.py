@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from mailserver.quota.classes import Classes
-from mailserver.quota.notice import Reader, nearly_full
+from mailserver.quota.notice import NoticeReader, nearly_full
 from mailserver.quota.room import percent_used
 from mailserver.store.ports.accounts import Account
 from mailserver.store.ports.people import Event
@@ -116,7 +116,7 @@ class QuotaWarner:
         account = self._store.accounts.find_account(one.identifier)
         if account is None or not account.addresses:
             return False
-        reader = Reader(
+        reader = NoticeReader(
             mailbox_id=one.inbox_id,
             address=account.addresses[0],
             language=self._language_of(one),

@@ -7,7 +7,7 @@ password.  The old address is told when another one takes its place.
 from __future__ import annotations
 
 from mailserver.recovery import words
-from mailserver.recovery.context import RecoveryContext, Refused
+from mailserver.recovery.context import RecoveryContext, RecoveryRefused
 from mailserver.recovery.passwords import MINUTE_S
 from mailserver.settings.names import check_address
 from mailserver.store.ports.recovery import Purpose, RecoveryAddress
@@ -58,13 +58,13 @@ class AddressService:
         context, subject = self._context, self._context.subject(user_name)
         fitting = context.try_code(subject, Purpose.PROVE_ADDRESS, code)
         if subject is None or fitting is None:
-            raise Refused(words.CODE_REFUSED)
+            raise RecoveryRefused(words.CODE_REFUSED)
         old = context.store.recovery.read_recovery_address(subject.account_id)
         proved = context.store.recovery.prove_address(
             subject.account_id, fitting, now_s=context.now_s()
         )
         if proved is None:
-            raise Refused(words.CODE_REFUSED)
+            raise RecoveryRefused(words.CODE_REFUSED)
         context.note(subject, by_whom, "recovery address proved", proved.address)
         if old is not None and old.address != proved.address:
             context.tell(subject, old.address, words.ADDRESS_SUBJECT, words.ADDRESS)
@@ -87,7 +87,7 @@ class AddressService:
         try:
             address = check_address(text)
         except ValueError:
-            raise Refused(words.BAD_ADDRESS) from None
+            raise RecoveryRefused(words.BAD_ADDRESS) from None
         if fold_domain(address.rpartition("@")[2]) in self._context.domains:
-            raise Refused(words.ADDRESS_INSIDE)
+            raise RecoveryRefused(words.ADDRESS_INSIDE)
         return address

@@ -15,7 +15,7 @@ from mailserver.auth import passwords
 from mailserver.auth.numens import QUICK
 from mailserver.recovery import words
 from mailserver.recovery.context import language_of
-from mailserver.recovery.letters import Letter, LetterStore, Post
+from mailserver.recovery.letters import LetterStore, Post, RecoveryLetter
 from mailserver.recovery.passwords import DAY_S
 from mailserver.settings.model import PasswordsSettings
 from mailserver.store.ports.recovery import (
@@ -104,14 +104,14 @@ class Warner:
         self.store.recovery.mark_warned(due.account_id, version=due.version, told_count=number)
         return int(subject is not None and not is_late)
 
-    def _letter(self, subject: Subject, due: DueWarning) -> Letter:
+    def _letter(self, subject: Subject, due: DueWarning) -> RecoveryLetter:
         language = language_of(subject, self.language)
         facts = {
             "name": subject.name,
             "date": day_words(due.must_change_by_s, self.time_zone, is_french=language == "fr"),
             "help": self.post.help_address,
         }
-        return Letter(
+        return RecoveryLetter(
             to=subject.address or self.post.help_address,
             subject=words.WARNING_SUBJECT.in_language(language).format_map(facts),
             text=words.WARNING.in_language(language).format_map(facts) + "\n",

@@ -14,7 +14,7 @@ from mailserver.auth.throttle import Throttle
 from mailserver.recovery import words
 from mailserver.recovery.codes import BadCode, digest_of, make_code, readings
 from mailserver.recovery.correspondents import Tree
-from mailserver.recovery.letters import Letter, Post, Signer
+from mailserver.recovery.letters import Post, RecoveryLetter, SignsLetters
 from mailserver.settings.model import PasswordsSettings, Settings
 from mailserver.store.ports.accounts import SignIn
 from mailserver.store.ports.errors import StoreError
@@ -34,7 +34,7 @@ BLOCK_FACTOR = 10
 NO_ACCOUNT = AccountId(0)
 
 
-class Refused(Exception):
+class RecoveryRefused(Exception):
     """Not done; `text` is for whoever asked, and tells nothing about anybody else."""
 
     def __init__(self, text: Text) -> None:
@@ -91,7 +91,7 @@ class RecoveryContext:
         """
         subject = self.subject(user_name)
         if subject is None:
-            raise Refused(words.NO_ACCOUNT)
+            raise RecoveryRefused(words.NO_ACCOUNT)
         return subject
 
     def name_digest(self, user_name: str) -> str:
@@ -112,7 +112,7 @@ class RecoveryContext:
             Refused: that was one too many.
         """
         if self.is_over(act, factor=factor):
-            raise Refused(words.SLOW_DOWN)
+            raise RecoveryRefused(words.SLOW_DOWN)
 
     def limit_block(self, act: str, peer: str) -> None:
         """Nothing is counted where the address does not say who asks.
@@ -186,7 +186,7 @@ class RecoveryContext:
             "name": subject.name,
             "help": self.post.help_address,
         }
-        letter = Letter(
+        letter = RecoveryLetter(
             to=to,
             subject=title.in_language(language).format_map(facts),
             text=text.in_language(language).format_map(facts) + "\n",
@@ -211,7 +211,7 @@ class RecoveryContext:
 
 
 def open_house(
-    store: Store, settings: Settings, *, signer: Signer | None = None, throttle: Throttle
+    store: Store, settings: Settings, *, signer: SignsLetters | None = None, throttle: Throttle
 ) -> RecoveryContext:
     """The context of a service.  throttle: the gate's, where there is one.
 

@@ -39,13 +39,13 @@ _RANDOM_OCTETS = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class RecoveryLetter:
     to: str
     subject: str
     text: str
 
 
-class Signer(Protocol):
+class SignsLetters(Protocol):
     """`mailserver.dkim.signer.Signer`, which loads more than who never signs should pay for."""
 
     def sign_pieces(
@@ -73,7 +73,7 @@ class Post:
         store: LetterStore,
         settings: Settings,
         *,
-        signer: Signer | None = None,
+        signer: SignsLetters | None = None,
         draw: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._store = store
@@ -87,7 +87,9 @@ class Post:
     def help_address(self) -> str:
         return f"postmaster@{self._domains[0]}"
 
-    def send(self, letter: Letter, *, now_s: float, mailbox_id: MailboxId | None = None) -> bool:
+    def send(
+        self, letter: RecoveryLetter, *, now_s: float, mailbox_id: MailboxId | None = None
+    ) -> bool:
         """Accept it, durably.  mailbox_id: where it is known already; False: nobody is there.
 
         Raises:
@@ -98,7 +100,7 @@ class Post:
 
     def send_once(
         self,
-        letter: Letter,
+        letter: RecoveryLetter,
         accept_id: AcceptId,
         *,
         now_s: float,
@@ -130,7 +132,7 @@ class Post:
         return Relay(next_hop=next_hop_of(rule, address), turn_at_s=now_s, tell_at_s=tell_at_s)
 
     def _acceptance(
-        self, letter: Letter, accept_id: AcceptId, route: Deposit | Relay, now_s: float
+        self, letter: RecoveryLetter, accept_id: AcceptId, route: Deposit | Relay, now_s: float
     ) -> Acceptance:
         date = format_datetime(datetime.fromtimestamp(now_s, UTC))
         id_text, hostname = accept_id_text(accept_id), self._settings.service.hostname
@@ -155,7 +157,7 @@ class Post:
             copies=(NewCopy(recipient=letter.to, route=route, notify=Notify.NEVER),),
         )
 
-    def _compose(self, letter: Letter, date: str, message_id: str) -> bytes:
+    def _compose(self, letter: RecoveryLetter, date: str, message_id: str) -> bytes:
         message = EmailMessage(policy=SMTP)
         message["From"] = HeaderAddress("Postmaster", addr_spec=self.help_address)
         message["To"] = quote_mailbox(_in_ascii(letter.to))

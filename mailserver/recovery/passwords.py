@@ -26,7 +26,7 @@ from mailserver.auth.accounts import set_numen
 from mailserver.auth.rules import NOBODY, SAME, BadPassword, check_password
 from mailserver.auth.throttle import caller_of
 from mailserver.recovery import words
-from mailserver.recovery.context import RecoveryContext, Refused
+from mailserver.recovery.context import RecoveryContext, RecoveryRefused
 from mailserver.recovery.correspondents import may_hand_code
 from mailserver.recovery.facts import owner_from
 from mailserver.store.ports.recovery import FittingCode, Purpose, Subject
@@ -69,7 +69,7 @@ class PasswordService:
         who = f"change:{context.name_digest(user_name)}"
         caller = caller_of(sign_in, who=who, peer=peer, door=DOOR)
         if context.throttle.must_wait(caller, now_s=now_s):
-            raise Refused(words.WAIT)
+            raise RecoveryRefused(words.WAIT)
         octets = old.reveal().encode("utf-8", "surrogatepass")
         is_right = context.backend.verify(sign_in, Secret(octets))
         subject = (
@@ -78,7 +78,7 @@ class PasswordService:
         if not is_right or subject is None:
             digest = context.key.digest_code(octets.hex()).hex()[:16]
             context.throttle.failed(caller, digest=digest, now_s=now_s)
-            raise Refused(words.WRONG_OLD)
+            raise RecoveryRefused(words.WRONG_OLD)
         if _same(old, new):
             raise BadPassword(SAME)
         context.throttle.succeeded(caller)
@@ -135,7 +135,7 @@ class PasswordService:
         context, subject = self._context, self._context.subject(user_name)
         if subject is None or not self._may_hand(by_account, subject):
             self._context.log.info("no code handed out", by_whom=by_whom)
-            raise Refused(words.NOT_YOURS)
+            raise RecoveryRefused(words.NOT_YOURS)
         context.limit(f"hand:{subject.account_id}")
         code = context.give_code(
             subject.account_id,
@@ -177,10 +177,10 @@ class PasswordService:
             self._context.log.info(
                 "code refused", identifier=subject.identifier if subject else None
             )
-            raise Refused(words.CODE_REFUSED)
+            raise RecoveryRefused(words.CODE_REFUSED)
         check_password(new, owner_from(subject), min_characters=least)
         if not context.store.recovery.use_code(found.code_id, now_s=context.now_s()):
-            raise Refused(words.CODE_REFUSED)
+            raise RecoveryRefused(words.CODE_REFUSED)
         self._set(subject, new, by_whom=subject.identifier, how=words.HOW_RESET, code=found)
 
     # --- parts --------------------------------------------------------------------------

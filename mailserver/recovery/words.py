@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mailserver.texts.catalogue import Text
-from mailserver.texts.plurals import Counted
+from mailserver.texts.plurals import CountedNoun
 
 REQUESTED: Final = Text(
     fr="Si ce compte existe et a une adresse de secours, un code vient d'y être envoyé.",
@@ -90,7 +90,7 @@ rien à faire : sans lui, rien ne change. Ne le donnez à personne, pas même à
 It is good for {minutes}, once. If you did not ask for it, there is nothing to do:
 without it, nothing changes. Give it to nobody, not even to the support service.""",
 )
-MINUTES: Final = Counted(
+MINUTES: Final = CountedNoun(
     Text(fr="{count} minute", en="{count} minute"),
     Text(fr="{count} minutes", en="{count} minutes"),
 )

@@ -38,7 +38,7 @@ class Role(Enum):
     SUBMISSION = "submission"  # our people send theirs
 
 
-class Place(Enum):
+class RelayPlace(Enum):
     """Where a recipient is."""
 
     OURS = "ours"  # in a mailbox here, or at a host that a rule names for our domain
@@ -81,18 +81,18 @@ class Asker:
         return self.has_account or (self.is_trusted and not self.is_gateway)
 
 
-def decide_relaying(asker: Asker, place: Place) -> Relaying:
+def decide_relaying(asker: Asker, place: RelayPlace) -> Relaying:
     """May this asker send to a recipient there?"""
     if asker.role is Role.SUBMISSION and not asker.is_known:
         return Relaying.DENIED
     match place:
-        case Place.OURS:
+        case RelayPlace.OURS:
             return Relaying.ACCEPT
-        case Place.NOBODY:
+        case RelayPlace.NOBODY:
             return Relaying.UNKNOWN
-        case Place.ELSEWHERE:
+        case RelayPlace.ELSEWHERE:
             return Relaying.ACCEPT if asker.is_known else Relaying.DENIED
-        case Place.LITERAL:
+        case RelayPlace.LITERAL:
             return Relaying.ACCEPT if asker.has_account else Relaying.DENIED
 
 

@@ -1,6 +1,6 @@
 """One and many, in both languages: `1 message`, `2 messages`; French counts nought as one.
 
-Where a number stands in a sentence, the sentence is a `Counted`, or its noun comes
+Where a number stands in a sentence, the sentence is a `CountedNoun`, or its noun comes
 from `counted`: no text of ours says `message(s)`.
 """
 
@@ -17,7 +17,7 @@ def is_one(count: float, language: Language) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedNoun:
     """A sentence about a number, which stands in it as `{count}`."""
 
     one: Text

@@ -109,7 +109,7 @@ class _Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Contexts:
+class DoorContexts:
     """`legacy` is None while the legacy listener is off.  stamps: of the files that were loaded."""
 
     modern: DoorContext
@@ -133,7 +133,7 @@ class Contexts:
 
 def make_contexts(
     settings: Settings, *, with_legacy: bool = True, protocols: Sequence[str] = ()
-) -> Contexts:
+) -> DoorContexts:
     """with_legacy: where the settings enable it.  protocols: what ALPN offers.
 
     Raises:
@@ -147,7 +147,7 @@ def make_contexts(
     )
     files = (settings.tls.certificate, settings.tls.key)
     stamps = stamps_of(*files)  # before they are read: what changes meanwhile is read again
-    return Contexts(
+    return DoorContexts(
         modern=modern.make(*files),
         legacy=legacy.make(*files) if legacy else None,
         stamps=stamps,
@@ -208,7 +208,7 @@ class CertificateWatch:
         return True
 
 
-def watch_certificate(contexts: Contexts, settings: Settings) -> CertificateWatch:
+def watch_certificate(contexts: DoorContexts, settings: Settings) -> CertificateWatch:
     """Of the door's contexts."""
     return CertificateWatch(
         contexts.load,

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailserver.peers.board import Board
+from mailserver.peers.board import PeersBoard
 from mailserver.store.ports.errors import StoreError
 from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.values.ids import MailboxId
@@ -60,7 +60,7 @@ class Holder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WaitingPlace:
     applicant: Applicant
     mailbox_id: MailboxId
     since_s: float
@@ -72,7 +72,7 @@ class MaildropQueue:
     def __init__(
         self,
         locks: Locks,
-        board: Board,
+        board: PeersBoard,
         *,
         clock_s: Callable[[], float],
         wait_s: float,
@@ -84,7 +84,7 @@ class MaildropQueue:
         self._clock_s = clock_s
         self._wait_s = wait_s
         self._yield_s = yield_s
-        self._queues: dict[MailboxId, deque[Place]] = {}
+        self._queues: dict[MailboxId, deque[WaitingPlace]] = {}
         self._suspects: dict[Holder, float] = {}
         self._refused_at_s: dict[MailboxId, float] = {}
 
@@ -106,7 +106,7 @@ class MaildropQueue:
         self._publish()
 
     def enter(self, applicant: Applicant, mailbox_id: MailboxId) -> None:
-        place = Place(applicant, mailbox_id, self._clock_s())
+        place = WaitingPlace(applicant, mailbox_id, self._clock_s())
         self._queues.setdefault(mailbox_id, deque()).append(place)
         self._publish()
 
@@ -146,7 +146,7 @@ class MaildropQueue:
             self._publish()
             first.applicant.conclude_waiting(answer)
 
-    def _try(self, place: Place) -> MaildropLock | StoreError | None:
+    def _try(self, place: WaitingPlace) -> MaildropLock | StoreError | None:
         if any(
             key == place.mailbox_id and since_s < place.since_s
             for key, since_s in self._board.waiters()

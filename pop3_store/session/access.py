@@ -25,7 +25,7 @@ CHECK_AGAIN_S = 1.0
 """A session ends at its first command after this time, or at QUIT, which deletes."""
 
 
-class Entry(Enum):
+class MaildropEntry(Enum):
     """What a granted sign-in came to."""
 
     OPEN = auto()  # the maildrop is locked, and what this session sees of it fixed
@@ -98,7 +98,7 @@ class Access:
         """Whose lock it has."""
         return None if self.maildrop is None else self.maildrop.maildrop.mailbox_id
 
-    def enter(self, granted: Granted) -> Entry | WaitForMaildrop:
+    def enter(self, granted: Granted) -> MaildropEntry | WaitForMaildrop:
         """Lock the maildrop, or say that it is to be waited for."""
         server, mailbox_id = self._server, granted.inbox_id
         if server.is_waited_for is None or not server.is_waited_for(mailbox_id):
@@ -110,7 +110,7 @@ class Access:
             return WaitForMaildrop(mailbox_id)
         return self._in_use(mailbox_id)
 
-    def enter_late(self, lock: MaildropLock | StoreError | None, *, is_gone: bool) -> Entry:
+    def enter_late(self, lock: MaildropLock | StoreError | None, *, is_gone: bool) -> MaildropEntry:
         """After the wait.  lock: None: it is still in use.  is_gone: the peer has left meanwhile.
 
         Raises:
@@ -120,7 +120,7 @@ class Access:
         if granted is None or is_gone:
             if lock is not None and not isinstance(lock, StoreError):
                 lock.release()
-            return Entry.GONE
+            return MaildropEntry.GONE
         if lock is None:
             return self._in_use(granted.inbox_id)
         if isinstance(lock, StoreError):
@@ -128,7 +128,7 @@ class Access:
         self._lock = lock
         if is_over(self._server.store.accounts, granted, now_s=self._server.clock()):
             self.leave()
-            return Entry.OVER
+            return MaildropEntry.OVER
         return self._open(granted)
 
     def leave(self) -> None:
@@ -140,18 +140,18 @@ class Access:
             if drop is not None and self._server.on_unlock is not None:
                 self._server.on_unlock(drop.maildrop.mailbox_id)
 
-    def _in_use(self, mailbox_id: MailboxId) -> Entry:
+    def _in_use(self, mailbox_id: MailboxId) -> MaildropEntry:
         if self._server.on_in_use is not None:
             self._server.on_in_use(mailbox_id)
-        return Entry.IN_USE
+        return MaildropEntry.IN_USE
 
-    def _open(self, granted: Granted) -> Entry:
+    def _open(self, granted: Granted) -> MaildropEntry:
         mail = self._server.store.mail
         self.maildrop = OpenMaildrop(mail, mail.open_maildrop(granted.inbox_id))
         self._granted = granted
         self._checked_at_s = self._server.clock()
         self._note_seen(granted)
-        return Entry.OPEN
+        return MaildropEntry.OPEN
 
     def _note_seen(self, granted: Granted) -> None:
         circuit, at_s = self._circuit, self._checked_at_s

@@ -29,7 +29,7 @@ from mailserver.peers.patience import ERROR, Patience
 from mailserver.store.ports.errors import StoreBroken, StoreError
 from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.store.ports.writes import Outcome, Removed
-from pop3_store.session.access import Access, Entry
+from pop3_store.session.access import Access, MaildropEntry
 from pop3_store.session.lines import MAX_LINE_OCTETS, MAX_PASSWORD_LINE_OCTETS, Lines, Output
 from pop3_store.session.listing import OpenMaildrop
 from pop3_store.session.server import Circuit, Server
@@ -339,17 +339,17 @@ class Session:
             return None
         return row.handler(self, args)
 
-    def _come_in(self, entry: Entry | WaitForMaildrop) -> None:
+    def _come_in(self, entry: MaildropEntry | WaitForMaildrop) -> None:
         """Say what a granted sign-in came to."""
         if isinstance(entry, WaitForMaildrop):
             self._waits, self._next = True, entry
-        elif entry is Entry.IN_USE:
+        elif entry is MaildropEntry.IN_USE:
             self.tally.in_use_count += 1
             self.say(Say.MAILDROP_IN_USE)
             self.spend(ERROR)
-        elif entry is Entry.OVER:
+        elif entry is MaildropEntry.OVER:
             self._refuse(Say.SIGNED_OUT)
-        elif entry is Entry.OPEN:
+        elif entry is MaildropEntry.OPEN:
             drop = self.maildrop()
             self.state = State.TRANSACTION
             self.renew_patience()

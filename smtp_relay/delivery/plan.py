@@ -1,4 +1,4 @@
-"""Where a copy goes and how: what `resolve.finder` finds out and `client` carries out.
+"""Where a copy goes and how: what `resolve.hop_resolver` finds out and `client` carries out.
 
 Values only.  A host is tried at each of its addresses in order, then the next
 host; what a host must prove before it gets a message is its `TlsDemand`.

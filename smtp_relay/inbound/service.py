@@ -16,7 +16,7 @@ from typing import Protocol
 
 from mailserver.auth.gate import Authenticator, Granted
 from mailserver.dkim.signer import Signer
-from mailserver.peers.board import Board
+from mailserver.peers.board import PeersBoard
 from mailserver.peers.descriptors import Spares, descriptors_now
 from mailserver.peers.guessers import Guessers, Ledger, PrivateLedger
 from mailserver.peers.notices import Notices
@@ -170,7 +170,7 @@ class Service:
     dates: DateText = field(default_factory=DateText)
     accept_ids: AcceptIds = field(default_factory=AcceptIds)
     peers: PeerWatch = field(default_factory=PeerWatch)
-    board: Board | None = None  # None: this process counts alone, here and below
+    board: PeersBoard | None = None  # None: this process counts alone, here and below
     ledger: Ledger | None = None
     is_known_block: Callable[[str], bool] = _is_unknown  # did people sign in from there lately?
     listener_names: tuple[str, ...] = ()
@@ -224,7 +224,7 @@ class Service:
             settings.connections,
             most=min(settings.smtp.max_connections, connections_for(descriptors_now())),
             listeners=self.listener_names,
-            board=self.board or Board(None, now_s=self.clock_s()),
+            board=self.board or PeersBoard(None, now_s=self.clock_s()),
             says_who=self._says_who,
             is_known=self.is_known_block,
         )

@@ -27,7 +27,7 @@ import uvloop
 
 from mailserver.auth.gate import open_gate
 from mailserver.dkim.signer import Signer, open_signer, signing_report
-from mailserver.peers.board import Board
+from mailserver.peers.board import PeersBoard
 from mailserver.peers.descriptors import Spares
 from mailserver.peers.liveness import keep_alive
 from mailserver.routing.relaying import Role
@@ -41,7 +41,7 @@ from mailserver.supervisor.upkeep import Upkeep
 from mailserver.telemetry.log import get_log
 from mailserver.telemetry.peers import GATEWAY_WARNING, PeerWatch
 from mailserver.telemetry.reports import CERTIFICATE_REFUSED, OPEN_RELAY
-from mailserver.tls.contexts import Contexts, make_contexts, watch_certificate
+from mailserver.tls.contexts import DoorContexts, make_contexts, watch_certificate
 from mailserver.tls.failures import ALERT
 from mailserver.values.ip import is_loopback
 from smtp_relay.inbound import replies
@@ -67,7 +67,7 @@ LEGACY = "legacy-submissions"
 class Prepared:
     """What the parent made and all its workers share."""
 
-    contexts: Contexts
+    contexts: DoorContexts
     signer: Signer | None = None
 
 
@@ -102,7 +102,9 @@ def sorry(settings: Settings, listener: str) -> bytes:
     return replies.CANNOT_SERVE.octets["en" if listener == "mx" else settings.service.language]
 
 
-def make_listener(listener: contract.Listener, settings: Settings, contexts: Contexts) -> Listener:
+def make_listener(
+    listener: contract.Listener, settings: Settings, contexts: DoorContexts
+) -> Listener:
     """What a listener's name means."""
     is_mx = listener.name == "mx"
     is_legacy = listener.name == LEGACY
@@ -134,7 +136,7 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._upkeep = Upkeep(loop.call_later, log=self._log, whose="the SMTP worker")
         self._store = open_store(settings)
-        self._board = Board(settings.store.path / "locks" / "board-smtp", now_s=loop.time())
+        self._board = PeersBoard(settings.store.path / "locks" / "board-smtp", now_s=loop.time())
         peers, gateways = PeerWatch(), default_gateways()
         self._gate = open_gate(self._store, settings, context.auth_secret, gateways=gateways)
         self._committer = Committer(

@@ -14,8 +14,8 @@ from mailserver.auth.throttle import (
     RECALL_PAUSE_S,
     WINDOW_S,
     Caller,
-    Limits,
     Throttle,
+    ThrottleLimits,
     account_waits_until_s,
 )
 from mailserver.store.ports.shared.attempts import LogIn
@@ -27,7 +27,7 @@ HERE, THERE = "198.51.100.7", "203.0.113.9"
 NOW_S = 1_800_000_000.0
 KNOWN_S = 30 * 86_400.0
 FREE = 5
-LIMITS = Limits(
+LIMITS = ThrottleLimits(
     free_count=FREE, block_count=50, ipv4_bits=24, ipv6_bits=64, known_s=KNOWN_S, trusted=()
 )
 

@@ -13,8 +13,8 @@ from mailserver.auth.throttle import (
     NOBODY,
     WINDOW_S,
     Caller,
-    Limits,
     Throttle,
+    ThrottleLimits,
     pause_s,
     wait_s,
 )
@@ -27,7 +27,7 @@ from tests.store.template import put_new_store
 
 NAT = "198.51.100.7"
 NOW_S = 1_800_000_000.0
-LIMITS = Limits(
+LIMITS = ThrottleLimits(
     free_count=5, block_count=50, ipv4_bits=24, ipv6_bits=64, known_s=30 * 86_400.0, trusted=()
 )
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.backup.places import (
-    CannotMove,
+    CannotRelocate,
     moved_settings,
     place_among,
     places_of,
@@ -104,7 +104,7 @@ def test_what_stands_at_its_place_is_left_as_it_was() -> None:
     "text", ['tls = {certificate = "/etc/c.pem"}\n', 'tls.certificate = "/etc/c.pem"\n']
 )
 def test_a_form_that_cannot_be_rewritten_is_said(text: str) -> None:
-    with pytest.raises(CannotMove, match=r"tls\.certificate"):
+    with pytest.raises(CannotRelocate, match=r"tls\.certificate"):
         moved_settings(text + HEAD, {"tls.certificate": "tls/c.pem"})
 
 
@@ -113,7 +113,7 @@ def test_whatever_comes_as_a_path_the_new_one_stands_there_or_it_is_refused(path
     text = f"{HEAD}[tls]\nkey = {toml_value(path)}\n"
     try:
         moved, _ = moved_settings(text, {"tls.key": "tls/k.pem"})
-    except CannotMove:
+    except CannotRelocate:
         return
     assert tomllib.loads(moved)["tls"]["key"] == "tls/k.pem"
 

@@ -19,7 +19,7 @@ from mailserver.auth.gate import Granted, is_over
 from mailserver.auth.numen_key import load_key
 from mailserver.cli.directory.subjects import by_whom
 from mailserver.cli.main import main
-from mailserver.recovery.letters import Letter, Post
+from mailserver.recovery.letters import Post, RecoveryLetter
 from mailserver.supervisor.interpreter import python_command, python_environment
 from mailserver.values.secret import Secret
 from tests.auth.conftest import CHEAP
@@ -44,7 +44,7 @@ PEOPLE = f"""id;prenom;nom;numen;uai;fonction
 class Town:
     """A service with two schools.  `typed` is a command that goes well, `refused` another one."""
 
-    def __init__(self, service: Path, run: Run, letters: list[Letter]) -> None:
+    def __init__(self, service: Path, run: Run, letters: list[RecoveryLetter]) -> None:
         self.service = service
         self.letters = letters
         self._run = run
@@ -104,10 +104,10 @@ class Town:
 def town(service: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Town:
     """`jmartin` and `pnoir` at one school, with NUMENs; letters are accepted, and kept here."""
     monkeypatch.setattr(passwords, "CONTEXT", CryptContext(schemes=["argon2"], **CHEAP))
-    letters: list[Letter] = []
+    letters: list[RecoveryLetter] = []
     send = Post.send
 
-    def keeping(post: Post, letter: Letter, *, now_s: float) -> bool:
+    def keeping(post: Post, letter: RecoveryLetter, *, now_s: float) -> bool:
         letters.append(letter)
         return send(post, letter, now_s=now_s)
 

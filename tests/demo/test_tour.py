@@ -18,7 +18,7 @@ from mailserver.auth.accounts import set_numen, set_password
 from mailserver.auth.backend import StoreBackend
 from mailserver.cli.main import main
 from mailserver.demo.academy import DemoService, create
-from mailserver.demo.client import Door, TourError, collect
+from mailserver.demo.client import DoorAddress, TourError, collect
 from mailserver.demo.screen import greeting
 from mailserver.demo.tour import run
 from mailserver.setup.certificate import issue
@@ -133,9 +133,9 @@ def test_another_authority_is_one_sentence(served: DemoService, tmp_path: Path) 
         collect(door, served.cast.member("fmarot"), b"")
 
 
-def _pop3s(demo: DemoService) -> Door:
+def _pop3s(demo: DemoService) -> DoorAddress:
     host, _, port = demo.settings.pop3.pop3s[0].rpartition(":")
-    return Door(name="pop3s", host=host, port=int(port), authority=demo.authority)
+    return DoorAddress(name="pop3s", host=host, port=int(port), authority=demo.authority)
 
 
 # --- nothing runs ---------------------------------------------------------------

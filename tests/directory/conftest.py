@@ -15,7 +15,7 @@ import pytest
 from mailserver.directory.applying import Applied, apply_steps, undo_run
 from mailserver.directory.deciding.decide import decide, read_files
 from mailserver.directory.deciding.facts import ImportFacts, NumenDigests
-from mailserver.directory.deciding.plan import Act, ImportPlan
+from mailserver.directory.deciding.plan import ImportPlan, PlanAct
 from mailserver.people.establishments import FILE_NAME, parse_rules
 from mailserver.settings.template import read_config
 from mailserver.store.ports.people import Doc, PersonDoc, UnitDoc
@@ -115,7 +115,7 @@ def undo(store: SqliteStore, *, now_s: float = NOW_S) -> int:
     return done.done_count
 
 
-def acts(plan: ImportPlan) -> list[Act]:
+def acts(plan: ImportPlan) -> list[PlanAct]:
     return [step.act for step in plan.steps]
 
 

@@ -14,7 +14,7 @@ import pytest
 from mailserver.demo.generator import make_academy
 from mailserver.directory import applying
 from mailserver.directory.applying import LaterRuns, OtherRun, apply_steps, count_undo, undo_run
-from mailserver.directory.deciding.plan import Act, ImportPlan, Step
+from mailserver.directory.deciding.plan import ImportPlan, PlanAct, PlanStep
 from mailserver.directory.plan_file import digest_of, read_plan, write_plan
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.people import Change, Life
@@ -40,7 +40,7 @@ HEADER = "numen;nom;prenom;uai;fonction;depart"
 PAST, COMING = "01/10/2026", "31/12/2026"
 
 
-def _nothing_told(conflicts: list[tuple[Step, str]]) -> None:
+def _nothing_told(conflicts: list[tuple[PlanStep, str]]) -> None:
     raise AssertionError(conflicts)
 
 
@@ -52,7 +52,7 @@ def test_a_plan_after_an_apply_is_empty_and_an_undo_gives_the_state_before(
     before = docs(store)
     rows = [rows[0], rows[1] + PAST, rows[2].replace("Nom", "Autre"), f"{numen(9)};Duc;Zoé;;;"]
     plan = plan_of(store, file_of(rows, HEADER), complete=True)
-    assert {Act.SUSPENDED, Act.RENAMED, Act.CREATED} <= set(acts(plan))
+    assert {PlanAct.SUSPENDED, PlanAct.RENAMED, PlanAct.CREATED} <= set(acts(plan))
     apply(store, plan, name="second")
     assert plan_of(store, file_of(rows, HEADER), complete=True).steps == ()
     assert undo(store) == len(plan.steps)
@@ -137,7 +137,7 @@ def test_a_subject_that_changed_meanwhile_is_a_conflict_and_the_others_go_in(
     (first, _) = people(store)
     moved = plan_of(store, file_of([f"{numen(1)};Nom;Prénom;0170705Z;;"], HEADER))
     apply(store, moved, name="meanwhile")
-    told: list[tuple[Step, str]] = []
+    told: list[tuple[PlanStep, str]] = []
     done = apply_steps(
         store.people,
         plan.steps,
@@ -226,7 +226,7 @@ def test_five_thousand_people_come_and_a_second_look_finds_nothing_to_do(
 ) -> None:
     academy = make_academy(people_count=5_000, seed=1)
     plan = put(bare, academy.units, academy.people)
-    assert plan.counts(units=False)[Act.CREATED] == 5_000
+    assert plan.counts(units=False)[PlanAct.CREATED] == 5_000
     assert plan_of(bare, academy.units, academy.people, complete=True).steps == ()
     named = [name for doc in people(bare) for name in (doc.identifier, *doc.addresses)]
     assert len(set(named)) == len(named)
@@ -264,7 +264,7 @@ def test_an_import_whose_only_change_is_a_conflict_is_in_nobodys_way(store: Sqli
     change = Change(before=doc, after=replace(doc, telephone="0500000000"))
     assert store.people.put(change, by_whom="test", now_s=NOW_S, quarantine_s=QUARANTINE_S) is None
     changed = docs(store)
-    told: list[list[tuple[Step, str]]] = []
+    told: list[list[tuple[PlanStep, str]]] = []
     applied = apply_steps(
         store.people,
         plan.steps,

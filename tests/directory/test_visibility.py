@@ -6,8 +6,8 @@ import pytest
 
 from mailserver.directory.visibility import (
     NOTHING,
-    Entry,
-    Field,
+    DirectoryEntry,
+    EntryField,
     Viewer,
     relation_to,
     visible_fields,
@@ -15,19 +15,19 @@ from mailserver.directory.visibility import (
 
 INSIDERS = [viewer for viewer in Viewer if viewer is not Viewer.OUTSIDER]
 TRUSTED = [Viewer.CORRESPONDENT, Viewer.ADMINISTRATOR, Viewer.ONESELF]
-PERSON = {Field.NAME, Field.ADDRESS, Field.FUNCTION}
+PERSON = {EntryField.NAME, EntryField.ADDRESS, EntryField.FUNCTION}
 
 
-@pytest.mark.parametrize("entry", Entry)
+@pytest.mark.parametrize("entry", DirectoryEntry)
 @pytest.mark.parametrize("is_hidden", [False, True])
-def test_an_outsider_sees_nothing(entry: Entry, is_hidden: bool) -> None:
+def test_an_outsider_sees_nothing(entry: DirectoryEntry, is_hidden: bool) -> None:
     assert visible_fields(Viewer.OUTSIDER, entry, is_hidden=is_hidden) == NOTHING
 
 
-@pytest.mark.parametrize("entry", Entry)
+@pytest.mark.parametrize("entry", DirectoryEntry)
 @pytest.mark.parametrize("viewer", Viewer)
 def test_a_hidden_entry_is_shown_to_those_who_answer_for_it_only(
-    viewer: Viewer, entry: Entry
+    viewer: Viewer, entry: DirectoryEntry
 ) -> None:
     assert bool(visible_fields(viewer, entry, is_hidden=True)) == (viewer in TRUSTED)
 
@@ -36,19 +36,24 @@ def test_a_hidden_entry_is_shown_to_those_who_answer_for_it_only(
     ("viewer", "fields"),
     [
         (Viewer.MEMBER, PERSON),
-        (Viewer.COLLEAGUE, PERSON | {Field.TELEPHONE}),
-        *((viewer, set(Field)) for viewer in TRUSTED),
+        (Viewer.COLLEAGUE, PERSON | {EntryField.TELEPHONE}),
+        *((viewer, set(EntryField)) for viewer in TRUSTED),
     ],
 )
-def test_what_is_seen_of_a_person(viewer: Viewer, fields: set[Field]) -> None:
-    assert visible_fields(viewer, Entry.PERSON, is_hidden=False) == fields
+def test_what_is_seen_of_a_person(viewer: Viewer, fields: set[EntryField]) -> None:
+    assert visible_fields(viewer, DirectoryEntry.PERSON, is_hidden=False) == fields
 
 
 @pytest.mark.parametrize("viewer", INSIDERS)
 def test_a_units_telephone_and_place_are_for_everybody_inside(viewer: Viewer) -> None:
-    fields = visible_fields(viewer, Entry.UNIT, is_hidden=False)
-    assert {Field.TELEPHONE, Field.PLACE, Field.WEB_SITE, Field.ADDRESS} <= fields
-    assert (Field.IDENTIFIER in fields) == (viewer in TRUSTED)
+    fields = visible_fields(viewer, DirectoryEntry.UNIT, is_hidden=False)
+    assert {
+        EntryField.TELEPHONE,
+        EntryField.PLACE,
+        EntryField.WEB_SITE,
+        EntryField.ADDRESS,
+    } <= fields
+    assert (EntryField.IDENTIFIER in fields) == (viewer in TRUSTED)
 
 
 @pytest.mark.parametrize(

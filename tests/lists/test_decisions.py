@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailserver.lists.addresses import (
     MAX_NAME_LENGTH,
-    Purpose,
+    ListPurpose,
     address_for,
     addresses_of,
     bounces_address,
@@ -108,10 +108,10 @@ def test_a_strangers_post_waits_where_members_outside_may_post() -> None:
     assert not _asked(ours=True)
 
 
-@pytest.mark.parametrize("purpose", Purpose)
-def test_each_address_is_known_for_what_it_is_for(purpose: Purpose) -> None:
+@pytest.mark.parametrize("purpose", ListPurpose)
+def test_each_address_is_known_for_what_it_is_for(purpose: ListPurpose) -> None:
     which = mailing_list("Animateurs.TICE17@ac-exemple.fr")
-    address = addresses_of(which.address)[list(Purpose).index(purpose)]
+    address = addresses_of(which.address)[list(ListPurpose).index(purpose)]
     assert purpose_of(which, address.upper()) == (purpose, "")
     local, _, domain = address.partition("@")
     assert purpose_of(which, f"{local}+abc@{domain}") == (purpose, "abc")
@@ -120,7 +120,7 @@ def test_each_address_is_known_for_what_it_is_for(purpose: Purpose) -> None:
 def test_a_bounce_names_its_member() -> None:
     which = mailing_list()
     purpose, detail = purpose_of(which, bounces_address(which, ByHand(17)))
-    assert (purpose, verify_subscriber(which.secret, detail)) == (Purpose.BOUNCES, ByHand(17))
+    assert (purpose, verify_subscriber(which.secret, detail)) == (ListPurpose.BOUNCES, ByHand(17))
 
 
 def test_the_next_hop_of_a_list_is_known_again_and_others_are_none() -> None:
@@ -247,7 +247,8 @@ def test_the_longest_address_of_a_list_is_one_that_smtp_carries() -> None:
     which = mailing_list("a" * MAX_NAME_LENGTH + "@ac-exemple.fr")
     token = make_token(lambda count: b"x" * count)
     details = [
-        address_for(which.address, one, token) for one in (Purpose.MODERATE, Purpose.CONFIRM)
+        address_for(which.address, one, token)
+        for one in (ListPurpose.MODERATE, ListPurpose.CONFIRM)
     ]
     readers = (ByHand(99_999_999), ByRule(AccountId(9_999_999)))
     bounces = [bounces_address(which, who) for who in readers]

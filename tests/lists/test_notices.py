@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.lists.notices import Failure, is_of_address, read_failures
+from mailserver.lists.notices import FailureNotice, is_of_address, read_failures
 
 REPORT = (
     b"Content-Type: multipart/report; boundary=b\r\n\r\n"
@@ -121,5 +121,5 @@ def test_a_notice_without_parts_is_read_whole() -> None:
 def test_whatever_comes_is_read(octets: bytes) -> None:
     for whole in (octets, REPORT % (PLAIN, octets)):
         for one in read_failures(whole):
-            assert isinstance(one, Failure)
+            assert isinstance(one, FailureNotice)
             assert is_of_address(one) in {True, False}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mailserver.lists.one_click import (
     Inside,
     Leaver,
-    Outside,
+    OutsideReader,
     leave_url,
     list_of_token,
     make_leave_token,
@@ -24,9 +24,9 @@ from tests.lists.fakes import mailing_list
 
 IDS = st.integers(1, 10**18 - 1)
 KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=64).map("{}@exemple.net".format)
-LEAVERS = IDS.map(lambda number: Inside(AccountId(number))) | KEYS.map(Outside)
+LEAVERS = IDS.map(lambda number: Inside(AccountId(number))) | KEYS.map(OutsideReader)
 ONE = mailing_list()
-PAUL = Outside("paul@exemple.net")
+PAUL = OutsideReader("paul@exemple.net")
 TOKEN = make_leave_token(ONE, PAUL)
 
 
@@ -44,7 +44,7 @@ def test_whom_a_link_is_for_is_read_back_in_any_case(
 
 def test_a_link_for_the_longest_address_is_read_back() -> None:
     """64 and 255 octets (RFC 5321 §4.5.3.1)."""
-    who = Outside(f"{'a' * 64}@{'b' * 255}")
+    who = OutsideReader(f"{'a' * 64}@{'b' * 255}")
     assert read_leave_token(ONE, make_leave_token(ONE, who)) == who
 
 
@@ -77,7 +77,12 @@ def test_a_link_holds_for_its_own_list_only(other: object) -> None:
 
 
 def test_a_link_is_the_same_each_time_and_another_for_each_reader() -> None:
-    readers = (PAUL, Outside("paul@exemple.ne"), Outside("#17@exemple.net"), Inside(AccountId(17)))
+    readers = (
+        PAUL,
+        OutsideReader("paul@exemple.ne"),
+        OutsideReader("#17@exemple.net"),
+        Inside(AccountId(17)),
+    )
     assert make_leave_token(ONE, PAUL) == TOKEN
     assert len({make_leave_token(ONE, who) for who in readers}) == 4
 

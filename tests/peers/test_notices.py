@@ -9,8 +9,8 @@ from mailserver.peers.notices import (
     BLOCK_LINES,
     MAX_BLOCKS,
     WINDOW_S,
+    NoticeRepeats,
     Notices,
-    Repeats,
 )
 
 
@@ -83,7 +83,7 @@ def test_memory_and_lines_are_bounded_whatever_the_number_of_blocks() -> None:
 
 
 def test_a_session_shows_three_of_a_kind_and_counts_the_others() -> None:
-    repeats = Repeats()
+    repeats = NoticeRepeats()
     shown = [repeats.is_shown("recipient refused", 550) for _ in range(10)]
     assert shown == [True] * 3 + [False] * 7
     assert repeats.is_shown("recipient refused", 452)

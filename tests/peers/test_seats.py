@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.peers.board import Board
+from mailserver.peers.board import PeersBoard
 from mailserver.peers.seats import LONG_IDLE_S, LOOK_AGAIN_S, Refusal, Seat, Seats, says_who
 from mailserver.settings.model import ConnectionsSettings
 from mailserver.values.ids import AccountId
@@ -36,7 +36,7 @@ class Someone:
 class House:
     def __init__(self, *, most: int = 200, path: Path | None = None, **limits: Any) -> None:
         self.known: set[str] = set()
-        self.board = Board(path, now_s=NOW_S)
+        self.board = PeersBoard(path, now_s=NOW_S)
         self.unsaid: set[str] = set()
         self.seats = Seats(
             ConnectionsSettings(**({"per_block": 50, "per_known_block": 120} | limits)),
@@ -252,7 +252,7 @@ def test_nobody_is_known_where_nobody_asks_who_is() -> None:
     """The share for people who are known is not for everybody by default."""
     seats = Seats(
         ConnectionsSettings(per_block=50, per_known_block=120),
-        most=100, listeners=("mx",), board=Board(None, now_s=NOW_S),
+        most=100, listeners=("mx",), board=PeersBoard(None, now_s=NOW_S),
     )  # fmt: skip
     came = [seats.admit(Someone(), listener="mx", peer=STRANGER, now_s=NOW_S) for _ in range(60)]
     assert sum(isinstance(one, Seat) for one in came) == 50
@@ -264,7 +264,7 @@ def test_a_share_is_kept_for_each_other_listener_and_for_the_known(
 ) -> None:
     seats = Seats(
         ConnectionsSettings(per_block=1000, per_known_block=1000),
-        most=100, listeners=listeners, board=Board(None, now_s=NOW_S),
+        most=100, listeners=listeners, board=PeersBoard(None, now_s=NOW_S),
     )  # fmt: skip
     busy = Someone(idle_since_s=None)
     came = [seats.admit(busy, listener="mx", peer=STRANGER, now_s=NOW_S) for _ in range(100)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.quota.classes import Limits
+from mailserver.quota.classes import ClassLimits
 from mailserver.quota.room import Room, decide_room
 from mailserver.store.ports.writes import Removal
 from mailserver.store.sqlite.store import SqliteStore
@@ -29,7 +29,7 @@ def room(store: SqliteStore, quota: int) -> Room:
     target = store.people.find_target(ADDRESS)
     assert target is not None
     return decide_room(
-        Limits(name="t", quota_count=quota, hard_count=quota + 5),
+        ClassLimits(name="t", quota_count=quota, hard_count=quota + 5),
         used_octets=target.used_octets,
         used_count=target.used_count,
         size_octets=0,

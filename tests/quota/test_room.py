@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.quota.classes import Classes, Limits
+from mailserver.quota.classes import Classes, ClassLimits
 from mailserver.quota.room import Room, decide_room, percent_used
 from mailserver.settings.model import ClassSettings
 
-LIMITS = Limits(name="t", quota_octets=1000, quota_count=10, hard_octets=1100, hard_count=11)
+LIMITS = ClassLimits(name="t", quota_octets=1000, quota_count=10, hard_octets=1100, hard_count=11)
 NUMBERS = st.integers(min_value=0, max_value=5000)
 
 
@@ -57,7 +57,7 @@ def test_more_in_a_mailbox_never_makes_more_room(
 
 @given(octets=NUMBERS, count=NUMBERS, size=NUMBERS)
 def test_no_quota_is_never_full(octets: int, count: int, size: int) -> None:
-    limits = Limits(name="none")
+    limits = ClassLimits(name="none")
     found = decide_room(
         limits, used_octets=octets, used_count=count, size_octets=size, is_lenient=False
     )

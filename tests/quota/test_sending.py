@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.quota.classes import Limits
-from mailserver.quota.notice import Reader, sending_held
+from mailserver.quota.classes import ClassLimits
+from mailserver.quota.notice import NoticeReader, sending_held
 from mailserver.quota.sending import Passed, decide_held, why_held
 from mailserver.store.ports.shared.sending import Sent
 from mailserver.values.ids import AcceptId, MailboxId
 from mailserver.values.message import InlineBody
 from mailserver.values.organisation import Organisation
 
-LIMITS = Limits(
+LIMITS = ClassLimits(
     name="t",
     recipients_per_minute=20,
     recipients_per_10_minutes=30,
@@ -25,7 +25,7 @@ LIMITS = Limits(
 )
 
 
-def passed(sent: Sent, limits: Limits = LIMITS) -> Passed:
+def passed(sent: Sent, limits: ClassLimits = LIMITS) -> Passed:
     found = decide_held(limits, sent)
     assert found is not None
     return found
@@ -49,9 +49,10 @@ def test_the_first_limit_that_is_passed_is_named(sent: Sent, words: str) -> None
 
 
 @pytest.mark.parametrize(
-    "limits", [LIMITS, Limits(name="none"), Limits(name="bulk", sends_per_hour=1, is_bulk=True)]
+    "limits",
+    [LIMITS, ClassLimits(name="none"), ClassLimits(name="bulk", sends_per_hour=1, is_bulk=True)],
 )
-def test_up_to_a_limit_without_one_and_in_bulk_nothing_is_held(limits: Limits) -> None:
+def test_up_to_a_limit_without_one_and_in_bulk_nothing_is_held(limits: ClassLimits) -> None:
     at_limit = Sent(
         minute_recipients=20,
         ten_minutes_recipients=30,
@@ -66,7 +67,7 @@ def test_up_to_a_limit_without_one_and_in_bulk_nothing_is_held(limits: Limits) -
 
 
 def test_the_letter_is_in_one_language() -> None:
-    reader = Reader(mailbox_id=MailboxId(1), address="jean@a.test", language="fr")
+    reader = NoticeReader(mailbox_id=MailboxId(1), address="jean@a.test", language="fr")
     letter = sending_held(
         Organisation(hostname="mail.a.test", domain="a.test"),
         reader,

@@ -19,8 +19,8 @@ from mailserver.auth.numens import numen_verifier
 from mailserver.auth.rules import BadPassword
 from mailserver.auth.throttle import Throttle, limits_of
 from mailserver.recovery.addresses import AddressService
-from mailserver.recovery.context import RecoveryContext, Refused
-from mailserver.recovery.letters import Letter, Post
+from mailserver.recovery.context import RecoveryContext, RecoveryRefused
+from mailserver.recovery.letters import Post, RecoveryLetter
 from mailserver.recovery.passwords import PasswordService
 from mailserver.settings.model import Settings
 from mailserver.store.ports.people import PostDoc, RelationKind
@@ -44,9 +44,11 @@ class KeptPost(Post):
 
     def __init__(self, store: SqliteStore, settings: Settings) -> None:
         super().__init__(store, settings)
-        self.sent: list[Letter] = []
+        self.sent: list[RecoveryLetter] = []
 
-    def send(self, letter: Letter, *, now_s: float, mailbox_id: MailboxId | None = None) -> bool:
+    def send(
+        self, letter: RecoveryLetter, *, now_s: float, mailbox_id: MailboxId | None = None
+    ) -> bool:
         self.sent.append(letter)
         return super().send(letter, now_s=now_s, mailbox_id=mailbox_id)
 
@@ -183,7 +185,7 @@ def _town_over(store: SqliteStore, clock: Clock, work: Work, log: io.StringIO) -
 
 def refused(act: Callable[[], object]) -> str:
     """The French sentence with which it was refused."""
-    with pytest.raises((Refused, BadPassword)) as caught:
+    with pytest.raises((RecoveryRefused, BadPassword)) as caught:
         act()
-    assert isinstance(caught.value, Refused | BadPassword)
+    assert isinstance(caught.value, RecoveryRefused | BadPassword)
     return caught.value.text.fr

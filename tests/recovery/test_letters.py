@@ -7,7 +7,7 @@ import email.policy
 
 import pytest
 
-from mailserver.recovery.letters import Letter, Post
+from mailserver.recovery.letters import Post, RecoveryLetter
 from mailserver.settings.model import Settings
 from mailserver.values.ids import Uid
 from tests.recovery.conftest import Town
@@ -24,7 +24,7 @@ def test_an_address_with_accents_is_written_without_them(town: Town, post: Post)
     account = town.store.accounts.add_account(
         identifier="fmarot", name="F", addresses=["Frédéric.Marot@d.fr"], now_s=1.0
     )
-    letter = Letter(to="Frédéric.Marot@d.fr", subject="Été", text="Où est-ce ?\n.\n")
+    letter = RecoveryLetter(to="Frédéric.Marot@d.fr", subject="Été", text="Où est-ce ?\n.\n")
     assert post.send(letter, now_s=town.clock.now_s)
     (uid,) = uids_of(town.store, account.inbox_id)
     kept = town.store.mail.fetch(account.inbox_id, Uid(uid))
@@ -38,4 +38,4 @@ def test_an_address_with_accents_is_written_without_them(town: Town, post: Post)
 
 
 def test_a_letter_to_nobody_here_is_not_accepted(town: Town, post: Post) -> None:
-    assert not post.send(Letter(to="personne@d.fr", subject="x", text="x\n"), now_s=1.0)
+    assert not post.send(RecoveryLetter(to="personne@d.fr", subject="x", text="x\n"), now_s=1.0)

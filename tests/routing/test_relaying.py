@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mailserver.routing.relaying import (
     MAX_TEXT_LENGTH,
     Asker,
-    Place,
     Relaying,
+    RelayPlace,
     Role,
     decide_relaying,
     held_for,
@@ -26,7 +26,7 @@ from mailserver.settings.model import DeliverySettings, RouteSettings
 from mailserver.values.address import Address
 
 ACCEPT, UNKNOWN, DENIED = Relaying.ACCEPT, Relaying.UNKNOWN, Relaying.DENIED
-OURS, NOBODY, ELSEWHERE, LITERAL = Place
+OURS, NOBODY, ELSEWHERE, LITERAL = RelayPlace
 
 # role, signed in, trusted, gateway: what is answered for OURS, NOBODY, ELSEWHERE, LITERAL.
 TABLE = {
@@ -50,18 +50,18 @@ TABLE = {
 CASES = [
     (Asker(role=role, is_signed_in=signed_in, is_trusted=trusted, is_gateway=gateway), place)
     for role, signed_in, trusted, gateway, place in product(
-        Role, (False, True), (False, True), (False, True), Place
+        Role, (False, True), (False, True), (False, True), RelayPlace
     )
 ]
 
 
-def expected(asker: Asker, place: Place) -> Relaying:
+def expected(asker: Asker, place: RelayPlace) -> Relaying:
     key = (asker.role, asker.is_signed_in, asker.is_trusted, asker.is_gateway)
-    return TABLE[key][list(Place).index(place)]
+    return TABLE[key][list(RelayPlace).index(place)]
 
 
 @pytest.mark.parametrize(("asker", "place"), CASES)
-def test_the_open_relay_decision(asker: Asker, place: Place) -> None:
+def test_the_open_relay_decision(asker: Asker, place: RelayPlace) -> None:
     assert decide_relaying(asker, place) is expected(asker, place)
 
 

@@ -14,8 +14,8 @@ from mailserver.supervisor.forking.vigil import (
     STOP_LOOK_S,
     Condition,
     StopWatch,
-    Verdict,
     Vigil,
+    VigilVerdict,
     read_condition,
 )
 from tests.supervisor.service import wait_until
@@ -28,10 +28,10 @@ def watch(
     looks: int = 40,
     step_s: float = 1.0,
     long_s: float = 0.0,
-) -> tuple[Verdict, Waits]:
+) -> tuple[VigilVerdict, Waits]:
     """What is decided of a child that beat once, after so many looks."""
     vigil = Vigil()
-    verdict, waits = Verdict.WELL, Waits.NOTHING
+    verdict, waits = VigilVerdict.WELL, Waits.NOTHING
     for number in range(looks):
         seen = condition if number > 2 else Condition(condition.states, 0.0)
         verdict, waits = vigil.look(
@@ -40,7 +40,7 @@ def watch(
             condition=lambda s=seen: s,  # type: ignore[misc]
             long_s=long_s,
         )
-        if verdict is Verdict.REPLACE:
+        if verdict is VigilVerdict.REPLACE:
             break
     return verdict, waits
 
@@ -48,31 +48,35 @@ def watch(
 @pytest.mark.parametrize(
     ("states", "cpu_s", "decided"),
     [
-        ("T", 0.0, (Verdict.REPLACE, Waits.NOTHING)),
-        ("tT", 0.0, (Verdict.REPLACE, Waits.NOTHING)),
-        ("S", 0.0, (Verdict.REPLACE, Waits.NOTHING)),
-        ("RS", 29.0, (Verdict.REPLACE, Waits.NOTHING)),
-        ("RS", 2.0, (Verdict.LET_BE, Waits.PROCESSOR)),
-        ("DS", 0.0, (Verdict.LET_BE, Waits.DISK)),
-        ("DRS", 29.0, (Verdict.LET_BE, Waits.DISK)),
+        ("T", 0.0, (VigilVerdict.REPLACE, Waits.NOTHING)),
+        ("tT", 0.0, (VigilVerdict.REPLACE, Waits.NOTHING)),
+        ("S", 0.0, (VigilVerdict.REPLACE, Waits.NOTHING)),
+        ("RS", 29.0, (VigilVerdict.REPLACE, Waits.NOTHING)),
+        ("RS", 2.0, (VigilVerdict.LET_BE, Waits.PROCESSOR)),
+        ("DS", 0.0, (VigilVerdict.LET_BE, Waits.DISK)),
+        ("DRS", 29.0, (VigilVerdict.LET_BE, Waits.DISK)),
     ],
 )
 def test_after_thirty_seconds_of_silence(
-    states: str, cpu_s: float, decided: tuple[Verdict, Waits]
+    states: str, cpu_s: float, decided: tuple[VigilVerdict, Waits]
 ) -> None:
     seen = Condition(frozenset(states), cpu_s)
-    assert watch(seen, looks=int(SILENT_S)) == (Verdict.WELL, Waits.NOTHING)
+    assert watch(seen, looks=int(SILENT_S)) == (VigilVerdict.WELL, Waits.NOTHING)
     assert watch(seen, looks=int(SILENT_S) + 1) == decided
 
 
 def test_one_that_does_not_serve_yet_is_replaced_only_when_it_is_stopped() -> None:
-    for states, verdict in (("S", Verdict.LET_BE), ("R", Verdict.LET_BE), ("T", Verdict.REPLACE)):
+    for states, verdict in (
+        ("S", VigilVerdict.LET_BE),
+        ("R", VigilVerdict.LET_BE),
+        ("T", VigilVerdict.REPLACE),
+    ):
         assert watch(Condition(frozenset(states), 0.0), beat_at_s=0.0)[0] is verdict
 
 
 def test_a_watcher_that_slept_itself_blames_nobody() -> None:
     asleep = Condition(frozenset("S"), 0.0)
-    assert watch(asleep, looks=10, step_s=3600.0)[0] is Verdict.WELL
+    assert watch(asleep, looks=10, step_s=3600.0)[0] is VigilVerdict.WELL
 
 
 def test_one_beat_ends_the_silence() -> None:
@@ -81,7 +85,7 @@ def test_one_beat_ends_the_silence() -> None:
     for second in range(200):
         beat_at_s = float(second - second % 25)
         verdict, _ = vigil.look(beat_at_s, now_s=float(second), condition=lambda: stopped)
-        assert verdict is Verdict.WELL
+        assert verdict is VigilVerdict.WELL
 
 
 def test_the_condition_of_a_process_is_read_from_the_kernel() -> None:
@@ -123,16 +127,18 @@ def test_a_report_that_is_too_long_for_its_slot_leaves_the_one_before() -> None:
     assert board.slots(now_s=3.0)[0].report == {"n": 1.0}
 
 
-@pytest.mark.parametrize(("looks", "verdict"), [(590, Verdict.LET_BE), (610, Verdict.REPLACE)])
+@pytest.mark.parametrize(
+    ("looks", "verdict"), [(590, VigilVerdict.LET_BE), (610, VigilVerdict.REPLACE)]
+)
 def test_whoever_is_in_a_statement_that_may_take_long_is_given_that_long(
-    looks: int, verdict: Verdict
+    looks: int, verdict: VigilVerdict
 ) -> None:
     assert watch(Condition(frozenset("S"), 0.0), looks=looks, long_s=600.0)[0] is verdict
 
 
 def test_a_stopped_one_is_replaced_also_in_a_long_statement() -> None:
     stopped = Condition(frozenset("T"), 0.0)
-    assert watch(stopped, looks=35, long_s=600.0)[0] is Verdict.REPLACE
+    assert watch(stopped, looks=35, long_s=600.0)[0] is VigilVerdict.REPLACE
 
 
 def test_a_long_statement_stands_on_the_board_while_it_lasts_and_never_for_a_successor() -> None:

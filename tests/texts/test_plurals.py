@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from mailserver.texts.catalogue import Language, Text
-from mailserver.texts.plurals import Counted, counted, noun
+from mailserver.texts.plurals import CountedNoun, counted, noun
 
 ROOT = Path(__file__).parents[2]
-SHEETS = Counted(
+SHEETS = CountedNoun(
     Text("{count} feuille", "{count} sheet"), Text("{count} feuilles", "{count} sheets")
 )
 

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 from mailserver.settings.model import Settings
 from mailserver.telemetry.log import get_log
 from mailserver.tls.contexts import (
-    Contexts,
     DoorContext,
+    DoorContexts,
     alert_of,
     make_contexts,
     watch_certificate,
@@ -187,7 +187,7 @@ def test_links_as_certbot_makes_them_are_followed(files: Files, tmp_path: Path) 
     assert Visitor().visit(contexts.modern) == new
 
 
-def fail(contexts: Contexts, octets: bytes) -> ssl.SSLError:
+def fail(contexts: DoorContexts, octets: bytes) -> ssl.SSLError:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     side = contexts.modern.wrap_bio(incoming, outgoing, server_side=True)
     incoming.write(octets)

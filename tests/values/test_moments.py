@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mailserver.quota.notice import Reader, nearly_full
+from mailserver.quota.notice import NoticeReader, nearly_full
 from mailserver.settings.model import ServiceSettings
 from mailserver.values.ids import MailboxId, make_accept_id
 from mailserver.values.message import InlineBody
@@ -59,7 +59,7 @@ def test_what_is_no_zone_says_what_to_write(zone: str) -> None:
 def test_a_notice_bears_local_time_and_its_trace_universal_time() -> None:
     letter = nearly_full(
         Organisation(hostname="mail.a.test", domain="a.test", time_zone="Europe/Paris"),
-        Reader(mailbox_id=MailboxId(1), address="a@a.test", language="fr"),
+        NoticeReader(mailbox_id=MailboxId(1), address="a@a.test", language="fr"),
         percent=80,
         accept_id=make_accept_id(WINTER_S, bytes(9)),
         now_s=WINTER_S,

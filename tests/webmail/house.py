@@ -11,7 +11,7 @@ from typing import Any
 from starlette.types import Message, Scope
 
 from mailserver.lists.addresses import addresses_of
-from mailserver.lists.one_click import Leaver, Outside, make_leave_token
+from mailserver.lists.one_click import Leaver, OutsideReader, make_leave_token
 from mailserver.settings.model import Settings
 from mailserver.store.ports.lists import Joining, Lists, MailingList, Posting
 from mailserver.store.ports.store import Store
@@ -19,7 +19,7 @@ from mailserver.telemetry.peers import PeerWatch
 from mailserver.values.ids import AccountId, ListId
 from webmail.application import make_application
 from webmail.executor import BoundedExecutor
-from webmail.guard import Tally
+from webmail.guard import RequestTally
 from webmail.pages import Pages
 
 DOMAIN = "ac-exemple.fr"
@@ -77,7 +77,7 @@ class House:
         )
         self.which = make_list(store, self.owner.account_id)
         self.now_s = 0.0
-        self.tally = Tally()
+        self.tally = RequestTally()
         self.peers = PeerWatch()
         self.broken: list[bool] = []
         self._loop = asyncio.new_event_loop()
@@ -100,10 +100,10 @@ class House:
     def path(self, who: Leaver) -> str:
         return f"/leave/{make_leave_token(self.which, who)}"
 
-    def member(self, address: str = "paul@exemple.net") -> Outside:
+    def member(self, address: str = "paul@exemple.net") -> OutsideReader:
         """One more, outside."""
         self.store.lists.add_member(self.which.list_id, address=address)
-        return Outside(address)
+        return OutsideReader(address)
 
     def readers(self) -> list[str]:
         """Members by hand who get mail."""

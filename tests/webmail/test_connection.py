@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 from mailserver.telemetry.log import get_log
 from mailserver.tls.failures import FailedHandshakes
 from mailserver.tls.parting import LastWords
-from webmail.connection import Reception, hush_libraries, is_proxy, make_config
+from webmail.connection import HttpReception, hush_libraries, is_proxy, make_config
 from webmail.connection_limit import ConnectionLimit
 
 PROXIES = (ip_network("10.0.0.2/32"), ip_network("2001:db8::/64"))
@@ -52,7 +52,7 @@ async def visit(limit: ConnectionLimit, *, is_welcome: bool) -> tuple[bytes, int
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
-        reception = Reception(
+        reception = HttpReception(
             listening,
             tls=None,
             config=make_config(nobody, proxies=()),

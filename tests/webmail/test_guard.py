@@ -14,7 +14,7 @@ from mailserver.store.ports.lists import Lists
 from mailserver.store.ports.store import Store
 from mailserver.telemetry.peers import PeerWatch
 from tests.webmail.house import FORM, HOST, House, settings_with
-from webmail.guard import MAX_BODY_OCTETS, Entry, host_name
+from webmail.guard import MAX_BODY_OCTETS, LoggedRequest, host_name
 from webmail.pages import POLICY
 from webmail.rate_limiter import RateLimiter
 
@@ -108,7 +108,7 @@ def test_a_client_in_a_hurry_waits_a_minute_and_others_do_not(store: Store) -> N
 
 
 def test_whom_a_gateway_hides_are_not_counted_as_one() -> None:
-    entry = Entry(
+    entry = LoggedRequest(
         names=[HOST],
         rate_limiter=RateLimiter(30),
         peers=PeerWatch(),
@@ -120,7 +120,7 @@ def test_whom_a_gateway_hides_are_not_counted_as_one() -> None:
 
 
 def test_a_client_cannot_make_itself_a_gateway() -> None:
-    entry = Entry(
+    entry = LoggedRequest(
         names=[HOST], rate_limiter=RateLimiter(30), peers=PeerWatch(), clock_s=lambda: 0.0
     )
     refusals = [entry.refusal(client="10.0.0.1", host=HOST, content_length="") for _ in range(300)]
@@ -156,7 +156,9 @@ def test_a_form_with_two_lengths_is_refused_and_its_connection_closed(house: Hou
     ],
 )
 def test_a_length_is_judged_before_anything_is_read(told: str, wanted: int | None) -> None:
-    entry = Entry(names=[HOST], rate_limiter=RateLimiter(1), peers=PeerWatch(), clock_s=lambda: 0.0)
+    entry = LoggedRequest(
+        names=[HOST], rate_limiter=RateLimiter(1), peers=PeerWatch(), clock_s=lambda: 0.0
+    )
     assert entry.refusal(client="192.0.2.7", host=HOST, content_length=told) == wanted
 
 

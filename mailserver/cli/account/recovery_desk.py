@@ -40,11 +40,11 @@ def refusals_said(settings: Settings) -> Iterator[None]:
         Mistake: what a service refused, in the service's language.
     """
     from mailserver.auth.rules import BadPassword
-    from mailserver.recovery.context import Refused
+    from mailserver.recovery.context import RecoveryRefused
 
     try:
         yield
-    except (BadPassword, Refused) as refused:
+    except (BadPassword, RecoveryRefused) as refused:
         raise Mistake(refused.text.in_language(settings.service.language)) from None
 
 

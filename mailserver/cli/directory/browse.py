@@ -21,7 +21,7 @@ from mailserver.values.text.escaping import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailserver.directory.visibility import Field, Viewer
+    from mailserver.directory.visibility import EntryField, Viewer
     from mailserver.store.ports.people import Person, Unit
     from mailserver.store.ports.store import Store
 
@@ -148,35 +148,35 @@ def _viewer(with_hidden: bool) -> Viewer:
 
 def _person_facts(person: Person, with_hidden: bool) -> dict[str, Any]:
     """Empty: not to be shown."""
-    from mailserver.directory.visibility import Entry, Field, visible_fields
+    from mailserver.directory.visibility import DirectoryEntry, EntryField, visible_fields
 
-    fields = visible_fields(_viewer(with_hidden), Entry.PERSON, is_hidden=person.is_hidden)
+    fields = visible_fields(_viewer(with_hidden), DirectoryEntry.PERSON, is_hidden=person.is_hidden)
     values = {
-        Field.NAME: person.name,
-        Field.ADDRESS: person.address,
-        Field.FUNCTION: [
+        EntryField.NAME: person.name,
+        EntryField.ADDRESS: person.address,
+        EntryField.FUNCTION: [
             {"unit": one.unit_code, "function": one.function, "subject": one.subject}
             for one in person.posts
         ],
-        Field.TELEPHONE: person.telephone,
-        Field.IDENTIFIER: person.identifier,
-        Field.LIFE: person.life.value,
+        EntryField.TELEPHONE: person.telephone,
+        EntryField.IDENTIFIER: person.identifier,
+        EntryField.LIFE: person.life.value,
     }
     return _kept(values, fields) | ({"hidden": True} if fields and person.is_hidden else {})
 
 
 def _unit_facts(unit: Unit, *, with_hidden: bool) -> dict[str, Any]:
     """Empty: not to be shown."""
-    from mailserver.directory.visibility import Entry, Field, visible_fields
+    from mailserver.directory.visibility import DirectoryEntry, EntryField, visible_fields
 
     doc = unit.doc
-    fields = visible_fields(_viewer(with_hidden), Entry.UNIT, is_hidden=doc.is_hidden)
+    fields = visible_fields(_viewer(with_hidden), DirectoryEntry.UNIT, is_hidden=doc.is_hidden)
     values = {
-        Field.NAME: doc.name,
-        Field.ADDRESS: doc.addresses[0] if doc.addresses else "",
-        Field.PLACE: {"street": doc.street, "postcode": doc.postcode, "town": doc.town},
-        Field.TELEPHONE: doc.telephone,
-        Field.WEB_SITE: doc.web_site,
+        EntryField.NAME: doc.name,
+        EntryField.ADDRESS: doc.addresses[0] if doc.addresses else "",
+        EntryField.PLACE: {"street": doc.street, "postcode": doc.postcode, "town": doc.town},
+        EntryField.TELEPHONE: doc.telephone,
+        EntryField.WEB_SITE: doc.web_site,
     }
     always = {
         "code": doc.code.upper(),
@@ -188,7 +188,7 @@ def _unit_facts(unit: Unit, *, with_hidden: bool) -> dict[str, Any]:
     return {**always, **_kept(values, fields)} if fields else {}
 
 
-def _kept(values: dict[Field, Any], fields: frozenset[Field]) -> dict[str, Any]:
+def _kept(values: dict[EntryField, Any], fields: frozenset[EntryField]) -> dict[str, Any]:
     return {field.value: value for field, value in values.items() if field in fields}
 
 

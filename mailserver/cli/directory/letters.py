@@ -19,7 +19,7 @@ from mailserver.texts.plurals import counted
 
 if TYPE_CHECKING:
     from mailserver.directory.letters.pages import Pile
-    from mailserver.directory.letters.pdf import Server, Stationery
+    from mailserver.directory.letters.pdf import ServerNames, Stationery
     from mailserver.settings.model import Settings
     from mailserver.store.ports.store import PeopleAndUnits, Store
 
@@ -157,17 +157,17 @@ def _stationery(
     )
 
 
-def _server(settings: Settings, *, implicit: str, other: str) -> Server:
+def _server(settings: Settings, *, implicit: str, other: str) -> ServerNames:
     """The listener that speaks TLS from the first octet, else the one that turns to it.
 
     Raises:
         Mistake: the service listens on neither.
     """
-    from mailserver.directory.letters.pdf import Server
+    from mailserver.directory.letters.pdf import ServerNames
     from mailserver.settings.listeners import wanted_listeners
 
     ports = {one.kind.name: one.bind.port for one in reversed(wanted_listeners(settings))}
     for name, security in ((implicit, "SSL/TLS"), (other, "STARTTLS")):
         if name in ports:
-            return Server(host=settings.service.hostname, port=ports[name], security=security)
+            return ServerNames(host=settings.service.hostname, port=ports[name], security=security)
     raise Mistake(f"no listener {implicit} or {other}: a letter could not say how to get in")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mailserver.cli.directory.work import MadePlan
     from mailserver.directory.applying import Applied, Undone
-    from mailserver.directory.deciding.plan import Act, Step
+    from mailserver.directory.deciding.plan import PlanAct, PlanStep
     from mailserver.store.ports.imports import ImportRun
 
 SHOWN_STEPS: Final = 5
@@ -37,7 +37,7 @@ def print_plan(made: MadePlan) -> None:
     _print_problems(made)
 
 
-def step_words(step: Step) -> str:
+def step_words(step: PlanStep) -> str:
     from mailserver.store.ports.people import PersonDoc
 
     doc = step.doc
@@ -139,21 +139,21 @@ def run_facts(run: ImportRun) -> dict[str, Any]:
 
 
 def _print_counts(made: MadePlan) -> None:
-    from mailserver.directory.deciding.plan import Act
+    from mailserver.directory.deciding.plan import PlanAct
 
     plan = made.plan
     units, people = plan.counts(units=True), plan.counts(units=False)
     print(f"\n{'':<12}{'units':>10}{'people':>10}")
     print(f"{'kept before':<12}{plan.kept_units:>10}{plan.kept_people:>10}")
-    for act in Act:
+    for act in PlanAct:
         if units[act] or people[act]:
             print(f"{act.value:<12}{units[act]:>10}{people[act]:>10}")
 
 
-def _by_act(made: MadePlan) -> dict[Act, list[Step]]:
-    from mailserver.directory.deciding.plan import Act
+def _by_act(made: MadePlan) -> dict[PlanAct, list[PlanStep]]:
+    from mailserver.directory.deciding.plan import PlanAct
 
-    found: dict[Act, list[Step]] = {act: [] for act in Act}
+    found: dict[PlanAct, list[PlanStep]] = {act: [] for act in PlanAct}
     for step in made.plan.steps:
         found[step.act].append(step)
     return {act: steps for act, steps in found.items() if steps}

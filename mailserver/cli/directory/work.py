@@ -15,7 +15,7 @@ from mailserver.cli.mistake import Mistake
 if TYPE_CHECKING:
     from mailserver.directory.applying import Applied
     from mailserver.directory.deciding.facts import ImportFacts
-    from mailserver.directory.deciding.plan import ImportPlan, Step
+    from mailserver.directory.deciding.plan import ImportPlan, PlanStep
     from mailserver.settings.model import Settings
     from mailserver.store.ports.store import PeopleAndUnits, Store
 
@@ -225,7 +225,7 @@ def _write_corrections(tables: Sequence[object], plan: ImportPlan, path: Path) -
             target.unlink(missing_ok=True)
 
 
-def _append_conflicts(path: Path, conflicts: list[tuple[Step, str]]) -> None:
+def _append_conflicts(path: Path, conflicts: list[tuple[PlanStep, str]]) -> None:
     from mailserver.directory.corrections import conflict_octets
 
     with path.open("ab") as file:

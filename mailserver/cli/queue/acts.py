@@ -33,7 +33,7 @@ Advance = Callable[[int], None]
 
 
 @dataclass(slots=True)
-class Tally:
+class ActTally:
     """What became of the copies that were meant."""
 
     done_count: int = 0
@@ -164,11 +164,11 @@ def confirm(question: str, *, is_sure: bool) -> None:
 
 def act(
     queue: Operators, filters: list[QueueFilter], deed: Deed, *, total: int, advance: Advance
-) -> Tally:
+) -> ActTally:
     """Slice by slice, each durable before the next."""
     from mailserver.store.ports.queue import Lane
 
-    tally = Tally()
+    tally = ActTally()
     for copies in _sliced(islice(copies_in(queue, filters, limit=SLICE), total)):
         free = [copy.ref for copy in copies if copy.lane is not Lane.LEASED]
         done = queue.act_on(free, deed) if free else []
@@ -193,7 +193,7 @@ def asleep(queue: Operators, hops: set[str]) -> list[str]:
     ]
 
 
-def watched(total: int, work: Callable[[Advance], Tally]) -> Tally:
+def watched(total: int, work: Callable[[Advance], ActTally]) -> ActTally:
     """With a bar on a terminal, where there is much to do."""
     if total < MANY or not sys.stderr.isatty():
         return work(lambda _count: None)
@@ -205,7 +205,7 @@ def watched(total: int, work: Callable[[Advance], Tally]) -> Tally:
         return work(lambda count: progress.update(bar, advance=count))
 
 
-def say(tally: Tally, done_words: str) -> None:
+def say(tally: ActTally, done_words: str) -> None:
     """
     Raises:
         Failure: nothing was done.

@@ -1,6 +1,6 @@
 """From the octets of files to a plan: read, decide, order.
 
-Pure but for what it asks of `Kept`.  The same files against the same store
+Pure but for what it asks of `KeptDocuments`.  The same files against the same store
 make the same plan, at the same `now_s`.
 """
 
@@ -13,9 +13,9 @@ from typing import Final
 from mailserver.directory.deciding.facts import ImportFacts
 from mailserver.directory.deciding.naming import NameGiver
 from mailserver.directory.deciding.people import Identities, PeopleDecided, decide_people
-from mailserver.directory.deciding.plan import ImportPlan, Refused
+from mailserver.directory.deciding.plan import ImportPlan, RefusedRow
 from mailserver.directory.deciding.units import UnitsDecided, decide_units
-from mailserver.directory.imports import Kept
+from mailserver.directory.imports import KeptDocuments
 from mailserver.directory.reading.columns import RowKind
 from mailserver.directory.reading.rows import BadRow, PersonRow, Row, TableReader, UnitRow
 from mailserver.directory.reading.tables import Table, read_tables
@@ -56,13 +56,13 @@ def read_files(files: Sequence[tuple[str, bytes]]) -> Read:
     )
 
 
-def decide(read: Read, kept: Kept, facts: ImportFacts) -> ImportPlan:
+def decide(read: Read, kept: KeptDocuments, facts: ImportFacts) -> ImportPlan:
     """Units first: people may have posts in those that this plan makes."""
     names = NameGiver(kept, domain=facts.domain, now_s=facts.now_s)
     bad = [row for row in read.rows if isinstance(row, BadRow)]
     units = _units(read, bad, kept, names, facts)
     people = _people(read, bad, kept, names, facts, unit_codes=units.wanted)
-    unreadable = [Refused(row.origin, row.problems) for row in bad]
+    unreadable = [RefusedRow(row.origin, row.problems) for row in bad]
     refused = sorted(
         [*unreadable, *_as_headed(read, [*units.refused, *people.refused])],
         key=lambda one: (one.origin.table_no, one.origin.row_no),
@@ -76,10 +76,10 @@ def decide(read: Read, kept: Kept, facts: ImportFacts) -> ImportPlan:
     )
 
 
-def _as_headed(read: Read, refused: Iterable[Refused]) -> list[Refused]:
+def _as_headed(read: Read, refused: Iterable[RefusedRow]) -> list[RefusedRow]:
     """With the headers of the files in place of our names of fields."""
     return [
-        Refused(
+        RefusedRow(
             one.origin,
             tuple(
                 replace(problem, column=read.readers[one.origin.table_no].header_of(problem.column))
@@ -91,7 +91,7 @@ def _as_headed(read: Read, refused: Iterable[Refused]) -> list[Refused]:
 
 
 def _units(
-    read: Read, bad: Sequence[BadRow], kept: Kept, names: NameGiver, facts: ImportFacts
+    read: Read, bad: Sequence[BadRow], kept: KeptDocuments, names: NameGiver, facts: ImportFacts
 ) -> UnitsDecided:
     rows = [row for row in read.rows if isinstance(row, UnitRow)]
     spoilt = {row.code for row in bad if row.kind is RowKind.UNIT}
@@ -104,7 +104,7 @@ def _units(
 def _people(
     read: Read,
     bad: Sequence[BadRow],
-    kept: Kept,
+    kept: KeptDocuments,
     names: NameGiver,
     facts: ImportFacts,
     *,

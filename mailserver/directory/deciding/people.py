@@ -22,9 +22,9 @@ from mailserver.directory.deciding.facts import ImportFacts
 from mailserver.directory.deciding.life import SERVING, Dates, decide_life, leave
 from mailserver.directory.deciding.moves import with_posts
 from mailserver.directory.deciding.naming import Homonym, NameGiver
-from mailserver.directory.deciding.plan import Refused, Step, person_act
+from mailserver.directory.deciding.plan import PlanStep, RefusedRow, person_act
 from mailserver.directory.deciding.reasons import person_reasons
-from mailserver.directory.imports import Kept
+from mailserver.directory.imports import KeptDocuments
 from mailserver.directory.reading.codes import Guesses, hint
 from mailserver.directory.reading.problems import Problem
 from mailserver.directory.reading.rows import BadRow, Origin, PersonRow
@@ -42,8 +42,8 @@ SHOWN_PARTICLES: Final = 5
 
 @dataclass(slots=True)
 class PeopleDecided:
-    steps: list[Step] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    steps: list[PlanStep] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     kept_count: int = 0
 
@@ -68,7 +68,7 @@ class Identities:
 def decide_people(
     rows: Sequence[PersonRow],
     bad: Sequence[BadRow],
-    kept: Kept,
+    kept: KeptDocuments,
     names: NameGiver,
     facts: ImportFacts,
     *,
@@ -85,7 +85,7 @@ def decide_people(
 
 class _People:
     def __init__(
-        self, kept: Kept, names: NameGiver, facts: ImportFacts, codes: frozenset[str]
+        self, kept: KeptDocuments, names: NameGiver, facts: ImportFacts, codes: frozenset[str]
     ) -> None:
         self._store, self._names, self._facts, self._codes = kept, names, facts, codes
         self._identities = Identities(facts)
@@ -212,7 +212,7 @@ class _People:
         self, origin: Origin, column: str, words: str, *, may_confirm: bool = False
     ) -> None:
         problem = Problem(place=origin.place, column=column, words=words, may_confirm=may_confirm)
-        self._out.refused.append(Refused(origin, (problem,)))
+        self._out.refused.append(RefusedRow(origin, (problem,)))
 
     def _refuse_all(self, rows: Iterable[PersonRow], words: str) -> None:
         for row in rows:
@@ -352,7 +352,7 @@ class _People:
             reasons=person_reasons(known, after, places=places, calendar=self._facts.calendar),
             homonyms=tuple(homonyms),
         )
-        self._out.steps.append(Step(act=person_act(known, after), change=change, places=places))
+        self._out.steps.append(PlanStep(act=person_act(known, after), change=change, places=places))
 
     def _let_missing_leave(self, present: set[str]) -> None:
         facts = self._facts

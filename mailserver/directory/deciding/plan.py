@@ -26,7 +26,7 @@ from mailserver.directory.reading.rows import Origin
 from mailserver.store.ports.people import Change, Doc, Life, PersonDoc, UnitDoc
 
 
-class Act(Enum):
+class PlanAct(Enum):
     CREATED = "created"
     BACK = "back"
     RENAMED = "renamed"
@@ -38,14 +38,14 @@ class Act(Enum):
     CLOSED = "closed"
 
 
-_LOSING = frozenset({Act.LEAVING, Act.SUSPENDED, Act.GONE, Act.CLOSED})
+_LOSING = frozenset({PlanAct.LEAVING, PlanAct.SUSPENDED, PlanAct.GONE, PlanAct.CLOSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class PlanStep:
     """One change of a plan.  places: the lines that asked for it; empty: their absence did."""
 
-    act: Act
+    act: PlanAct
     change: Change
     places: tuple[str, ...] = ()
 
@@ -68,7 +68,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRow:
     """A row that does not go in."""
 
     origin: Origin
@@ -83,13 +83,13 @@ class ImportPlan:
     notes: what is worth knowing and stops nothing.
     """
 
-    steps: tuple[Step, ...]
-    refused: tuple[Refused, ...] = ()
+    steps: tuple[PlanStep, ...]
+    refused: tuple[RefusedRow, ...] = ()
     kept_units: int = 0
     kept_people: int = 0
     notes: tuple[str, ...] = field(default=())
 
-    def counts(self, *, units: bool) -> Counter[Act]:
+    def counts(self, *, units: bool) -> Counter[PlanAct]:
         return Counter(step.act for step in self.steps if step.is_unit is units)
 
     def losing(self, *, units: bool) -> int:
@@ -106,45 +106,45 @@ class ImportPlan:
         return max(shares, default=0.0)
 
 
-def person_act(before: PersonDoc | None, after: PersonDoc) -> Act:
+def person_act(before: PersonDoc | None, after: PersonDoc) -> PlanAct:
     """before: None: no account yet."""
     if before is None:
-        return Act.CREATED
+        return PlanAct.CREATED
     if before.life is not after.life and (act := _life_act(before.life, after.life)):
         return act
     if before.addresses[:1] != after.addresses[:1]:
-        return Act.RENAMED
+        return PlanAct.RENAMED
     if _units(before) != _units(after):
-        return Act.MOVED
-    return Act.CHANGED
+        return PlanAct.MOVED
+    return PlanAct.CHANGED
 
 
-def _life_act(before: Life, after: Life) -> Act | None:
+def _life_act(before: Life, after: Life) -> PlanAct | None:
     if before in {Life.LEFT, Life.GONE} and after in {*SERVING, Life.EXPECTED}:
-        return Act.BACK
+        return PlanAct.BACK
     match after:
         case Life.GONE:
-            return Act.GONE
+            return PlanAct.GONE
         case Life.LEFT:
-            return Act.SUSPENDED
+            return PlanAct.SUSPENDED
         case Life.LEAVING:
-            return Act.LEAVING
+            return PlanAct.LEAVING
         case Life.EXPECTED:
-            return Act.SUSPENDED
+            return PlanAct.SUSPENDED
         case Life.PRESENT | Life.ON_LEAVE:
             return None
         case _:
             assert_never(after)
 
 
-def unit_act(before: UnitDoc | None, after: UnitDoc) -> Act:
+def unit_act(before: UnitDoc | None, after: UnitDoc) -> PlanAct:
     if before is None:
-        return Act.CREATED
+        return PlanAct.CREATED
     if before.is_closed is not after.is_closed:
-        return Act.CLOSED if after.is_closed else Act.BACK
+        return PlanAct.CLOSED if after.is_closed else PlanAct.BACK
     if before.addresses != after.addresses:
-        return Act.RENAMED
-    return Act.MOVED if before.parent_code != after.parent_code else Act.CHANGED
+        return PlanAct.RENAMED
+    return PlanAct.MOVED if before.parent_code != after.parent_code else PlanAct.CHANGED
 
 
 def _units(doc: PersonDoc) -> set[str]:

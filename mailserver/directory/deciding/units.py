@@ -22,9 +22,9 @@ from typing import Final
 
 from mailserver.directory.deciding.facts import ImportFacts
 from mailserver.directory.deciding.naming import Homonym, NameGiver
-from mailserver.directory.deciding.plan import Refused, Step, unit_act
+from mailserver.directory.deciding.plan import PlanStep, RefusedRow, unit_act
 from mailserver.directory.deciding.reasons import unit_reasons
-from mailserver.directory.imports import Kept
+from mailserver.directory.imports import KeptDocuments
 from mailserver.directory.reading.codes import Guesses, hint
 from mailserver.directory.reading.problems import Problem
 from mailserver.directory.reading.rows import Origin, UnitRow
@@ -42,8 +42,8 @@ _PLAIN = ("street", "postcode", "town", "telephone", "web_site", "name", "kind")
 class UnitsDecided:
     """wanted: every unit after the plan, by code."""
 
-    steps: list[Step] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    steps: list[PlanStep] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     wanted: dict[str, UnitDoc] = field(default_factory=dict)
     kept_count: int = 0
@@ -51,7 +51,7 @@ class UnitsDecided:
 
 def decide_units(
     rows: Sequence[UnitRow],
-    kept: Kept,
+    kept: KeptDocuments,
     names: NameGiver,
     facts: ImportFacts,
     *,
@@ -66,7 +66,7 @@ def decide_units(
 
 
 class _Units:
-    def __init__(self, kept: Kept, names: NameGiver, facts: ImportFacts) -> None:
+    def __init__(self, kept: KeptDocuments, names: NameGiver, facts: ImportFacts) -> None:
         self._store, self._names, self._facts = kept, names, facts
         subjects = kept.read_subjects(UnitDoc)
         self._kept = {doc.code: doc for doc in subjects if isinstance(doc, UnitDoc)}
@@ -99,7 +99,7 @@ class _Units:
 
     def _refuse(self, origin: Origin, column: str, words: str) -> None:
         problem = Problem(place=origin.place, column=column, words=words)
-        self._out.refused.append(Refused(origin, (problem,)))
+        self._out.refused.append(RefusedRow(origin, (problem,)))
 
     def _with_code(self, row: UnitRow) -> UnitRow:
         """A school's code that was mistyped is guessed where its key letter proves it."""
@@ -276,7 +276,7 @@ class _Units:
             reasons=unit_reasons(before, doc, place=place),
             homonyms=(homonym,) if homonym else (),
         )
-        step = Step(act=unit_act(before, doc), change=change, places=(place,) if place else ())
+        step = PlanStep(act=unit_act(before, doc), change=change, places=(place,) if place else ())
         self._out.steps.append(step)
 
     def _note_natures(self) -> None:

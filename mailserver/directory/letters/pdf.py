@@ -39,7 +39,7 @@ MAX_CONTACTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class ServerNames:
     """security: as programs name it, SSL/TLS or STARTTLS."""
 
     host: str
@@ -60,8 +60,8 @@ class Stationery:
     organisation: str
     date: str
     language: Language
-    receive: Server
-    send: Server
+    receive: ServerNames
+    send: ServerNames
     help_address: str
     help_telephone: str = ""
     postmaster: str = ""

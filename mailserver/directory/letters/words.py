@@ -6,7 +6,7 @@ from typing import Final
 
 from mailserver.directory.letters.pages import Password
 from mailserver.texts.catalogue import Text
-from mailserver.texts.plurals import Counted
+from mailserver.texts.plurals import CountedNoun
 
 TITLE: Final = Text("Votre messagerie professionnelle", "Your professional mail")
 IDENTIFIER: Final = Text("Identifiant", "Identifier")
@@ -118,7 +118,7 @@ OR_TO: Final = Text(" ou à ", " or to ")
 SERVICE: Final = Text("le service", "the service")
 NO_UNIT: Final = Text("Sans affectation", "Without a post")
 COVER: Final = Text("Feuilles à remettre", "Sheets to hand out")
-COVER_COUNT: Final = Counted(
+COVER_COUNT: Final = CountedNoun(
     Text("{count} feuille suit", "{count} sheet follows"),
     Text("{count} feuilles suivent", "{count} sheets follow"),
 )
@@ -128,7 +128,7 @@ COVER_HOW: Final = Text(
     "Hand each sheet over in person and tick its name. Leave nothing in an open pigeon-hole."
     " Destroy every sheet that was not handed over.",
 )
-COVER_MORE: Final = Counted(
+COVER_MORE: Final = CountedNoun(
     Text("et {count} autre", "and {count} more"), Text("et {count} autres", "and {count} more")
 )
 PAGE_OF: Final = Text("Imprimé le {date}", "Printed on {date}")

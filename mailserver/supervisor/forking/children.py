@@ -18,7 +18,7 @@ from typing import NoReturn
 from mailserver.supervisor.board import BoardSlot, Waits
 from mailserver.supervisor.forking.backoff import Backoff
 from mailserver.supervisor.forking.family import die_with_parent
-from mailserver.supervisor.forking.vigil import LOOK_S, Verdict, Vigil, read_condition
+from mailserver.supervisor.forking.vigil import LOOK_S, Vigil, VigilVerdict, read_condition
 from mailserver.supervisor.wakeup import SignalPipe, wait_readable
 
 _OURS = (signal.SIGTERM, signal.SIGCHLD)
@@ -147,7 +147,7 @@ class Children:
             long_s=seat.long_s,
         )
         is_news = seat.wait_for(waits)
-        place.was_killed = verdict is Verdict.REPLACE
+        place.was_killed = verdict is VigilVerdict.REPLACE
         if place.was_killed:
             os.kill(pid, signal.SIGKILL)
         elif not is_news or waits is Waits.NOTHING:

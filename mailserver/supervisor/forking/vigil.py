@@ -43,7 +43,7 @@ class Condition:
     cpu_s: float
 
 
-class Verdict(Enum):
+class VigilVerdict(Enum):
     WELL = "well"
     LET_BE = "let be"
     REPLACE = "replace"
@@ -65,7 +65,7 @@ class Vigil:
         now_s: float,
         condition: Callable[[], Condition],
         long_s: float = 0.0,
-    ) -> tuple[Verdict, Waits]:
+    ) -> tuple[VigilVerdict, Waits]:
         """Once a second.
 
         beat_at_s: 0 while it does not serve yet.  long_s: what it has asked for; 0: nothing.
@@ -73,24 +73,24 @@ class Vigil:
         last_s, self._looked_at_s = self._looked_at_s, now_s
         if last_s is None or beat_at_s != self._beat_at_s:
             self._beat_at_s, self.silent_s = beat_at_s, 0.0
-            return Verdict.WELL, Waits.NOTHING
+            return VigilVerdict.WELL, Waits.NOTHING
         if not self.silent_s:
             self._cpu_s = condition().cpu_s
         self.silent_s += min(now_s - last_s, 2 * LOOK_S)
         if self.silent_s < SILENT_S:
-            return Verdict.WELL, Waits.NOTHING
+            return VigilVerdict.WELL, Waits.NOTHING
         return self._decide(condition(), patience_s=max(SILENT_S, long_s))
 
-    def _decide(self, seen: Condition, *, patience_s: float) -> tuple[Verdict, Waits]:
+    def _decide(self, seen: Condition, *, patience_s: float) -> tuple[VigilVerdict, Waits]:
         if seen.states and seen.states <= _STOPPED:
-            return Verdict.REPLACE, Waits.NOTHING
+            return VigilVerdict.REPLACE, Waits.NOTHING
         if not self._beat_at_s or self.silent_s < patience_s:
-            return Verdict.LET_BE, Waits.NOTHING
+            return VigilVerdict.LET_BE, Waits.NOTHING
         if "D" in seen.states:
-            return Verdict.LET_BE, Waits.DISK
+            return VigilVerdict.LET_BE, Waits.DISK
         if "R" in seen.states and seen.cpu_s - self._cpu_s < self.silent_s * _FAIR:
-            return Verdict.LET_BE, Waits.PROCESSOR
-        return Verdict.REPLACE, Waits.NOTHING
+            return VigilVerdict.LET_BE, Waits.PROCESSOR
+        return VigilVerdict.REPLACE, Waits.NOTHING
 
 
 def read_condition(pid: int) -> Condition:

@@ -22,7 +22,7 @@ Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SocketPlace:
     """Which socket, as the plan names it: port 0 here is a port that the system chose."""
 
     listener: str
@@ -39,7 +39,7 @@ class Sockets:
     """The book of open sockets."""
 
     def __init__(self, inherited: dict[Address, socket.socket] | None = None) -> None:
-        self._open: dict[Place, socket.socket] = {}
+        self._open: dict[SocketPlace, socket.socket] = {}
         self._inherited = inherited or {}
         self._chosen: dict[tuple[str, str], int] = {}  # (listener, host) -> port, for port 0
 
@@ -51,7 +51,7 @@ class Sockets:
         Raises:
             PortInUse: an address cannot be bound.
         """
-        fresh: list[Place] = []
+        fresh: list[SocketPlace] = []
         try:
             for place in places(doors):
                 if place not in self._open:
@@ -84,11 +84,13 @@ class Sockets:
         )
         return list(dict.fromkeys(told))
 
-    def _close(self, chosen: list[Place]) -> None:
+    def _close(self, chosen: list[SocketPlace]) -> None:
         for place in chosen:
             self._open.pop(place).close()
 
-    def _open_one(self, place: Place, left_out: Callable[[str, str], None]) -> socket.socket | None:
+    def _open_one(
+        self, place: SocketPlace, left_out: Callable[[str, str], None]
+    ) -> socket.socket | None:
         if (place.host, place.port) in self._inherited:
             return self._inherited[place.host, place.port].dup()
         port = place.port or self._chosen.get((place.listener, place.host), 0)
@@ -115,10 +117,10 @@ class Sockets:
         return sock
 
 
-def places(doors: Iterable[DoorPlan]) -> list[Place]:
+def places(doors: Iterable[DoorPlan]) -> list[SocketPlace]:
     """Every socket that these doors need."""
     return [
-        Place(listener.name, listener.host, listener.port, worker)
+        SocketPlace(listener.name, listener.host, listener.port, worker)
         for door in doors
         for listener in door.listeners
         for worker in range(door.workers)

@@ -4,5 +4,5 @@
     resolver    the front on dnspython: one question at a time per name, cached  (shell)
     validation  whether the resolver's word about DNSSEC is believed
 
-Knows nothing of mail.  Called by `resolve.finder` and `security`.
+Knows nothing of mail.  Called by `resolve.hop_resolver` and `security`.
 """

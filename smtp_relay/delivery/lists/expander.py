@@ -16,11 +16,11 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 
-from mailserver.lists.addresses import Purpose, list_of_hop, purpose_of
+from mailserver.lists.addresses import ListPurpose, list_of_hop, purpose_of
 from mailserver.lists.author import find_authors, subject_of
 from mailserver.lists.header import Field, Rewriting, split_fields
 from mailserver.lists.loops import why_not
-from mailserver.lists.notes import Note
+from mailserver.lists.notes import ListNote
 from mailserver.lists.posting import (
     Permission,
     Sender,
@@ -227,9 +227,9 @@ class Expander:
             if which is None:
                 return self._outcomes.returned(copy, message, "5.1.6", "this list no longer exists")
             purpose, detail = purpose_of(which, copy.recipient)
-            if purpose is Purpose.POST:
+            if purpose is ListPurpose.POST:
                 return self._post(which, copy, message)
-            if purpose is Purpose.OWNER:
+            if purpose is ListPurpose.OWNER:
                 return self._to_owners(which, copy, message)
             words = self._requests.answer(which, purpose, detail, message)
             return self._outcomes.settled(copy, CopyState.EXPANDED, "2.0.0", words)
@@ -322,7 +322,9 @@ class Expander:
             words = "to nobody: its sender may not post to this list"
             return self._outcomes.settled(copy, CopyState.EXPANDED, "2.0.0", words)
         if message.door == DOOR:  # a report would go to the list that it came through
-            self._notes.tell(Note.NOT_POSTED, which, message.account_id, subject=subject_of(fields))
+            self._notes.tell(
+                ListNote.NOT_POSTED, which, message.account_id, subject=subject_of(fields)
+            )
             words = "to nobody: its author may not post to this list, and was told"
             return self._outcomes.settled(copy, CopyState.EXPANDED, "2.0.0", words)
         return self._outcomes.returned(copy, message, "5.7.2", "you may not post to this list")
@@ -336,7 +338,7 @@ class Expander:
                 return self._outcomes.settled(
                     copy, CopyState.EXPANDED, "2.0.0", f"to nobody: {UNVOUCHED}"
                 )
-            if again := self._repeats.why(which, copy, message, purpose=Purpose.OWNER):
+            if again := self._repeats.why(which, copy, message, purpose=ListPurpose.OWNER):
                 return self._outcomes.had(copy, message, again)
             if not self._budgets.allow_letter(which, message):
                 return self._outcomes.deferred(

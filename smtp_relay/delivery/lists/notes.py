@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mailserver.dkim.body_hash import BodyHash
 from mailserver.lists.addresses import probe_address
-from mailserver.lists.notes import Note, NoteFacts, compose_note
+from mailserver.lists.notes import ListNote, NoteFacts, compose_note
 from mailserver.store.ports.lists import ListRole, Lists, MailingList, Member, Reader
 from mailserver.store.ports.people import Life
 from mailserver.store.ports.targets import Target
@@ -41,7 +41,7 @@ class Notes:
 
     def tell(
         self,
-        note: Note,
+        note: ListNote,
         which: MailingList,
         account_id: AccountId | None,
         path: str = "",
@@ -56,7 +56,7 @@ class Notes:
 
     def make(
         self,
-        note: Note,
+        note: ListNote,
         which: MailingList,
         reader: Reader,
         *,
@@ -84,11 +84,11 @@ class Notes:
     def tell_owners(self, which: MailingList) -> None:
         """That strangers ask so much of the list that some of it is left undone."""
         for reader in self._lists.readers_of(self._lists.with_role(which.list_id, ListRole.OWNER)):
-            self._write(self.make(Note.TOO_MANY, which, reader))
+            self._write(self.make(ListNote.TOO_MANY, which, reader))
 
     def probe(self, which: MailingList, member: Member) -> Acceptance:
         """To a member whose mail fails; what comes back comes to an address of its own."""
-        made = self.make(Note.PROBE, which, _outside(member.address), member=member.address)
+        made = self.make(ListNote.PROBE, which, _outside(member.address), member=member.address)
         sender = probe_address(which, member.member_id)
         copies = [replace(copy, notify=Notify.FAILURE) for copy in made.copies]
         return replace(

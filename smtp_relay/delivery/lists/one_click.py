@@ -25,7 +25,7 @@ from typing import Final
 
 from mailserver.dkim.signature import read_body_hash
 from mailserver.dkim.signer import Signer
-from mailserver.lists.addresses import BOUNCES_MARK, Purpose, purpose_of
+from mailserver.lists.addresses import BOUNCES_MARK, ListPurpose, purpose_of
 from mailserver.lists.header import unsubscribe_fields
 from mailserver.lists.leaving import make_link
 from mailserver.lists.tokens import verify_subscriber
@@ -89,7 +89,7 @@ class OneClick:
             return None, ""
         purpose, detail = purpose_of(which, sender)
         who = verify_subscriber(which.secret, detail)
-        if purpose is not Purpose.BOUNCES or who is None:
+        if purpose is not ListPurpose.BOUNCES or who is None:
             return None, ""
         return which, make_link(self.lists, self.base_url, which, who)
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
 
-from mailserver.lists.addresses import Purpose, next_hop_of
+from mailserver.lists.addresses import ListPurpose, next_hop_of
 from mailserver.lists.header import Field, find_values
 from mailserver.lists.sameness import Sameness
 from mailserver.lists.verdict import REJECTED
@@ -54,7 +54,7 @@ class Repeats:
         message: QueuedMessage,
         *,
         waits: bool = False,
-        purpose: Purpose = Purpose.POST,
+        purpose: ListPurpose = ListPurpose.POST,
     ) -> str:
         """Words for the journey of a repeat; empty: it is none, and the first from now on.
 

@@ -24,12 +24,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from mailserver.lists.addresses import Purpose, address_for
+from mailserver.lists.addresses import ListPurpose, address_for
 from mailserver.lists.author import find_author, subject_of
 from mailserver.lists.header import Field, split_fields
 from mailserver.lists.loops import why_not
-from mailserver.lists.notes import Note
-from mailserver.lists.notices import Failure, is_of_address, read_failures
+from mailserver.lists.notes import ListNote
+from mailserver.lists.notices import FailureNotice, is_of_address, read_failures
 from mailserver.lists.tokens import (
     ByHand,
     digest_of,
@@ -90,10 +90,10 @@ class Requests:
         self._draw = draw
 
     def answer(
-        self, which: MailingList, purpose: Purpose, detail: str, message: QueuedMessage
+        self, which: MailingList, purpose: ListPurpose, detail: str, message: QueuedMessage
     ) -> str:
         """Do what is asked; what was done, in words."""
-        if purpose is Purpose.BOUNCES:
+        if purpose is ListPurpose.BOUNCES:
             return self._bounced(which, detail, message)
         fields, _ = split_fields(header_of(message))
         max_hops = self._context.max_hops
@@ -101,13 +101,13 @@ class Requests:
         if why:
             return f"nothing done: {why}"
         match purpose:
-            case Purpose.SUBSCRIBE:
+            case ListPurpose.SUBSCRIBE:
                 return self._join(which, message)
-            case Purpose.UNSUBSCRIBE:
+            case ListPurpose.UNSUBSCRIBE:
                 return self._leave(which, message)
-            case Purpose.CONFIRM:
+            case ListPurpose.CONFIRM:
                 return self._confirm(which, detail)
-            case Purpose.MODERATE:
+            case ListPurpose.MODERATE:
                 return self._moderate(which, detail, message)
             case _:
                 return self._help(which, message)
@@ -133,10 +133,10 @@ class Requests:
         )
         token = make_token(self._draw)
         author = find_author(fields)
-        reply_to = address_for(which.address, Purpose.MODERATE, token)
+        reply_to = address_for(which.address, ListPurpose.MODERATE, token)
         notes = [
             self._notes.make(
-                Note.MODERATE,
+                ListNote.MODERATE,
                 which,
                 reader,
                 post=_beginning(message).replace(b"\0", b"?"),  # the note itself must leave
@@ -176,10 +176,10 @@ class Requests:
         verdict = read_verdict(_beginning(message))
         if not verdict:
             self._notes.tell(
-                Note.NOT_UNDERSTOOD,
+                ListNote.NOT_UNDERSTOOD,
                 which,
                 message.account_id,
-                reply_to=address_for(which.address, Purpose.MODERATE, token),
+                reply_to=address_for(which.address, ListPurpose.MODERATE, token),
             )
             return "nothing done: neither approve nor reject was said"
         deed = deed_of(verdict, by=f"account {message.account_id}", at_s=self._wall_s())
@@ -196,12 +196,12 @@ class Requests:
         )
         if not is_let_in:
             if account_id is not None:
-                self._notes.tell(Note.CLOSED, which, account_id)
+                self._notes.tell(ListNote.CLOSED, which, account_id)
             return "nothing done: nobody joins by themselves"
         if account_id is None:
             return self._ask(which, message, joins=True)
         self._lists.add_member(which.list_id, account_id=account_id)
-        self._notes.tell(Note.JOINED, which, account_id)
+        self._notes.tell(ListNote.JOINED, which, account_id)
         return "a member now"
 
     def _leave(self, which: MailingList, message: QueuedMessage) -> str:
@@ -214,7 +214,7 @@ class Requests:
         if account_id is None:
             return self._ask(which, message, joins=False)
         self._lists.leave(which.list_id, "asked", account_id=account_id)
-        self._notes.tell(Note.LEFT, which, account_id)
+        self._notes.tell(ListNote.LEFT, which, account_id)
         return "gets nothing more"
 
     def _ask(self, which: MailingList, message: QueuedMessage, *, joins: bool) -> str:
@@ -230,8 +230,8 @@ class Requests:
             digest_of(token), wish, now_s=self._ends_s(), expires_at_s=self._wall_s() + WISH_S
         ):
             return "nothing done: asked to confirm before"
-        note = Note.CONFIRM_JOIN if joins else Note.CONFIRM_LEAVE
-        reply_to = address_for(which.address, Purpose.CONFIRM, token)
+        note = ListNote.CONFIRM_JOIN if joins else ListNote.CONFIRM_LEAVE
+        reply_to = address_for(which.address, ListPurpose.CONFIRM, token)
         self._notes.tell(note, which, None, path, reply_to=reply_to)
         return "asked to confirm"
 
@@ -243,7 +243,9 @@ class Requests:
             self._lists.add_member(which.list_id, address=wish.address)
         else:
             self._lists.remove_member(which.list_id, address_key=key_of(wish.address))
-        self._notes.tell(Note.JOINED if wish.joins else Note.LEFT, which, None, wish.address)
+        self._notes.tell(
+            ListNote.JOINED if wish.joins else ListNote.LEFT, which, None, wish.address
+        )
         return "a member now" if wish.joins else "no member any more"
 
     def _help(self, which: MailingList, message: QueuedMessage) -> str:
@@ -257,7 +259,7 @@ class Requests:
             return "nothing done: a hidden list, and no member"
         if message.account_id is None and not self._budgets.allow(which, ASKING, message):
             return _TOO_MUCH
-        self._notes.tell(Note.HELP, which, message.account_id, message.reverse_path)
+        self._notes.tell(ListNote.HELP, which, message.account_id, message.reverse_path)
         return "told how the list works"
 
     # --- bounces --------------------------------------------------------------------------------
@@ -276,7 +278,7 @@ class Requests:
         return f"the address of {counted(len(members), 'member')} failed for good"
 
     def _bounced_members(
-        self, which: MailingList, detail: str, message: QueuedMessage, failures: list[Failure]
+        self, which: MailingList, detail: str, message: QueuedMessage, failures: list[FailureNotice]
     ) -> list[Member]:
         """Whom a notice is about.  Anybody can write one: the address proves it, or we made it."""
         if detail:
@@ -310,7 +312,7 @@ class Requests:
         self._lists.stop_mail(which.list_id, "bounces", address_key=key_of(member.address))
         owners = self._lists.with_role(which.list_id, ListRole.OWNER)
         for reader in self._lists.readers_of(owners):
-            self._write(self._notes.make(Note.STOPPED, which, reader, member=member.address))
+            self._write(self._notes.make(ListNote.STOPPED, which, reader, member=member.address))
         return f"{member.address} cannot be reached, and gets nothing more"
 
 

@@ -6,6 +6,6 @@
     sts_fetch   the policy over HTTPS
     sts_keeper  the policy in force for a domain, fetched or cached
 
-Called by `resolve.finder`; asks `dns`.  A policy is fetched for the recipient's
+Called by `resolve.hop_resolver`; asks `dns`.  A policy is fetched for the recipient's
 domain, and turned into demands before any connection is shared.
 """

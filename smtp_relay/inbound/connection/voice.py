@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from mailserver.peers.notices import Repeats
+from mailserver.peers.notices import NoticeRepeats
 from mailserver.peers.patience import Patience
 from mailserver.telemetry.log import get_log
 from smtp_relay.inbound.refused import WHY
@@ -32,7 +32,7 @@ class Voice:
         self._service = service
         self._lose_patience = lose_patience
         self._patience = Patience(service.settings.smtp.max_errors)
-        self._repeats: Repeats | None = None
+        self._repeats: NoticeRepeats | None = None
         self._peer = ""
         self.language = listener.language
         self.log: Any = LOG
@@ -79,7 +79,7 @@ class Voice:
     def note(self, event: str, **facts: Any) -> None:
         """What a peer was refused, for the log: a few lines, then a number at the end."""
         if self._repeats is None:
-            self._repeats = Repeats()
+            self._repeats = NoticeRepeats()
         is_shown = self._repeats.is_shown(event, facts.get("code"))
         if is_shown and self._service.notices.allows(self._peer):
             self.log.info(event, **facts)

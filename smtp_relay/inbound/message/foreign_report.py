@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailserver.dsn.original import find_field, header_lines
-from mailserver.lists.notices import Failure, read_failures
+from mailserver.lists.notices import FailureNotice, read_failures
 from mailserver.queue.reports import ReportKind
 from mailserver.routing.srs import is_rewritten
 from mailserver.values.address import fold_domain
@@ -150,7 +150,7 @@ def _read(lines: list[bytes], name: bytes) -> bytes:
     return decode_words(find_field(lines, name) or b"").encode()
 
 
-def _from_fields(failure: Failure, told: bytes, block: bytes) -> ForeignReport:
+def _from_fields(failure: FailureNotice, told: bytes, block: bytes) -> ForeignReport:
     status = failure.statuses[0] if failure.statuses else ""
     code = failure.code or _text(_CODE.search(told))
     kind = _KINDS[failure.action]

@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from mailserver.lists.addresses import Purpose, list_of_hop, next_hop_of
+from mailserver.lists.addresses import ListPurpose, list_of_hop, next_hop_of
 from mailserver.peers.blocks import known_block_of
 from mailserver.values.ids import AccountId, ListId
 from mailserver.values.message import Deposit
@@ -32,7 +32,7 @@ from smtp_relay.inbound.service import Service
 from smtp_relay.inbound.transaction.policy import Onward
 
 HOUR_S: Final = 3600.0
-MOST_OF_BLOCK: Final = {Purpose.POST: 60, Purpose.OWNER: 20}
+MOST_OF_BLOCK: Final = {ListPurpose.POST: 60, ListPurpose.OWNER: 20}
 MOST_WAITING: Final = 500
 MOST_LETTERS: Final = 60
 
@@ -78,7 +78,7 @@ class ListBudget:
     service: Service
     peer: str
 
-    def has_room(self, list_id: ListId, purpose: Purpose) -> bool:
+    def has_room(self, list_id: ListId, purpose: ListPurpose) -> bool:
         store, now_s = self.service.store, self.service.wall_s()
         if purpose not in MOST_OF_BLOCK:
             return True
@@ -86,7 +86,7 @@ class ListBudget:
             key = _key(list_id, purpose, block)
             if store.counters.read_act(key, now_s=now_s, window_s=HOUR_S) >= MOST_OF_BLOCK[purpose]:
                 return False
-        if purpose is Purpose.OWNER:
+        if purpose is ListPurpose.OWNER:
             key = f"list-letters:{list_id}"  # the expander counts
             return store.counters.read_act(key, now_s=now_s, window_s=HOUR_S) < MOST_LETTERS
         return store.lists.count_waiting(list_id, most=MOST_WAITING) < MOST_WAITING
@@ -110,5 +110,5 @@ class ListBudget:
         return known_block_of(self.peer) if self.peer else ""
 
 
-def _key(list_id: ListId, purpose: Purpose, block: str) -> str:
+def _key(list_id: ListId, purpose: ListPurpose, block: str) -> str:
     return f"list-{purpose.value}:{list_id}:{block}"

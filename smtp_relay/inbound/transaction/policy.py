@@ -15,8 +15,8 @@ from mailserver.routing import rules as routes
 from mailserver.routing.local import Elsewhere, LocalRoute, Unknown
 from mailserver.routing.relaying import (
     Asker,
-    Place,
     Relaying,
+    RelayPlace,
     Role,
     decide_relaying,
     held_for,
@@ -118,7 +118,7 @@ def decide_rcpt(
     """Decide on RCPT, once it is known whether the recipient is ours."""
     if not sending.smtputf8 and not path.text.isascii():
         return replies.UTF8_NOT_ASKED
-    rule, place = None, Place.OURS
+    rule, place = None, RelayPlace.OURS
     if isinstance(route, Unknown):
         rule = routes.match_own(
             sending.rules,
@@ -126,9 +126,9 @@ def decide_rcpt(
             sender=sending.sender,
             identifier=sending.identifier,
         )
-        place = Place.NOBODY if rule is None else Place.OURS
+        place = RelayPlace.NOBODY if rule is None else RelayPlace.OURS
     elif isinstance(route, Elsewhere):
-        place = Place.LITERAL if address.domain.startswith("[") else Place.ELSEWHERE
+        place = RelayPlace.LITERAL if address.domain.startswith("[") else RelayPlace.ELSEWHERE
     match decide_relaying(sending.asker, place):
         case Relaying.DENIED:
             return replies.RELAYING_DENIED

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailserver.auth.gate import Granted
-from mailserver.lists.addresses import Purpose, next_hop_of, purpose_of
+from mailserver.lists.addresses import ListPurpose, next_hop_of, purpose_of
 from mailserver.lists.posting import (
     Permission,
     Sender,
@@ -31,7 +31,7 @@ from mailserver.routing.local import (
     at_home,
     find_local,
 )
-from mailserver.routing.relaying import Asker, Place, Relaying, decide_relaying
+from mailserver.routing.relaying import Asker, Relaying, RelayPlace, decide_relaying
 from mailserver.routing.srs import is_rewritten
 from mailserver.store.ports.people import Life
 from mailserver.store.ports.targets import Target
@@ -73,7 +73,7 @@ class Recipients:
         self.is_known = asker.is_known
         self.budget = ForwardBudget(service, peer)
         self.list_budget = None if self.is_known else ListBudget(service, peer)
-        self.may_deposit = decide_relaying(asker, Place.OURS) is Relaying.ACCEPT
+        self.may_deposit = decide_relaying(asker, RelayPlace.OURS) is Relaying.ACCEPT
 
     def decide(self, transaction: Transaction, path: Path, address: Address) -> Decision:
         """The answer to one RCPT."""
@@ -161,7 +161,7 @@ class Recipients:
         if which is None:
             return replies.NO_SUCH_USER
         purpose, detail = purpose_of(which, f"{address.local}@{address.domain}")
-        is_post = purpose is Purpose.POST
+        is_post = purpose is ListPurpose.POST
         if is_post:
             sender = transaction.sender
             account_id = None if self._account is None else self._account.account_id
@@ -311,7 +311,7 @@ class Recipients:
 MOST_REPORTS_A_DAY = 10
 """To who is behind one address that we rewrote; a message has one or two."""
 _MAX_DECIDED = 256
-_NAMES_ONE = frozenset({Purpose.CONFIRM, Purpose.MODERATE, Purpose.BOUNCES})
+_NAMES_ONE = frozenset({ListPurpose.CONFIRM, ListPurpose.MODERATE, ListPurpose.BOUNCES})
 """What stands behind the plus there is whose, or what about: another one is another request."""
 _OURSELVES = Asker.ourselves()
 _FULL = {Room.NOT_NOW: replies.MAILBOX_FULL_FOR_NOW, Room.NO: replies.MAILBOX_FULL}

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailserver.auth.gate import Granted
-from mailserver.quota.notice import Reader, sending_held
+from mailserver.quota.notice import NoticeReader, sending_held
 from mailserver.quota.sending import Passed, decide_held, why_held
 from mailserver.store.ports.writes import Outcome
 from mailserver.telemetry.log import get_log
@@ -86,7 +86,7 @@ def _told(outcome: Outcome) -> None:
     """Nobody waits for it."""
 
 
-def _readers(service: Service, identifier: str, now_s: float) -> Iterator[Reader]:
+def _readers(service: Service, identifier: str, now_s: float) -> Iterator[NoticeReader]:
     names = [identifier, *service.store.people.answerable_for(identifier, now_s=now_s)]
     if len(names) == 1:
         names.append(service.settings.service.postmaster)
@@ -96,7 +96,7 @@ def _readers(service: Service, identifier: str, now_s: float) -> Iterator[Reader
             address = (
                 account.addresses[0] if account.addresses else f"{name}@{service.ours.principal}"
             )
-            yield Reader(
+            yield NoticeReader(
                 mailbox_id=account.inbox_id,
                 address=address,
                 language=service.settings.service.language,

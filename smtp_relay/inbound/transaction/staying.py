@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mailserver.quota.notice import Reader
+from mailserver.quota.notice import NoticeReader
 from mailserver.quota.staying import StayReason, something_stays
 from mailserver.store.ports.people import Event
 from mailserver.store.ports.writes import Accepted, Outcome
@@ -64,7 +64,7 @@ def _tell(service: Service, stay: Stay, reverse_path: str, now_s: float) -> None
         language = "fr" if subject.language == "fr" else "en"
     letter = something_stays(
         Organisation(hostname=service.hostname, domain=said.domain, time_zone=said.time_zone),
-        Reader(
+        NoticeReader(
             mailbox_id=subject.inbox_id,
             address=subject.address or f"{subject.identifier}@{service.ours.principal}",
             language=language,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.directory.deciding.plan import Act
+from mailserver.directory.deciding.plan import PlanAct
 from mailserver.store.ports.people import Life
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import (
@@ -59,7 +59,7 @@ def test_who_comes_back_has_the_old_names(store: SqliteStore) -> None:
     (before,) = people(store)
     _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;01/06/2026", header=header)
     plan = plan_of(store, file_of([f"{numen(1)};Martin;Jean;0170705Z;prof;"], header))
-    assert acts(plan) == [Act.BACK]
+    assert acts(plan) == [PlanAct.BACK]
     _put(store, f"{numen(1)};Martin;Jean;0170705Z;prof;", header=header)
     assert people(store) == [before]
 
@@ -79,7 +79,7 @@ def test_who_comes_back_too_late_has_what_nobody_took_since(store: SqliteStore) 
 def test_a_new_surname_is_a_new_address_and_the_old_one_stays(store: SqliteStore) -> None:
     _put(store, f"{numen(1)};Martin;Anne;0170705Z;prof")
     plan = put(store, file_of([f"{numen(1)};Durand;Anne;0170705Z;prof"]))
-    assert acts(plan) == [Act.RENAMED]
+    assert acts(plan) == [PlanAct.RENAMED]
     (doc,) = people(store)
     assert doc.identifier == "amartin"
     assert doc.addresses == ("anne.durand@ac-exemple.fr", "anne.martin@ac-exemple.fr")
@@ -90,7 +90,7 @@ def test_a_new_surname_is_a_new_address_and_the_old_one_stays(store: SqliteStore
 
 def test_an_accent_alone_changes_no_address(store: SqliteStore) -> None:
     _put(store, f"{numen(1)};LEFEVRE;Zoe;0170705Z;prof")
-    assert acts(put(store, file_of([f"{numen(1)};Lefèvre;Zoé;0170705Z;prof"]))) == [Act.CHANGED]
+    assert acts(put(store, file_of([f"{numen(1)};Lefèvre;Zoé;0170705Z;prof"]))) == [PlanAct.CHANGED]
 
 
 def test_an_id_that_comes_later_is_the_same_person(store: SqliteStore) -> None:
@@ -116,7 +116,7 @@ def test_several_rows_are_several_posts_and_an_ended_one_goes(store: SqliteStore
     (doc,) = people(store)
     assert [post.unit_code for post in doc.posts] == ["0170705z", "0170706a"]
     plan = put(store, file_of([rows[0] + "01/10/2026", rows[1]], header))
-    assert acts(plan) == [Act.MOVED]
+    assert acts(plan) == [PlanAct.MOVED]
     (doc,) = people(store)
     assert [post.unit_code for post in doc.posts] == ["0170706a"]
     assert doc.life is Life.PRESENT
@@ -197,7 +197,7 @@ def test_only_a_complete_file_makes_the_missing_leave(store: SqliteStore) -> Non
     _put(store, *rows)
     assert plan_of(store, file_of(rows[:1])).steps == ()
     plan = plan_of(store, file_of(rows[:1]), complete=True)
-    assert acts(plan) == [Act.SUSPENDED]
+    assert acts(plan) == [PlanAct.SUSPENDED]
     assert plan.losing_percent() == 50
     put(store, file_of(rows[:1]), complete=True)
     later = NOW_S + 10 * DAY_S
@@ -245,7 +245,7 @@ def test_who_has_such_a_name_already_keeps_it_without_a_question(store: SqliteSt
     header = "numen;nom;prenom;uai;fonction;confirmed"
     put(store, file_of([f"{numen(1)};Durand dit Leroy;Zoé;0170705Z;prof;oui"], header=header))
     moved = file_of([f"{numen(1)};Durand dit Leroy;Zoé;0170706A;prof"])
-    assert acts(plan_of(store, moved)) == [Act.MOVED]
+    assert acts(plan_of(store, moved)) == [PlanAct.MOVED]
     renamed = file_of([f"{numen(1)};Durand épouse Leroy;Zoé;0170706A;prof"])
     assert "'epouse' stands between two names" in words(plan_of(store, renamed))[0]
 

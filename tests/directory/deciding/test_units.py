@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.directory.deciding.plan import Act
+from mailserver.directory.deciding.plan import PlanAct
 from mailserver.store.ports.people import UnitDoc
 from mailserver.store.sqlite.store import SqliteStore
 from tests.directory.conftest import UNITS, acts, plan_of, put, unit, words
@@ -44,7 +44,7 @@ def test_two_schools_of_one_name_in_one_town_are_numbered(store: SqliteStore) ->
 
 def test_a_school_that_is_renamed_keeps_its_old_alias(store: SqliteStore) -> None:
     row = "0170705Z;établissement;école;D17;École Rosa Parks;Saintes;"
-    assert acts(put(store, HEADER + row)) == [Act.RENAMED]
+    assert acts(put(store, HEADER + row)) == [PlanAct.RENAMED]
     assert unit(store, "0170705z").addresses[2:] == (
         "e-rosaparks-saintes@ac-exemple.fr",
         "e-julesferry-saintes@ac-exemple.fr",
@@ -114,10 +114,10 @@ def test_a_complete_file_closes_what_is_missing_and_a_line_opens_it_again(
 ) -> None:
     lines = UNITS.splitlines()
     plan = put(store, "\n".join(lines[:-1]), complete=True)
-    assert acts(plan) == [Act.CLOSED]
+    assert acts(plan) == [PlanAct.CLOSED]
     assert unit(store, "0170706a").is_closed
     assert plan_of(store, "\n".join(lines[:-1]), complete=True).steps == ()
-    assert acts(put(store, UNITS)) == [Act.BACK]
+    assert acts(put(store, UNITS)) == [PlanAct.BACK]
 
 
 def test_a_nature_that_the_rules_do_not_know_is_told(store: SqliteStore) -> None:
@@ -134,7 +134,7 @@ def test_one_file_may_hold_both_kinds(store: SqliteStore) -> None:
         "chose;;;;;;;\n"
     )
     plan = plan_of(store, text)
-    assert acts(plan) == [Act.CREATED, Act.CREATED]
+    assert acts(plan) == [PlanAct.CREATED, PlanAct.CREATED]
     assert words(plan) == ["1.csv, line 4, column record: write unit or person"]
 
 

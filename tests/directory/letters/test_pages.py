@@ -17,7 +17,7 @@ from mailserver.directory.letters.pages import (
     gather,
     give_passwords,
 )
-from mailserver.directory.letters.pdf import Server, Stationery, draw_letters
+from mailserver.directory.letters.pdf import ServerNames, Stationery, draw_letters
 from mailserver.store.ports.accounts import AccountState, Credential
 from mailserver.store.ports.people import (
     Event,
@@ -49,8 +49,8 @@ STATIONERY = Stationery(
     organisation="Académie d’Exemple",
     date="24/11/2026",
     language="fr",
-    receive=Server(host="mail.a.test", port=995, security="SSL/TLS"),
-    send=Server(host="mail.a.test", port=465, security="SSL/TLS"),
+    receive=ServerNames(host="mail.a.test", port=995, security="SSL/TLS"),
+    send=ServerNames(host="mail.a.test", port=465, security="SSL/TLS"),
     help_address="postmaster@a.test",
 )
 

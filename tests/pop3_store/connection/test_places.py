@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailserver.peers.board import Board
+from mailserver.peers.board import PeersBoard
 from mailserver.peers.seats import Seat, Seats
 from mailserver.settings.model import ConnectionsSettings
 from pop3_store.connection.protocol import Pop3Protocol
@@ -24,7 +24,7 @@ class Places(House):
             ConnectionsSettings(**({"per_block": 1000} | limits)),
             most=most,
             listeners=["pop3", "pop3s"],
-            board=Board(None, now_s=self.now_s),
+            board=PeersBoard(None, now_s=self.now_s),
         )
 
     def come(self, peer: str = STRANGER) -> tuple[Pop3Protocol, Wire, Say | None]:

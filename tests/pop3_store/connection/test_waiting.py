@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.peers.board import Board
+from mailserver.peers.board import PeersBoard
 from mailserver.store.ports.errors import StoreError, StoreUnavailable
 from mailserver.store.ports.shared.locks import MaildropLock
 from mailserver.values.ids import MailboxId
@@ -61,7 +61,7 @@ class House:
     """One process; several share a board's file."""
 
     def __init__(self, store: FakeStore, clock: Clock, path: Path | None = None) -> None:
-        self.board = Board(path, now_s=clock.now_s)
+        self.board = PeersBoard(path, now_s=clock.now_s)
         self.queue = MaildropQueue(store, self.board, clock_s=clock, wait_s=WAIT_S, yield_s=YIELD_S)
 
 

@@ -9,7 +9,7 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from mailserver.lists.addresses import Purpose, address_for
+from mailserver.lists.addresses import ListPurpose, address_for
 from mailserver.lists.verdict import deed_of
 from mailserver.queue.copies import CopyState
 from mailserver.routing.local import OurDomains
@@ -570,7 +570,7 @@ def test_a_forged_post_waits_for_a_moderator_and_is_never_the_authors(
 def test_a_forged_letter_to_the_owners_goes_to_nobody(open_house: OpenHouse) -> None:
     house = open_house()
     sent = house.send(
-        to=address_for(house.which.address, Purpose.OWNER), door="mx", is_unvouched=True
+        to=address_for(house.which.address, ListPurpose.OWNER), door="mx", is_unvouched=True
     )
     house.expand()
     state, words = house.state_of(sent)

@@ -11,7 +11,7 @@ import pytest
 
 from mailserver.dkim.signer import Signer
 from mailserver.lists.leaving import find_link, leave_by_link
-from mailserver.lists.one_click import Inside, Outside, make_leave_token
+from mailserver.lists.one_click import Inside, OutsideReader, make_leave_token
 from mailserver.store.open import open_store
 from mailserver.store.ports.lists import ListRule, Posting
 from mailserver.store.ports.people import PostDoc
@@ -106,7 +106,7 @@ def test_each_member_outside_has_a_link_of_their_own_under_good_signatures(
     post(house)
     sent = leaving(house)
     links = {who: find_link(house.store.lists, token_of(sent[who])) for who in (PAUL, ZOE)}
-    assert links == {who: (house.which, Outside(who)) for who in (PAUL, ZOE)}
+    assert links == {who: (house.which, OutsideReader(who)) for who in (PAUL, ZOE)}
     for octets in sent.values():
         assert octets.count(b"\r\nDKIM-Signature: ") + octets.startswith(b"DKIM-Signature: ") == 2
         assert verdicts(octets, ZONE) == [True, True]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.lists.addresses import Purpose, address_for
+from mailserver.lists.addresses import ListPurpose, address_for
 from mailserver.store.ports.lists import Posting
 from smtp_relay.inbound.transaction.budgets import MOST_LETTERS, MOST_OF_BLOCK, MOST_WAITING
 from tests.smtp_relay.inbound.fakes import MARIE, SUBMISSION, Hall
@@ -17,7 +17,7 @@ from tests.smtp_relay.inbound.transaction.test_recipients import (
 )
 from tests.smtp_relay.inbound.wire import DATA, HELLO, MAIL, say
 
-PURPOSES = pytest.mark.parametrize("purpose", [Purpose.POST, Purpose.OWNER])
+PURPOSES = pytest.mark.parametrize("purpose", [ListPurpose.POST, ListPurpose.OWNER])
 
 
 def bring(hall: Hall, to: str, *, sender: bytes = MAIL, text: bytes = TEXT) -> str:
@@ -26,7 +26,7 @@ def bring(hall: Hall, to: str, *, sender: bytes = MAIL, text: bytes = TEXT) -> s
 
 @PURPOSES
 def test_a_block_brings_so_many_for_one_list_and_others_others(
-    hall: Hall, purpose: Purpose
+    hall: Hall, purpose: ListPurpose
 ) -> None:
     which = add_list(hall, Posting.MODERATED)
     to = address_for(which.address, purpose)
@@ -35,13 +35,13 @@ def test_a_block_brings_so_many_for_one_list_and_others_others(
         assert bring(hall, to, text=text) == "250 2.0.0"
     assert answer(hall, to=to) == "450 4.7.1"
     assert say(hall, HELLO + SIGNED_IN + rcpt(to), listener=SUBMISSION)[-1] == "250 2.1.5"
-    other = Purpose.OWNER if purpose is Purpose.POST else Purpose.POST
+    other = ListPurpose.OWNER if purpose is ListPurpose.POST else ListPurpose.POST
     assert answer(hall, to=address_for(which.address, other)) == "250 2.1.5"
 
 
 def test_whoever_only_names_a_list_shuts_out_nobody(hall: Hall) -> None:
     which = add_list(hall, Posting.MODERATED)
-    for _ in range(MOST_OF_BLOCK[Purpose.POST] + 1):
+    for _ in range(MOST_OF_BLOCK[ListPurpose.POST] + 1):
         assert answer(hall, to=which.address) == "250 2.1.5"
     assert not hall.store.acts
 
@@ -54,7 +54,7 @@ def test_where_too_many_wait_all_strangers_are_put_off_alike(
     hall.store.lists.members |= {"a@example.org"} if is_member else set()
     hall.store.lists.waiting_count = MOST_WAITING
     assert answer(hall, to=which.address) == "450 4.7.1"
-    assert answer(hall, to=address_for(which.address, Purpose.OWNER)) == "250 2.1.5"
+    assert answer(hall, to=address_for(which.address, ListPurpose.OWNER)) == "250 2.1.5"
     hall.store.lists.members |= {MARIE}
     talk = HELLO + SIGNED_IN + rcpt(which.address)
     assert say(hall, talk, listener=SUBMISSION)[-1] == "250 2.1.5"
@@ -64,8 +64,8 @@ def test_where_too_many_wait_all_strangers_are_put_off_alike(
 
 def test_letters_to_owners_are_put_off_once_they_had_enough(hall: Hall) -> None:
     which = add_list(hall, Posting.MODERATED)
-    to = address_for(which.address, Purpose.OWNER)
+    to = address_for(which.address, ListPurpose.OWNER)
     hall.store.acts[f"list-letters:{which.list_id}"] = MOST_LETTERS
     assert answer(hall, to=to) == "450 4.7.1"
-    for purpose in (Purpose.UNSUBSCRIBE, Purpose.HELP, Purpose.POST):
+    for purpose in (ListPurpose.UNSUBSCRIBE, ListPurpose.HELP, ListPurpose.POST):
         assert answer(hall, to=address_for(which.address, purpose)) == "250 2.1.5"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailserver.lists.addresses import Purpose, address_for, addresses_of
+from mailserver.lists.addresses import ListPurpose, address_for, addresses_of
 from mailserver.store.ports.lists import MailingList, Posting
 from mailserver.store.ports.people import Life
 from mailserver.values.address import Address, is_dot_string
@@ -197,8 +197,8 @@ def test_nobody_learns_from_a_list_who_is_a_member_outside(hall: Hall, posting: 
     assert ask(b"MAIL FROM:<>\r\n") == "550 5.7.2"
 
 
-@pytest.mark.parametrize("purpose", [one for one in Purpose if one is not Purpose.POST])
-def test_requests_to_a_list_come_in_from_anybody(hall: Hall, purpose: Purpose) -> None:
+@pytest.mark.parametrize("purpose", [one for one in ListPurpose if one is not ListPurpose.POST])
+def test_requests_to_a_list_come_in_from_anybody(hall: Hall, purpose: ListPurpose) -> None:
     which = add_list(hall, Posting.MEMBERS)
     to = address_for(which.address, purpose, "abc")
     assert answer(hall, sender=b"MAIL FROM:<>\r\n", to=to) == "250 2.1.5"
@@ -480,7 +480,7 @@ def test_posts_to_lists_are_counted_and_held(loop: asyncio.AbstractEventLoop) ->
         assert isinstance(copy.route, Relay)
         held.append(copy.route.held_for)
     assert held == ["", "", "sending limit of mdupont: 3 messages in an hour, 2 allowed"]
-    (copy,) = send(hall, rcpt(address_for(which.address, Purpose.MODERATE, "abc")))
+    (copy,) = send(hall, rcpt(address_for(which.address, ListPurpose.MODERATE, "abc")))
     assert isinstance(copy.route, Relay)
     assert copy.route.held_for == ""  # a moderator who is over a limit still answers
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailserver.lists.addresses import Purpose, address_for
+from mailserver.lists.addresses import ListPurpose, address_for
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.lists import Posting
 from mailserver.store.ports.people import Life
@@ -89,9 +89,9 @@ def test_a_list_and_its_owner_and_two_tokens_are_four_letters(hall: Hall) -> Non
     to = [which.address] + [
         address_for(which.address, purpose, detail)
         for purpose, detail in (
-            (Purpose.OWNER, ""),
-            (Purpose.MODERATE, "one"),
-            (Purpose.MODERATE, "two"),
+            (ListPurpose.OWNER, ""),
+            (ListPurpose.MODERATE, "one"),
+            (ListPurpose.MODERATE, "two"),
         )
     ]
     copies = accepted(hall, to=b"".join(map(rcpt, [*to, *to])))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.quota.notice import Reader
+from mailserver.quota.notice import NoticeReader
 from mailserver.quota.staying import StayReason, shown_sender, something_stays
 from mailserver.store.ports.errors import StoreUnavailable
 from mailserver.store.ports.people import Life
@@ -221,7 +221,7 @@ def test_whatever_the_sender_is_the_letter_is_ours(
     """Only what is plain stands in it, and no sender makes a header line."""
     letter = something_stays(
         Organisation(hostname=f"mail.{DOMAIN}", domain=DOMAIN),
-        Reader(
+        NoticeReader(
             mailbox_id=MailboxId(7),
             address=SOMEBODY,
             language="fr" if language == "fr" else "en",
