@@ -160,3 +160,46 @@ def test_an_administrator_is_told_until_when_an_account_waits(store: SqliteStore
     assert until_s(NOW_S) == NOW_S + 1
     assert until_s(NOW_S - 100) == NOW_S - 99  # by a clock that came back
     assert until_s(NOW_S + WINDOW_S + 1) == 0.0
+
+
+def slow_down(store: SqliteStore, throttle: Throttle) -> None:
+    """So many other names fail from here that this block takes turns."""
+    for number in range(80):
+        other = dataclasses.replace(caller(), who=f"name:n{number}", whose=f"name:n{number}")
+        throttle.failed(other, digest="x", now_s=NOW_S)
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_only_who_signed_in_here_lately_is_admitted_out_of_turn(
+    store: SqliteStore, is_known: bool
+) -> None:
+    if is_known:
+        note_log_in(store)
+    throttle = Throttle(store.counters, LIMITS)
+    slow_down(store, throttle)
+    assert tries(throttle, 4) == (4 if is_known else 1)
+
+
+def test_who_waits_for_a_turn_counts_nowhere(store: SqliteStore) -> None:
+    throttle = Throttle(store.counters, LIMITS)
+    slow_down(store, throttle)
+    assert tries(throttle, 4) == 1
+    read = store.counters.read_failures("name:1", "198.51.100.0/24", since_s=NOW_S - WINDOW_S)
+    assert read.distinct_count == 1
+
+
+def test_a_wrong_password_stands_in_the_accounts_list_and_a_right_one_does_not(
+    store: SqliteStore,
+) -> None:
+    throttle = Throttle(store.counters, LIMITS)
+    wrong = throttle.admit(caller(by_whom="head"), digest="w", now_s=NOW_S)
+    right = throttle.admit(caller(), digest="r", now_s=NOW_S)
+    assert wrong is not None
+    assert right is not None
+    throttle.denied(wrong)
+    throttle.granted(right)
+    (noted,) = store.counters.log_ins(AccountId(1))
+    assert (noted.is_success, noted.peer, noted.door) == (False, HERE, "pop3s")
+    assert (noted.at_s, noted.by_whom) == (NOW_S, "head")
+    total = store.counters.read_failures("account:1", "", since_s=NOW_S - WINDOW_S)
+    assert total.distinct_count == 1
