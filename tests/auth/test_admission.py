@@ -203,3 +203,10 @@ def test_a_wrong_password_stands_in_the_accounts_list_and_a_right_one_does_not(
     assert (noted.at_s, noted.by_whom) == (NOW_S, "head")
     total = store.counters.read_failures("account:1", "", since_s=NOW_S - WINDOW_S)
     assert total.distinct_count == 1
+
+
+def test_who_signed_in_elsewhere_is_nobody_who_is_known_here(store: SqliteStore) -> None:
+    note_log_in(store)
+    throttle = Throttle(store.counters, LIMITS)
+    assert tries(throttle, 4 * FREE, THERE) == FREE
+    assert tries(throttle, 4 * FREE, "198.51.100.200", first=500) == 4 * FREE  # the same block
