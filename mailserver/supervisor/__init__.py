@@ -6,7 +6,8 @@
                               |- parent of pop3: the same
                               |- parent of keeper: the same, with one worker
 
-Called by the CLI, which execs it.  Doors import `contract` and `upkeep` only.  `master/`, `plan`,
-`orders`, `wakeup`, `interpreter`, `limits` and `memory_file` may import nothing but each other and
-the standard library, so that the supervisor stays small; the others may import the core.
+In: a plan as data.  Out: processes.  Called by the CLI, which execs it; doors import `contract` and
+`upkeep` only.  `master/`, `plan`, `orders`, `wakeup`, `interpreter`, `limits` and `memory_file` may
+import nothing but each other, the form of log lines (`telemetry.lines`, `telemetry.stream`) and the
+standard library, so that the supervisor stays small; the others may import the core.
 """

@@ -10,6 +10,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mailserver.telemetry.lines import LogFormat
+
 PLANNING_MODULE = "mailserver.supervisor.planning"
 DRAIN_S = 10.0
 """How long a process may take to finish what it is doing, after SIGTERM."""
@@ -56,7 +58,7 @@ class ServicePlan:
     only_doors: tuple[str, ...] = ()
     common: tuple[str, ...] = ()
     log_level: str = "info"
-    log_format: str = "auto"
+    log_format: LogFormat = "auto"
     greeting: str = ""
     user_id: int | None = None
     group_id: int | None = None

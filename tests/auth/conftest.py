@@ -15,7 +15,8 @@ from passlib.context import CryptContext
 
 from mailserver.auth import passwords
 from mailserver.auth.gate import Gate, HashingPool, Verdict
-from mailserver.telemetry.log import LogFormat, configure
+from mailserver.telemetry.lines import LogFormat
+from mailserver.telemetry.log import configure
 from mailserver.values.secret import Secret
 from tests.auth.backends import BACKENDS, Setting
 from tests.auth.secrets import ALL_PASSWORDS

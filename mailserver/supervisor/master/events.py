@@ -1,11 +1,12 @@
-"""The supervisor's own log lines: the shape of `telemetry.log`, without its library."""
+"""The supervisor's own log lines: those of every process, without the library that calls them."""
 
 from __future__ import annotations
 
-import json
 import sys
-from datetime import UTC, datetime
 from typing import TextIO
+
+from mailserver.telemetry.lines import LogFormat, choose_render
+from mailserver.telemetry.stream import LogStream
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -13,10 +14,11 @@ LEVELS = ("debug", "info", "warning", "error")
 class Events:
     """One event per line on standard output: JSON, or for eyes on a terminal."""
 
-    def __init__(self, *, level: str, log_format: str, stream: TextIO | None = None) -> None:
+    def __init__(self, *, level: str, log_format: LogFormat, stream: TextIO | None = None) -> None:
+        out = stream or sys.stdout
         self._least = LEVELS.index(level)
-        self._out = stream or sys.stdout
-        self._for_eyes = log_format == "console" or (log_format == "auto" and self._out.isatty())
+        self._render = choose_render(log_format, out, {"room": "supervisor"})
+        self._out = LogStream(out)  # the terminal or the pipe may be gone; the mail goes on
 
     def debug(self, event: str, **facts: object) -> None:
         self._write("debug", event, facts)
@@ -31,22 +33,5 @@ class Events:
         self._write("error", event, facts)
 
     def _write(self, level: str, event: str, facts: dict[str, object]) -> None:
-        if LEVELS.index(level) < self._least:
-            return
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        if self._for_eyes:
-            told = " ".join(f"{name}={value!r}" for name, value in facts.items())
-            line = f"{now} [{level:<7}] {event:<30} {told}".rstrip()
-        else:
-            line = json.dumps(
-                {"room": "supervisor", **facts, "event": event, "level": level, "timestamp": now},
-                ensure_ascii=False,
-                default=str,
-            )
-        try:
-            # One write: print() takes two where Python is unbuffered, and workers' lines mix in.
-            self._out.write(f"{line}\n")
-            self._out.flush()
-        except OSError:
-            # The terminal or the pipe behind us is gone; the mail goes on.
-            return
+        if LEVELS.index(level) >= self._least:
+            self._out.write(self._render(level, {**facts, "event": event}) + "\n")
