@@ -1,5 +1,6 @@
-"""Door 1, asyncio: mail comes in over SMTP (`inbound`).
+"""SMTP: `inbound` is door 1, where mail comes in; `delivery` is the agent, which carries it on.
 
-Called by the supervisor, through `inbound.worker`.  Imports the core
-(`mailserver`), never another door.
+In: connections; copies that are due.  Out: what the committer stores; mail for other servers.
+Called by the supervisor, through each one's `worker`.  The two may not know each other, nor any
+other door: they meet in the store.
 """

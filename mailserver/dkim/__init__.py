@@ -2,5 +2,6 @@
 
 Used by the door that accepts a message and by whoever makes one; verification
 comes with the rest of sender authentication.  Pure but for the reading of the
-key files.  May import values, settings and telemetry; knows no door.
+key files.  In: a header block and the digest of a body.  Out: fields
+to put before it.  May not know a door, nor where a message goes.
 """

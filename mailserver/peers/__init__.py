@@ -1,5 +1,5 @@
 """Who connects: blocks of addresses, how many, what they may cost us, whether they still live.
 
-Cores and small tools that every door shares.  No sockets of its own, no loop; it may import
-values, settings and telemetry.
+In: addresses, moments, what a peer has cost.  Out: a seat, a pause, a refusal.
+May not know a protocol, a socket or a loop: every door shares it.
 """

@@ -1,5 +1,6 @@
 """Names that the organisation gives: identifiers, addresses, establishments' codes and aliases.
 
-Pure: what a name would be is computed here; whether it is free, and which
-digit a homonym gets, only the store can tell (`given_name`, `homonym`).
+In: names of people and codes of establishments.  Out: identifiers, addresses.  May not know the
+store. Pure: what a name would be is computed here; whether it is free, and which digit a homonym
+gets, only the store can tell (`given_name`, `homonym`).
 """

@@ -1,5 +1,5 @@
 """Where an address leads: decisions without look-ups of their own.
 
-Called by the doors, with facts from the store.  May import values; knows no
-database, no socket and no clock.
+In: an address, and facts that the caller read from the store.  Out: targets, routes, refusals.
+Called by the doors.  May not know a database, a socket or a clock.
 """

@@ -1,5 +1,5 @@
 """Making a service: its folder, settings file, key and certificate, store and postmaster.
 
-Called by the CLI and the demo.  May import the store, settings and values of
-the core; knows no door and no supervisor.
+In: names that an operator gave.  Out: files, whole or not at all.  Called by the CLI and the demo.
+May not know a door or the supervisor.
 """

@@ -7,7 +7,7 @@
                               |- parent of keeper: the same, with one worker
 
 In: a plan as data.  Out: processes.  Called by the CLI, which execs it; doors import `contract` and
-`upkeep` only.  `master/`, `plan`, `orders`, `wakeup`, `interpreter`, `limits` and `memory_file` may
-import nothing but each other, the form of log lines (`telemetry.lines`, `telemetry.stream`) and the
+`upkeep` only.  `master/`, `plan`, `orders`, `wakeup`, `interpreter`, `limits` and `memory_file`
+may not import but each other, the form of log lines (`telemetry.lines`, `telemetry.stream`) and the
 standard library, so that the supervisor stays small; the others may import the core.
 """

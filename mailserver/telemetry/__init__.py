@@ -1,4 +1,5 @@
 """Logs and counters: what the service says about itself.
 
-Called by every room and door.  May import `mailserver.values` only.
+In: events and facts of every process.  Out: lines of the log, counters for `status`. May not know
+what an event means.  Called by every room and door.  May import `mailserver.values` only.
 """

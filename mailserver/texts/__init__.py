@@ -1,4 +1,5 @@
 """The form of what people are told: one sentence in French and in English.
 
-The doors keep their own sentences and write them in this form.  Imports nothing of ours.
+In: a pair of sentences and what fills them.  Out: one, in the language of who reads it.
+The doors keep their own sentences and write them in this form.  May not know any of them.
 """

@@ -1,5 +1,5 @@
 """The words of the house: addresses, replies, NUMEN, identifiers, messages, secrets.
 
-Frozen values and the parsers that make them.  Called from everywhere; imports
-nothing of ours, and reads no file, clock or environment.
+In: text and octets.  Out: frozen values, or an error that says why not.  Called from everywhere.
+May not know a file, a clock or the environment; imports nothing of ours.
 """

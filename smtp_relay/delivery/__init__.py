@@ -11,5 +11,5 @@
     reports/   makes the reports that are owed
     plan, verdicts   the values that pass between them
 
-Imports the core; never `smtp_relay.inbound`, and the reverse.
+In: copies that are due.  Out: verdicts, settled in the store.  May not know `smtp_relay.inbound`.
 """

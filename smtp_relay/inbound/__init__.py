@@ -12,7 +12,7 @@
     service, store     what all connections of a process share, what they ask of the store
     replies, refused   every reply; for which reason it is counted
 
-In: connections to our listeners.  Out: messages for the committer, replies.  No SQL, no Twisted,
-no other door; called by the supervisor only.
+In: connections to our listeners.  Out: messages for the committer, replies.  May not know SQL,
+Twisted or another door; called by the supervisor only.
 `replies` has over 400 lines: it is a list.
 """

@@ -19,7 +19,8 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fill(room: Path, says: str, *, modules: int = 0, lines: int = 0) -> list[str]:
-    (room / "__init__.py").write_text(f'"""A room.\n\n{says}\n"""\n')
+    of_a_room = "In: this.  Out: that.  May not know more."
+    (room / "__init__.py").write_text(f'"""A room.\n\n{of_a_room}\n\n{says}\n"""\n')
     for number in range(modules):
         (room / f"m{number}.py").write_text("")
     if lines:
@@ -50,3 +51,9 @@ def test_a_fuller_folder_is_found(room: Path, says: str) -> None:
 
 def test_a_fuller_folder_may_stay_where_it_says_why(room: Path) -> None:
     assert fill(room, "Over 16 modules: each is a row of one table.", modules=17) == []
+
+
+def test_a_room_says_what_comes_in_what_goes_out_and_what_it_may_not_know(room: Path) -> None:
+    (room / "__init__.py").write_text('"""A room.  In: much.\n"""\n')
+    (found,) = rules.broken_rules()
+    assert found == "mailserver/room/__init__.py: it says nothing of out:  may not "

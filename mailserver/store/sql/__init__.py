@@ -11,5 +11,5 @@
     schema/    the numbered migrations
     dialect    in what the engines differ, and what bridges it
 
-No door imports anything from here.
+In: calls of the ports.  Out: rows, through a `Connection` of either engine.  May not know a door.
 """

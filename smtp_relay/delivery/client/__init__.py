@@ -9,6 +9,6 @@
     mail_object   MAIL and RCPT, the message, what a hop cannot take
     trust         certificates: names, DANE
 
-Called by the agent only, through `connection`.  Imports the core and the values of
-`smtp_relay.delivery`; knows nothing of queues, routes or DNS.
+In: a hop, and transactions for it.  Out: a verdict for each copy.  Called by the agent only,
+through `connection`.  May not know queues, routes or DNS.
 """

@@ -4,5 +4,6 @@
     resolver    the front on dnspython: one question at a time per name, cached  (shell)
     validation  whether the resolver's word about DNSSEC is believed
 
-Knows nothing of mail.  Called by `resolve.hop_resolver` and `security`.
+In: a name and a type.  Out: an answer, never an error.  May not know mail.  Called by
+`resolve.hop_resolver` and `security`.
 """
