@@ -315,16 +315,23 @@ class IncomingMessage:
         session, transaction, reception = self.session, self.transaction, self.reception
         service = session.service
         sent_on = self._sent_on(stamp)
-        acceptance = build_acceptance(
-            stamp,
-            transaction,
-            body=body,
-            reader=reception.reader,
-            fields=reception.fields,
-            signing=reception.signing,
-            plan_relay=plan_relays(service, transaction, stamp) if transaction.has_onward else None,
-            sent_on=sent_on,
-        )
+        try:
+            acceptance = build_acceptance(
+                stamp,
+                transaction,
+                body=body,
+                reader=reception.reader,
+                fields=reception.fields,
+                signing=reception.signing,
+                plan_relay=plan_relays(service, transaction, stamp)
+                if transaction.has_onward
+                else None,
+                sent_on=sent_on,
+            )
+        except BaseException:
+            if sent_on is not None:
+                sent_on.not_stored()
+            raise
 
         def stored(outcome: Outcome) -> None:
             if isinstance(outcome, Accepted):

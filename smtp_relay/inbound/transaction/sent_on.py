@@ -78,7 +78,14 @@ class SentOn:
     notes: dict[int, str] = field(default_factory=dict)
 
     def keep_back(self, transaction: Transaction, sameness: Sameness, *, now_s: float) -> None:
-        """Copies that went before become deposits."""
+        """Copies that went before become deposits.  What it raises leaves no claim behind."""
+        try:
+            self._claim(transaction, sameness, now_s=now_s)
+        except BaseException:
+            self.not_stored()
+            raise
+
+    def _claim(self, transaction: Transaction, sameness: Sameness, *, now_s: float) -> None:
         for index, route in enumerate(list(transaction.routes)):
             if not isinstance(route, Onward):
                 continue

@@ -13,6 +13,7 @@ from mailserver.store.ports.people import Life
 from mailserver.store.ports.writes import Failed
 from mailserver.values.ids import ListId
 from mailserver.values.message import BETWEEN_NAMES, Deposit, NewCopy, Notify, Relay
+from smtp_relay.inbound.commands import message
 from smtp_relay.inbound.transaction.transaction import widest
 from tests.smtp_relay.inbound.fakes import DOMAIN, Hall, make_target
 from tests.smtp_relay.inbound.transaction.test_recipients import (
@@ -215,6 +216,17 @@ def test_what_was_not_stored_is_sent_on_when_it_comes_again(hall: Hall) -> None:
     talk = HELLO + MAIL + rcpt(SOMEBODY) + DATA + NAMED
     assert say(hall, talk)[-1].startswith("451")
     hall.writer.outcome = stored
+    assert len(relayed(accepted(hall, text=NAMED))) == 1
+
+
+def test_what_could_not_be_made_ready_is_sent_on_when_it_comes_again(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours between the claim and the commit leaves no claim behind."""
+    hall.store.targets[SOMEBODY] = make_target(7, forward_to=HOME, keeps_copy=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(message, "build_acceptance", lambda *_args, **_named: 1 // 0)
+        assert say(hall, HELLO + MAIL + rcpt(SOMEBODY) + DATA + NAMED)[-1].startswith("4")
     assert len(relayed(accepted(hall, text=NAMED))) == 1
 
 
