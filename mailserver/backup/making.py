@@ -11,7 +11,6 @@ What fails takes away what was written; a kill leaves a folder without a manifes
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +31,7 @@ from mailserver.backup.manifest import (
 )
 from mailserver.backup.places import DKIM, NUMEN_KEY, STORE, BackupPlace, places_of
 from mailserver.backup.tree import BadFolder, PrivateTree, SourceUnreadable, is_within
+from mailserver.keys.making import PRIVATE_MODE, publish_new
 from mailserver.settings.load import PREFIX
 from mailserver.settings.model import MIB, Settings
 from mailserver.store.ports.upkeep import Backups, FiledName, Snapshot, Told
@@ -122,21 +122,11 @@ def write_key(key: Path, folder: Path, backup: Path) -> None:
     refuse_key_folder(folder, backup)  # again: both are there now
     target, octets = folder / NUMEN_KEY_FILE, key.read_bytes()
     try:
-        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        publish_new(target, octets, mode=PRIVATE_MODE)
     except FileExistsError:
         if target.read_bytes() == octets:
             return
         raise BadFolder(f"{target} is another key: name a folder without one") from None
-    with open(fd, "wb") as file:
-        os.fchmod(fd, 0o600)
-        file.write(octets)
-        file.flush()
-        os.fsync(fd)
-    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder_fd)
-    finally:
-        os.close(folder_fd)
 
 
 class _Making:

@@ -18,7 +18,7 @@ from email.utils import format_datetime
 
 from mailserver.demo.cast import Cast, CastMember
 from mailserver.values.ids import AcceptId, AccountId, MailboxId, accept_id_text
-from mailserver.values.message import Acceptance, BodyFacts, Deposit, InlineBody, NewCopy
+from mailserver.values.message import Acceptance, Deposit, InlineBody, NewCopy, facts_of
 from mailserver.values.moments import mail_date
 
 DOOR = "local"
@@ -83,19 +83,6 @@ def compose(
     letter["Message-ID"] = message_id
     letter.set_content(text.lstrip("\n"), cte="quoted-printable")
     return letter
-
-
-def facts_of(octets: bytes) -> BodyFacts:
-    """What the receive path would have noticed.  octets: whole lines, CRLF."""
-    lines = octets.split(b"\r\n")
-    return BodyFacts(
-        header_octets=octets.index(b"\r\n\r\n") + 4,
-        ends_with_crlf=octets.endswith(b"\r\n"),
-        is_8bit=not octets.isascii(),
-        has_nul=b"\0" in octets,
-        longest_line_octets=max(map(len, lines)),
-        dotted_line_count=sum(line.startswith(b".") for line in lines),
-    )
 
 
 def _text(cast: Cast, member: CastMember) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import re
 
-from mailserver.values.message import BodyFacts
+from mailserver.values.message import MAX_LINE_OCTETS, BodyFacts
 
 CRLF = b"\r\n"
-MAX_LINE_OCTETS = 998  # RFC 5322 §2.1.1
+
 _FOLD_AT = 76
 # A longer word is cut, so that no line is over the limit; letters take up to 4 octets.
 _LONGEST_ASCII_WORD, _LONGEST_WORD = 900, 230

@@ -20,10 +20,11 @@ from email.utils import quote as quote_name
 from mailserver.lists.addresses import ListPurpose, address_for, id_of
 from mailserver.lists.words import encode_words
 from mailserver.store.ports.lists import MailingList, Posting
+from mailserver.values.message import MAX_LINE_OCTETS
 from mailserver.values.text.header_text import decode_words
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
-_MAX_LINE_OCTETS = 998  # RFC 5322 §2.1.1
+
 _REPLACED = frozenset(
     {
         b"list-post",
@@ -143,7 +144,7 @@ def with_prefix(subject: bytes, prefix: str) -> bytes:
     is_before_word = subject.lstrip().startswith(b"=?")
     words = b" " + prefix_words(prefix, space=" " if is_before_word else "")
     line_octets = len(b"Subject:") + len(words) + len(subject.partition(b"\r\n")[0])
-    is_long = line_octets > _MAX_LINE_OCTETS
+    is_long = line_octets > MAX_LINE_OCTETS
     return words + (b"\r\n" if is_long and subject.strip() else b"") + subject
 
 

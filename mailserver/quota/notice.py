@@ -17,7 +17,7 @@ from typing import Final
 from mailserver.quota.sending import Passed
 from mailserver.texts.catalogue import Language, Text
 from mailserver.values.ids import AcceptId, MailboxId, accept_id_text
-from mailserver.values.message import Acceptance, BodyFacts, Deposit, InlineBody, NewCopy, Notify
+from mailserver.values.message import Acceptance, Deposit, InlineBody, NewCopy, Notify, facts_of
 from mailserver.values.moments import mail_date
 from mailserver.values.organisation import Organisation
 
@@ -141,21 +141,13 @@ def accepted_letter(
     letter["Date"] = mail_date(now_s, organisation.time_zone)
     letter["Message-ID"] = f"<{id_text}@{organisation.hostname}>"
     octets = letter.as_bytes()
-    lines = octets.split(b"\r\n")
     return Acceptance(
         accept_id=accept_id,
         accepted_at_s=now_s,
         return_path=b"Return-Path: <>\r\n",
         head=f"Received: by {organisation.hostname} id {id_text}; {date}\r\n".encode("ascii"),
         body=InlineBody(octets),
-        facts=BodyFacts(
-            header_octets=octets.index(b"\r\n\r\n") + 4,
-            ends_with_crlf=octets.endswith(b"\r\n"),
-            is_8bit=False,
-            has_nul=False,
-            longest_line_octets=0,
-            dotted_line_count=sum(line.startswith(b".") for line in lines),
-        ),
+        facts=facts_of(octets),
         reverse_path="",
         account_id=None,
         peer="",

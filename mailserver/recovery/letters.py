@@ -25,12 +25,12 @@ from mailserver.values.address import Address, fold_domain, quote_mailbox
 from mailserver.values.ids import AcceptId, MailboxId, accept_id_text, make_accept_id
 from mailserver.values.message import (
     Acceptance,
-    BodyFacts,
     Deposit,
     InlineBody,
     NewCopy,
     Notify,
     Relay,
+    facts_of,
 )
 from mailserver.values.moments import mail_date
 
@@ -148,7 +148,7 @@ class Post:
             return_path=b"Return-Path: <>\r\n",
             head=head,
             body=InlineBody(octets),
-            facts=_facts_of(octets),
+            facts=facts_of(octets),
             reverse_path="",
             account_id=None,
             peer="",
@@ -173,15 +173,3 @@ def _in_ascii(address: str) -> str:
     """The same mailbox: RFC 2047 §5 lets no accent be encoded within an address."""
     local, _, domain = address.rpartition("@")
     return address if address.isascii() else Address(local, domain).key
-
-
-def _facts_of(octets: bytes) -> BodyFacts:
-    lines = octets.split(b"\r\n")
-    return BodyFacts(
-        header_octets=octets.index(b"\r\n\r\n") + 4,
-        ends_with_crlf=octets.endswith(b"\r\n"),
-        is_8bit=not octets.isascii(),
-        has_nul=b"\0" in octets,
-        longest_line_octets=0,  # quoted-printable: none is over 76
-        dotted_line_count=sum(line.startswith(b".") for line in lines),
-    )

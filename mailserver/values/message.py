@@ -11,12 +11,15 @@ frozen all the same: each message would pay three times as much for making it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Final
 
 from mailserver.values.ids import AcceptId, AccountId, MailboxId
 
+MAX_LINE_OCTETS: Final = 998
+"""Without CRLF (RFC 5322 §2.1.1); longer ones are measured, and not every server takes them."""
 HOLDS_NUL: Final = "it holds a NUL character, which other servers have no way to take"
 """Why a message stays here that came in with one (RFC 5321 §2.3.8, RFC 5322 §4.1)."""
 UNVOUCHED: Final = "an address of ours wrote it, it says, and nobody signed in or signed for it"
@@ -57,6 +60,28 @@ class BodyFacts:
     dotted_line_count: int  # lines that begin with a dot: 0 means no stuffing on the way out
     is_unvouched: bool = False  # see `UNVOUCHED`
     is_signed_by_us: bool = False  # a stranger's, under our name, and a signature of ours holds
+
+
+def longest_line_octets(lines: Iterable[bytes]) -> int:
+    """Of those over 998 octets, without CRLF; 0 where none is (RFC 5322 §2.1.1)."""
+    longest = max(map(len, lines), default=0)
+    return longest if longest > MAX_LINE_OCTETS else 0
+
+
+def facts_of(octets: bytes) -> BodyFacts:
+    """Of a message that we wrote ourselves, what receiving it would have noticed.
+
+    octets: header, empty line, body; whole lines, CRLF.
+    """
+    lines = octets.split(b"\r\n")
+    return BodyFacts(
+        header_octets=octets.index(b"\r\n\r\n") + 4,
+        ends_with_crlf=octets.endswith(b"\r\n"),
+        is_8bit=not octets.isascii(),
+        has_nul=b"\0" in octets,
+        longest_line_octets=longest_line_octets(lines),
+        dotted_line_count=sum(line.startswith(b".") for line in lines),
+    )
 
 
 class Notify(IntFlag):

@@ -10,12 +10,9 @@ from email.message import EmailMessage
 from email.policy import default
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mailserver.demo.academy import DemoService
 from mailserver.demo.cast import CastMember, read_cast
-from mailserver.demo.welcome import facts_of
 from mailserver.store.ports.store import Store
 from mailserver.values.ids import Uid
 from tests.store.letters import read
@@ -85,20 +82,3 @@ def test_our_lines_stand_in_front_in_the_order_of_the_doors(
     assert re.fullmatch(rb"Received: by mail\.ac-exemple\.fr id [a-z2-7]{24}", lines[2])
     assert re.fullmatch(rb"\tfor <frederic\.marot@ac-exemple\.fr>; .* \+0000", lines[3])
     assert lines[4].startswith(b"From: ")
-
-
-_line = st.from_regex(rb"[.a-z\xff\x00]{0,12}", fullmatch=True)
-
-
-@given(head=st.lists(st.just(b"A: b"), min_size=1, max_size=3), body=st.lists(_line, max_size=6))
-def test_whatever_the_lines_the_facts_are_those_of_the_octets(
-    head: list[bytes], body: list[bytes]
-) -> None:
-    octets = b"".join(line + b"\r\n" for line in [*head, b"", *body])
-    facts = facts_of(octets)
-    assert facts.header_octets == len(head) * 6 + 2
-    assert facts.longest_line_octets == max(map(len, [*head, *body]))
-    assert facts.dotted_line_count == sum(line[:1] == b"." for line in body)
-    assert facts.is_8bit is (b"\xff" in octets)
-    assert facts.has_nul is (b"\0" in octets)
-    assert facts.ends_with_crlf

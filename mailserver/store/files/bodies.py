@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mailserver.keys.making import sync_folder
 from mailserver.store.files.private import make_private_folder, new_private_file, open_private
 from mailserver.store.files.reader import BodySource, FileReader
 from mailserver.store.ports.errors import StoreBroken, StoreFull, StoreUnavailable, shortage_of
@@ -32,15 +33,6 @@ HOLD_LOCK = "backup.lock"
 SHARDS = tuple(f"{n:02x}" for n in range(256))
 ORPHAN_AGE_S = 24 * 3600.0
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-
-
-def sync_folder(folder: str) -> None:
-    """Make the names in a folder durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class BodyFiles:

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mailserver.keys.making import sync_folder
 from mailserver.settings.model import MIB
-from mailserver.store.files.bodies import HOLD_LOCK, BodyFiles, sync_folder
+from mailserver.store.files.bodies import HOLD_LOCK, BodyFiles
 from mailserver.store.files.locks import FileLocks
 from mailserver.store.files.private import make_private_file, make_private_folder
 from mailserver.store.files.reserve import Reserve

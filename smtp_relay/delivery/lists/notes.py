@@ -13,10 +13,10 @@ from mailserver.store.ports.people import Life
 from mailserver.store.ports.targets import Target
 from mailserver.store.ports.writes import Outcome, Write
 from mailserver.values.ids import AcceptId, AccountId, accept_id_text
-from mailserver.values.message import Acceptance, BodyFacts, InlineBody, NewCopy, Notify
+from mailserver.values.message import Acceptance, InlineBody, NewCopy, Notify, facts_of
 from mailserver.values.moments import mail_date
 from smtp_relay.delivery.lists.members import Copies
-from smtp_relay.delivery.lists.post import DOOR, ListContext, longest_of, with_copies
+from smtp_relay.delivery.lists.post import DOOR, ListContext, with_copies
 
 
 class Notes:
@@ -114,14 +114,7 @@ class Notes:
             return_path=b"Return-Path: <>\r\n",
             head=head,
             body=InlineBody(octets),
-            facts=BodyFacts(
-                header_octets=len(header) + 4,
-                ends_with_crlf=octets.endswith(b"\r\n"),
-                is_8bit=not octets.isascii(),
-                has_nul=b"\0" in octets,
-                longest_line_octets=longest_of(octets),
-                dotted_line_count=octets.count(b"\r\n."),
-            ),
+            facts=facts_of(octets),
             reverse_path="",
             account_id=None,
             peer="",

@@ -34,6 +34,7 @@ from mailserver.values.message import (
     FiledBody,
     InlineBody,
     NewCopy,
+    longest_line_octets,
 )
 
 DOOR = "lists"
@@ -139,6 +140,7 @@ def derive(
         head = context.sign(head + block, body_hash=body_hash, now_s=now_s) + head
     reverse_path = bounces_address(how.which)
     dotted = message.dotted_line_count - _dotted(before[len(message.head) :]) + _dotted(block)
+    longest_of_block = longest_line_octets(block.split(b"\r\n"))
     return Acceptance(
         accept_id=accept_id,
         accepted_at_s=now_s,
@@ -150,7 +152,7 @@ def derive(
             ends_with_crlf=message.ends_with_crlf,
             is_8bit=message.is_8bit or not (head.isascii() and block.isascii()),
             has_nul=has_nul,
-            longest_line_octets=max(message.longest_line_octets, longest_of(block)),
+            longest_line_octets=max(message.longest_line_octets, longest_of_block),
             dotted_line_count=max(dotted, 0),
         ),
         reverse_path=reverse_path,
@@ -193,12 +195,6 @@ def _received(context: ListContext, which: MailingList, accept_id: AcceptId, now
 
 def _dotted(block: bytes) -> int:
     return block.startswith(b".") + block.count(b"\r\n.")
-
-
-def longest_of(block: bytes) -> int:
-    """Of lines over 998 octets; 0 where none is (RFC 5322 §2.1.1)."""
-    longest = max(map(len, block.split(b"\r\n")))
-    return longest if longest > 998 else 0
 
 
 def why_held(message: QueuedMessage) -> str:
