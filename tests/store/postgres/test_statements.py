@@ -31,8 +31,8 @@ from mailserver.store.sql.dialect import POSTGRES, SQLITE, Dialect
 from mailserver.store.sql.mail import listing, removed
 from mailserver.store.sql.people import outside, recovery
 from mailserver.store.sql.people import search as people_search
-from mailserver.store.sql.queue import relayed
 from mailserver.store.sql.queue import search as queue_search
+from mailserver.store.sql.queue import settle
 from mailserver.values.ids import AcceptId, AccountId
 from tests.programs import needs_program
 from tests.store.postgres import cluster
@@ -76,8 +76,8 @@ def _made() -> dict[str, list[str]]:
     posts = people_search._posts_where(Search(unit_code="x", town="saintes", function="prof"))
     assert posts is not None
     units = f" AND {people_search._UNIT_BELOW} AND {people_search._AFTER_UNIT}"
-    ranges = [way.format(relayed._RANGE) for way in (relayed._COUNT, relayed._DROP, relayed._TAKE)]
-    single = [way.format(relayed._SINGLE) for way in (relayed._COUNT, relayed._DROP, relayed._TAKE)]
+    ranges = [way.format(settle._RANGE) for way in (settle._COUNT, settle._DROP, settle._TAKE)]
+    single = [way.format(settle._SINGLE) for way in (settle._COUNT, settle._DROP, settle._TAKE)]
     away, here = outside._IS_NOT_AT, outside._IS_AT
     probe = {"table": "entry", "column": "removed_at_s", "where": "1 = 1"}
     lift = [moments._filled(moments._LIFT_STAMPED, one, "{column} + ?3") for one in STAMPED]
@@ -105,9 +105,9 @@ def _made() -> dict[str, list[str]]:
         ],
         "people.search._POSTS": [posts.text],
         "people.search._SEARCH_UNITS": [people_search._SEARCH_UNITS.format(conditions=units)],
-        "queue.relayed._COUNT": [ranges[0], single[0]],
-        "queue.relayed._DROP": [ranges[1], single[1]],
-        "queue.relayed._TAKE": [ranges[2], single[2]],
+        "queue.settle._COUNT": [ranges[0], single[0]],
+        "queue.settle._DROP": [ranges[1], single[1]],
+        "queue.settle._TAKE": [ranges[2], single[2]],
         "queue.search._SCAN": [
             text for scan in scans for text in (scan.statement, scan.last_statement)
         ],
