@@ -26,7 +26,7 @@ from smtp_relay.inbound.authors.readings import NOISE, every_reading, squeezed
 from smtp_relay.inbound.message.header import HeaderBlock
 
 _FROM = b"\nfrom:"
-_LINES = rb"[^\n]*+(?:\n[ \t][^\n]*+)*+"  # of one field, folded
+_LINES = rb"[^\n]*+(?:\n[ \t][^\n]*+)*"  # of one field, folded
 # A name, whatever some programs let pass before the colon.
 _FIELD = re.compile(
     rb"\n(?:from|sender|resent-from|resent-sender)[^!-9;-~\r\n]*:(" + _LINES + rb")",
