@@ -192,6 +192,7 @@ def test_a_process_that_has_no_descriptor_left_says_so_and_does_not_spin(tmp_pat
         whole.start()
         whole.wait_for("ready")
         wait_until(lambda: len(whole.workers("smtp")) == 1)
+        wait_until(lambda: send(whole)[0] == 250)  # from now on it opens nothing of its own
         (pid,) = whole.workers("smtp")
         hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
         # So many numbers are free that one peer's share of connections does not end before them.
