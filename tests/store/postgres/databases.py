@@ -6,6 +6,7 @@ migrations left is kept beside the tables, and put back into them.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import tempfile
@@ -95,6 +96,12 @@ def put_away(name: str) -> None:
     sweeper = _sweepers.pop(name, None)
     if sweeper is not None:
         sweeper.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    while _sweepers:
+        _sweepers.popitem()[1].close()
 
 
 def _make(name: str, template: str) -> None:

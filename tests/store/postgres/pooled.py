@@ -6,6 +6,7 @@ as its end would: locks, and what it listens to.
 
 from __future__ import annotations
 
+import atexit
 from collections import defaultdict
 from typing import Any, Final, Self
 
@@ -73,6 +74,13 @@ def _take_back(conninfo: str, real: Real) -> None:
         _waiting[conninfo].append(real)
     else:
         real.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    for waiting in _waiting.values():
+        while waiting:
+            waiting.pop().close()
 
 
 psycopg.connect = lend  # type: ignore[assignment]
