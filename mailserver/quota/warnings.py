@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
-from mailserver.quota.classes import Classes
+from mailserver.quota.classes import Classes, percent_used
 from mailserver.quota.notice import NoticeReader, nearly_full
-from mailserver.quota.room import percent_used
 from mailserver.store.ports.accounts import Account
 from mailserver.store.ports.people import Event
 from mailserver.store.ports.targets import Usage

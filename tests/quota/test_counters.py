@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.quota.classes import ClassLimits
-from mailserver.quota.room import Room, decide_room
+from mailserver.quota.classes import ClassLimits, Room, decide_room
 from mailserver.store.ports.writes import Removal
 from mailserver.store.sqlite.store import SqliteStore
 from mailserver.values.ids import Uid

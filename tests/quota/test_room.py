@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.quota.classes import Classes, ClassLimits
-from mailserver.quota.room import Room, decide_room, percent_used
+from mailserver.quota.classes import Classes, ClassLimits, Room, decide_room, percent_used
 from mailserver.settings.model import ClassSettings
 
 LIMITS = ClassLimits(name="t", quota_octets=1000, quota_count=10, hard_octets=1100, hard_count=11)

@@ -143,8 +143,7 @@ def _note(people: PeopleAndUnits, account: Account, count: int) -> None:
 
 
 def _warn_of_quota(store: Store, account: Account, settings: Settings) -> None:
-    from mailserver.quota.classes import Classes
-    from mailserver.quota.room import percent_used
+    from mailserver.quota.classes import Classes, percent_used
 
     limits = Classes(settings.classes, grace_percent=settings.quota.grace_percent).of(
         store.people.read_class(account.account_id)

@@ -39,7 +39,7 @@ def usage(
 
 
 def _facts(one: Usage, classes: Classes) -> dict[str, Any]:
-    from mailserver.quota.room import percent_used
+    from mailserver.quota.classes import percent_used
 
     limits = classes.of(one.class_name)
     percent = percent_used(limits, used_octets=one.octets, used_count=one.count)

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from mailserver.lists.addresses import bounces_address, next_hop_of
 from mailserver.lists.tokens import ByHand, ByRule, Subscriber
 from mailserver.queue.turns import Turns
-from mailserver.quota.room import Room, decide_room
+from mailserver.quota.classes import Room, decide_room
 from mailserver.routing import rules as routes
 from mailserver.routing.local import Unknown, at_home, find_local
 from mailserver.routing.relaying import held_for

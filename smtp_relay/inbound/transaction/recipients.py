@@ -21,7 +21,7 @@ from mailserver.lists.posting import (
     is_asked_of_a_moderator,
 )
 from mailserver.people.uai import BadUai, find_code
-from mailserver.quota.room import Room, decide_room
+from mailserver.quota.classes import Room, decide_room
 from mailserver.quota.staying import StayReason
 from mailserver.routing.local import (
     ALWAYS_DELIVERABLE,
