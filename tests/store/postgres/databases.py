@@ -22,6 +22,7 @@ from tests.store.postgres import pooled
 from tests.store.postgres.cluster import FOLDER, connect, conninfo
 
 TEMPLATE: Final = "template_of_stores"
+_OWNER: Final = os.getpid()
 _free: list[str] = []
 _sweepers: dict[str, psycopg.Connection[tuple[object, ...]]] = {}
 """Kept open: a new connection would have to learn all tables first."""
@@ -100,7 +101,7 @@ def put_away(name: str) -> None:
 
 @atexit.register
 def _close_all() -> None:
-    while _sweepers:
+    while os.getpid() == _OWNER and _sweepers:
         _sweepers.popitem()[1].close()
 
 

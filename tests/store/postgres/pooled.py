@@ -7,6 +7,7 @@ as its end would: locks, and what it listens to.
 from __future__ import annotations
 
 import atexit
+import os
 from collections import defaultdict
 from typing import Any, Final, Self
 
@@ -14,6 +15,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 Real = psycopg.Connection[tuple[Any, ...]]
+_OWNER: Final = os.getpid()
 MOST: Final = 8
 """That wait for the same database with the same options."""
 _LET_GO: Final = b"SELECT pg_advisory_unlock_all(); UNLISTEN *; RESET ALL"
@@ -78,6 +80,9 @@ def _take_back(conninfo: str, real: Real) -> None:
 
 @atexit.register
 def _close_all() -> None:
+    """Not in a process that a test forked: the server would hang up on this one."""
+    if os.getpid() != _OWNER:
+        return
     for waiting in _waiting.values():
         while waiting:
             waiting.pop().close()
