@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
@@ -37,6 +38,8 @@ def configure(
     every line (`process=`, `worker=`).
     """
     out = stream or sys.stdout
+    # What a library thinks of the numbers in somebody's certificate is no line of ours.
+    warnings.filterwarnings("ignore", message="Parsed a serial number")
     structlog.configure(
         processors=[_processor(choose_render(log_format, out, context))],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

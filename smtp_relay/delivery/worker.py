@@ -283,7 +283,10 @@ class Worker:
 
     def _report(self) -> None:
         counters = {name: float(value) for name, value in self._agent.counters.items()}
-        counters |= {"links": self._agent.connection_count, "leased": self._agent.held_count}
+        counters |= {
+            "open_connections": self._agent.connection_count,
+            "leased": self._agent.held_count,
+        }
         counters[DANE_STATE] = self._hop_resolver.dane_state
         counters |= self._signing
         source = source_name(DOOR, self._context.index)

@@ -69,7 +69,9 @@ def name_server(rcode: dns.rcode.Rcode | None) -> Iterator[str]:
 @pytest.mark.parametrize("rcode", [dns.rcode.NOERROR, dns.rcode.NXDOMAIN])
 def test_a_name_server_that_answers_is_no_finding(tmp_path: Path, rcode: dns.rcode.Rcode) -> None:
     with name_server(rcode) as server:
-        assert not list(check_dns(facts_of(tmp_path, {"links": 0.0}, dns={"servers": [server]})))
+        assert not list(
+            check_dns(facts_of(tmp_path, {"open_connections": 0.0}, dns={"servers": [server]}))
+        )
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,9 @@ def test_a_name_server_that_is_of_no_use_is_a_warning_with_what_to_do(
 ) -> None:
     monkeypatch.setattr(outward, "ASKED_S", 0.1 if rcode is None else 5.0)
     with name_server(rcode) as server:
-        found = list(check_dns(facts_of(tmp_path, {"links": 0.0}, dns={"servers": [server]})))
+        found = list(
+            check_dns(facts_of(tmp_path, {"open_connections": 0.0}, dns={"servers": [server]}))
+        )
     (finding,) = found
     assert finding.level.value == "warning"
     assert finding.sentence.startswith(f"no name server answers ({server}: {why})")
@@ -94,7 +98,7 @@ def test_a_name_server_that_is_of_no_use_is_a_warning_with_what_to_do(
 
 def test_one_of_two_that_answers_is_a_note(tmp_path: Path) -> None:
     with name_server(dns.rcode.NOERROR) as good, name_server(dns.rcode.REFUSED) as bad:
-        facts = facts_of(tmp_path, {"links": 0.0}, dns={"servers": [bad, good]})
+        facts = facts_of(tmp_path, {"open_connections": 0.0}, dns={"servers": [bad, good]})
         (finding,) = check_dns(facts)
     assert finding.level.value == "note"
     assert bad in finding.sentence

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from mailserver.settings.bind import Bind
 from mailserver.settings.check.check import check_settings
@@ -401,6 +403,15 @@ def test_more_connections_than_descriptors_allow_are_a_warning(
     assert sentences(settings_for(tmp_path)) == ""
 
 
+def with_a_negative_number(pem: bytes) -> bytes:
+    """As no library issues one any more: the sign bit of its serial number is set."""
+    der = bytearray(ssl.PEM_cert_to_DER_cert(pem.decode("ascii")))
+    number = x509.load_pem_x509_certificate(pem).serial_number
+    octets = number.to_bytes((number.bit_length() + 8) // 8, "big")
+    der[der.index(octets)] |= 0x80
+    return ssl.DER_cert_to_PEM_cert(bytes(der)).encode("ascii")
+
+
 def test_a_certificate_that_nobody_signed_or_whose_chain_ends_too_soon(tmp_path: Path) -> None:
     path = tmp_path / "tls/certificate.pem"
     (finding,) = check_trust(path)
@@ -412,6 +423,9 @@ def test_a_certificate_that_nobody_signed_or_whose_chain_ends_too_soon(tmp_path:
     (finding,) = check_trust(path, known)
     assert "knows no authority CN=An Authority" in finding.sentence
     known.write_bytes(authority.pem)
+    assert not list(check_trust(path, known))
+    # Old authorities with a number below zero are in every system's list.
+    known.write_bytes(with_a_negative_number(make_authority("Old").pem) + authority.pem)
     assert not list(check_trust(path, known))
 
 
